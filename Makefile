@@ -1,0 +1,40 @@
+# Everything that one does with this project. `make` lists it.
+
+SHELL = /bin/sh
+.DEFAULT_GOAL = help
+.PHONY: help run test check deploy setup
+export SAM_CLI_TELEMETRY = 0
+
+# Any Python from 3.11 up; PYTHON=/some/python chooses one.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && command -v "$$p" && break; done)
+NEED_PYTHON = "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	{ echo "error: this project needs Python 3.11 or newer: install it, or say where it is with PYTHON=/path" >&2; exit 1; }
+SETUP = $(NEED_PYTHON); PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tools "$(PYTHON)" -m embedded.setup
+SAM = .local/tools/sam/bin/sam
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## build and run the whole stack on this machine; PORT=N, AWS_PORT=N and DYNAMODB_ENDPOINT_URL=… move parts
+	@$(SETUP) && exec env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tools .venv/bin/python -m embedded
+
+test: ## run every test; ARGS='-k name' and the like go to pytest
+	@$(SETUP) --tests && exec .venv/bin/pytest $(ARGS)
+
+check: ## formatting, lint, types, and the template
+	@$(SETUP)
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/cfn-lint template.yaml
+	$(SAM) validate --lint --region us-east-1
+
+deploy: ## deploy to your AWS account; the first time with ARGS=--guided
+	@$(SETUP)
+	find functions layers -name __pycache__ -prune -exec rm -rf {} +
+	CONSENTRY_BUILD_PYTHON="$(CURDIR)/.venv/bin/python" CONSENTRY_BRANDS="$(CURDIR)/brands" $(SAM) build
+	$(SAM) deploy --capabilities CAPABILITY_IAM $(ARGS)
+
+setup: ## only set up what the others need
+	@$(SETUP)

@@ -1,0 +1,546 @@
+"""`/v1`: the platforms' API, by Powertools' HTTP API resolver, which also writes its OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Server
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from consentry import addresses, platforms, tokens, web, wiring
+from consentry import consent as rules
+from consentry.addresses import MalformedAddressError
+from consentry.journeys import Circumstances
+from consentry.keyring import SecretUnavailableError
+from consentry.ledger import Channel
+from consentry.store import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from consentry.brands import Brand
+    from consentry.keyring import ApiKey
+
+MAX_BODY: Final = 1024 * 1024
+MAX_BATCH: Final = 1_000
+LEDGER_PAGE: Final = 200
+OPENAPI_PATH: Final = "/v1/openapi.json"
+
+Email = Annotated[str, Field(max_length=1_000, examples=["ann@example.com"])]
+TopicId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,15}$")]
+SubscriberId = Annotated[str, Field(max_length=100, examples=["K9Xdq1X4AVefMXC3P9olGg"])]
+Reference = Annotated[
+    str,
+    Field(
+        max_length=tokens.MAX_REFERENCE,
+        pattern=r"^[\x20-\x7e]*$",
+        description="Your own, opaque: it comes back in events.",
+        examples=["spring-2027"],
+    ),
+]
+
+
+class Model(BaseModel):
+    """A body. What we don't know is refused: a misspelt field must not be passed over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Subscription(Model):
+    """Somebody asks for topics."""
+
+    email: Email
+    topics: Annotated[list[TopicId], Field(min_length=1, max_length=50)]
+    locale: Annotated[str | None, Field(max_length=35, description="BCP 47; of the confirmation mail.")] = None
+    reference: Reference | None = None
+    source: Annotated[str | None, Field(max_length=200, description="Where the request came from.")] = None
+
+
+class Accepted(BaseModel):
+    """The same answer, whatever is known of the address."""
+
+    subscriber_id: str
+    status: Literal["accepted"] = "accepted"
+
+
+class Recipient(Model):
+    """One person of a mailing."""
+
+    email: Email
+    reference: Reference | None = None
+
+
+class Mailing(Model):
+    """Who gets a mail on a topic."""
+
+    topic: TopicId
+    recipients: Annotated[list[Recipient], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class Question(Model):
+    """Whom may be mailed on a topic? Addresses or subscriber ids, not both."""
+
+    topic: TopicId
+    emails: Annotated[list[Email] | None, Field(min_length=1, max_length=MAX_BATCH)] = None
+    subscriber_ids: Annotated[list[SubscriberId] | None, Field(min_length=1, max_length=MAX_BATCH)] = None
+
+    @model_validator(mode="after")
+    def one_kind(self) -> Question:
+        """Exactly one of the two lists."""
+        if (self.emails is None) == (self.subscriber_ids is None):
+            raise ValueError("give either emails or subscriber_ids")
+        return self
+
+
+class Person(Model):
+    """Whose consent."""
+
+    email: Email
+
+
+class Link(BaseModel):
+    """What goes into one person's mail."""
+
+    subscriber_id: str
+    unsubscribe_url: str
+    preferences_url: str
+    headers: Annotated[
+        dict[str, str],
+        Field(description="Add them to the mail as they are, and have DKIM cover both (RFC 8058)."),
+    ]
+
+
+class Links(BaseModel):
+    """In the order of the recipients."""
+
+    links: list[Link]
+
+
+class Decision(BaseModel):
+    """May this person be mailed on the topic now?"""
+
+    subscriber_id: str
+    allowed: bool
+    reason: rules.Reason
+    status: rules.Status
+    frequency: Annotated[str | None, Field(description="How often the person wants the topic.")] = None
+    paused_until: Annotated[str | None, Field(description="RFC 3339, UTC.")] = None
+
+
+class Decisions(BaseModel):
+    """In the order of the question."""
+
+    decisions: list[Decision]
+
+
+class Standing(BaseModel):
+    """How a person stands to one topic."""
+
+    status: rules.Status
+    allowed: bool
+    reason: rules.Reason
+    since: str | None
+    frequency: str | None
+
+
+class Subscriber(BaseModel):
+    """How a person stands to every topic."""
+
+    subscriber_id: str
+    topics: dict[str, Standing]
+    paused_until: str | None
+    suppressed: bool
+    locale: str | None
+
+
+class LedgerEvent(BaseModel):
+    """One thing that happened."""
+
+    event_id: str
+    kind: str
+    topics: list[str]
+    occurred_at: str
+    arrived_at: str
+    actor: str
+    channel: str
+    suspected_automation: bool
+    evidence: dict[str, str]
+
+
+class Ledger(BaseModel):
+    """Oldest first."""
+
+    events: list[LedgerEvent]
+    intact: Annotated[bool, Field(description="Nothing was changed, removed or slipped in.")]
+    next: Annotated[str | None, Field(description="Pass it as `start` for the next page.")] = None
+
+
+class ConsentRecords(BaseModel):
+    """In the terms of ISO/IEC TS 27560."""
+
+    schema_version: str
+    intact: bool
+    records: list[dict[str, Any]]
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    field: Annotated[str, Field(examples=["recipients[3].email"])]
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] | None = None
+
+
+class ApiProblemError(Exception):
+    """An error that the caller is told, as RFC 9457 problem details."""
+
+    def __init__(self, status: int, detail: str, errors: list[dict[str, str]] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors or []
+
+
+app = APIGatewayHttpResolver(enable_validation=True, response_validation_error_http_code=500)
+
+
+def _says(model: type[BaseModel]) -> dict[int, Any]:
+    """For the OpenAPI document: what a successful call answers.
+
+    The answers themselves aren't validated again: they are built from typed values, a thousand at a time.
+    """
+    return {200: {"description": model.__doc__ or "", "content": {"application/json": {"model": model}}}}
+
+
+@app.post("/v1/subscriptions", status_code=202, tags=["Subscriptions"], summary="Ask for a double opt-in")
+def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
+    """Records the request and sends the confirmation mail, unless one went to this address a moment ago.
+
+    The answer is the same whatever is known of the address.
+    """
+    brand = _brand("write")
+    _known_topics(brand, body.topics, "topics")
+    address = _address(body.email, "email")
+    locale = body.locale or ""
+    if locale and locale not in brand.languages:
+        raise _field_problem("locale", f"one of {', '.join(brand.languages)}")
+    subscriber_id = _subscriber_id(brand, address)
+    wiring.journeys().subscribe(
+        brand,
+        subscriber_id,
+        address,
+        list(dict.fromkeys(body.topics)),
+        Circumstances(_now(), Channel.API, locale=locale),
+        reference=body.reference or "",
+        source=body.source or "",
+    )
+    return Accepted(subscriber_id=subscriber_id)
+
+
+@app.post("/v1/links", tags=["Sending"], summary="Mint the links of a mailing", responses=_says(Links))
+def mint_links(body: Annotated[Mailing, Body()]) -> Response[str]:
+    """The links and headers to put into each person's mail, in the order of the recipients."""
+    brand = _brand("write")
+    _known_topics(brand, [body.topic], "topic")
+    base_url = web.read(app.current_event.raw_event).base_url
+    links = []
+    for at, recipient in enumerate(body.recipients):
+        subscriber_id = _subscriber_id(brand, _address(recipient.email, f"recipients[{at}].email"))
+        minted = platforms.mint(wiring.tokens(), brand, subscriber_id, body.topic, base_url, recipient.reference or "")
+        links.append(minted._asdict())
+    return _answer({"links": links})
+
+
+@app.post("/v1/decisions", tags=["Sending"], summary="Ask whom may be mailed now", responses=_says(Decisions))
+def decide(body: Annotated[Question, Body()]) -> Response[str]:
+    """Whether each person may be mailed on the topic at this moment, and which rule says so; in order."""
+    brand = _brand("read")
+    _known_topics(brand, [body.topic], "topic")
+    if body.subscriber_ids is not None:
+        for at, each in enumerate(body.subscriber_ids):
+            _well_spelt(each, f"subscriber_ids[{at}]")
+        subscriber_ids = body.subscriber_ids
+    else:
+        subscriber_ids = [
+            _subscriber_id(brand, _address(email, f"emails[{at}]")) for at, email in enumerate(body.emails or [])
+        ]
+    now, mode = _now(), brand.mode(body.topic)
+    consents = wiring.store().read_many(brand.id, subscriber_ids)
+    return _answer(
+        {
+            "decisions": [
+                platforms.decision(each, rules.decide(consents[each], body.topic, mode, now)) for each in subscriber_ids
+            ]
+        }
+    )
+
+
+@app.post(
+    "/v1/subscribers/lookup",
+    tags=["Subscribers"],
+    summary="A person's consent, by address",
+    responses=_says(Subscriber),
+)
+def look_up(body: Annotated[Person, Body()]) -> Response[str]:
+    """Also answers for an address that was never seen: status `none` everywhere."""
+    brand = _brand("read")
+    return _view(brand, _subscriber_id(brand, _address(body.email, "email")))
+
+
+@app.get(
+    "/v1/subscribers/<subscriber_id>", tags=["Subscribers"], summary="A person's consent", responses=_says(Subscriber)
+)
+def show(subscriber_id: Annotated[str, Path()]) -> Response[str]:
+    """How the person stands to every topic of your brand."""
+    brand = _brand("read")
+    return _view(brand, _well_spelt(subscriber_id, "subscriber_id"))
+
+
+@app.get(
+    "/v1/subscribers/<subscriber_id>/ledger",
+    tags=["Subscribers"],
+    summary="Everything that happened",
+    responses=_says(Ledger),
+)
+def show_ledger(
+    subscriber_id: Annotated[str, Path()],
+    start: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
+) -> Response[str]:
+    """The person's events, oldest first, and whether the ledger is intact: no event changed, removed or slipped in."""
+    brand = _brand("read")
+    page = wiring.store().ledger(brand.id, _well_spelt(subscriber_id, "subscriber_id"), limit=LEDGER_PAGE, start=start)
+    return _answer(platforms.ledger(page))
+
+
+@app.get(
+    "/v1/subscribers/<subscriber_id>/record",
+    tags=["Subscribers"],
+    summary="Consent records",
+    responses=_says(ConsentRecords),
+)
+def show_record(subscriber_id: Annotated[str, Path()]) -> Response[str]:
+    """The person's consent in the terms of ISO/IEC TS 27560."""
+    brand = _brand("read")
+    _well_spelt(subscriber_id, "subscriber_id")
+    store = wiring.store()
+    consent, page = store.read(brand.id, subscriber_id), store.ledger(brand.id, subscriber_id)
+    return _answer(platforms.record(brand, subscriber_id, consent, page, _now()))
+
+
+@app.get(OPENAPI_PATH, include_in_schema=False)
+def openapi() -> Response[str]:
+    """This API, described by itself."""
+    return Response(200, content_types.APPLICATION_JSON, _openapi_json())
+
+
+@app.not_found
+def no_such_call(_: Exception) -> Response[str]:
+    """No such path, or none with this method."""
+    method, path = app.current_event.http_method, app.current_event.raw_path
+    for template, item in (app.get_openapi_schema(title="", version="").paths or {}).items():
+        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
+            allowed = [each for each in ("get", "post", "delete") if getattr(item, each)]
+            return _problem(405, f"{method} is not allowed here", allow=", ".join(allowed).upper())
+    return _problem(404, "No such call")
+
+
+@app.exception_handler(RequestValidationError)
+def bad_request(exc: RequestValidationError) -> Response[str]:
+    """The body or a parameter doesn't fit: names each field, and repeats no value."""
+    errors = []
+    for error in exc.errors():
+        where = [each for each in error["loc"] if each not in {"body", "path", "query"}]
+        field = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in where).lstrip(".")
+        errors.append({"field": field or "body", "detail": str(error["msg"])})
+    return _problem(400, "The request doesn't fit", errors)
+
+
+@app.exception_handler([StoreUnavailableError, SecretUnavailableError])
+def away(exc: Exception) -> Response[str]:
+    """What we depend on is away."""
+    web.report(exc, "/v1")
+    return _problem(503, "Try again in a moment", retry_after="5")
+
+
+@app.exception_handler(ApiProblemError)
+def told(exc: ApiProblemError) -> Response[str]:
+    """An error that the caller is told."""
+    return _problem(exc.status, exc.detail, exc.errors)
+
+
+@app.exception_handler(Exception)
+def fault(exc: Exception) -> Response[str]:
+    """The last resort: a problem rather than a stack trace."""
+    web.report(exc, "/v1")
+    return _problem(500, "Something went wrong here; it was noted")
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Who calls is settled before anything of the call is looked at."""
+    try:
+        readable = _readable(event)
+        if readable["rawPath"] != OPENAPI_PATH:
+            app.append_context(api_key=_authenticated(readable))
+        return app.resolve(readable, context)
+    except ApiProblemError as exc:
+        return _early(_problem(exc.status, exc.detail, exc.errors))
+    except SecretUnavailableError as exc:
+        return _early(away(exc))
+
+
+def _authenticated(event: dict[str, Any]) -> ApiKey:
+    scheme, _, presented = event["headers"].get("authorization", "").partition(" ")
+    key = wiring.keyring().api_key(presented.strip()) if scheme.lower() == "bearer" else None
+    if key is None:
+        raise ApiProblemError(401, "A valid API key is needed: Authorization: Bearer <key>")
+    return key
+
+
+def _readable(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with its body as text, taken as JSON whatever its content type says."""
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    body = web.read(event).body
+    if len(body) > MAX_BODY:
+        raise ApiProblemError(413, f"A body has at most {MAX_BODY} bytes")
+    try:
+        text = body.decode()
+        if text:
+            json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise ApiProblemError(400, "The body is not JSON") from exc
+    headers["content-type"] = content_types.APPLICATION_JSON
+    return {**event, "headers": headers, "body": text, "isBase64Encoded": False}
+
+
+def _early(response: Response[str]) -> dict[str, Any]:
+    headers = {name: str(value) for name, value in response.headers.items()}
+    headers["content-type"] = response.content_type or ""
+    return {
+        "statusCode": response.status_code,
+        "headers": headers,
+        "body": response.body,
+        "isBase64Encoded": False,
+    }
+
+
+def _brand(scope: str) -> Brand:
+    """The caller's brand, if its key may do this."""
+    key: ApiKey = app.context["api_key"]
+    brand = wiring.brands().get(key.brand)
+    if brand is None:
+        raise ApiProblemError(403, "This key's brand is no longer deployed")
+    if scope not in key.scopes:
+        raise ApiProblemError(403, f"This key lacks the scope `{scope}`")
+    return brand
+
+
+def _address(text: str, field: str) -> addresses.Address:
+    try:
+        return addresses.parse(text)
+    except MalformedAddressError as exc:
+        raise _field_problem(field, str(exc)) from None
+
+
+def _subscriber_id(brand: Brand, address: addresses.Address) -> str:
+    return addresses.subscriber_id(wiring.keyring().pepper(brand.id), address)
+
+
+def _well_spelt(subscriber_id: str, field: str) -> str:
+    if not addresses.is_subscriber_id(subscriber_id):
+        raise _field_problem(field, "not a subscriber id: 22 characters of base64url")
+    return subscriber_id
+
+
+def _known_topics(brand: Brand, topics: list[str], field: str) -> None:
+    for at, topic in enumerate(topics):
+        if topic not in brand.topics:
+            where = f"{field}[{at}]" if field == "topics" else field
+            raise _field_problem(where, f"not a topic of {brand.id}: {', '.join(brand.topics)}")
+
+
+def _field_problem(field: str, detail: str) -> ApiProblemError:
+    return ApiProblemError(400, f"{field}: {detail}", [{"field": field, "detail": detail}])
+
+
+def _view(brand: Brand, subscriber_id: str) -> Response[str]:
+    now = _now()
+    return _answer(platforms.view(brand, subscriber_id, wiring.store().read(brand.id, subscriber_id), now))
+
+
+def _answer(body: dict[str, Any]) -> Response[str]:
+    return Response(200, content_types.APPLICATION_JSON, json.dumps(body), headers=dict(web.ALWAYS))
+
+
+def _problem(
+    status: int,
+    detail: str,
+    errors: list[dict[str, str]] | None = None,
+    *,
+    allow: str = "",
+    retry_after: str = "",
+) -> Response[str]:
+    """RFC 9457."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if errors:
+        body["errors"] = errors
+    headers: dict[str, str | list[str]] = dict(web.ALWAYS)
+    headers |= {"allow": allow} if allow else {}
+    headers |= {"retry-after": retry_after} if retry_after else {}
+    headers |= {"www-authenticate": "Bearer"} if status == 401 else {}  # noqa: PLR2004 - RFC 6750, 3
+    return Response(status, "application/problem+json", json.dumps(body), headers=headers)
+
+
+@cache
+def _openapi_json() -> str:
+    document = json.loads(
+        app.get_openapi_json_schema(
+            title="Consentry",
+            version="1",
+            openapi_version="3.1.0",
+            description="Links, decisions and consent, for the systems that send mail.",
+            servers=[Server(url="/")],
+            security_schemes={"key": HTTPBearer(description="An API key; it belongs to one brand.")},
+            security=[{"key": []}],
+        )
+    )
+    # Powertools documents its own validation errors; ours are RFC 9457 problems.
+    schemas = document["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= schemas["Problem"].pop("$defs")
+    told = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            answers = {code: each for code, each in operation["responses"].items() if code not in {"422", "500"}}
+            for status in (400, 401, 403, 413, 503):
+                answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": told}
+            operation["responses"] = answers
+    return json.dumps(document)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+wiring.prepare()

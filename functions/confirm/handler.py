@@ -1,0 +1,98 @@
+"""`/c/{token}`: confirm. GET asks, POST opts in; a POST that no person can have made opts nobody in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from consentry import pages, web, wiring
+from consentry.journeys import Circumstances, Form
+from consentry.ledger import Channel
+from consentry.tokens import ExpiredError, NotOursError, Purpose
+
+if TYPE_CHECKING:
+    from consentry.brands import Brand
+    from consentry.tokens import Link
+    from consentry.web import Request, Response
+
+TEMPLATES: Final = Path(__file__).with_name("templates")
+
+
+def ask(request: Request) -> Response:
+    """The page with one button."""
+    try:
+        link, brand = _open(request)
+    except ExpiredError as exc:
+        return _expired(request, exc.link)
+    return _form(request, link, brand, "confirm.html", Form.CONFIRM)
+
+
+def confirm(request: Request) -> Response:
+    """Opt in, if a person says so.
+
+    A scanner that follows links may also post forms. So the form must come back with the stamp of the page that
+    showed it, and not within a second of it; else the page comes again and asks a question that has no default.
+    """
+    form = {name: values[0] for name, values in request.form().items()}
+    try:
+        link, brand = _open(request)
+    except ExpiredError as exc:
+        return (
+            _again(request, exc.link, form.get("lang", ""))
+            if form.get("action") == "resend"
+            else _expired(request, exc.link)
+        )
+
+    journeys = wiring.journeys()
+    stamp = form.get("stamp", "")
+    answered = form.get("answer") == "yes" and journeys.stamped(Form.CONFIRM_AGAIN, link, stamp, request.now)
+    if form.get("answer") == "no":
+        return pages.render(
+            TEMPLATES, "declined.html", brand, pages.language(request, brand, shown=form.get("lang", ""))
+        )
+    if not answered and not journeys.stamped(Form.CONFIRM, link, stamp, request.now):
+        return _form(request, link, brand, "confirm_again.html", Form.CONFIRM_AGAIN)
+
+    lang = pages.language(request, brand, shown=form.get("lang", ""))
+    how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
+    topics = journeys.confirm(brand, link, how)
+    if not topics:
+        return pages.render(TEMPLATES, "opted_out_since.html", brand, lang, status=409, topics=link.topics)
+    preferences = wiring.tokens().sign(link._replace(purpose=Purpose.PREFERENCES, topics=(), at=0))
+    return pages.render(TEMPLATES, "confirmed.html", brand, lang, topics=topics, preferences=preferences)
+
+
+def _form(request: Request, link: Link, brand: Brand, template: str, form: Form) -> Response:
+    lang = pages.language(request, brand, wiring.journeys().glance(link))
+    stamp = wiring.journeys().stamp(form, link, request.now)
+    return pages.render(TEMPLATES, template, brand, lang, topics=link.topics, stamp=stamp)
+
+
+def _expired(request: Request, link: Link) -> Response:
+    brand = _brand(link)
+    lang = pages.language(request, brand, wiring.journeys().glance(link))
+    return pages.render(TEMPLATES, "expired.html", brand, lang, status=410, topics=link.topics)
+
+
+def _again(request: Request, link: Link, shown: str) -> Response:
+    brand = _brand(link)
+    lang = pages.language(request, brand, shown=shown)
+    how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
+    sent = wiring.journeys().ask_again(brand, link, how)
+    return pages.render(TEMPLATES, "sent_again.html", brand, lang, sent=sent)
+
+
+def _open(request: Request) -> tuple[Link, Brand]:
+    link = wiring.tokens().read(Purpose.CONFIRM, request.parameters["token"], request.now)
+    return link, _brand(link)
+
+
+def _brand(link: Link) -> Brand:
+    brand = wiring.brands().get(link.brand)
+    if brand is None:
+        raise NotOursError  # nobody can be opted in to a brand that is gone
+    return brand
+
+
+handler = web.room({"/c/{token}": {"GET": ask, "POST": confirm}}, pages.problem)
+wiring.prepare()

@@ -1,0 +1,97 @@
+"""The courier: sends the confirmation mail of each request.
+
+The table's stream tells of mails that are due. One that can't be sent at once goes to a queue, by reference, so that
+it holds up no other.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+from consentry import pages, wiring
+from consentry.courier import Courier, MailDue, PutOffError
+from consentry.mails import Body
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+    from consentry.brands import Brand
+    from consentry.mails import Links
+    from consentry.store import Contact
+
+TEMPLATES: Final = Path(__file__).with_name("templates")
+_LONGEST_DELAY_S: Final = 900
+"""SQS's own limit."""
+
+_from_stream: Final = BatchProcessor(event_type=EventType.DynamoDBStreams)
+_from_queue: Final = BatchProcessor(event_type=EventType.SQS)
+
+
+def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
+    """Records of the stream, or references from the queue; those that failed are answered."""
+    if event["Records"][0]["eventSource"] == "aws:sqs":
+        return process_partial_response(event, try_again, _from_queue)
+    return process_partial_response(event, announce, _from_stream)
+
+
+def announce(record: DynamoDBRecord) -> None:
+    """A mail has become due."""
+    keys = record.raw_event["dynamodb"]["NewImage"]
+    if keys.get("mail", {}).get("S") != "due":
+        return
+    _, brand, subscriber_id = keys["pk"]["S"].split("#", 2)
+    due = MailDue(brand, subscriber_id, int(keys["asked_at"]["N"]))
+    try:
+        _deliver(due, record.raw_event["eventID"])
+    except PutOffError as exc:
+        wiring.put_off(json.dumps(due), min(exc.seconds, _LONGEST_DELAY_S))
+        wiring.logger().warning("mail put off", seconds=exc.seconds)
+
+
+def try_again(record: SQSRecord) -> None:
+    """A mail that was put off. If it can't be sent now either, the queue brings it back."""
+    _deliver(MailDue(*json.loads(record.body)), record.message_id)
+
+
+def _deliver(due: MailDue, claimant: str) -> None:
+    outcome = _courier().deliver(due, claimant, time.time_ns() // 1_000_000)
+    wiring.logger().info("mail", outcome=outcome.value, brand=due.brand)
+
+
+@cache
+def _courier() -> Courier:
+    return Courier(
+        wiring.store(),
+        wiring.tokens(),
+        wiring.brands(),
+        wiring.send_mail,
+        write,
+        wiring.settings().public_url,
+    )
+
+
+def write(brand: Brand, contact: Contact, links: Links) -> Body:
+    """The texts of the confirmation mail, in the subscriber's language."""
+    values = {
+        "topics": contact.topics,
+        "asked_at": datetime.fromtimestamp(contact.asked_at / 1000, UTC),
+        "confirm": links.confirm,
+        "unsubscribe": links.unsubscribe,
+    }
+    subject, text, html = (
+        pages.render_text(TEMPLATES, name, brand, contact.locale, **values)
+        for name in ("confirmation.subject.txt", "confirmation.txt", "confirmation.html")
+    )
+    return Body(subject.strip(), text, html)
+
+
+wiring.prepare()

@@ -1,0 +1,105 @@
+"""`/p/{token}`: which mails, how often, from when on, in which language; or none at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from consentry import consent as rules
+from consentry import journeys, pages, web, wiring
+from consentry.consent import Consent
+from consentry.journeys import Circumstances, Wishes
+from consentry.ledger import Channel
+from consentry.tokens import NotOursError, Purpose
+
+if TYPE_CHECKING:
+    from consentry.brands import Brand
+    from consentry.tokens import Link
+    from consentry.web import Request, Response
+
+TEMPLATES: Final = Path(__file__).with_name("templates")
+LONGEST_PAUSE_DAYS: Final = 365
+
+
+def show(request: Request) -> Response:
+    """Everything as it stands."""
+    link, brand = _open(request)
+    consent = wiring.store().read(brand.id, link.subscriber_id)
+    return _page(request, brand, consent, saved=False)
+
+
+def save(request: Request) -> Response:
+    """Make it what the form says."""
+    link, brand = _open(request)
+    form = request.form()
+    locale = form.get("locale", [""])[0]
+    lang = pages.language(request, brand, shown=form.get("lang", [""])[0])
+    how = Circumstances(request.now, Channel.PREFERENCES, request.evidence, lang)
+    if form.get("scope", [""])[0] == "all":
+        wiring.journeys().unsubscribe(brand, link, how, everything=True)
+        consent = wiring.journeys().glance(link) | Consent({rules.opt_out(rules.EVERY_TOPIC): request.now})
+        return _page(request, brand, consent, saved=True, shown=lang)
+    consent = wiring.journeys().save(brand, link, _wishes(form, brand), how)
+    return _page(request, brand, consent, saved=True, shown=locale or lang)
+
+
+def _wishes(form: dict[str, list[str]], brand: Brand) -> Wishes:
+    """The form, checked.
+
+    Raises:
+        ProblemError: 400; it names something that the page doesn't offer.
+    """
+    on = form.get("topics", [])
+    frequencies = {
+        name.partition(".")[2]: values[0]
+        for name, values in form.items()
+        if name.startswith("frequency.") and values[0]
+    }
+    days = form.get("pause_days", [""])[0]
+    locale = form.get("locale", [""])[0]
+    good = (
+        set(on) <= set(brand.topics)
+        and all(topic in brand.topics and value in rules.FREQUENCIES for topic, value in frequencies.items())
+        and (not days or (days.isascii() and days.isdigit() and int(days[:9]) <= LONGEST_PAUSE_DAYS))
+        and (not locale or locale in brand.languages)
+    )
+    if not good:
+        raise web.ProblemError(400, "bad_choice")
+    shown = form.get("shown", list(brand.topics))
+    return Wishes(on, shown, frequencies, int(days) if days else None, locale or None)
+
+
+def _page(request: Request, brand: Brand, consent: Consent, *, saved: bool, shown: str = "") -> Response:
+    lang = pages.language(request, brand, consent, shown=shown)
+    rows: list[dict[str, Any]] = [
+        {
+            "topic": topic,
+            "on": journeys.accepts(consent, topic.id, brand, request.now),
+            "decision": rules.decide(consent, topic.id, topic.mode, request.now),
+        }
+        for topic in brand.topics.values()
+    ]
+    return pages.render(
+        TEMPLATES,
+        "preferences.html",
+        brand,
+        lang,
+        rows=rows,
+        locale=consent.chosen(rules.LOCALE),
+        frequencies=rules.FREQUENCIES,
+        paused_until=rules.pause_end(consent, request.now),
+        days=journeys.PAUSE_DAYS,
+        saved=saved,
+    )
+
+
+def _open(request: Request) -> tuple[Link, Brand]:
+    link = wiring.tokens().read(Purpose.PREFERENCES, request.parameters["token"], request.now)
+    brand = wiring.brands().get(link.brand)
+    if brand is None:
+        raise NotOursError
+    return link, brand
+
+
+handler = web.room({"/p/{token}": {"GET": show, "POST": save}}, pages.problem)
+wiring.prepare()

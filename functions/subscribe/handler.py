@@ -1,0 +1,87 @@
+"""`/s/{brand}`: the hosted subscribe form. Whoever asks, for whatever address, sees the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from consentry import addresses, pages, web, wiring
+from consentry.addresses import MalformedAddressError
+from consentry.journeys import Circumstances
+from consentry.ledger import Channel
+
+if TYPE_CHECKING:
+    from consentry.brands import Brand
+    from consentry.web import Request, Response
+
+TEMPLATES: Final = Path(__file__).with_name("templates")
+HONEYPOT: Final = "website"
+"""A field that people don't see and form-filling programs fill."""
+
+
+def show(request: Request) -> Response:
+    """The empty form."""
+    brand = _brand(request)
+    return _form(request, brand)
+
+
+def ask(request: Request) -> Response:
+    """Record the request. The answer never depends on what is known of the address."""
+    brand = _brand(request)
+    form = request.form()
+    lang = pages.language(request, brand, shown=form.get("lang", [""])[0])
+    email = form.get("email", [""])[0]
+    topics = list(dict.fromkeys(form.get("topics", [])))
+    if not topics and len(brand.asked_for()) == 1:
+        topics = [brand.asked_for()[0].id]
+    if not topics or not set(topics) <= set(brand.topics):
+        return _form(request, brand, status=400, error="topics", email=email, ticked=topics)
+    try:
+        address = addresses.parse(email)
+    except MalformedAddressError:
+        return _form(request, brand, status=400, error="email", email=email, ticked=topics)
+    if not any(form.get(HONEYPOT, [])):
+        how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
+        subscriber_id = addresses.subscriber_id(wiring.keyring().pepper(brand.id), address)
+        wiring.journeys().subscribe(brand, subscriber_id, address, topics, how)
+    return pages.render(TEMPLATES, "check_inbox.html", brand, lang)
+
+
+def problem(request: Request, status: int, code: str) -> Response:
+    """The page of an error, in the brand's colours where there is one."""
+    brand = wiring.brands().get(request.parameters.get("brand", ""))
+    return pages.problem(request, status, code, brand)
+
+
+def _form(
+    request: Request,
+    brand: Brand,
+    *,
+    status: int = 200,
+    error: str = "",
+    email: str = "",
+    ticked: list[str] | None = None,
+) -> Response:
+    lang = pages.language(request, brand)
+    return pages.render(
+        TEMPLATES,
+        "subscribe.html",
+        brand,
+        lang,
+        status=status,
+        error=error,
+        email=email[: addresses.MAX_LENGTH],
+        ticked=ticked or [],
+        honeypot=HONEYPOT,
+    )
+
+
+def _brand(request: Request) -> Brand:
+    brand = wiring.brands().get(request.parameters["brand"])
+    if brand is None:
+        raise web.ProblemError(404, "no_brand")
+    return brand
+
+
+handler = web.room({"/s/{brand}": {"GET": show, "POST": ask}}, problem)
+wiring.prepare()

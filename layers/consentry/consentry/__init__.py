@@ -1,0 +1,5 @@
+"""Consentry's shared layer: consent rules, tokens, storage, pages and mails.
+
+`docs/architecture.md` draws how these modules hang together. The order in which to read them:
+`consent` (the rules), `ledger` (what is recorded), `tokens`, `store`, `journeys` (what a person can do), `web`.
+"""

@@ -1,0 +1,111 @@
+"""The courier's rules: each request's mail is sent once, and none is lost.
+
+SES can't be asked to send a mail "unless you did already". So a mail is claimed in the table before it is handed over,
+and the claim holds for the cooldown: should its holder die in between, nobody knows whether the mail went out, and
+nobody tries again until a second mail could do no harm.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from consentry import mails
+from consentry.store import COOLDOWN_MS, Claim, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from consentry.brands import Brand, Brands
+    from consentry.mails import Body, Links
+    from consentry.store import Contact, Store
+    from consentry.tokens import Tokens
+
+_SOON_S: Final = 60
+_AFTER_COOLDOWN_S: Final = COOLDOWN_MS // 1000 + 30
+
+
+class MailDue(NamedTuple):
+    """A request whose mail is due, by reference: no address."""
+
+    brand: str
+    subscriber_id: str
+    asked_at: int
+    """Epoch ms."""
+
+
+class Delivery(StrEnum):
+    """What became of a mail that was due."""
+
+    SENT = "sent"
+    NOT_NEEDED = "not_needed"
+    """Sent before, asked for anew since, erased, or of a brand that is gone."""
+
+
+class PutOffError(Exception):
+    """The mail has to be tried again, after `seconds`."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"the mail has to be tried again in {seconds} s")
+        self.seconds = seconds
+
+
+class Courier:
+    """Sends confirmation mails."""
+
+    def __init__(
+        self,
+        store: Store,
+        tokens: Tokens,
+        brands: Brands,
+        send: Callable[[str, str, bytes], None],
+        write: Callable[[Brand, Contact, Links], Body],
+        base_url: str,
+    ) -> None:
+        """`send` hands sender, recipient and raw mail to SES; `write` makes the texts from the templates."""
+        self._store = store
+        self._tokens = tokens
+        self._brands = brands
+        self._send = send
+        self._write = write
+        self._base_url = base_url
+
+    def deliver(self, due: MailDue, claimant: str, now: int) -> Delivery:
+        """Send the mail that is due, if it still is.
+
+        Args:
+            due: which.
+            claimant: names this attempt; the same attempt, made again, doesn't stand in its own way.
+            now: epoch ms.
+
+        Raises:
+            PutOffError: it could not be sent now.
+            StoreUnavailableError: it could not be claimed now.
+        """
+        brand = self._brands.get(due.brand)
+        contact = self._store.contact(due.brand, due.subscriber_id)
+        if brand is None or contact is None or contact.asked_at != due.asked_at:
+            return Delivery.NOT_NEEDED
+        raw = self._compose(brand, due, contact)
+        claim = self._store.claim_mail(*due, claimant, now)
+        if claim is Claim.NOT_NEEDED:
+            return Delivery.NOT_NEEDED
+        if claim is Claim.HELD:
+            raise PutOffError(_AFTER_COOLDOWN_S)
+        try:
+            self._send(brand.sender, contact.address, raw)
+        except mails.NotSentError as exc:
+            self._store.release_mail(*due, claimant)
+            raise PutOffError(_SOON_S) from exc
+        except mails.UnknownFateError as exc:
+            raise PutOffError(_AFTER_COOLDOWN_S) from exc
+        try:
+            self._store.mail_sent(*due, claimant)
+        except StoreUnavailableError:
+            # It went out, and the claim keeps others from sending it again within the cooldown.
+            return Delivery.SENT
+        return Delivery.SENT
+
+    def _compose(self, brand: Brand, due: MailDue, contact: Contact) -> bytes:
+        links = mails.confirmation_links(self._tokens, brand, due.subscriber_id, contact, self._base_url)
+        return mails.compose(brand, contact, links, self._write(brand, contact, links))

@@ -1,0 +1,318 @@
+"""What a person can do: ask, confirm, leave, pause, undo, choose. Each is one method, and one write.
+
+A method gets what the person said and who they are by their token; it answers what the page must tell. HTTP, HTML
+and the clock stay outside, so that every way in (page, one-click, API) goes through here.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from consentry import consent as rules
+from consentry.consent import EVERY_TOPIC, Choice, Consent, Reason, Status
+from consentry.ledger import Actor, Channel, Event, Evidence, Kind, new_event_id
+from consentry.store import Address, Contact, Outcome, Store, StoreUnavailableError
+from consentry.tokens import Link, NotOursError, Purpose, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from consentry import addresses
+    from consentry.brands import Brand
+
+DAY_MS: Final = 24 * 3600 * 1000
+PAUSE_DAYS: Final = (30, 60, 90)
+FASTEST_PERSON_MS: Final = 1_000
+"""A form that comes back sooner than this after its page was shown was not posted by a person."""
+
+
+class Circumstances(NamedTuple):
+    """When and how an act reached us."""
+
+    now: int
+    """Epoch ms."""
+    channel: Channel
+    evidence: Evidence = Evidence()
+    locale: str = ""
+    """The language of the page that the person saw."""
+    suspected_automation: bool = False
+
+
+class Form(StrEnum):
+    """Forms that carry a stamp, the signed instant at which they were shown."""
+
+    CONFIRM = "confirm"
+    CONFIRM_AGAIN = "confirm-again"
+    UNSUBSCRIBE = "unsubscribe"
+
+
+class Wishes(NamedTuple):
+    """A saved preferences form."""
+
+    on: Collection[str]
+    """The topics that are ticked."""
+    shown: Collection[str]
+    """The topics that the page offered: only those can be turned off by not being ticked."""
+    frequencies: Mapping[str, str]
+    pause_days: int | None
+    """0 ends a pause, None leaves it as it is."""
+    locale: str | None
+
+
+class Journeys:
+    """The acts of recipients, over a store and the keys to their links."""
+
+    def __init__(self, store: Store, tokens: Tokens) -> None:
+        self.store = store
+        self.tokens = tokens
+
+    # --- opting in ---------------------------------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        brand: Brand,
+        subscriber_id: str,
+        address: addresses.Address,
+        topics: Sequence[str],
+        how: Circumstances,
+        *,
+        reference: str = "",
+        source: str = "",
+    ) -> Outcome:
+        """Record that somebody asks for topics; the confirmation mail follows from the record.
+
+        Whoever calls must tell the visitor the same, whatever the outcome.
+        """
+        event = self._event(
+            Kind.ASKED,
+            brand,
+            subscriber_id,
+            how,
+            Consent(
+                {rules.ask(topic): how.now for topic in topics},
+            ),
+            topics,
+            reference=reference,
+            source=source,
+        )
+        event = event._replace(effect=event.effect | _locale(event))
+        contact = Contact(
+            address.deliverable,
+            how.locale or brand.languages[0],
+            tuple(topics),
+            how.now,
+            event.event_id,
+            reference,
+        )
+        return self.store.request(event, contact, evidence=how.evidence, evidence_days=brand.evidence_days).outcome
+
+    def ask_again(self, brand: Brand, link: Link, how: Circumstances) -> bool:
+        """Ask for a fresh mail in place of one that has expired; False if we no longer have the address."""
+        contact = self.store.contact(brand.id, link.subscriber_id)
+        if contact is None:
+            return False
+        event = self._event(
+            Kind.ASKED,
+            brand,
+            link.subscriber_id,
+            how,
+            Consent({rules.ask(topic): how.now for topic in link.topics}),
+            link.topics,
+        )
+        renewed = contact._replace(topics=link.topics, asked_at=how.now, event_id=event.event_id)
+        self.store.request(event, renewed, evidence=how.evidence, evidence_days=brand.evidence_days)
+        return True
+
+    def confirm(self, brand: Brand, link: Link, how: Circumstances) -> tuple[str, ...]:
+        """Opt in to what was asked for, as of the instant of the request: an opt-out since then stands.
+
+        Answers those of the link's topics that the person is subscribed to now; none, if they left them all since.
+        """
+        event = self._event(
+            Kind.CONFIRMED,
+            brand,
+            link.subscriber_id,
+            how,
+            Consent({rules.opt_in(topic): link.at for topic in link.topics}),
+            link.topics,
+        )
+        recorded = self.store.record(
+            event,
+            evidence=how.evidence,
+            evidence_days=brand.evidence_days,
+            address=Address.KEEP if brand.keeps_address else Address.FORGET,
+        )
+        now = recorded.known | event.effect
+        return tuple(topic for topic in link.topics if rules.status(now, topic) is Status.SUBSCRIBED)
+
+    # --- opting out --------------------------------------------------------------------------------------------
+
+    def unsubscribe(self, brand: Brand, link: Link, how: Circumstances, *, everything: bool = False) -> Link:
+        """Opt out of the link's topics, or of everything. Answers the link that undoes it."""
+        topics = (EVERY_TOPIC,) if everything or not link.topics else link.topics
+        event = self._event(
+            Kind.UNSUBSCRIBED,
+            brand,
+            link.subscriber_id,
+            how,
+            Consent({rules.opt_out(topic): how.now for topic in topics}),
+            topics,
+            reference=link.reference,
+        )
+        forget = topics == (EVERY_TOPIC,) and not brand.keeps_address
+        self.store.record(
+            event,
+            evidence=how.evidence,
+            evidence_days=brand.evidence_days,
+            address=Address.FORGET if forget else None,
+        )
+        return Link(Purpose.UNDO, brand.id, link.subscriber_id, topics, at=how.now)
+
+    def pause(self, brand: Brand, link: Link, days: int, how: Circumstances) -> Link:
+        """No mail for some days. Answers the link that undoes it."""
+        event = self._event(Kind.PAUSED, brand, link.subscriber_id, how, Consent(), ())
+        until = str(how.now + days * DAY_MS)
+        effect = Consent({}, {rules.PAUSE: Choice(how.now, event.event_id, until)})
+        self.store.record(event._replace(effect=effect), evidence=how.evidence, evidence_days=brand.evidence_days)
+        return Link(Purpose.UNDO, brand.id, link.subscriber_id, (), at=how.now)
+
+    def undo(self, brand: Brand, link: Link, how: Circumstances) -> None:
+        """Put consent back as it was before the opt-out or pause that the link is of.
+
+        What it was follows from the ledger: the events before that instant, joined. Only what the person accepted
+        then, and no longer does, is opted in to; nothing else is touched.
+        """
+        history = self.store.history(brand.id, link.subscriber_id)
+        before = rules.join(event.effect for event in history if event.occurred_at < link.at)
+        current = rules.join(event.effect for event in history)
+        event = self._event(Kind.UNDONE, brand, link.subscriber_id, how, Consent(), link.topics)
+        if not link.topics:
+            ended = rules.pause_end(before, how.now)
+            back = Choice(how.now, event.event_id, str(ended or 0))
+            if (current.chosen(rules.PAUSE) or "0") == back.value:
+                return
+            effect = Consent({}, {rules.PAUSE: back})
+        else:
+            topics = _topics_of(brand, before) if link.topics == (EVERY_TOPIC,) else link.topics
+            lost = [
+                topic
+                for topic in topics
+                if accepts(before, topic, brand, link.at) and not accepts(current, topic, brand, how.now)
+            ]
+            if not lost:
+                return
+            effect = Consent({rules.opt_in(topic): how.now for topic in lost})
+            event = event._replace(topics=tuple(lost))
+        self.store.record(event._replace(effect=effect), evidence=how.evidence, evidence_days=brand.evidence_days)
+
+    def glance(self, link: Link) -> Consent:
+        """What we know of the link's holder, for a page that works without it: nothing while the table is away."""
+        try:
+            return self.store.read(link.brand, link.subscriber_id)
+        except StoreUnavailableError:
+            return Consent()
+
+    # --- choosing ----------------------------------------------------------------------------------------------
+
+    def save(self, brand: Brand, link: Link, wishes: Wishes, how: Circumstances) -> Consent:
+        """Make consent what the form says; answers it. What the form leaves as it was is not written."""
+        current = self.store.read(brand.id, link.subscriber_id)
+        event = self._event(Kind.PREFERENCES, brand, link.subscriber_id, how, Consent(), ())
+        registers: dict[str, int] = {}
+        for topic in brand.topics:
+            accepted = accepts(current, topic, brand, how.now)
+            if topic in wishes.on and not accepted:
+                registers[rules.opt_in(topic)] = how.now
+            elif topic in wishes.shown and topic not in wishes.on and accepted:
+                registers[rules.opt_out(topic)] = how.now
+        values = {rules.frequency(topic): value for topic, value in wishes.frequencies.items()}
+        if wishes.pause_days is not None:
+            running = rules.pause_end(current, how.now) is not None
+            if wishes.pause_days or running:
+                until = how.now + wishes.pause_days * DAY_MS if wishes.pause_days else 0
+                values[rules.PAUSE] = str(until)
+        if wishes.locale:
+            values[rules.LOCALE] = wishes.locale
+        choices = {
+            name: Choice(how.now, event.event_id, value)
+            for name, value in values.items()
+            if current.chosen(name) != value
+        }
+        effect = Consent(registers, choices)
+        if effect == Consent({}, {}):
+            return current
+        topics = tuple(name.partition(".")[2] for name in registers)
+        self.store.record(
+            event._replace(effect=effect, topics=topics, reference=link.reference),
+            evidence=how.evidence,
+            evidence_days=brand.evidence_days,
+        )
+        return current | effect
+
+    # --- forms -------------------------------------------------------------------------------------------------
+
+    def stamp(self, form: Form, link: Link, now: int) -> str:
+        """A token that tells, when the form comes back, that its page was shown, and when."""
+        return self.tokens.sign(Link(Purpose.STAMP, link.brand, link.subscriber_id, (form,), at=now))
+
+    def stamped(self, form: Form, link: Link, stamp: str, now: int) -> bool:
+        """Whether the form was shown to the holder of the link, long enough ago for a person to have read it."""
+        try:
+            shown = self.tokens.read(Purpose.STAMP, stamp, now)
+        except NotOursError:
+            return False
+        ours = (shown.brand, shown.subscriber_id, shown.topics) == (link.brand, link.subscriber_id, (form,))
+        return ours and now - shown.at >= FASTEST_PERSON_MS
+
+    def _event(
+        self,
+        kind: Kind,
+        brand: Brand,
+        subscriber_id: str,
+        how: Circumstances,
+        effect: Consent,
+        topics: Sequence[str],
+        *,
+        reference: str = "",
+        source: str = "",
+    ) -> Event:
+        return Event(
+            event_id=new_event_id(),
+            kind=kind,
+            brand=brand.id,
+            subscriber_id=subscriber_id,
+            occurred_at=how.now,
+            arrived_at=how.now,
+            actor=Actor.PLATFORM if how.channel is Channel.API else Actor.RECIPIENT,
+            channel=how.channel,
+            effect=effect,
+            topics=tuple(topics),
+            locale=how.locale,
+            notice=brand.notice,
+            reference=reference,
+            source=source,
+            suspected_automation=how.suspected_automation,
+        )
+
+
+def accepts(consent: Consent, topic: str, brand: Brand, now: int) -> bool:
+    """Whether the person wants the topic: mail may flow, or would if no pause ran."""
+    return rules.decide(consent, topic, brand.mode(topic), now).reason in {
+        Reason.SUBSCRIBED,
+        Reason.OPT_OUT_TOPIC,
+        Reason.PAUSED,
+    }
+
+
+def _locale(event: Event) -> Consent:
+    """The language that the person used, as their choice."""
+    if not event.locale:
+        return Consent()
+    return Consent({}, {rules.LOCALE: Choice(event.occurred_at, event.event_id, event.locale)})
+
+
+def _topics_of(brand: Brand, consent: Consent) -> list[str]:
+    """The brand's topics, and those that it no longer has but the person decided on."""
+    known = [name.partition(".")[2] for name in consent.registers]
+    return list(dict.fromkeys([*brand.topics, *(each for each in known if each and each != EVERY_TOPIC)]))

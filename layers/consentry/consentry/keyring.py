@@ -1,0 +1,174 @@
+"""The keyring: every secret of every brand, from one document in Secrets Manager.
+
+The document is JSON:
+
+    {"root": "<random>",                              made once, by the template
+     "brands": {"<brand>": {"generations": ["1"],     signing keys, oldest to newest
+                            "api_keys": [{"id", "sha256", "scopes"}]}}}
+
+Keys aren't stored, they are derived: HMAC-SHA256 of the root over a label that names use, brand and generation
+(RFC 5869's expand step, for a root that is uniformly random already). So a brand has its keys the moment its
+file is deployed, and even after that file is gone: there is no state in which an opt-out can't be verified
+because nobody made a key. See docs/decisions/0002-keys-are-derived.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+FIRST_GENERATION: Final = "1"
+SCOPES: Final = ("read", "write", "erase")
+_REFRESH_SECONDS: Final = 60
+"""Garbage tokens cause at most one fetch a minute and container."""
+
+
+class SecretUnavailableError(Exception):
+    """The keyring can't be read now; nothing can be verified."""
+
+
+class ApiKey(NamedTuple):
+    """Whose call it is, and what it may do."""
+
+    brand: str
+    key_id: str
+    scopes: frozenset[str]
+
+
+class Keyring:
+    """Keys, peppers and API keys of all brands; fetched at the first use, kept for the container's life."""
+
+    def __init__(self, fetch: Callable[[], str], monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`fetch` answers the document, or raises `SecretUnavailableError`."""
+        self._fetch = fetch
+        self._monotonic = monotonic
+        self._document: dict[str, Any] | None = None
+        self._fetched_at = 0.0
+        self._derived: dict[str, bytes] = {}
+        self._signing: dict[str, tuple[bytes, ...]] = {}
+
+    def signing_keys(self, brand: str) -> Sequence[bytes]:
+        """The keys that sign the brand's tokens, oldest to newest."""
+        keys = self._signing.get(brand)
+        if keys is None:
+            generations = self._brand(brand).get("generations") or [FIRST_GENERATION]
+            keys = tuple(_derive(self._root(), "sign", brand, generation) for generation in generations)
+            self._remember(self._signing, brand, keys)
+        return keys
+
+    def pepper(self, brand: str) -> bytes:
+        """What makes subscriber ids of the brand. It never changes: ids, and with them opt-outs, depend on it."""
+        return self._key("pepper", brand)
+
+    def ledger_key(self, brand: str) -> bytes:
+        """What the brand's ledger is hashed with. It never changes."""
+        return self._key("ledger", brand)
+
+    def api_key(self, presented: str) -> ApiKey | None:
+        """The API key that was presented, or None.
+
+        Every stored hash is compared, in constant time: how long it takes tells nothing.
+        """
+        found = self._match(presented)
+        if found is None and presented.startswith("ck_") and self.refresh():
+            found = self._match(presented)
+        return found
+
+    def refresh(self) -> bool:
+        """Fetch the document anew, unless that was done within the last minute; True if it was done.
+
+        A failed fetch leaves the old document in use.
+        """
+        if self._document is not None and self._monotonic() - self._fetched_at < _REFRESH_SECONDS:
+            return False
+        try:
+            self._load()
+        except SecretUnavailableError:
+            self._fetched_at = self._monotonic()
+            return False
+        return True
+
+    def _match(self, presented: str) -> ApiKey | None:
+        digest = hash_api_key(presented)
+        found = None
+        for brand, entry in self._content().get("brands", {}).items():
+            for stored in entry.get("api_keys", ()):
+                if hmac.compare_digest(stored["sha256"], digest):
+                    found = ApiKey(brand, stored["id"], frozenset(stored["scopes"]))
+        return found
+
+    def _key(self, use: str, brand: str) -> bytes:
+        label = f"{use} {brand}"
+        key = self._derived.get(label)
+        if key is None:
+            key = _derive(self._root(), use, brand, "")
+            self._remember(self._derived, label, key)
+        return key
+
+    @staticmethod
+    def _remember(memory: dict[str, Any], name: str, value: object) -> None:
+        if len(memory) > _MANY:  # names come from tokens that nobody has verified yet
+            memory.clear()
+        memory[name] = value
+
+    def _root(self) -> bytes:
+        return bytes(self._content()["root"], "utf-8")
+
+    def _brand(self, brand: str) -> dict[str, Any]:
+        return dict(self._content().get("brands", {}).get(brand, {}))
+
+    def _content(self) -> dict[str, Any]:
+        if self._document is None:
+            self._load()
+        assert self._document is not None  # noqa: S101 - _load sets it or raises
+        return self._document
+
+    def _load(self) -> None:
+        self._document = json.loads(self._fetch())
+        self._fetched_at = self._monotonic()
+        self._derived.clear()
+        self._signing.clear()
+
+
+_MANY: Final = 1_000
+
+
+def hash_api_key(presented: str) -> str:
+    """What is stored of an API key. A key has 256 random bits, so a plain SHA-256 can't be searched."""
+    return hashlib.sha256(presented.encode(errors="replace")).hexdigest()
+
+
+def issue_api_key(client: Any, secret_id: str, brand: str, scopes: Iterable[str]) -> str:
+    """Add an API key for a brand to the document, and answer it: the only time that it can be seen.
+
+    Args:
+        client: a Secrets Manager client.
+        secret_id: the document's name or ARN.
+        brand: whose key it is.
+        scopes: some of `SCOPES`.
+
+    Raises:
+        ValueError: an unknown scope, or none.
+    """
+    wanted = sorted(set(scopes))
+    if not wanted or not set(wanted) <= set(SCOPES):
+        raise ValueError(f"scopes are some of {', '.join(SCOPES)}")
+    key_id = secrets.token_hex(4)
+    key = f"ck_{brand}_{key_id}_{secrets.token_urlsafe(32)}"
+    document = json.loads(client.get_secret_value(SecretId=secret_id)["SecretString"])
+    entry = document.setdefault("brands", {}).setdefault(brand, {})
+    entry.setdefault("api_keys", []).append({"id": key_id, "sha256": hash_api_key(key), "scopes": wanted})
+    client.put_secret_value(SecretId=secret_id, SecretString=json.dumps(document))
+    return key
+
+
+def _derive(root: bytes, use: str, brand: str, generation: str) -> bytes:
+    label = f"consentry/1/{use}/{brand}/{generation}"
+    return hmac.digest(root, label.encode(), "sha256")

@@ -1,0 +1,138 @@
+"""The ledger: every event that touched consent, as recorded, hashed and read back.
+
+An event names its *effect*, the registers and choices that it set, so that replaying a subscriber's ledger gives
+the consent that the state item holds.
+
+Tamper evidence costs no read. Each event has a keyed hash, and the state item holds the sum of them (a keyed
+additive multiset hash: Clarke, Devadas, van Dijk, Gassend, Suh, "Incremental Multiset Hash Functions", 2003).
+An event that is changed, removed, slipped in, or moved to another subscriber breaks the sum. A hash is cut to 80
+bits so that the sum of thousands stays within 28 decimal digits.
+
+What identifies a person (IP address, user agent) is not in the event but in an evidence item beside it, which
+expires. The event keeps a keyed hash of it, so that it can be proved while it is there, and the ledger still
+verifies when it is gone.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from consentry.consent import Consent
+
+_HASH_BYTES: Final = 10
+
+
+class Kind(StrEnum):
+    """What happened."""
+
+    ASKED = "asked"
+    CONFIRMED = "confirmed"
+    UNSUBSCRIBED = "unsubscribed"
+    PAUSED = "paused"
+    PREFERENCES = "preferences_saved"
+    UNDONE = "undone"
+    CLAIMED = "claimed"
+    COMPLAINED = "complained"
+    BOUNCED = "bounced"
+
+
+class Actor(StrEnum):
+    """Who acted."""
+
+    RECIPIENT = "recipient"
+    PLATFORM = "platform"
+    PROVIDER = "provider"
+    SYSTEM = "system"
+
+
+class Channel(StrEnum):
+    """Which way it came."""
+
+    ONE_CLICK = "one-click"
+    PAGE = "page"
+    MAILTO = "mailto"
+    PREFERENCES = "preferences"
+    API = "api"
+    WEBHOOK = "webhook"
+    IMPORT = "import"
+    FEEDBACK = "feedback"
+
+
+class Evidence(NamedTuple):
+    """What identifies the person's device; kept apart, and only as long as the brand says."""
+
+    ip: str = ""
+    user_agent: str = ""
+
+
+class Event(NamedTuple):
+    """One thing that happened to one subscriber's consent."""
+
+    event_id: str
+    kind: Kind
+    brand: str
+    subscriber_id: str
+    occurred_at: int
+    """Epoch ms; never later than `arrived_at`."""
+    arrived_at: int
+    """Epoch ms, by our clock."""
+    actor: Actor
+    channel: Channel
+    effect: Consent
+    """The registers and choices that it set."""
+    topics: tuple[str, ...] = ()
+    """The topics that it is about; `("*",)` for every one."""
+    locale: str = ""
+    """The language in which the person read what they agreed to."""
+    notice: str = ""
+    """The version of that text."""
+    reference: str = ""
+    """The platform's own, from the link or the call."""
+    source: str = ""
+    """Where a platform says that the request came from."""
+    suspected_automation: bool = False
+    """The act looked like a machine's."""
+    evidence_hash: str = ""
+    """Keyed hash of the evidence item; empty when there is none."""
+
+    @property
+    def partition_key(self) -> str:
+        """`pk` of everything that we hold on this subscriber."""
+        return partition_key(self.brand, self.subscriber_id)
+
+    @property
+    def sort_key(self) -> str:
+        """`sk` of the event: in order of occurrence."""
+        return f"E#{self.occurred_at:013d}#{self.event_id}"
+
+
+def partition_key(brand: str, subscriber_id: str) -> str:
+    """`pk` of everything that we hold on a subscriber."""
+    return f"S#{brand}#{subscriber_id}"
+
+
+def new_event_id() -> str:
+    """96 random bits, 16 characters."""
+    return secrets.token_urlsafe(12)
+
+
+def hash_evidence(key: bytes, event_id: str, evidence: Evidence) -> str:
+    """Ties an evidence item to its event. Keyed: addresses are few enough to be guessed from a plain hash."""
+    message = json.dumps(["evidence", event_id, *evidence], ensure_ascii=False).encode()
+    return hmac.digest(key, message, "sha256").hex()[:32]
+
+
+def hash_event(key: bytes, event: Event) -> int:
+    """The event's share of its subscriber's digest: every field counts."""
+    message = json.dumps(_plain(event), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return int.from_bytes(hmac.digest(key, message.encode(), "sha256")[:_HASH_BYTES], "big")
+
+
+def _plain(event: Event) -> list[Any]:
+    registers, choices = event.effect
+    return [*event[:8], registers, {name: list(choice) for name, choice in choices.items()}, *event[9:]]

@@ -1,0 +1,139 @@
+"""Mails: the confirmation mail, composed as RFC 5322 and sent through SES once per request.
+
+Templates belong to the courier, which sends; links and headers are made here.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.headerregistry import Address as Mailbox
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consentry.tokens import Link, Purpose
+
+if TYPE_CHECKING:
+    from consentry.brands import Brand
+    from consentry.store import Contact
+    from consentry.tokens import Tokens
+
+# A List-Unsubscribe folded inside its URL is broken for some readers, so nothing is folded short of SMTP's limit.
+_POLICY: Final = SMTP.clone(max_line_length=998, utf8=False)
+_BREAKS: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+ONE_CLICK: Final = "List-Unsubscribe=One-Click"
+"""RFC 8058, 3.1."""
+
+_SURELY_NOT_SENT: Final = frozenset(
+    {
+        "TooManyRequestsException",
+        "LimitExceededException",
+        "SendingPausedException",
+        "AccountSuspendedException",
+        "MailFromDomainNotVerifiedException",
+        "MessageRejected",
+        "NotFoundException",
+        "BadRequestException",
+        "AccessDeniedException",
+        "ThrottlingException",
+    }
+)
+"""SES's answers (API reference, SendEmail) that say that it has not taken the mail."""
+
+
+class NotSentError(Exception):
+    """SES did not take the mail, and says so: sending again can't send it twice."""
+
+
+class UnknownFateError(Exception):
+    """No answer, or one that doesn't tell: the mail may have been sent."""
+
+
+class Links(NamedTuple):
+    """The links that one mail carries."""
+
+    confirm: str
+    unsubscribe: str
+    mailto: str
+    """Empty where the brand has no inbound domain."""
+
+
+class Body(NamedTuple):
+    """What the templates made."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def confirmation_links(tokens: Tokens, brand: Brand, subscriber_id: str, contact: Contact, base_url: str) -> Links:
+    """The links of the confirmation mail for one request."""
+    asked = Link(Purpose.CONFIRM, brand.id, subscriber_id, contact.topics, at=contact.asked_at)
+    leave = Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, contact.topics)
+    confirm, unsubscribe = tokens.sign(asked), tokens.sign(leave)
+    return Links(f"{base_url}/c/{confirm}", f"{base_url}/u/{unsubscribe}", mailto(brand, unsubscribe))
+
+
+def mailto(brand: Brand, token: str) -> str:
+    """The `mailto:` way to opt out; empty where the brand has no inbound domain."""
+    return f"mailto:unsubscribe@{brand.inbound_domain}?subject={token}" if brand.inbound_domain else ""
+
+
+def list_headers(unsubscribe: str, mailto_url: str) -> dict[str, str]:
+    """`List-Unsubscribe` and `List-Unsubscribe-Post` (RFC 2369, 3.2; RFC 8058, 3.1)."""
+    ways = [f"<{way}>" for way in (unsubscribe, mailto_url) if way]
+    return {"List-Unsubscribe": ", ".join(ways), "List-Unsubscribe-Post": ONE_CLICK}
+
+
+def compose(brand: Brand, contact: Contact, links: Links, body: Body) -> bytes:
+    """The mail, ready to send.
+
+    Whatever a brand's texts hold, they can't add a header: line breaks become spaces, and `EmailMessage` refuses
+    the rest.
+    """
+    mail = EmailMessage(_POLICY)
+    user, _, domain = brand.sender.rpartition("@")
+    mail["From"] = Mailbox(_one_line(brand.name(contact.locale)), user, domain)
+    mail["To"] = contact.address
+    mail["Subject"] = _one_line(body.subject)
+    mail["Date"] = datetime.fromtimestamp(contact.asked_at / 1000, UTC)
+    mail["Message-ID"] = f"<{contact.event_id}@{brand.list_domain}>"
+    if brand.reply_to:
+        mail["Reply-To"] = brand.reply_to
+    mail["List-Id"] = f"{_one_line(brand.name('en'))} <{brand.id}.{brand.list_domain}>"
+    for name, value in list_headers(links.unsubscribe, links.mailto).items():
+        mail[name] = value
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Auto-Response-Suppress"] = "All"
+    mail["Content-Language"] = contact.locale
+    mail.set_content(body.text, cte="quoted-printable")
+    mail.add_alternative(body.html, subtype="html", cte="quoted-printable")
+    return mail.as_bytes()
+
+
+def send(client: Any, sender: str, recipient: str, raw: bytes) -> None:
+    """Hand a mail to SES.
+
+    Raises:
+        NotSentError: it wasn't taken.
+        UnknownFateError: we can't tell.
+    """
+    try:
+        client.send_email(
+            FromEmailAddress=sender,
+            Destination={"ToAddresses": [recipient]},
+            Content={"Raw": {"Data": raw}},
+        )
+    except ClientError as exc:
+        if exc.response.get("Error", {}).get("Code") in _SURELY_NOT_SENT:
+            raise NotSentError from exc
+        raise UnknownFateError from exc
+    except BotoCoreError as exc:
+        raise UnknownFateError from exc
+
+
+def _one_line(text: str) -> str:
+    return _BREAKS.sub(" ", text).strip()

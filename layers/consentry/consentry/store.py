@@ -1,0 +1,677 @@
+"""The store: consent in DynamoDB, each change one conditional transaction.
+
+    item       sk                       holds
+    state      STATE                    registers, choices, the ledger's count and digest
+    event      E#<occurred>#<event_id>  one ledger event
+    evidence   V#<occurred>#<event_id>  IP address and user agent of that event; expires
+    contact    CONTACT                  the address, while a mail is due or may be asked for again; expires
+
+`pk` is `S#<brand>#<subscriber_id>` for all of them: one person, one partition, and no key that two people share.
+
+A change is one `TransactWriteItems`: the state's registers grow and the event is put, or neither. Nothing is read
+before. The condition says that every register in the change is greater than what is there; when it fails,
+DynamoDB answers the old item in the same trip, and from it follows what was already known, what an opt-out has
+beaten, and what is left to write.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consentry import consent as rules
+from consentry.consent import Choice, Consent
+from consentry.ledger import Actor, Channel, Event, Evidence, Kind, hash_event, hash_evidence, partition_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+STATE: Final = "STATE"
+CONTACT: Final = "CONTACT"
+
+COOLDOWN_MS: Final = 10 * 60 * 1000
+"""At most one confirmation mail to an address in this time."""
+SUPPRESSED_COOLDOWN_MS: Final = 24 * 3600 * 1000
+"""The same for an address after a complaint or a permanent bounce, counted from it."""
+_DAY_S: Final = 24 * 3600
+_CONTACT_DAYS: Final = 37
+"""A link's 7 days, and 30 in which an expired one can be asked for again."""
+
+_ATTEMPTS: Final = 5
+_RETRIED: Final = frozenset(
+    {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"}
+)
+_KEYS_A_BATCH: Final = 100
+"""BatchGetItem's own limit."""
+_BATCHES_AT_ONCE: Final = 10
+
+
+class StoreUnavailableError(Exception):
+    """The table can't be read or written now. Whether a write took effect isn't known."""
+
+
+class Outcome(StrEnum):
+    """What became of a change."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    """All of it was there before."""
+    SUPERSEDED = "superseded"
+    """Something later is there already, or an opt-out beats it."""
+    THROTTLED = "throttled"
+    """A mail to this address is too recent; nothing was written."""
+
+
+class Claim(StrEnum):
+    """Whether a mail may be sent by who asks."""
+
+    TAKEN = "taken"
+    HELD = "held"
+    """By another attempt, which may have sent it."""
+    NOT_NEEDED = "not_needed"
+    """It was sent, or a newer request took its place."""
+
+
+class Address(StrEnum):
+    """What a change means for the address that we hold."""
+
+    KEEP = "keep"
+    """It was confirmed, and the brand's platform wants it: it no longer expires."""
+    FORGET = "forget"
+    """Nothing needs it any more."""
+
+
+class Recorded(NamedTuple):
+    """What became of a change."""
+
+    outcome: Outcome
+    known: Consent
+    """What was there already and kept (part of) the change out; empty if nothing did."""
+
+
+class Contact(NamedTuple):
+    """A mail that is due, and where it goes."""
+
+    address: str
+    locale: str
+    topics: tuple[str, ...]
+    asked_at: int
+    """The request that it confirms, epoch ms."""
+    event_id: str
+    reference: str = ""
+
+
+class LedgerPage(NamedTuple):
+    """Some of a subscriber's events, oldest first, and whether the whole ledger adds up."""
+
+    events: list[tuple[Event, Evidence]]
+    intact: bool
+    next: str | None
+    """Where the next page starts; None on the last."""
+
+
+class Store:
+    """One DynamoDB table."""
+
+    def __init__(
+        self,
+        client: Any,
+        table: str,
+        ledger_key: Callable[[str], bytes],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`client` is a DynamoDB client; `ledger_key` answers a brand's key."""
+        self._client = client
+        self._table = table
+        self._ledger_key = ledger_key
+        self._sleep = sleep
+
+    def record(
+        self,
+        event: Event,
+        *,
+        evidence: Evidence | None = None,
+        evidence_days: int = 0,
+        address: Address | None = None,
+    ) -> Recorded:
+        """Apply an event's effect and put it in the ledger, in one write.
+
+        Args:
+            event: what happened.
+            evidence: kept for `evidence_days`, apart from the event.
+            evidence_days: 0 keeps none.
+            address: what to do, in the same write, with the address that we may hold; None leaves it.
+
+        Raises:
+            StoreUnavailableError: try again later; nothing is lost by doing so.
+        """
+        extra = [self._settle(event, address)] if address else []
+        return self._record(event, evidence, evidence_days, extra)
+
+    def request(
+        self,
+        event: Event,
+        contact: Contact,
+        *,
+        evidence: Evidence | None = None,
+        evidence_days: int = 0,
+    ) -> Recorded:
+        """Record a subscribe request, and that a mail is due, in one write.
+
+        Answers `THROTTLED`, having written nothing, while the last mail to this address is younger than
+        `COOLDOWN_MS`, or a complaint or bounce younger than `SUPPRESSED_COOLDOWN_MS`.
+
+        Raises:
+            StoreUnavailableError: see `record`.
+        """
+        mail = {
+            "Put": {
+                "TableName": self._table,
+                "Item": _contact_item(event, contact),
+                # The mail before this one has cooled down (or there was none).
+                "ConditionExpression": "attribute_not_exists(asked_at) OR asked_at <= :cooled",
+                "ExpressionAttributeValues": {":cooled": _n(event.arrived_at - COOLDOWN_MS)},
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+        return self._record(event, evidence, evidence_days, [mail], cooling=True)
+
+    def read(self, brand: str, subscriber_id: str) -> Consent:
+        """What we know of a subscriber; nothing, for somebody that we never heard of.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        return _consent(self._item(brand, subscriber_id, STATE))
+
+    def read_many(self, brand: str, subscriber_ids: Iterable[str]) -> dict[str, Consent]:
+        """`read` for many: as few calls as DynamoDB allows, in parallel, what it leaves undone asked again.
+
+        Raises:
+            StoreUnavailableError: some could not be read; then none are answered.
+        """
+        wanted = list(dict.fromkeys(subscriber_ids))
+        batches = [wanted[at : at + _KEYS_A_BATCH] for at in range(0, len(wanted), _KEYS_A_BATCH)]
+        found = dict.fromkeys(wanted, Consent())
+        if len(batches) == 1:
+            found.update(self._read_batch(brand, batches[0]))
+        elif batches:
+            with ThreadPoolExecutor(min(len(batches), _BATCHES_AT_ONCE)) as pool:
+                for part in pool.map(lambda batch: self._read_batch(brand, batch), batches):
+                    found.update(part)
+        return found
+
+    def ledger(self, brand: str, subscriber_id: str, *, limit: int = 1_000, start: str | None = None) -> LedgerPage:
+        """A page of the subscriber's events; the whole ledger is read to tell whether it is intact.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        state: dict[str, Any] = {}
+        evidences: dict[str, Evidence] = {}
+        events: list[Event] = []
+        for item in self._partition(brand, subscriber_id):
+            sk = item["sk"]["S"]
+            if sk == STATE:
+                state = item
+            elif sk.startswith("E#"):
+                events.append(_event(item))
+            elif sk.startswith("V#"):
+                evidences[sk[2:]] = Evidence(item["ip"]["S"], item["user_agent"]["S"])
+        key = self._ledger_key(brand)
+        intact = (
+            len(events) == _number(state, "ledger_count")
+            and sum(hash_event(key, event) for event in events) == _number(state, "ledger_digest")
+            and rules.join(event.effect for event in events) == _consent(state)
+            and all(self._evidence_holds(key, event, evidences) for event in events)
+        )
+        page = [event for event in events if not start or event.sort_key[2:] > start]
+        shown = [(event, evidences.get(event.sort_key[2:], Evidence())) for event in page[:limit]]
+        more = page[limit - 1].sort_key[2:] if len(page) > limit else None
+        return LedgerPage(shown, intact, more)
+
+    def history(self, brand: str, subscriber_id: str) -> list[Event]:
+        """Every event of the subscriber, oldest first.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        items = self._partition(brand, subscriber_id)
+        return [_event(item) for item in items if item["sk"]["S"].startswith("E#")]
+
+    def contact(self, brand: str, subscriber_id: str) -> Contact | None:
+        """The address, if it is still held.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        item = self._item(brand, subscriber_id, CONTACT)
+        return _contact(item) if "address" in item else None
+
+    def claim_mail(self, brand: str, subscriber_id: str, asked_at: int, claimant: str, now: int) -> Claim:
+        """Take the duty of sending the mail of one request.
+
+        The claim holds for the cooldown: should its holder die between sending and saying so, nobody sends a second
+        mail within that time. Claiming again with the same `claimant` succeeds, so a lost answer does no harm.
+
+        Raises:
+            StoreUnavailableError: the table can't be written.
+        """
+        taken = self._update_contact(
+            brand,
+            subscriber_id,
+            "SET mail = :sending, claimed_by = :me, claim_ends = :end",
+            # It is still this request's turn, the mail isn't sent, and nobody else is at it.
+            "asked_at = :asked AND mail <> :sent AND (mail = :due OR claimed_by = :me OR claim_ends <= :now)",
+            {
+                ":asked": _n(asked_at),
+                ":due": _s("due"),
+                ":sending": _s("sending"),
+                ":sent": _s("sent"),
+                ":me": _s(claimant),
+                ":end": _n(now + COOLDOWN_MS),
+                ":now": _n(now),
+            },
+        )
+        if taken:
+            return Claim.TAKEN
+        item = self._item(brand, subscriber_id, CONTACT)
+        waits = _number(item, "asked_at") == asked_at and _text(item, "mail") == "sending"
+        return Claim.HELD if waits else Claim.NOT_NEEDED
+
+    def release_mail(self, brand: str, subscriber_id: str, asked_at: int, claimant: str) -> None:
+        """Give a claim back, because the mail was surely not sent: the next attempt may follow at once.
+
+        Raises:
+            StoreUnavailableError: the table can't be written; the claim ends by itself.
+        """
+        self._update_contact(
+            brand,
+            subscriber_id,
+            "SET claim_ends = :never REMOVE claimed_by",
+            "asked_at = :asked AND claimed_by = :me",
+            {":asked": _n(asked_at), ":me": _s(claimant), ":never": _n(0)},
+        )
+
+    def mail_sent(self, brand: str, subscriber_id: str, asked_at: int, claimant: str) -> None:
+        """Note that the mail of a request went out.
+
+        Raises:
+            StoreUnavailableError: the table can't be written.
+        """
+        self._update_contact(
+            brand,
+            subscriber_id,
+            "SET mail = :sent REMOVE claimed_by, claim_ends",
+            "asked_at = :asked AND claimed_by = :me",
+            {":asked": _n(asked_at), ":me": _s(claimant), ":sent": _s("sent")},
+        )
+
+    # --- writing -----------------------------------------------------------------------------------------------
+
+    def _record(
+        self,
+        event: Event,
+        evidence: Evidence | None,
+        evidence_days: int,
+        extra: list[dict[str, Any]],
+        *,
+        cooling: bool = False,
+    ) -> Recorded:
+        key = self._ledger_key(event.brand)
+        keeps = evidence is not None and any(evidence) and evidence_days > 0
+        if keeps and evidence is not None:
+            event = event._replace(evidence_hash=hash_evidence(key, event.event_id, evidence))
+            extra = [*extra, self._put_evidence(event, evidence, evidence_days)]
+        wanted = event.effect
+        current = Consent()
+        for _ in range(_ATTEMPTS):
+            operations = [
+                self._grow(event, hash_event(key, event), cooling=cooling),
+                self._put_event(event),
+                *extra,
+            ]
+            reasons = self._transact(operations)
+            if not reasons:
+                return Recorded(Outcome.APPLIED, current)
+            state, written = _old(reasons, 0), _old(reasons, 1)
+            if written is not None:
+                # Ours if it arrived when we did: the answer of our own first try was lost on the way.
+                same = _number(written, "arrived_at") == event.arrived_at
+                return Recorded(Outcome.APPLIED if same else Outcome.DUPLICATE, _consent(state or {}))
+            if cooling and (state is None or _cooling(state, event)):
+                return Recorded(Outcome.THROTTLED, Consent())
+            if state is None:
+                raise StoreUnavailableError("a transaction was cancelled for a reason that we don't know")
+            current = _consent(state)
+            left = rules.news(current, event.effect)
+            if left == Consent({}, {}):
+                known = _contains(current, wanted)
+                return Recorded(Outcome.DUPLICATE if known else Outcome.SUPERSEDED, current)
+            event = _narrowed(event, left)
+        raise StoreUnavailableError("the item kept changing under us")
+
+    def _grow(self, event: Event, share: int, *, cooling: bool) -> dict[str, Any]:
+        """The state's update: every register and choice of the effect, each with its own condition."""
+        names: dict[str, str] = {}
+        values: dict[str, Any] = {":one": _n(1), ":share": _n(share), ":last": _last(event)}
+        sets, conditions = ["last_event = :last"], []
+        for at, (register, instant) in enumerate(event.effect.registers.items()):
+            names[f"#r{at}"] = register
+            values[f":r{at}"] = _n(instant)
+            sets.append(f"#r{at} = :r{at}")
+            conditions.append(f"(attribute_not_exists(#r{at}) OR #r{at} < :r{at})")
+            for rival_at, rival in enumerate(rules.rivals(register)):
+                name = f"#r{at}o{rival_at}"
+                names[name] = rival
+                beaten = "" if rules.yields_to_any_opt_out(register) else f" OR {name} < :r{at}"
+                conditions.append(f"(attribute_not_exists({name}){beaten})")
+        for at, (choice_name, choice) in enumerate(event.effect.choices.items()):
+            names[f"#c{at}"] = choice_name
+            values[f":c{at}"] = _choice_value(choice)
+            values[f":c{at}at"], values[f":c{at}by"] = _n(choice.at), _s(choice.by)
+            sets.append(f"#c{at} = :c{at}")
+            conditions.append(
+                f"(attribute_not_exists(#c{at}) OR #c{at}[0] < :c{at}at"
+                f" OR (#c{at}[0] = :c{at}at AND #c{at}[1] < :c{at}by))"
+            )
+        if cooling:
+            values[":calm"] = _n(event.arrived_at - SUPPRESSED_COOLDOWN_MS)
+            conditions += [
+                f"(attribute_not_exists({name}) OR {name} <= :calm)" for name in (rules.COMPLAINT, rules.BOUNCE)
+            ]
+        update: dict[str, Any] = {
+            "TableName": self._table,
+            "Key": _key(event.partition_key, STATE),
+            "UpdateExpression": f"SET {', '.join(sets)} ADD ledger_count :one, ledger_digest :share",
+            "ConditionExpression": " AND ".join(conditions),
+            "ExpressionAttributeValues": values,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if names:
+            update["ExpressionAttributeNames"] = names
+        return {"Update": update}
+
+    def _put_event(self, event: Event) -> dict[str, Any]:
+        return {
+            "Put": {
+                "TableName": self._table,
+                "Item": _event_item(event),
+                # Append only: what was recorded is never written over.
+                "ConditionExpression": "attribute_not_exists(pk)",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _put_evidence(self, event: Event, evidence: Evidence, days: int) -> dict[str, Any]:
+        item = {
+            **_key(event.partition_key, f"V#{event.sort_key[2:]}"),
+            "ip": _s(evidence.ip),
+            "user_agent": _s(evidence.user_agent),
+            "expires_at": _n(event.arrived_at // 1000 + days * _DAY_S),
+        }
+        return {"Put": {"TableName": self._table, "Item": item}}
+
+    def _settle(self, event: Event, address: Address) -> dict[str, Any]:
+        update: dict[str, Any] = {
+            "TableName": self._table,
+            "Key": _key(event.partition_key, CONTACT),
+            "UpdateExpression": "REMOVE expires_at",
+        }
+        if address is Address.FORGET:
+            # The instant of the last request stays for its cooldown, the address doesn't.
+            update["UpdateExpression"] = "SET expires_at = :soon REMOVE address"
+            update["ExpressionAttributeValues"] = {":soon": _n(event.arrived_at // 1000 + _DAY_S)}
+        return {"Update": update}
+
+    def _transact(self, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Nothing if the transaction was applied, else the reasons why a condition cancelled it."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._client.transact_write_items(TransactItems=operations)
+            except self._client.exceptions.TransactionCanceledException as exc:
+                reasons: list[dict[str, Any]] = exc.response.get("CancellationReasons", [])
+                codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
+                if codes & _RETRIED:
+                    # Somebody else writes this person's items at this very moment.
+                    self._sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - jitter, not a secret
+                    continue
+                if codes == {"ConditionalCheckFailed"}:
+                    return reasons
+                raise StoreUnavailableError("the transaction was cancelled") from exc
+            except (BotoCoreError, ClientError) as exc:
+                raise StoreUnavailableError("the table can't be written") from exc
+            else:
+                return []
+        raise StoreUnavailableError("the item is being written by others")
+
+    def _update_contact(
+        self, brand: str, subscriber_id: str, update: str, condition: str, values: dict[str, Any]
+    ) -> bool:
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(partition_key(brand, subscriber_id), CONTACT),
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        except (BotoCoreError, ClientError) as exc:
+            raise StoreUnavailableError("the table can't be written") from exc
+        return True
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def _item(self, brand: str, subscriber_id: str, sk: str) -> dict[str, Any]:
+        key = _key(partition_key(brand, subscriber_id), sk)
+        item: dict[str, Any] = self._call("get_item", TableName=self._table, Key=key, ConsistentRead=True).get(
+            "Item", {}
+        )
+        return item
+
+    def _read_batch(self, brand: str, subscriber_ids: list[str]) -> dict[str, Consent]:
+        request: dict[str, Any] = {
+            self._table: {
+                "Keys": [_key(partition_key(brand, each), STATE) for each in subscriber_ids],
+                "ConsistentRead": True,
+            }
+        }
+        found = {}
+        for attempt in range(_ATTEMPTS):
+            answer = self._call("batch_get_item", RequestItems=request)
+            for item in answer["Responses"].get(self._table, ()):
+                found[item["pk"]["S"].rpartition("#")[2]] = _consent(item)
+            request = answer.get("UnprocessedKeys") or {}
+            if not request:
+                return found
+            self._sleep(random.uniform(0.02, 0.1) * 2**attempt)  # noqa: S311 - jitter, not a secret
+        raise StoreUnavailableError("the table answers only in part")
+
+    def _partition(self, brand: str, subscriber_id: str) -> Iterator[dict[str, Any]]:
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": _s(partition_key(brand, subscriber_id))},
+            "ConsistentRead": True,
+        }
+        while True:
+            answer = self._call("query", **request)
+            yield from answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
+        except (BotoCoreError, ClientError) as exc:
+            raise StoreUnavailableError("the table can't be read") from exc
+        return answer
+
+    @staticmethod
+    def _evidence_holds(key: bytes, event: Event, evidences: Mapping[str, Evidence]) -> bool:
+        """Evidence that is still there is what was there; evidence that has expired proves nothing either way."""
+        evidence = evidences.get(event.sort_key[2:])
+        return evidence is None or hash_evidence(key, event.event_id, evidence) == event.evidence_hash
+
+
+# --- items ---------------------------------------------------------------------------------------------------------
+
+
+def _contact(item: Mapping[str, Any]) -> Contact:
+    return Contact(
+        address=item["address"]["S"],
+        locale=item["locale"]["S"],
+        topics=tuple(item["topics"]["S"].split(",")),
+        asked_at=int(item["asked_at"]["N"]),
+        event_id=item["event_id"]["S"],
+        reference=item["reference"]["S"],
+    )
+
+
+def _contact_item(event: Event, contact: Contact) -> dict[str, Any]:
+    return {
+        **_key(event.partition_key, CONTACT),
+        "mail": _s("due"),
+        "address": _s(contact.address),
+        "locale": _s(contact.locale),
+        "topics": _s(",".join(contact.topics)),
+        "asked_at": _n(contact.asked_at),
+        "event_id": _s(contact.event_id),
+        "reference": _s(contact.reference),
+        "expires_at": _n(event.arrived_at // 1000 + _CONTACT_DAYS * _DAY_S),
+    }
+
+
+def _event_item(event: Event) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        **_key(event.partition_key, event.sort_key),
+        "event_id": _s(event.event_id),
+        "kind": _s(event.kind),
+        "occurred_at": _n(event.occurred_at),
+        "arrived_at": _n(event.arrived_at),
+        "actor": _s(event.actor),
+        "channel": _s(event.channel),
+        "registers": {"M": {name: _n(at) for name, at in event.effect.registers.items()}},
+        "topics": _s(",".join(event.topics)),
+    }
+    if event.effect.choices:
+        item["choices"] = {"M": {name: _choice_value(each) for name, each in event.effect.choices.items()}}
+    for name in ("locale", "notice", "reference", "source", "evidence_hash"):
+        if text := getattr(event, name):
+            item[name] = _s(text)
+    if event.suspected_automation:
+        item["suspected_automation"] = {"BOOL": True}
+    return item
+
+
+def _event(item: Mapping[str, Any]) -> Event:
+    _, brand, subscriber_id = item["pk"]["S"].split("#", 2)
+    return Event(
+        event_id=item["event_id"]["S"],
+        kind=Kind(item["kind"]["S"]),
+        brand=brand,
+        subscriber_id=subscriber_id,
+        occurred_at=_number(item, "occurred_at"),
+        arrived_at=_number(item, "arrived_at"),
+        actor=Actor(item["actor"]["S"]),
+        channel=Channel(item["channel"]["S"]),
+        effect=Consent(
+            {name: int(each["N"]) for name, each in item["registers"]["M"].items()},
+            {name: _choice(each) for name, each in item.get("choices", {"M": {}})["M"].items()},
+        ),
+        topics=tuple(item["topics"]["S"].split(",")) if item["topics"]["S"] else (),
+        locale=_text(item, "locale"),
+        notice=_text(item, "notice"),
+        reference=_text(item, "reference"),
+        source=_text(item, "source"),
+        suspected_automation="suspected_automation" in item,
+        evidence_hash=_text(item, "evidence_hash"),
+    )
+
+
+def _consent(item: Mapping[str, Any]) -> Consent:
+    registers: dict[str, int] = {}
+    choices: dict[str, Choice] = {}
+    for name, value in item.items():
+        if name.startswith(("in.", "out.", "ask.", "claim.")) or name in {rules.COMPLAINT, rules.BOUNCE}:
+            registers[name] = int(value["N"])
+        elif name.startswith("frequency.") or name in {rules.PAUSE, rules.LOCALE}:
+            choices[name] = _choice(value)
+    return Consent(registers, choices)
+
+
+def _last(event: Event) -> dict[str, Any]:
+    """The event that changed the state last: what the stream tells listeners beside the old and new registers."""
+    told = {
+        "event_id": event.event_id,
+        "kind": event.kind,
+        "channel": event.channel,
+        "reference": event.reference,
+    }
+    return {
+        "M": {
+            **{name: _s(text) for name, text in told.items()},
+            "occurred_at": _n(event.occurred_at),
+            "suspected_automation": {"BOOL": event.suspected_automation},
+        }
+    }
+
+
+def _choice_value(choice: Choice) -> dict[str, Any]:
+    return {"L": [_n(choice.at), _s(choice.by), _s(choice.value)]}
+
+
+def _choice(value: Mapping[str, Any]) -> Choice:
+    at, by, chosen = value["L"]
+    return Choice(int(at["N"]), by["S"], chosen["S"])
+
+
+def _narrowed(event: Event, left: Consent) -> Event:
+    """The event with what is left of its effect, and the topics which that concerns."""
+    concerned = {name.partition(".")[2] for part in left for name in part}
+    return event._replace(effect=left, topics=tuple(each for each in event.topics if each in concerned))
+
+
+def _contains(current: Consent, change: Consent) -> bool:
+    """Whether every register and choice of a change is there just as it says."""
+    return all(current.registers.get(name) == at for name, at in change.registers.items()) and all(
+        current.choices.get(name) == choice for name, choice in change.choices.items()
+    )
+
+
+def _cooling(state: Mapping[str, Any], event: Event) -> bool:
+    newest = max(_number(state, rules.COMPLAINT), _number(state, rules.BOUNCE))
+    return newest > event.arrived_at - SUPPRESSED_COOLDOWN_MS
+
+
+def _old(reasons: list[dict[str, Any]], at: int) -> dict[str, Any] | None:
+    reason = reasons[at]
+    return reason.get("Item", {}) if reason.get("Code") == "ConditionalCheckFailed" else None
+
+
+def _key(pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": _s(pk), "sk": _s(sk)}
+
+
+def _s(text: str) -> dict[str, str]:
+    return {"S": text}
+
+
+def _n(number: int) -> dict[str, str]:
+    return {"N": str(number)}
+
+
+def _number(item: Mapping[str, Any], name: str) -> int:
+    return int(item[name]["N"]) if name in item else 0
+
+
+def _text(item: Mapping[str, Any], name: str) -> str:
+    return str(item[name]["S"]) if name in item else ""

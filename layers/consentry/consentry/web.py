@@ -1,0 +1,251 @@
+"""HTTP for recipients: API Gateway's payload in, a page or a line of text out, errors mapped once.
+
+A room (a function's `handler.py`) is made of one function a method; `room` turns them into a Lambda handler. What
+goes wrong is an exception, and `_PROBLEMS` below says which page and status each becomes.
+
+Payload format: version 2.0 of the HTTP API integration
+(https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import parse_qs, unquote_plus
+
+from consentry import wiring
+from consentry.keyring import SecretUnavailableError
+from consentry.ledger import Evidence
+from consentry.store import StoreUnavailableError
+from consentry.tokens import ExpiredError, NotOursError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Respond = Callable[["Request"], "Response"]
+
+MAX_BODY: Final = 64 * 1024
+MAX_FIELDS: Final = 200
+_MAX_EVIDENCE: Final = 512
+
+ALWAYS: Final = {
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=63072000; includeSubDomains",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "x-robots-tag": "noindex, nofollow",
+}
+"""Headers of every answer, whatever its kind."""
+
+NO_CONTENT_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+class Request(NamedTuple):
+    """One HTTP request, as far as anything here cares."""
+
+    method: str
+    """`HEAD` comes as `GET`; `room` takes the body off again."""
+    route: str
+    """API Gateway's route key, such as `ANY /u/{token}`: never a path, which holds a token."""
+    parameters: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    """Names in lower case; values of a repeated one joined by commas."""
+    body: bytes
+    base_url: str
+    """Scheme and host that the visitor used, no trailing slash."""
+    ip: str
+    now: int
+    """Epoch ms at which the request was taken up."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What identifies the visitor's device."""
+        return Evidence(self.ip[:_MAX_EVIDENCE], self.headers.get("user-agent", "")[:_MAX_EVIDENCE])
+
+    def form(self) -> dict[str, list[str]]:
+        """The fields of a form, urlencoded or multipart; empty when the body is neither or can't be read.
+
+        What a body claims to be counts for little: mail providers send one-click posts under odd content types,
+        or none. Anything that isn't plainly multipart is tried as urlencoded.
+        """
+        content_type = self.headers.get("content-type", "")
+        if content_type.lower().startswith("multipart/"):
+            return _multipart(content_type, self.body)
+        try:
+            return parse_qs(self.body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        except ValueError:
+            return {}
+
+
+class Response(NamedTuple):
+    """One HTTP answer."""
+
+    status: int
+    body: str
+    content_type: str = "text/html; charset=utf-8"
+    headers: Mapping[str, str] = {}
+
+
+class ProblemError(Exception):
+    """Something that the visitor has to be told: the page `problem.html` with this status and code."""
+
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+
+
+_PROBLEMS: Final[dict[type[Exception], tuple[int, str]]] = {
+    NotOursError: (404, "not_ours"),
+    ExpiredError: (410, "expired"),
+    StoreUnavailableError: (503, "unavailable"),
+    SecretUnavailableError: (503, "unavailable"),
+}
+
+
+def room(
+    routes: Mapping[str, Mapping[str, Respond]], problem: Callable[[Request, int, str], Response]
+) -> Callable[[dict[str, Any], object], dict[str, Any]]:
+    """A Lambda handler.
+
+    Args:
+        routes: by path as in the template (`/u/{token}`), by method (`GET`, `POST`), what answers.
+        problem: makes the page of an error: request, status, code.
+    """
+
+    def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+        method = event["requestContext"]["http"]["method"]
+        path = event["routeKey"].partition(" ")[2]
+        methods = routes.get(path, {})
+        request = None
+        try:
+            request = read(event)
+            respond = methods.get("GET" if method == "HEAD" else method)
+            if respond is None:
+                response = _not_allowed(methods)
+            elif len(request.body) > MAX_BODY:
+                response = problem(request, 413, "too_large")
+            else:
+                response = respond(request)
+        except ProblemError as exc:
+            response = _page(problem, request, exc.status, exc.code)
+        except tuple(_PROBLEMS) as exc:
+            status, code = _PROBLEMS[type(exc)]
+            if status >= 500:  # noqa: PLR2004 - a server's fault, which its operator should know of
+                report(exc, event["routeKey"])
+            response = _page(problem, request, status, code)
+        except Exception as exc:  # noqa: BLE001 - the last resort: a page rather than a stack trace
+            report(exc, event["routeKey"])
+            response = _page(problem, request, 500, "failed")
+        return write(response, head=method == "HEAD")
+
+    return handler
+
+
+def read(event: dict[str, Any]) -> Request:
+    """The request in an HTTP API event, payload version 2.0."""
+    context = event["requestContext"]
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    method = context["http"]["method"]
+    return Request(
+        method="GET" if method == "HEAD" else method,
+        route=event["routeKey"],
+        parameters={name: unquote_plus(value) for name, value in (event.get("pathParameters") or {}).items()},
+        query=event.get("queryStringParameters") or {},
+        headers=headers,
+        body=_body(event),
+        base_url=wiring.settings().public_url or f"https://{context['domainName']}",
+        ip=context["http"].get("sourceIp", ""),
+        now=time.time_ns() // 1_000_000,
+    )
+
+
+def write(response: Response, *, head: bool = False) -> dict[str, Any]:
+    """The answer as API Gateway wants it."""
+    return {
+        "statusCode": response.status,
+        "headers": {
+            "content-security-policy": NO_CONTENT_POLICY,
+            **ALWAYS,
+            "content-type": response.content_type,
+            **response.headers,
+        },
+        "body": "" if head else response.body,
+        "isBase64Encoded": False,
+    }
+
+
+def text(status: int, line: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A line of plain text, for machines."""
+    return Response(status, f"{line}\n", "text/plain; charset=utf-8", headers or {})
+
+
+def report(exc: BaseException, route: str) -> None:
+    """Log a fault: what and where, without its message, which may quote an address or a token."""
+    where = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(exc.__traceback__)][-6:]
+    cause = type(exc.__cause__).__name__ if exc.__cause__ else ""
+    code = _aws_code(exc.__cause__)
+    wiring.logger().error("fault", kind=type(exc).__name__, cause=cause, aws=code, where=where, route=route)
+
+
+def _aws_code(exc: BaseException | None) -> str:
+    """The error code of an AWS answer, such as `ThrottlingException`: it names no one."""
+    response = getattr(exc, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def _page(
+    problem: Callable[[Request, int, str], Response], request: Request | None, status: int, code: str
+) -> Response:
+    if request is not None:
+        try:
+            response = problem(request, status, code)
+        except Exception as exc:  # noqa: BLE001 - the page of an error must not become another error
+            report(exc, request.route)
+        else:
+            if status == 503:  # noqa: PLR2004 - Service Unavailable, RFC 9110 15.6.4
+                response = response._replace(headers={**response.headers, "retry-after": "5"})
+            return response
+    return text(status, code)
+
+
+def _not_allowed(methods: Mapping[str, Respond]) -> Response:
+    allowed = [*methods, "HEAD"] if "GET" in methods else [*methods]
+    return text(405, "method not allowed", {"allow": ", ".join(allowed)})
+
+
+def _body(event: dict[str, Any]) -> bytes:
+    body = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return bytes(body, "utf-8", "surrogateescape")
+    try:
+        return base64.b64decode(body)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _multipart(content_type: str, body: bytes) -> dict[str, list[str]]:
+    """The text fields of multipart/form-data (RFC 7578), read by the standard library's MIME parser."""
+    from email.parser import BytesParser  # noqa: PLC0415 - few requests need it
+    from email.policy import HTTP  # noqa: PLC0415 - as above
+
+    fields: dict[str, list[str]] = {}
+    try:
+        head = f"content-type: {content_type}\r\n\r\n".encode("utf-8", "surrogateescape")
+        message = BytesParser(policy=HTTP).parsebytes(head + body)
+        for part in message.iter_parts():
+            name = part.get_param("name", header="content-disposition")
+            content = part.get_payload(decode=True)
+            if isinstance(name, str) and isinstance(content, bytes) and not part.get_filename():
+                fields.setdefault(name, []).append(content.decode("utf-8", "replace"))
+            if len(fields) > MAX_FIELDS:
+                return {}
+    except (ValueError, LookupError, TypeError, AttributeError, IndexError):
+        # The parser trips in these ways over headers that no form would send: then it is not our form.
+        return {}
+    return fields

@@ -1,0 +1,163 @@
+"""The one place that builds real things: settings, clients, keys, the store, the journeys.
+
+Each is built on first use and kept for the container's life. `prepare` is what a function does on purpose in
+Lambda's initialisation, which runs at full speed before the first request.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consentry import brands as brands_module
+from consentry import mails
+from consentry.journeys import Journeys
+from consentry.keyring import Keyring, SecretUnavailableError
+from consentry.store import Store
+from consentry.tokens import Tokens
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+    from consentry.brands import Brands
+
+_COMPILED: Final = Path(__file__).with_name("compiled")
+"""Where `consentry_build` puts brands and catalogues when it builds the layer."""
+
+_IMPATIENT: Final = Config(
+    connect_timeout=0.8,
+    read_timeout=1.2,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    tcp_keepalive=True,
+)
+"""For what a person waits for: the answer stays under 3 s when the table hangs."""
+
+_PATIENT: Final = Config(
+    connect_timeout=2,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 4},
+)
+"""For mails: nobody waits, and a throttled call is worth waiting for."""
+
+
+class Settings(NamedTuple):
+    """What the template tells a function, in its environment."""
+
+    table: str
+    keyring: str
+    """ARN of the keyring's secret."""
+    public_url: str
+    """Scheme and host of links, no trailing slash; empty: whatever host the visitor used."""
+    compiled: Path
+
+
+@cache
+def settings() -> Settings:
+    """Read once, on first use."""
+    return Settings(
+        table=os.environ["TABLE_NAME"],
+        keyring=os.environ["KEYRING_SECRET_ARN"],
+        public_url=os.environ.get("PUBLIC_URL", "").rstrip("/"),
+        compiled=Path(os.environ.get("CONSENTRY_COMPILED") or _COMPILED),
+    )
+
+
+@cache
+def logger() -> Logger:
+    """JSON lines, without personal data: callers pass kinds and counts, never what somebody typed."""
+    from aws_lambda_powertools import Logger  # noqa: PLC0415 - 47 ms, and a quiet request logs nothing
+
+    return Logger(service="consentry", log_uncaught_exceptions=False)
+
+
+@cache
+def brands() -> Brands:
+    """Every brand of the deployment."""
+    return brands_module.load(settings().compiled / "brands.json")
+
+
+@cache
+def keyring() -> Keyring:
+    """Every secret of every brand."""
+    return Keyring(_fetch_keyring)
+
+
+@cache
+def tokens() -> Tokens:
+    """Signs and reads links."""
+    return Tokens(keyring())
+
+
+@cache
+def store() -> Store:
+    """The table."""
+    return Store(_client("dynamodb", _IMPATIENT), settings().table, keyring().ledger_key)
+
+
+@cache
+def journeys() -> Journeys:
+    """What a person can do."""
+    return Journeys(store(), tokens())
+
+
+def send_mail(sender: str, recipient: str, raw: bytes) -> None:
+    """Hand a mail to SES; see `mails.send`."""
+    mails.send(_mail_client(), sender, recipient, raw)
+
+
+def put_off(reference: str, seconds: int) -> None:
+    """Queue a mail's reference for later.
+
+    Raises:
+        botocore's errors: it isn't queued.
+    """
+    _queue_client().send_message(QueueUrl=os.environ["MAIL_QUEUE_URL"], MessageBody=reference, DelaySeconds=seconds)
+
+
+def prepare() -> None:
+    """Build, in Lambda's initialisation, what the first click needs: the table's client, brands, and keys.
+
+    Outside Lambda it does nothing. A keyring that can't be read now is asked for again by the first request.
+    """
+    if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
+        return
+    journeys()
+    brands()
+    try:
+        keyring().signing_keys("")
+    except SecretUnavailableError:
+        logger().warning("keyring unavailable in initialisation")
+
+
+@cache
+def _session() -> botocore.session.Session:
+    # botocore alone: boto3 adds 130 ms of imports for resources and transfers that nothing here uses.
+    return botocore.session.get_session()
+
+
+@cache
+def _mail_client() -> Any:
+    return _client("sesv2", _PATIENT)
+
+
+@cache
+def _queue_client() -> Any:
+    return _client("sqs", _PATIENT)
+
+
+def _client(service: str, config: Config) -> Any:
+    return _session().create_client(service, config=config)
+
+
+def _fetch_keyring() -> str:
+    try:
+        client = _client("secretsmanager", _IMPATIENT)
+        return str(client.get_secret_value(SecretId=settings().keyring)["SecretString"])
+    except (BotoCoreError, ClientError) as exc:
+        raise SecretUnavailableError("the keyring can't be read") from exc

@@ -1,0 +1,79 @@
+"""API Gateway HTTP API events, payload version 2.0, as the gateway sends them."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+from urllib.parse import parse_qsl, quote_plus, urlencode
+
+ROUTES = (
+    ("/s/{brand}", r"/s/(?P<brand>[^/]+)"),
+    ("/c/{token}", r"/c/(?P<token>[^/]+)"),
+    ("/u/undo/{token}", r"/u/undo/(?P<token>[^/]+)"),
+    ("/u/{token}", r"/u/(?P<token>[^/]+)"),
+    ("/p/{token}", r"/p/(?P<token>[^/]+)"),
+    ("/healthz", r"/healthz"),
+    ("/v1/{proxy+}", r"/v1/(?P<proxy>.+)"),
+)
+
+
+def http(
+    method: str,
+    url: str,
+    *,
+    body: bytes | str | None = None,
+    headers: dict[str, str] | None = None,
+    form: list[tuple[str, str]] | dict[str, str] | None = None,
+    ip: str = "203.0.113.7",
+    as_base64: bool | None = None,
+) -> dict[str, Any]:
+    """The event of one request. A form is urlencoded, and arrives in base64 as on AWS."""
+    path, _, query = url.partition("?")
+    sent = {"user-agent": "Mozilla/5.0 (test)", **{name.lower(): value for name, value in (headers or {}).items()}}
+    if form is not None:
+        body = urlencode(form)
+        sent.setdefault("content-type", "application/x-www-form-urlencoded")
+        as_base64 = True if as_base64 is None else as_base64
+    raw = body.encode() if isinstance(body, str) else body
+    route, parameters = _route(path)
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": f"ANY {route}",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": sent,
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "api",
+            "domainName": "links.example.com",
+            "domainPrefix": "links",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": ip,
+                "userAgent": sent["user-agent"],
+            },
+            "requestId": "request-1",
+            "routeKey": f"ANY {route}",
+            "stage": "$default",
+            "time": "01/Jan/2027:00:00:00 +0000",
+            "timeEpoch": 1798761600000,
+        },
+        "isBase64Encoded": bool(as_base64),
+    }
+    if query:
+        event["queryStringParameters"] = dict(parse_qsl(query, keep_blank_values=True))
+    if parameters:
+        event["pathParameters"] = {name: quote_plus(value) for name, value in parameters.items()}
+    if raw is not None:
+        event["body"] = base64.b64encode(raw).decode() if as_base64 else raw.decode("utf-8", "surrogateescape")
+    return event
+
+
+def _route(path: str) -> tuple[str, dict[str, str]]:
+    for route, pattern in ROUTES:
+        if found := re.fullmatch(pattern, path):
+            return route, found.groupdict()
+    return "$default", {}

@@ -1,0 +1,222 @@
+"""Brand files: YAML that people write, checked, and compiled to what `consentry.brands` reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import yaml
+from jsonschema import Draft202012Validator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCHEMA: Final[dict[str, Any]] = json.loads(Path(__file__).with_name("brand.schema.json").read_text(encoding="utf-8"))
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
+_DEFAULT_ACCENT: Final = "#1f4e79"
+_DEFAULT_ACCENT_DARK: Final = "#9cc4ec"
+_LIGHT, _DARK = "#ffffff", "#16181c"
+"""The pages' backgrounds."""
+_CONTRAST: Final = 4.5
+"""WCAG 2.2, 1.4.3, for text of normal size."""
+_DRAWING: Final = frozenset(
+    {"svg", "g", "path", "circle", "ellipse", "rect", "line", "polyline", "polygon", "title", "desc"}
+    | {"defs", "linearGradient", "radialGradient", "stop"}
+)
+_STYLING: Final = re.compile(
+    r"viewBox|width|height|d|fill|stroke|stroke-(width|linecap|linejoin)|fill-(rule|opacity)|opacity|transform"
+    r"|c[xy]|r[xy]?|x[12]?|y[12]?|f[xy]|points|id|offset|stop-(color|opacity)|gradient(Units|Transform)"
+    r"|role|aria-(hidden|label)|xmlns"
+)
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with a brand file."""
+
+    file: str
+    line: int
+    """Counted from 1; 0 when it is about the file as a whole."""
+    where: str
+    """The field, dotted."""
+    what: str
+    """What is wrong and how to mend it."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.where}: {self.what}" if self.where else f"{self.file}: {self.what}"
+
+
+class FaultyBrandsError(Exception):
+    """Some brand file can't be used."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = faults
+
+
+def compile_folder(folder: Path) -> list[dict[str, Any]]:
+    """Every `*.yaml` in a folder, compiled; the file's name is the brand's id.
+
+    Raises:
+        FaultyBrandsError: with every fault of every file.
+    """
+    files = sorted(folder.glob("*.yaml"))
+    faults: list[Fault] = []
+    brands = []
+    if not files:
+        faults.append(Fault(str(folder), 0, "", "holds no brand file (*.yaml)"))
+    for file in files:
+        found, data = _read(file)
+        faults += found
+        if not found:
+            brands.append(_compiled(file.stem, data))
+    if faults:
+        raise FaultyBrandsError(faults)
+    return brands
+
+
+def faults_of(file: Path) -> list[Fault]:
+    """What is wrong with one brand file; empty if nothing is."""
+    return _read(file)[0]
+
+
+def _read(file: Path) -> tuple[list[Fault], dict[str, Any]]:
+    name = str(file)
+    if not _ID.fullmatch(file.stem):
+        return [Fault(name, 0, "", "the file's name is the brand's id: a-z, 0-9, - and _, at most 16")], {}
+    try:
+        text = file.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        mark = getattr(exc, "problem_mark", None)
+        return [Fault(name, mark.line + 1 if mark else 0, "file", f"can't be read as YAML: {exc}")], {}
+    lines = dict(_lines(node, ()))
+    faults = [
+        Fault(
+            name,
+            _line(lines, error.absolute_path),
+            ".".join(map(str, error.absolute_path)) or "file",
+            error.message,
+        )
+        for error in sorted(
+            Draft202012Validator(SCHEMA).iter_errors(data), key=lambda error: list(map(str, error.path))
+        )
+    ]
+    if not faults:
+        faults = [Fault(name, lines.get(where, 0), ".".join(where), what) for where, what in _beyond_the_schema(data)]
+    return faults, data
+
+
+def _beyond_the_schema(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    languages = set(data["languages"])
+    texts: list[tuple[tuple[str, ...], Any]] = [(("name",), data["name"])]
+    for topic, each in data["topics"].items():
+        texts += [(("topics", topic, key), each[key]) for key in ("name", "description") if key in each]
+    for where, text in texts:
+        if isinstance(text, dict) and (missing := languages - set(text)):
+            yield where, f"has no text for {', '.join(sorted(missing))}, which `languages` names"
+    theme = data.get("theme", {})
+    for key, background, shade in (("accent", _LIGHT, "light"), ("accent_dark", _DARK, "dark")):
+        if key in theme and (ratio := contrast(theme[key], background)) < _CONTRAST:
+            yield (
+                ("theme", key),
+                f"has a contrast of {ratio:.2f} with the {shade} page; text needs {_CONTRAST} (WCAG 2.2, 1.4.3)",
+            )
+    if logo := theme.get("logo"):
+        yield from ((("theme", "logo"), what) for what in _logo_faults(logo))
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two `#rrggbb` colours, 1 to 21 (WCAG 2.2, relative luminance)."""
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]  # noqa: PLR2004 - sRGB
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _logo_faults(logo: str) -> Iterator[str]:
+    """A logo stands in the page as it is, so it may draw and nothing else."""
+    if "<!" in logo or "<?" in logo:
+        yield "may not hold a DOCTYPE, comment or processing instruction"
+        return
+    try:
+        root = ET.fromstring(logo)  # noqa: S314 - no DOCTYPE, so no entities; the file is the operator's own
+    except ET.ParseError as exc:
+        yield f"is not well-formed SVG: {exc}"
+        return
+    for element in root.iter():
+        tag = element.tag.rpartition("}")[2]
+        if tag not in _DRAWING:
+            yield f"may only draw: <{tag}> is not allowed"
+        for attribute, value in element.attrib.items():
+            plain = attribute.rpartition("}")[2]
+            if not _STYLING.fullmatch(plain) or (":" in value and not value.startswith("http://www.w3.org/")):
+                yield f"may only draw: {plain} on <{tag}> is not allowed"
+
+
+def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
+    languages = data["languages"]
+    theme = data.get("theme", {})
+    topics = [
+        {
+            "id": topic,
+            "mode": each["mode"],
+            "names": _texts(each["name"], languages),
+            "descriptions": _texts(each.get("description", ""), languages),
+            "frequencies": each.get("frequencies", []),
+        }
+        for topic, each in data["topics"].items()
+    ]
+    agreed_to = json.dumps([data["name"], topics], sort_keys=True, ensure_ascii=False)
+    return {
+        "id": brand_id,
+        "names": _texts(data["name"], languages),
+        "languages": languages,
+        "topics": topics,
+        "theme": {
+            "accent": theme.get("accent", _DEFAULT_ACCENT),
+            "accent_dark": theme.get("accent_dark", _DEFAULT_ACCENT_DARK),
+            "logo": theme.get("logo", ""),
+        },
+        "sender": data["sender"],
+        "reply_to": data.get("reply_to", ""),
+        "inbound_domain": data.get("inbound_domain", ""),
+        "list_domain": data.get("list_domain") or data["sender"].rpartition("@")[2],
+        "postal_address": data["postal_address"],
+        "privacy_url": data.get("privacy_url", ""),
+        "keeps_address": data.get("keeps_address", False),
+        "evidence_days": data.get("evidence_days", 0),
+        "notice": hashlib.sha256(agreed_to.encode()).hexdigest()[:12],
+    }
+
+
+def _texts(text: str | dict[str, str], languages: list[str]) -> dict[str, str]:
+    return text if isinstance(text, dict) else {languages[0]: text}
+
+
+def _line(lines: dict[tuple[str, ...], int], path: Any) -> int:
+    where = tuple(map(str, path))
+    while where and where not in lines:
+        where = where[:-1]
+    return lines.get(where, 1)
+
+
+def _lines(node: yaml.Node | None, where: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
+    """The line of every field."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*where, str(key.value))
+            yield here, key.start_mark.line + 1
+            yield from _lines(value, here)
+    elif isinstance(node, yaml.SequenceNode):
+        for at, value in enumerate(node.value):
+            yield (*where, str(at)), value.start_mark.line + 1
+            yield from _lines(value, (*where, str(at)))

@@ -1,0 +1,69 @@
+"""``python -m embedded``: what ``make run`` starts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from embedded import interrupts, process
+from embedded.errors import Interrupted, StackError
+from embedded.places import LOCAL
+from embedded.run import Options, run
+from embedded.terminal import complain, say
+
+INTERRUPTED = 130
+"""The shell's exit status for "ended by Ctrl-C"."""
+HIGHEST_PORT = 65535
+
+
+def options(arguments: list[str], environment: dict[str, str]) -> Options:
+    """Read the command line and the environment.
+
+    Raises:
+        StackError: for a port that is none.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m embedded", description="Run the whole stack on this machine."
+    )
+    parser.add_argument(
+        "--state-dir", type=Path, default=LOCAL, help="where stack.json goes (default: .local)"
+    )
+    chosen = parser.parse_args(arguments)
+    return Options(
+        state_dir=chosen.state_dir.absolute(),
+        port=_port(environment, "PORT"),
+        aws_port=_port(environment, "AWS_PORT"),
+        dynamodb_endpoint_url=environment.get("DYNAMODB_ENDPOINT_URL") or None,
+    )
+
+
+def _port(environment: dict[str, str], name: str) -> int | None:
+    """A port from the environment, where one is set."""
+    text = environment.get(name)
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) > HIGHEST_PORT:
+        raise StackError(f"{name}={text} is no port")
+    return int(text)
+
+
+def main() -> int:
+    """Run a stack; the exit status."""
+    interrupts.raise_when_told()
+    process.follow_make()
+    try:
+        run(options(sys.argv[1:], dict(os.environ)))
+    except StackError as exc:
+        complain(f"error: {exc}")
+        return 1
+    except Interrupted:
+        say("stopped")
+        return INTERRUPTED
+    say("stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,209 @@
+"""What the emulator (ministack 1.5.33) lacks, made up for from the deployed template itself.
+
+Nothing here adds to the template: each function does what CloudFormation or API Gateway would have done.
+One more gap is filled elsewhere: `embedded.outbox` keeps the raw mails that the emulator's SES drops.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+from embedded.aws import ACCOUNT, client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from embedded.deploy import Deployment
+
+ANY_METHOD = "x-amazon-apigateway-any-method"
+INTEGRATION = "x-amazon-apigateway-integration"
+INTERNAL_SERVER_ERROR = b'{"message":"Internal Server Error"}'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One route of the HTTP API."""
+
+    method: str
+    """``GET`` and so on, or ``ANY``."""
+    path: str
+    """As in the template: ``/u/{token}``."""
+    function: str
+    """The function's name."""
+
+    @property
+    def key(self) -> str:
+        """What API Gateway calls the route key."""
+        return f"{self.method} {self.path}"
+
+    def parameters(self, path: str) -> dict[str, str] | None:
+        """The path parameters when ``path`` fits, else None."""
+        parts = re.split(r"(\{[^}]+\})", self.path)
+        pattern = "".join(_pattern_of(part) for part in parts)
+        found = re.fullmatch(pattern, path)
+        return found.groupdict() if found else None
+
+
+def _pattern_of(part: str) -> str:
+    """The regular expression for a piece of a route's path."""
+    if not part.startswith("{"):
+        return re.escape(part)
+    name = part.strip("{}")
+    return f"(?P<{name[:-1]}>.+)" if name.endswith("+") else f"(?P<{name}>[^/]+)"
+
+
+def routes_of(deployment: Deployment) -> list[Route]:
+    """The routes that the OpenAPI body of the template's HTTP API describes."""
+    return [
+        Route(
+            method="ANY" if method == ANY_METHOD else method.upper(),
+            path=path,
+            function=deployment.resources[_function_in(operation[INTEGRATION]["uri"])],
+        )
+        for resource in _resources(deployment, "AWS::ApiGatewayV2::Api")
+        for path, operations in resource["Body"]["paths"].items()
+        for method, operation in operations.items()
+        if INTEGRATION in operation
+    ]
+
+
+def _function_in(uri: Mapping[str, str]) -> str:
+    """The logical id of the function in an integration's ``{"Fn::Sub": …}``, as SAM writes it."""
+    found = re.search(r"\$\{(\w+)\.Arn\}", uri["Fn::Sub"])
+    if found is None:
+        raise ValueError(f"no function in {uri}")
+    return found[1]
+
+
+def _resources(deployment: Deployment, kind: str) -> list[Mapping[str, Any]]:
+    """The properties of every resource of a type."""
+    resources: Iterable[Mapping[str, Any]] = deployment.template["Resources"].values()
+    return [resource["Properties"] for resource in resources if resource["Type"] == kind]
+
+
+def create_routes(deployment: Deployment, routes: Sequence[Route], endpoint: str) -> None:
+    """Create routes and integrations, since the emulator ignores the OpenAPI body of an HTTP API."""
+    gateway, functions = client("apigatewayv2", endpoint), client("lambda", endpoint)
+    api = deployment.outputs["ApiId"]
+    integrations: dict[str, str] = {}
+    for route in routes:
+        if route.function not in integrations:
+            arn = functions.get_function_configuration(FunctionName=route.function)["FunctionArn"]
+            integrations[route.function] = gateway.create_integration(
+                ApiId=api, IntegrationType="AWS_PROXY", PayloadFormatVersion="2.0", IntegrationUri=arn
+            )["IntegrationId"]
+        gateway.create_route(
+            ApiId=api, RouteKey=route.key, Target=f"integrations/{integrations[route.function]}"
+        )
+
+
+def enable_expiry(deployment: Deployment, endpoint: str) -> None:
+    """Turn on TTL, since the emulator ignores ``TimeToLiveSpecification``."""
+    dynamodb = client("dynamodb", endpoint)
+    for logical_id, resource in deployment.template["Resources"].items():
+        expiry = resource.get("Properties", {}).get("TimeToLiveSpecification")
+        if resource["Type"] == "AWS::DynamoDB::Table" and expiry:
+            dynamodb.update_time_to_live(
+                TableName=deployment.resources[logical_id],
+                TimeToLiveSpecification={"AttributeName": expiry["AttributeName"], "Enabled": True},
+            )
+
+
+def let_mails_pass(deployment: Deployment, endpoint: str) -> None:
+    """Widen who may mail as whom, since the emulator's IAM knows neither identities nor ``ses:FromAddress``.
+
+    A function that the template allows no sending still can't.
+    """
+    iam = client("iam", endpoint)
+    for logical_id, resource in deployment.template["Resources"].items():
+        if resource["Type"] != "AWS::IAM::Role":
+            continue
+        role = deployment.resources[logical_id]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            statements = [statement for statement in document["Statement"] if _is_about_mail(statement)]
+            if statements:
+                widened = [
+                    {"Effect": "Allow", "Action": statement["Action"], "Resource": "*"}
+                    for statement in statements
+                ]
+                policy = json.dumps({"Version": "2012-10-17", "Statement": widened})
+                iam.put_role_policy(RoleName=role, PolicyName=f"{name}-emulated", PolicyDocument=policy)
+
+
+def _is_about_mail(statement: Mapping[str, Any]) -> bool:
+    """Whether a policy's statement allows SES actions, and no others."""
+    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    return statement["Effect"] == "Allow" and all(action.startswith("ses:Send") for action in actions)
+
+
+def as_api_gateway_answers(status: int, body: bytes) -> tuple[int, bytes]:
+    """Hide a handler's exception, since the emulator answers 502 and tells its message to the world."""
+    if status == 502 and b'"errorType"' in body:  # noqa: PLR2004 - Bad Gateway
+        return 500, INTERNAL_SERVER_ERROR
+    return status, body
+
+
+def answer_options(
+    routes: Sequence[Route], endpoint: str, target: str, headers: Mapping[str, str], caller: str
+) -> tuple[int, dict[str, str], bytes] | None:
+    """Call the route's function, since the emulator answers OPTIONS itself, where ANY routes get it on AWS.
+
+    ``target`` is the raw path and query. None when no route fits.
+    """
+    raw_path, _, query = target.partition("?")
+    path = unquote(raw_path)
+    fitting = [
+        (route, parameters)
+        for route in routes
+        if route.method in {"ANY", "OPTIONS"} and (parameters := route.parameters(path)) is not None
+    ]
+    if not fitting:
+        return None
+    route, parameters = min(fitting, key=lambda found: found[0].path.count("{"))
+    event = {
+        "version": "2.0",
+        "routeKey": route.key,
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": dict(headers),
+        "requestContext": {
+            "accountId": ACCOUNT,
+            "apiId": "local",
+            "domainName": headers.get("host", ""),
+            "http": {
+                "method": "OPTIONS",
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": caller,
+                "userAgent": headers.get("user-agent", ""),
+            },
+            "requestId": str(uuid.uuid4()),
+            "routeKey": route.key,
+            "stage": "$default",
+            "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime()),
+            "timeEpoch": time.time_ns() // 1_000_000,
+        },
+        "isBase64Encoded": False,
+        **({"pathParameters": parameters} if parameters else {}),
+        **({"queryStringParameters": dict(parse_qsl(query, keep_blank_values=True))} if query else {}),
+    }
+    invoked = client("lambda", endpoint).invoke(
+        FunctionName=route.function, Payload=json.dumps(event).encode()
+    )
+    answer = json.load(invoked["Payload"])
+    if invoked.get("FunctionError") or not isinstance(answer, dict):
+        return 500, {"content-type": "application/json"}, INTERNAL_SERVER_ERROR
+    body = str(answer.get("body") or "").encode()
+    return (
+        int(answer["statusCode"]),
+        {name: str(value) for name, value in (answer.get("headers") or {}).items()},
+        base64.b64decode(body) if answer.get("isBase64Encoded") else body,
+    )

@@ -1,0 +1,18 @@
+"""Where the embedded stack finds and keeps things, all below the project's root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCAL = ROOT / ".local"
+"""Everything that a run or a set-up leaves behind; never committed, safe to delete while nothing runs."""
+
+VENV_PYTHON = ROOT / ".venv" / "bin" / "python"
+SAM_VENV = LOCAL / "tools" / "sam"
+MINISTACK_VENV = LOCAL / "tools" / "ministack"
+DYNAMODB_LOCAL = LOCAL / "dynamodb-local"
+"""Amazon's DynamoDB Local, unpacked: ``DynamoDBLocal.jar`` and ``DynamoDBLocal_lib/``."""
+
+SETUP_LOCK = LOCAL / "setup.lock"
+BUILD_LOCK = LOCAL / "build.lock"

@@ -1,0 +1,120 @@
+"""Processes that never outlive us.
+
+Each runs in a process group of its own, so that one signal reaches its children too, and asks the kernel to
+be killed when we die, so that not even ``kill -9`` leaves one behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedded.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PR_SET_PDEATHSIG = 1
+GRACE = 3.0
+"""Seconds between asking a process to end and ending it."""
+
+
+def _signal_when_parent_dies(number: int) -> None:
+    """Ask Linux for signal ``number`` when the parent dies. Elsewhere there is no such wish: do without."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+
+
+def start(
+    argv: Sequence[str | Path], *, env: Mapping[str, str], log: Path, cwd: Path
+) -> subprocess.Popen[bytes]:
+    """Start a process that writes to ``log`` and dies with us.
+
+    Only for the main thread: the kernel's promise is about the *thread* that started the process.
+    """
+    parent = os.getpid()
+
+    def tie_to_parent() -> None:
+        _signal_when_parent_dies(signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the wish was heard
+            os._exit(1)
+
+    with log.open("ab") as output:
+        return subprocess.Popen(  # noqa: S603 - our own commands, no shell
+            [str(part) for part in argv],
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=tie_to_parent,  # noqa: PLW1509 - called in the main thread, before any other exists
+        )
+
+
+def stop(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
+    """End a process and whatever it started; returns when it is gone, after ``grace`` seconds by force."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(grace)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def run(argv: Sequence[str | Path], *, env: Mapping[str, str], log: Path, cwd: Path, doing: str) -> None:
+    """Run a step to its end.
+
+    Raises:
+        StackError: "``doing`` failed", with the log's place.
+    """
+    process = start(argv, env=env, log=log, cwd=cwd)
+    try:
+        if process.wait() != 0:
+            raise StackError(f"{doing} failed", log)
+    finally:
+        stop(process)
+
+
+def follow_make() -> None:
+    """End with the ``make`` that started us, however it ends.
+
+    Make passes SIGTERM on to its recipe. It doesn't pass on a SIGINT that was sent to it alone, and waits
+    for the recipe instead; and it can't pass on a SIGKILL. So: a SIGTERM from the kernel when it dies, and a
+    look at whether it has begun to handle a SIGINT (it then no longer catches that signal).
+    """
+    if "MAKELEVEL" not in os.environ or sys.platform != "linux":
+        return
+    make = os.getppid()
+    _signal_when_parent_dies(signal.SIGTERM)
+    if not _catches_interrupts(make):  # started in the background by a script: it ignores SIGINT for good
+        return
+
+    def watch() -> None:
+        while _catches_interrupts(make):
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="follow-make", daemon=True).start()
+
+
+def _catches_interrupts(pid: int) -> bool:
+    """Whether process ``pid`` lives and has a handler for SIGINT, as proc(5) tells."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
+    except OSError:
+        return False
+    for line in status.splitlines():
+        name, _, value = line.partition(":")
+        if name == "SigCgt":
+            return bool(int(value, 16) & (1 << (signal.SIGINT - 1)))
+    return False

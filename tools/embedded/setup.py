@@ -1,0 +1,238 @@
+"""Sets up what the project needs on this machine: ``python3 -m embedded.setup [--tests]``.
+
+Runs before anything is installed, so it needs the standard library alone. What is set up already, it skips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedded import interrupts
+from embedded.errors import Interrupted, StackError
+from embedded.locks import only_one
+from embedded.places import DYNAMODB_LOCAL, LOCAL, MINISTACK_VENV, ROOT, SAM_VENV, SETUP_LOCK
+from embedded.terminal import complain, say
+
+DYNAMODB_SIMULATOR = "amplify-dynamodb-simulator@2.9.30"
+"""The npm package that carries Amazon's DynamoDB Local: no account, no further download."""
+LOGS = LOCAL / "logs"
+STAMP = "set-up-from"
+"""A file in each environment: the digest of what it was made from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """A virtual environment and what goes into it."""
+
+    name: str
+    folder: Path
+    packages: tuple[str, ...]
+    depends_on: tuple[Path, ...] = ()
+    """Files whose change makes it stale."""
+
+    def digest(self) -> str:
+        """A digest of everything that decides what is inside."""
+        total = hashlib.sha256(repr((self.packages, sys.version, str(self.folder))).encode())
+        for file in self.depends_on:
+            total.update(file.read_bytes())
+        return total.hexdigest()
+
+    def is_fresh(self) -> bool:
+        """Whether it has been set up from just this."""
+        stamp = self.folder / STAMP
+        return (
+            stamp.exists()
+            and stamp.read_text() == self.digest()
+            and (self.folder / "bin" / "python").exists()
+        )
+
+
+ENVIRONMENTS = (
+    Environment(name="SAM", folder=SAM_VENV, packages=("aws-sam-cli==1.170.0",)),
+    Environment(
+        name="the project",
+        folder=ROOT / ".venv",
+        packages=("--editable", f"{ROOT}[dev]"),
+        depends_on=(ROOT / "pyproject.toml",),
+    ),
+    # Apart from each other: SAM and the emulator each pin what they share.
+    Environment(
+        name="the AWS emulator",
+        folder=MINISTACK_VENV,
+        packages=("ministack==1.5.33", "aws-sam-translator==1.115.0"),
+    ),
+)
+
+TEST_TOOLS = {
+    "java": "default-jre-headless",
+    "npm": "npm",
+    "chromium": "chromium",
+}
+"""Commands that some tests need, and the Debian package of each."""
+
+
+class Steps:
+    """Commands of the set-up, ended together when one fails or we are told to stop."""
+
+    def __init__(self) -> None:
+        """Nothing runs yet."""
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._over = False
+
+    def run(self, argv: list[str | Path], *, log: Path, doing: str, cwd: Path = ROOT) -> None:
+        """Run a command to its end, output to ``log``.
+
+        Raises:
+            StackError: when it fails.
+        """
+        with log.open("ab") as output, self._lock:
+            if self._over:
+                raise StackError("stopped")
+            started = subprocess.Popen(  # noqa: S603 - our own commands, no shell
+                [str(part) for part in argv],
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._running.add(started)
+        try:
+            if started.wait() != 0:
+                raise StackError(f"{doing} failed", log)
+        finally:
+            with self._lock:
+                self._running.discard(started)
+
+    def end(self) -> None:
+        """End what runs, and start nothing more."""
+        with self._lock:
+            self._over = True
+            for started in self._running:
+                started.terminate()
+
+
+def set_up(environment: Environment, steps: Steps) -> None:
+    """Make or renew one virtual environment."""
+    began = time.monotonic()
+    say(f"setting up {environment.name} (once)")
+    log = LOGS / f"set-up-{environment.folder.name.lstrip('.')}.log"
+    log.unlink(missing_ok=True)
+    python = environment.folder / "bin" / "python"
+    (environment.folder / STAMP).unlink(missing_ok=True)
+    if not _works(python):
+        shutil.rmtree(environment.folder, ignore_errors=True)
+        steps.run(
+            [sys.executable, "-m", "venv", environment.folder],
+            log=log,
+            doing="making a virtual environment (on Debian, the package python3-venv is needed)",
+        )
+    steps.run(
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *environment.packages],
+        log=log,
+        doing=f"installing {environment.name}",
+    )
+    (environment.folder / STAMP).write_text(environment.digest())
+    say(f"set up {environment.name} in {time.monotonic() - began:.0f} s")
+
+
+def _works(python: Path) -> bool:
+    """Whether a virtual environment's interpreter runs, has pip, and is of our version."""
+    if not python.exists():
+        return False
+    check = f"import pip, sys; sys.exit(sys.version_info[:2] != {tuple(sys.version_info[:2])})"
+    return subprocess.run([python, "-c", check], capture_output=True, check=False).returncode == 0  # noqa: S603
+
+
+def set_up_test_tools(steps: Steps) -> None:
+    """Get Java, Chromium and DynamoDB Local where we can; say what is missing where we can't."""
+    missing = [command for command in TEST_TOOLS if shutil.which(command) is None]
+    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+        say(f"installing {', '.join(missing)} with apt-get (once)")
+        log = LOGS / "set-up-apt.log"
+        packages = [TEST_TOOLS[command] for command in missing]
+        try:
+            steps.run(["apt-get", "update"], log=log, doing="apt-get update")
+            steps.run(
+                ["apt-get", "install", "--yes", "--no-install-recommends", *packages],
+                log=log,
+                doing="apt-get install",
+            )
+        except StackError as exc:
+            complain(f"some tests will be skipped: {exc}")
+        missing = [command for command in TEST_TOOLS if shutil.which(command) is None]
+    for command in missing:
+        complain(
+            f"some tests will be skipped: they need {command} (Debian: apt-get install {TEST_TOOLS[command]})"
+        )
+    stamp = DYNAMODB_LOCAL / STAMP
+    if "npm" in missing or (stamp.exists() and stamp.read_text() == DYNAMODB_SIMULATOR):
+        return
+    say("fetching DynamoDB Local (once)")
+    with tempfile.TemporaryDirectory(dir=LOCAL) as scratch:
+        try:
+            steps.run(
+                ["npm", "pack", DYNAMODB_SIMULATOR],
+                log=LOGS / "set-up-dynamodb-local.log",
+                doing="npm pack",
+                cwd=Path(scratch),
+            )
+        except StackError as exc:
+            complain(f"some tests will be skipped: {exc}")
+            return
+        with tarfile.open(next(Path(scratch).glob("*.tgz"))) as package:
+            package.extractall(scratch, filter="data")
+        shutil.rmtree(DYNAMODB_LOCAL, ignore_errors=True)
+        (Path(scratch) / "package" / "emulator").rename(DYNAMODB_LOCAL)
+    stamp.write_text(DYNAMODB_SIMULATOR)
+
+
+def main() -> int:
+    """Set up; the exit status."""
+    parser = argparse.ArgumentParser(prog="python3 -m embedded.setup", description=__doc__)
+    parser.add_argument("--tests", action="store_true", help="what the tests need, too")
+    chosen = parser.parse_args()
+    steps = Steps()
+    interrupts.raise_when_told()
+    try:
+        LOGS.mkdir(parents=True, exist_ok=True)
+        with only_one(SETUP_LOCK, "setting up"):
+            stale = [environment for environment in ENVIRONMENTS if not environment.is_fresh()]
+            _in_parallel(stale, steps)
+            if chosen.tests:
+                set_up_test_tools(steps)
+    except StackError as exc:
+        complain(f"error: {exc}")
+        return 1
+    except Interrupted:
+        steps.end()
+        return 130
+    return 0
+
+
+def _in_parallel(environments: list[Environment], steps: Steps) -> None:
+    """Set environments up, two at a time: pip waits for the network as much as for the processor."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        try:
+            for done in [pool.submit(set_up, environment, steps) for environment in environments]:
+                done.result()
+        except BaseException:
+            steps.end()
+            raise
+
+
+if __name__ == "__main__":
+    sys.exit(main())
