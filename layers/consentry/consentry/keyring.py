@@ -28,6 +28,8 @@ FIRST_GENERATION: Final = "1"
 SCOPES: Final = ("read", "write", "erase")
 _REFRESH_SECONDS: Final = 60
 """Garbage tokens cause at most one fetch a minute and container."""
+_API_KEYS_SECONDS: Final = 300
+"""A revoked API key is refused after this time at the latest."""
 
 
 class SecretUnavailableError(Exception):
@@ -74,8 +76,11 @@ class Keyring:
     def api_key(self, presented: str) -> ApiKey | None:
         """The API key that was presented, or None.
 
-        Every stored hash is compared, in constant time: how long it takes tells nothing.
+        Every stored hash is compared, in constant time: how long it takes tells nothing. A key that was revoked is
+        refused five minutes later at the latest.
         """
+        if self._document is not None and self._monotonic() - self._fetched_at > _API_KEYS_SECONDS:
+            self.refresh()
         found = self._match(presented)
         if found is None and presented.startswith("ck_") and self.refresh():
             found = self._match(presented)
@@ -162,11 +167,39 @@ def issue_api_key(client: Any, secret_id: str, brand: str, scopes: Iterable[str]
         raise ValueError(f"scopes are some of {', '.join(SCOPES)}")
     key_id = secrets.token_hex(4)
     key = f"ck_{brand}_{key_id}_{secrets.token_urlsafe(32)}"
-    document = json.loads(client.get_secret_value(SecretId=secret_id)["SecretString"])
+    document = _get(client, secret_id)
+    stored = {"id": key_id, "sha256": hash_api_key(key), "scopes": wanted}
     entry = document.setdefault("brands", {}).setdefault(brand, {})
-    entry.setdefault("api_keys", []).append({"id": key_id, "sha256": hash_api_key(key), "scopes": wanted})
-    client.put_secret_value(SecretId=secret_id, SecretString=json.dumps(document))
+    entry.setdefault("api_keys", []).append(stored)
+    _put(client, secret_id, document)
     return key
+
+
+def api_keys(client: Any, secret_id: str, brand: str) -> list[tuple[str, list[str]]]:
+    """Id and scopes of each of a brand's API keys, oldest first."""
+    stored = _get(client, secret_id).get("brands", {}).get(brand, {}).get("api_keys", [])
+    return [(each["id"], each["scopes"]) for each in stored]
+
+
+def revoke_api_key(client: Any, secret_id: str, brand: str, key_id: str) -> bool:
+    """Take an API key out of the document; False if the brand has none of this id."""
+    document = _get(client, secret_id)
+    entry = document.get("brands", {}).get(brand, {})
+    kept = [each for each in entry.get("api_keys", []) if each["id"] != key_id]
+    if len(kept) == len(entry.get("api_keys", [])):
+        return False
+    entry["api_keys"] = kept
+    _put(client, secret_id, document)
+    return True
+
+
+def _get(client: Any, secret_id: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(client.get_secret_value(SecretId=secret_id)["SecretString"])
+    return document
+
+
+def _put(client: Any, secret_id: str, document: dict[str, Any]) -> None:
+    client.put_secret_value(SecretId=secret_id, SecretString=json.dumps(document))
 
 
 def _derive(root: bytes, use: str, brand: str, generation: str) -> bytes:

@@ -1,0 +1,1 @@
+"""The `consentry` command: what an operator does from a terminal."""

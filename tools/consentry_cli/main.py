@@ -1,0 +1,20 @@
+"""The entry point of `consentry`: its groups of commands."""
+
+from __future__ import annotations
+
+import click
+
+from consentry_cli import api_keys, brands
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="consentry")
+def main() -> None:
+    """Operate a Consentry deployment.
+
+    Exit status: 0 all is well, 1 something was found, 2 the command can't run.
+    """
+
+
+main.add_command(api_keys.group)
+main.add_command(brands.group)
