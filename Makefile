@@ -2,7 +2,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test check deploy setup
+.PHONY: help run test check deploy lock setup
 export SAM_CLI_TELEMETRY = 0
 
 # Any Python from 3.11 up; PYTHON=/some/python chooses one.
@@ -11,6 +11,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 NEED_PYTHON = "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	{ echo "error: this project needs Python 3.11 or newer: install it, or say where it is with PYTHON=/path" >&2; exit 1; }
 SETUP = $(NEED_PYTHON); PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tools "$(PYTHON)" -m embedded.setup
+# Where the brand files are: a company may keep its own elsewhere.
+BRANDS = $(if $(CONSENTRY_BRANDS),$(abspath $(CONSENTRY_BRANDS)),$(CURDIR)/brands)
 SAM = .local/tools/sam/bin/sam
 
 help: ## list the targets
@@ -33,8 +35,13 @@ check: ## formatting, lint, types, and the template
 deploy: ## deploy to your AWS account; the first time with ARGS=--guided
 	@$(SETUP)
 	find functions layers -name __pycache__ -prune -exec rm -rf {} +
-	CONSENTRY_BUILD_PYTHON="$(CURDIR)/.venv/bin/python" CONSENTRY_BRANDS="$(CURDIR)/brands" $(SAM) build
+	CONSENTRY_BUILD_PYTHON="$(CURDIR)/.venv/bin/python" CONSENTRY_BRANDS="$(BRANDS)" $(SAM) build
 	$(SAM) deploy --capabilities CAPABILITY_IAM $(ARGS)
+
+lock: ## write the vendor layer's lock file anew, from its requirements.in
+	@$(SETUP)
+	cd layers/vendor && ../../.venv/bin/uv pip compile requirements.in --universal --python-version 3.11 \
+	  --generate-hashes --no-header --quiet --output-file requirements.txt
 
 setup: ## only set up what the others need
 	@$(SETUP)

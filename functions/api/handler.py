@@ -393,9 +393,9 @@ def fault(exc: Exception) -> Response[str]:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Who calls is settled before anything of the call is looked at."""
     try:
+        key = None if event["rawPath"] == OPENAPI_PATH else _authenticated(event)
         readable = _readable(event)
-        if readable["rawPath"] != OPENAPI_PATH:
-            app.append_context(api_key=_authenticated(readable))
+        app.append_context(api_key=key)
         return app.resolve(readable, context)
     except ApiProblemError as exc:
         return _early(_problem(exc.status, exc.detail, exc.errors))
@@ -404,7 +404,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _authenticated(event: dict[str, Any]) -> ApiKey:
-    scheme, _, presented = event["headers"].get("authorization", "").partition(" ")
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    scheme, _, presented = headers.get("authorization", "").partition(" ")
     key = wiring.keyring().api_key(presented.strip()) if scheme.lower() == "bearer" else None
     if key is None:
         raise ApiProblemError(401, "A valid API key is needed: Authorization: Bearer <key>")

@@ -40,7 +40,7 @@ def confirm(request: Request) -> Response:
         return (
             _again(request, exc.link, form.get("lang", ""))
             if form.get("action") == "resend"
-            else _expired(request, exc.link)
+            else _expired(request, exc.link, form.get("lang", ""))
         )
 
     journeys = wiring.journeys()
@@ -51,7 +51,7 @@ def confirm(request: Request) -> Response:
             TEMPLATES, "declined.html", brand, pages.language(request, brand, shown=form.get("lang", ""))
         )
     if not answered and not journeys.stamped(Form.CONFIRM, link, stamp, request.now):
-        return _form(request, link, brand, "confirm_again.html", Form.CONFIRM_AGAIN)
+        return _form(request, link, brand, "confirm_again.html", Form.CONFIRM_AGAIN, form.get("lang", ""))
 
     lang = pages.language(request, brand, shown=form.get("lang", ""))
     how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
@@ -62,15 +62,15 @@ def confirm(request: Request) -> Response:
     return pages.render(TEMPLATES, "confirmed.html", brand, lang, topics=topics, preferences=preferences)
 
 
-def _form(request: Request, link: Link, brand: Brand, template: str, form: Form) -> Response:
-    lang = pages.language(request, brand, wiring.journeys().glance(link))
+def _form(request: Request, link: Link, brand: Brand, template: str, form: Form, shown: str = "") -> Response:
+    lang = pages.language(request, brand, wiring.journeys().glance(link), shown=shown)
     stamp = wiring.journeys().stamp(form, link, request.now)
     return pages.render(TEMPLATES, template, brand, lang, topics=link.topics, stamp=stamp)
 
 
-def _expired(request: Request, link: Link) -> Response:
+def _expired(request: Request, link: Link, shown: str = "") -> Response:
     brand = _brand(link)
-    lang = pages.language(request, brand, wiring.journeys().glance(link))
+    lang = pages.language(request, brand, wiring.journeys().glance(link), shown=shown)
     return pages.render(TEMPLATES, "expired.html", brand, lang, status=410, topics=link.topics)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,7 +61,7 @@ def _wishes(form: dict[str, list[str]], brand: Brand) -> Wishes:
     good = (
         set(on) <= set(brand.topics)
         and all(topic in brand.topics and value in rules.FREQUENCIES for topic, value in frequencies.items())
-        and (not days or (days.isascii() and days.isdigit() and int(days[:9]) <= LONGEST_PAUSE_DAYS))
+        and (not days or (re.fullmatch("[0-9]{1,3}", days) and int(days) <= LONGEST_PAUSE_DAYS))
         and (not locale or locale in brand.languages)
     )
     if not good:

@@ -35,11 +35,11 @@ def ask(request: Request) -> Response:
     if not topics and len(brand.asked_for()) == 1:
         topics = [brand.asked_for()[0].id]
     if not topics or not set(topics) <= set(brand.topics):
-        return _form(request, brand, status=400, error="topics", email=email, ticked=topics)
+        return _form(request, brand, status=400, error="topics", email=email, ticked=topics, shown=lang)
     try:
         address = addresses.parse(email)
     except MalformedAddressError:
-        return _form(request, brand, status=400, error="email", email=email, ticked=topics)
+        return _form(request, brand, status=400, error="email", email=email, ticked=topics, shown=lang)
     if not any(form.get(HONEYPOT, [])):
         how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
         subscriber_id = addresses.subscriber_id(wiring.keyring().pepper(brand.id), address)
@@ -61,8 +61,9 @@ def _form(
     error: str = "",
     email: str = "",
     ticked: list[str] | None = None,
+    shown: str = "",
 ) -> Response:
-    lang = pages.language(request, brand)
+    lang = pages.language(request, brand, shown=shown)
     return pages.render(
         TEMPLATES,
         "subscribe.html",

@@ -7,6 +7,9 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode
 
+ROOMS = {"s": "subscribe", "c": "confirm", "u": "unsubscribe", "p": "preferences", "healthz": "unsubscribe", "v1": "api"}
+"""Which function answers, by the first segment of the path."""
+
 ROUTES = (
     ("/s/{brand}", r"/s/(?P<brand>[^/]+)"),
     ("/c/{token}", r"/c/(?P<token>[^/]+)"),
@@ -16,6 +19,11 @@ ROUTES = (
     ("/healthz", r"/healthz"),
     ("/v1/{proxy+}", r"/v1/(?P<proxy>.+)"),
 )
+
+
+def room(url: str) -> str:
+    """The function that answers at a path."""
+    return ROOMS[url.split("/")[1].partition("?")[0]]
 
 
 def http(

@@ -15,6 +15,7 @@ def build(brands: Path, out: Path) -> None:
 
     Raises:
         FaultyBrandsError: a brand file can't be used; nothing was written.
+        CatalogueError: a translation is missing or would break a page.
     """
     compiled = compile_folder(brands)
     out.mkdir(parents=True, exist_ok=True)
@@ -25,5 +26,5 @@ def build(brands: Path, out: Path) -> None:
 if __name__ == "__main__":
     try:
         build(Path(sys.argv[1]), Path(sys.argv[2]))
-    except FaultyBrandsError as error:
+    except (FaultyBrandsError, catalogues.CatalogueError) as error:
         sys.exit(str(error))

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import yaml
 from jsonschema import Draft202012Validator
 
+from consentry_build import catalogues
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,8 +21,8 @@ SCHEMA: Final[dict[str, Any]] = json.loads(Path(__file__).with_name("brand.schem
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
 _DEFAULT_ACCENT: Final = "#1f4e79"
 _DEFAULT_ACCENT_DARK: Final = "#9cc4ec"
-_LIGHT, _DARK = "#ffffff", "#16181c"
-"""The pages' backgrounds."""
+_LIGHT, _DARK = "#ffffff", "#1b1d20"
+"""The pages' backgrounds, `--paper` in their style sheet."""
 _CONTRAST: Final = 4.5
 """WCAG 2.2, 1.4.3, for text of normal size."""
 _DRAWING: Final = frozenset(
@@ -32,6 +34,9 @@ _STYLING: Final = re.compile(
     r"|c[xy]|r[xy]?|x[12]?|y[12]?|f[xy]|points|id|offset|stop-(color|opacity)|gradient(Units|Transform)"
     r"|role|aria-(hidden|label)|xmlns"
 )
+
+_ELSEWHERE: Final = re.compile(r":|url\(\s*['\"]?\s*[^#'\"\s]|\\", re.IGNORECASE)
+"""An attribute's value that could load something: a scheme, a `url()` that isn't of this drawing, or an escape."""
 
 
 class Fault(NamedTuple):
@@ -94,25 +99,49 @@ def _read(file: Path) -> tuple[list[Fault], dict[str, Any]]:
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
         mark = getattr(exc, "problem_mark", None)
         return [Fault(name, mark.line + 1 if mark else 0, "file", f"can't be read as YAML: {exc}")], {}
+    if twice := list(_twice(node)):
+        return [Fault(name, line, key, "stands there twice, and one would be dropped") for key, line in twice], {}
     lines = dict(_lines(node, ()))
     faults = [
-        Fault(
-            name,
-            _line(lines, error.absolute_path),
-            ".".join(map(str, error.absolute_path)) or "file",
-            error.message,
-        )
+        Fault(name, _line(lines, where), ".".join(where) or "file", what)
         for error in sorted(
             Draft202012Validator(SCHEMA).iter_errors(data), key=lambda error: list(map(str, error.path))
         )
+        for where, what in _against_the_schema(error)
     ]
     if not faults:
         faults = [Fault(name, lines.get(where, 0), ".".join(where), what) for where, what in _beyond_the_schema(data)]
     return faults, data
 
 
+def _against_the_schema(error: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The fields that a `jsonschema.ValidationError` is about, and how to mend each."""
+    where = tuple(map(str, error.absolute_path))
+    if error.validator == "additionalProperties":
+        known = error.schema["properties"]
+        for field in error.instance:
+            if field not in known:
+                yield (*where, str(field)), f"is no field here; those are {', '.join(known)}"
+    elif error.validator == "anyOf" and isinstance(error.instance, dict):
+        for inner in error.context or ():
+            if inner.schema_path[0] == 1:  # of the alternative that is a mapping
+                yield from _against_the_schema(inner)
+    else:
+        if "propertyNames" in error.absolute_schema_path:
+            where = (*where, str(error.instance))
+        needed = error.schema.get("description") if error.validator != "required" else None
+        yield where, f"must be {needed}" if needed else error.message
+
+
 def _beyond_the_schema(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     languages = set(data["languages"])
+    spoken = {"en", *catalogues.languages()}
+    for at, language in enumerate(data["languages"]):
+        if language not in spoken:
+            yield (
+                ("languages", str(at)),
+                f"the pages aren't translated into it yet; they speak {', '.join(sorted(spoken))}",
+            )
     texts: list[tuple[tuple[str, ...], Any]] = [(("name",), data["name"])]
     for topic, each in data["topics"].items():
         texts += [(("topics", topic, key), each[key]) for key in ("name", "description") if key in each]
@@ -124,7 +153,7 @@ def _beyond_the_schema(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], 
         if key in theme and (ratio := contrast(theme[key], background)) < _CONTRAST:
             yield (
                 ("theme", key),
-                f"has a contrast of {ratio:.2f} with the {shade} page; text needs {_CONTRAST} (WCAG 2.2, 1.4.3)",
+                f"has a contrast of {ratio:.2f} with the {shade} page; text needs {_CONTRAST} (WCAG 1.4.3)",
             )
     if logo := theme.get("logo"):
         yield from ((("theme", "logo"), what) for what in _logo_faults(logo))
@@ -152,13 +181,15 @@ def _logo_faults(logo: str) -> Iterator[str]:
     except ET.ParseError as exc:
         yield f"is not well-formed SVG: {exc}"
         return
+    if not logo.lstrip().startswith("<svg"):
+        yield "must be one <svg> element: <svg viewBox=…>…</svg>"
     for element in root.iter():
         tag = element.tag.rpartition("}")[2]
         if tag not in _DRAWING:
             yield f"may only draw: <{tag}> is not allowed"
         for attribute, value in element.attrib.items():
             plain = attribute.rpartition("}")[2]
-            if not _STYLING.fullmatch(plain) or (":" in value and not value.startswith("http://www.w3.org/")):
+            if not _STYLING.fullmatch(plain) or _ELSEWHERE.search(value):
                 yield f"may only draw: {plain} on <{tag}> is not allowed"
 
 
@@ -200,6 +231,20 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
 
 def _texts(text: str | dict[str, str], languages: list[str]) -> dict[str, str]:
     return text if isinstance(text, dict) else {languages[0]: text}
+
+
+def _twice(node: yaml.Node | None) -> Iterator[tuple[str, int]]:
+    """Fields that stand in one mapping more than once, and the line of each repetition."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if str(key.value) in seen:
+                yield str(key.value), key.start_mark.line + 1
+            seen.add(str(key.value))
+            yield from _twice(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _twice(value)
 
 
 def _line(lines: dict[tuple[str, ...], int], path: Any) -> int:

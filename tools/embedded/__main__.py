@@ -24,12 +24,8 @@ def options(arguments: list[str], environment: dict[str, str]) -> Options:
     Raises:
         StackError: for a port that is none.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m embedded", description="Run the whole stack on this machine."
-    )
-    parser.add_argument(
-        "--state-dir", type=Path, default=LOCAL, help="where stack.json goes (default: .local)"
-    )
+    parser = argparse.ArgumentParser(prog="python -m embedded", description="Run the whole stack on this machine.")
+    parser.add_argument("--state-dir", type=Path, default=LOCAL, help="where stack.json goes (default: .local)")
     chosen = parser.parse_args(arguments)
     return Options(
         state_dir=chosen.state_dir.absolute(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import boto3  # noqa: TID251 - the embedded stack talks to its emulator, not for the functions
+import boto3
 from botocore.config import Config
 
 REGION = "us-east-1"

@@ -97,9 +97,7 @@ def _files(*folders: Path) -> Iterator[Path]:
     """Every source file below ``folders``, in a stable order."""
     for folder in folders:
         for parent, names, files in os.walk(folder):
-            names[:] = sorted(
-                name for name in names if name != "__pycache__" and not name.endswith(".egg-info")
-            )
+            names[:] = sorted(name for name in names if name != "__pycache__" and not name.endswith(".egg-info"))
             for name in sorted(files):
                 yield ROOT / parent / name
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from botocore.exceptions import BotoCoreError, ClientError
 
 from embedded import relay
 from embedded.aws import client
@@ -76,7 +77,10 @@ class Console:
         return self.outbox.mails
 
     async def _items(self) -> object:
-        return await asyncio.to_thread(self._scan)
+        try:
+            return await asyncio.to_thread(self._scan)
+        except (BotoCoreError, ClientError) as exc:
+            return {"error": str(exc)}
 
     def _scan(self) -> list[dict[str, Any]]:
         dynamodb = client("dynamodb", self.dynamodb_endpoint)
@@ -99,7 +103,8 @@ class Console:
         ):
             if answer.status != web.HTTPOk.status_code:
                 return {"error": f"POST /v1/links answered {answer.status}"}
-            return json.loads(await answer.read())["links"][0]
+            minted: dict[str, Any] = json.loads(await answer.read())["links"][0]
+            return minted
 
 
 async def _harden(_: web.Request, response: web.StreamResponse) -> None:

@@ -40,14 +40,16 @@ class Emulator:
         return f"http://{LOOPBACK}:{self.port}"
 
     def stop(self) -> None:
-        """End it and every function's worker."""
-        process.stop(self.process)
+        """End it and every function's worker, at once: nothing in it outlives a run."""
+        process.stop(self.process, grace=0)
 
 
-def start(folder: Path, *, port: int | None, functions_environment: Mapping[str, str]) -> Emulator:
+def start(folder: Path, *, port: int | None, enforce_iam: bool, functions_environment: Mapping[str, str]) -> Emulator:
     """Start an emulator on ``port``, or on a free one.
 
-    Its Lambda workers inherit its environment; ``functions_environment`` adds to that.
+    Its Lambda workers inherit its environment; ``functions_environment`` adds to that. With ``enforce_iam`` a
+    permission that the template lacks fails here, and not first in the account. But the emulator then checks
+    signatures, too, and those don't survive a proxy that changes the Host header.
 
     Raises:
         StackError: when the port is taken, or the emulator doesn't come up.
@@ -56,7 +58,8 @@ def start(folder: Path, *, port: int | None, functions_environment: Mapping[str,
         raise StackError(f"port {port} is taken: choose another with AWS_PORT=N, or leave AWS_PORT out")
     log = folder / "emulator.log"
     for candidate in [port] if port is not None else _free_ports():
-        emulator = _try_start(folder, log, candidate, functions_environment)
+        settings = {"AUTH": str(enforce_iam).lower(), **functions_environment}
+        emulator = _try_start(folder, log, candidate, settings)
         if emulator is not None:
             return emulator
     raise StackError("the AWS emulator didn't start", log)
@@ -67,9 +70,7 @@ def _free_ports() -> Iterator[int]:
     return (port for port in range(DEFAULT_PORT, DEFAULT_PORT + LOOK_AHEAD) if is_free(port))
 
 
-def _try_start(
-    folder: Path, log: Path, port: int, functions_environment: Mapping[str, str]
-) -> Emulator | None:
+def _try_start(folder: Path, log: Path, port: int, settings: Mapping[str, str]) -> Emulator | None:
     """An emulator on ``port``, or nothing when another process was quicker to take it."""
     badge = uuid.uuid4().hex
     scratch = folder / "tmp"
@@ -82,14 +83,13 @@ def _try_start(
         "NO_PROXY": NO_PROXY,
         "BIND_HOST": LOOPBACK,  # all interfaces otherwise
         "GATEWAY_PORT": str(port),
-        "AUTH": "true",  # enforce IAM: a permission missing from the template fails here, not in the account
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "MINISTACK_EDITION": badge,  # on its health page: tells ours from others on the same port
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "S3_DATA_DIR": str(scratch / "s3"),
         "STATE_DIR": str(scratch / "state"),
-        **functions_environment,
+        **settings,
     }
     started = process.start([MINISTACK_VENV / "bin" / "ministack"], env=env, log=log, cwd=folder)
     emulator = Emulator(port=port, process=started)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from embedded.aws import client
-from embedded.errors import StackError
+from embedded.terminal import complain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,10 +19,8 @@ SAME_FOR_BOTH = ("AttributeDefinitions", "KeySchema", "StreamSpecification")
 def prepare(endpoint: str, emulator: str, table: str) -> bool:
     """Make sure that ``table`` exists at ``endpoint``; True when that is an engine of its own.
 
-    Functions use it from the environment that they inherit, so nothing else changes.
-
-    Raises:
-        StackError: when nothing useful answers there.
+    Functions find it in the environment that they inherit, so nothing else changes. Where nothing answers (an
+    outage, on purpose), this says so and leaves it at that.
     """
     deployed = client("dynamodb", emulator).describe_table(TableName=table)["Table"]
     other = client("dynamodb", endpoint)
@@ -37,7 +35,8 @@ def prepare(endpoint: str, emulator: str, table: str) -> bool:
             other.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
             _expire_alike(client("dynamodb", emulator), other, table)
     except (BotoCoreError, ClientError) as exc:
-        raise StackError(f"DYNAMODB_ENDPOINT_URL={endpoint} doesn't serve a table: {exc}") from exc
+        complain(f"warning: no table at DYNAMODB_ENDPOINT_URL={endpoint}: {exc}")
+        return False
     return found is None or found.get("TableId") != deployed.get("TableId")
 
 

@@ -81,7 +81,10 @@ async def _call_api(gateway: Gateway, request: web.Request) -> web.Response:
             status, own_headers, body = answered
             return web.Response(status=status, headers=own_headers, body=body)
     body = await request.read()
-    answer = await relay.relay(request.app[HTTP], request, gateway.url(target), headers=headers, body=body)
+    try:
+        answer = await relay.relay(request.app[HTTP], request, gateway.url(target), headers=headers, body=body)
+    except aiohttp.ClientError:
+        return web.json_response({"message": "Service Unavailable"}, status=503)
     status, shown = gaps.as_api_gateway_answers(answer.status, answer.body)
     return relay.Answer(status=status, headers=answer.headers, body=shown).response()
 
@@ -89,9 +92,7 @@ async def _call_api(gateway: Gateway, request: web.Request) -> web.Response:
 def _forwarded(gateway: Gateway, request: web.Request) -> list[tuple[str, str]]:
     """The request's headers, with those that API Gateway sets."""
     came_through = [*request.headers.getall("X-Forwarded-For", []), request.remote or ""]
-    kept = [
-        (name, value) for name, value in request.headers.items() if name.lower() not in SET_BY_API_GATEWAY
-    ]
+    kept = [(name, value) for name, value in request.headers.items() if name.lower() not in SET_BY_API_GATEWAY]
     return [
         ("Host", gateway.authority),
         *kept,

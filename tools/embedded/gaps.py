@@ -99,9 +99,7 @@ def create_routes(deployment: Deployment, routes: Sequence[Route], endpoint: str
             integrations[route.function] = gateway.create_integration(
                 ApiId=api, IntegrationType="AWS_PROXY", PayloadFormatVersion="2.0", IntegrationUri=arn
             )["IntegrationId"]
-        gateway.create_route(
-            ApiId=api, RouteKey=route.key, Target=f"integrations/{integrations[route.function]}"
-        )
+        gateway.create_route(ApiId=api, RouteKey=route.key, Target=f"integrations/{integrations[route.function]}")
 
 
 def enable_expiry(deployment: Deployment, endpoint: str) -> None:
@@ -131,8 +129,7 @@ def let_mails_pass(deployment: Deployment, endpoint: str) -> None:
             statements = [statement for statement in document["Statement"] if _is_about_mail(statement)]
             if statements:
                 widened = [
-                    {"Effect": "Allow", "Action": statement["Action"], "Resource": "*"}
-                    for statement in statements
+                    {"Effect": "Allow", "Action": statement["Action"], "Resource": "*"} for statement in statements
                 ]
                 policy = json.dumps({"Version": "2012-10-17", "Statement": widened})
                 iam.put_role_policy(RoleName=role, PolicyName=f"{name}-emulated", PolicyDocument=policy)
@@ -195,9 +192,7 @@ def answer_options(
         **({"pathParameters": parameters} if parameters else {}),
         **({"queryStringParameters": dict(parse_qsl(query, keep_blank_values=True))} if query else {}),
     }
-    invoked = client("lambda", endpoint).invoke(
-        FunctionName=route.function, Payload=json.dumps(event).encode()
-    )
+    invoked = client("lambda", endpoint).invoke(FunctionName=route.function, Payload=json.dumps(event).encode())
     answer = json.load(invoked["Payload"])
     if invoked.get("FunctionError") or not isinstance(answer, dict):
         return 500, {"content-type": "application/json"}, INTERNAL_SERVER_ERROR

@@ -67,9 +67,7 @@ def as_mail(request: Mapping[str, Any], sent_at: datetime) -> dict[str, Any]:
     destination = request.get("Destination") or {}
     raw = _raw_message(request)
     message = message_from_bytes(raw, policy=policy.default)
-    recipients = [
-        address for kind in ("To", "Cc", "Bcc") for address in destination.get(f"{kind}Addresses") or []
-    ]
+    recipients = [address for kind in ("To", "Cc", "Bcc") for address in destination.get(f"{kind}Addresses") or []]
     return {
         "to": ", ".join(recipients) or str(message.get("To", "")),
         "from": str(message.get("From") or request.get("FromEmailAddress", "")),

@@ -38,9 +38,7 @@ def listen_from(wished: int, *, exactly: bool, name: str) -> socket.socket:
         try:
             return listen(port)
         except PermissionError as exc:
-            raise StackError(
-                f"port {port} needs more rights than we have: choose another with {name}=N"
-            ) from exc
+            raise StackError(f"port {port} needs more rights than we have: choose another with {name}=N") from exc
         except OSError:
             continue
     raise StackError(f"port {wished} is taken: choose another with {name}=N, or leave {name} out")

@@ -33,9 +33,7 @@ def _signal_when_parent_dies(number: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
-def start(
-    argv: Sequence[str | Path], *, env: Mapping[str, str], log: Path, cwd: Path
-) -> subprocess.Popen[bytes]:
+def start(argv: Sequence[str | Path], *, env: Mapping[str, str], log: Path, cwd: Path) -> subprocess.Popen[bytes]:
     """Start a process that writes to ``log`` and dies with us.
 
     Only for the main thread: the kernel's promise is about the *thread* that started the process.
@@ -61,11 +59,12 @@ def start(
 
 
 def stop(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
-    """End a process and whatever it started; returns when it is gone, after ``grace`` seconds by force."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(grace)
+    """End a process and whatever it started; returns when it is gone, by force after ``grace`` seconds."""
+    if grace:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -80,41 +79,44 @@ def run(argv: Sequence[str | Path], *, env: Mapping[str, str], log: Path, cwd: P
     process = start(argv, env=env, log=log, cwd=cwd)
     try:
         if process.wait() != 0:
-            raise StackError(f"{doing} failed", log)
+            raise StackError(f"{doing} failed{_reason(log)}", log)
     finally:
         stop(process)
+
+
+def _reason(log: Path) -> str:
+    """The last line in which a tool says what its error is, ready to follow "failed"."""
+    said = [line for line in log.read_text("utf-8", "replace").splitlines() if line.startswith("Error: ")]
+    return f": {said[-1].removeprefix('Error: ')}" if said else ""
 
 
 def follow_make() -> None:
     """End with the ``make`` that started us, however it ends.
 
-    Make passes SIGTERM on to its recipe. It doesn't pass on a SIGINT that was sent to it alone, and waits
-    for the recipe instead; and it can't pass on a SIGKILL. So: a SIGTERM from the kernel when it dies, and a
-    look at whether it has begun to handle a SIGINT (it then no longer catches that signal).
+    Make passes SIGTERM on to its recipe. It doesn't pass on a SIGINT or SIGHUP that was sent to it alone, and
+    waits for the recipe instead; and it can't pass on a SIGKILL. So: a SIGTERM from the kernel when it dies, and
+    a look at whether it has begun to handle a signal (it then no longer catches that one).
     """
     if "MAKELEVEL" not in os.environ or sys.platform != "linux":
         return
     make = os.getppid()
     _signal_when_parent_dies(signal.SIGTERM)
-    if not _catches_interrupts(make):  # started in the background by a script: it ignores SIGINT for good
-        return
+    caught = _caught_signals(make)
 
     def watch() -> None:
-        while _catches_interrupts(make):
+        while _caught_signals(make) == caught:
             time.sleep(0.5)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="follow-make", daemon=True).start()
 
 
-def _catches_interrupts(pid: int) -> bool:
-    """Whether process ``pid`` lives and has a handler for SIGINT, as proc(5) tells."""
+def _caught_signals(pid: int) -> int:
+    """The signals to end that process ``pid`` has handlers for, as a bit mask (proc(5)); 0 when it is gone."""
     try:
         status = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
     except OSError:
-        return False
-    for line in status.splitlines():
-        name, _, value = line.partition(":")
-        if name == "SigCgt":
-            return bool(int(value, 16) & (1 << (signal.SIGINT - 1)))
-    return False
+        return 0
+    ending = sum(1 << (number - 1) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    mask = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return int(mask, 16) & ending

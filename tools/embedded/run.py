@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from embedded.terminal import say
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 DEFAULT_PORT = 8080
@@ -70,6 +71,7 @@ def _run(options: Options, ending: ExitStack) -> None:
     ending.callback(door.close)
     recorder = ports.listen(0)
     ending.callback(recorder.close)
+    _remove_if_orphaned(options.state_dir / STACK_FILE)
     folder = _own_folder(options.state_dir)
     ending.callback(shutil.rmtree, folder / "tmp", ignore_errors=True)
 
@@ -77,7 +79,13 @@ def _run(options: Options, ending: ExitStack) -> None:
     functions_environment = {"AWS_ENDPOINT_URL_SESV2": f"http://{ports.LOOPBACK}:{ports.port_of(recorder)}"}
     if options.dynamodb_endpoint_url:
         functions_environment["AWS_ENDPOINT_URL_DYNAMODB"] = options.dynamodb_endpoint_url
-    cloud = emulator.start(folder, port=options.aws_port, functions_environment=functions_environment)
+        say("note: IAM isn't enforced while the functions' DynamoDB is elsewhere")
+    cloud = emulator.start(
+        folder,
+        port=options.aws_port,
+        enforce_iam=options.dynamodb_endpoint_url is None,
+        functions_environment=functions_environment,
+    )
     ending.callback(cloud.stop)
 
     senders = seed.senders()
@@ -112,6 +120,7 @@ def _run(options: Options, ending: ExitStack) -> None:
             (application(gateway, console.application()), door),
             (outbox.application(cloud.endpoint), recorder),
         ],
+        routes=routes,
         cloud=cloud,
         log=folder / "emulator.log",
     )
@@ -146,9 +155,7 @@ def _is_alive(pid: str) -> bool:
 def _build_and_deploy(endpoint: str, parameters: Mapping[str, str], folder: Path) -> deploy.Deployment:
     """Build and deploy the template; one run of this clone at a time, since they share the build folder."""
     config = folder / "samconfig.toml"
-    config.write_text(
-        "version = 0.1\n"
-    )  # an empty one, so that the person's own settings for AWS stay out of this
+    config.write_text("version = 0.1\n")  # an empty one, so that the person's own settings for AWS stay out of this
     env = aws.environment(endpoint)
     with only_one(BUILD_LOCK, "building"):
         say("building template.yaml")
@@ -180,6 +187,7 @@ def _about(
         "keyring_secret_arn": deployment.outputs["KeyringSecretArn"],
         "brand": seed.BRANDS[0],
         "api_keys": dict(api_keys),
+        "pid": os.getpid(),
         "log": str(folder / "emulator.log"),
     }
     return {name: value for name, value in about.items() if value is not None}
@@ -190,6 +198,7 @@ class _Serving:
     """The part of a run in which the stack answers."""
 
     applications: list[tuple[web.Application, socket.socket]]
+    routes: Sequence[gaps.Route]
     cloud: emulator.Emulator
     log: Path
 
@@ -204,6 +213,7 @@ class _Serving:
         interrupts.call_when_told(lambda: loop.call_soon_threadsafe(told.set))
         runners = [web.AppRunner(app, access_log=None, shutdown_timeout=1) for app, _ in self.applications]
         content = json.dumps(about, indent=1) + "\n"
+        warming: asyncio.Task[None] | None = None
         try:
             for runner, (_, listening) in zip(runners, self.applications, strict=True):
                 await runner.setup()
@@ -211,6 +221,7 @@ class _Serving:
             await self._check(about["base_url"])
             _replace(stack_file, content)
             _greet(about)
+            warming = asyncio.create_task(self._warm_up(about["base_url"]))
             while not told.is_set():
                 if self.cloud.process.poll() is not None:
                     raise StackError("the AWS emulator ended by itself", self.log)
@@ -218,16 +229,25 @@ class _Serving:
         finally:
             interrupts.ignore()
             _remove_if_still(stack_file, content)
+            if warming is not None:
+                warming.cancel()
+            self.cloud.stop()
             for runner in runners:
                 await runner.cleanup()
+
+    async def _warm_up(self, base_url: str) -> None:
+        """Start each function once, so that the first click needn't wait for that. HEAD changes nothing."""
+        first_routes = {route.function: route for route in reversed(self.routes)}
+        async with relay.session() as http:
+            for route in first_routes.values():
+                async with http.head(base_url + re.sub(r"\{[^}]*\}", "-", route.path)):
+                    pass
 
     async def _check(self, base_url: str) -> None:
         """One request all the way through, so that "ready" means it."""
         async with relay.session() as http, http.get(f"{base_url}/healthz") as answer:
             if answer.status != web.HTTPOk.status_code:
-                raise StackError(
-                    f"the deployed API doesn't work: GET /healthz answers {answer.status}", self.log
-                )
+                raise StackError(f"the deployed API doesn't work: GET /healthz answers {answer.status}", self.log)
 
 
 async def _sleep_unless(event: asyncio.Event, seconds: float) -> None:
@@ -251,6 +271,16 @@ def _remove_if_still(file: Path, content: str) -> None:
             file.unlink()
     except FileNotFoundError:
         pass
+
+
+def _remove_if_orphaned(file: Path) -> None:
+    """Remove the file of a run that was killed and couldn't clean up."""
+    try:
+        owner = json.loads(file.read_text())["pid"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return
+    if not _is_alive(str(owner)):
+        file.unlink(missing_ok=True)
 
 
 def _greet(about: Mapping[str, Any]) -> None:

@@ -52,11 +52,7 @@ class Environment:
     def is_fresh(self) -> bool:
         """Whether it has been set up from just this."""
         stamp = self.folder / STAMP
-        return (
-            stamp.exists()
-            and stamp.read_text() == self.digest()
-            and (self.folder / "bin" / "python").exists()
-        )
+        return stamp.exists() and stamp.read_text() == self.digest() and (self.folder / "bin" / "python").exists()
 
 
 ENVIRONMENTS = (
@@ -175,9 +171,7 @@ def set_up_test_tools(steps: Steps) -> None:
             complain(f"some tests will be skipped: {exc}")
         missing = [command for command in TEST_TOOLS if shutil.which(command) is None]
     for command in missing:
-        complain(
-            f"some tests will be skipped: they need {command} (Debian: apt-get install {TEST_TOOLS[command]})"
-        )
+        complain(f"some tests will be skipped: they need {command} (Debian: apt-get install {TEST_TOOLS[command]})")
     stamp = DYNAMODB_LOCAL / STAMP
     if "npm" in missing or (stamp.exists() and stamp.read_text() == DYNAMODB_SIMULATOR):
         return

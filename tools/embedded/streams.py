@@ -43,9 +43,7 @@ def follow(endpoint: str, emulator: str, table: str) -> None:
 class _Follower:
     """Reads every shard of a stream from its end on."""
 
-    def __init__(
-        self, streams: Any, functions: Any, stream: str, mappings: Sequence[Mapping[str, Any]]
-    ) -> None:
+    def __init__(self, streams: Any, functions: Any, stream: str, mappings: Sequence[Mapping[str, Any]]) -> None:
         self._streams = streams
         self._functions = functions
         self._stream = stream
@@ -70,9 +68,7 @@ class _Follower:
         return (shard["ShardId"] for shard in description["Shards"])
 
     def _iterator(self, shard: str, start: str) -> str | None:
-        found = self._streams.get_shard_iterator(
-            StreamArn=self._stream, ShardId=shard, ShardIteratorType=start
-        )
+        found = self._streams.get_shard_iterator(StreamArn=self._stream, ShardId=shard, ShardIteratorType=start)
         return str(found["ShardIterator"])
 
     def _read(self, shard: str) -> None:
@@ -96,9 +92,7 @@ class _Follower:
             report = json.load(answer["Payload"])
             if not answer.get("FunctionError"):
                 failed = {entry["itemIdentifier"] for entry in (report or {}).get("batchItemFailures") or []}
-                first = next(
-                    (i for i, entry in enumerate(left) if entry["dynamodb"]["SequenceNumber"] in failed), None
-                )
+                first = next((i for i, entry in enumerate(left) if entry["dynamodb"]["SequenceNumber"] in failed), None)
                 if first is None:
                     return
                 left = left[first:]  # Lambda goes on from the first failure
@@ -142,8 +136,7 @@ def _matches(value: Any, pattern: Any) -> bool:
     """Lambda's filter syntax, as far as templates use it: values, ``exists``, ``prefix``, ``anything-but``."""
     if isinstance(pattern, dict):
         return all(
-            _matches(value.get(name) if isinstance(value, dict) else None, wanted)
-            for name, wanted in pattern.items()
+            _matches(value.get(name) if isinstance(value, dict) else None, wanted) for name, wanted in pattern.items()
         )
     return any(_fits(value, wanted) for wanted in pattern)
 

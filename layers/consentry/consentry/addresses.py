@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 _SUBSCRIBER_ID: Final = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")
 _ID_BYTES: Final = 16
+_ENCODED_WORD: Final = "=?"
+"""Mail programs would decode what follows, into other characters of an address or header (RFC 2047, 5)."""
 MAX_LENGTH: Final = 254
 """Octets of an address in SMTP (RFC 5321 4.5.3.1.3, less the angle brackets)."""
 
@@ -24,7 +26,8 @@ class Address(NamedTuple):
     """One mailbox."""
 
     deliverable: str
-    """As mail is sent to it: domain in lower case, local part as its owner writes it."""
+    """As mail is sent to it: domain in IDNA's ASCII form, which SES and header fields need, local part as its owner
+    writes it."""
     normalised: str
     """As a subscriber is told from another: case-folded, domain in IDNA's ASCII form."""
 
@@ -45,9 +48,12 @@ def parse(text: str) -> Address:
         raise MalformedAddressError(f"the address is longer than {MAX_LENGTH} characters")
     try:
         found = validate_email(stripped, check_deliverability=False, test_environment=True)
-    except EmailNotValidError as exc:
-        raise MalformedAddressError("not a valid e-mail address") from _without_address(exc)
-    return Address(found.normalized, f"{found.local_part.casefold()}@{found.ascii_domain.lower()}")
+    except EmailNotValidError:
+        found = None  # raised below, not here: that error may quote the address, and would stay in the chain
+    if found is None or _ENCODED_WORD in found.local_part:
+        raise MalformedAddressError("not a valid e-mail address")
+    domain = found.ascii_domain.lower()
+    return Address(f"{found.local_part}@{domain}", f"{found.local_part.casefold()}@{domain}")
 
 
 def subscriber_id(pepper: bytes, address: Address) -> str:
@@ -62,8 +68,3 @@ def subscriber_id(pepper: bytes, address: Address) -> str:
 def is_subscriber_id(text: str) -> bool:
     """Whether `text` is spelled as a subscriber id. 16 bytes leave the last character one of four."""
     return _SUBSCRIBER_ID.fullmatch(text) is not None
-
-
-def _without_address(exc: Exception) -> Exception:
-    """The error's kind alone: its text may quote the address."""
-    return type(exc)("withheld")

@@ -75,7 +75,7 @@ class Courier:
 
         Args:
             due: which.
-            claimant: names this attempt; the same attempt, made again, doesn't stand in its own way.
+            claimant: names this attempt, and no other.
             now: epoch ms.
 
         Raises:

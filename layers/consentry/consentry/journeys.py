@@ -202,7 +202,13 @@ class Journeys:
             ]
             if not lost:
                 return
-            effect = Consent({rules.opt_in(topic): how.now for topic in lost})
+            # After the opt-out that it undoes, whatever another machine's clock says; and not after a complaint or
+            # bounce that came since, which it doesn't undo.
+            at = max(how.now, link.at + 1)
+            reported = max(current.registers.get(each, 0) for each in (rules.COMPLAINT, rules.BOUNCE))
+            if reported > link.at:
+                at = min(at, reported)
+            effect = Consent({rules.opt_in(topic): at for topic in lost})
             event = event._replace(topics=tuple(lost))
         self.store.record(event._replace(effect=effect), evidence=how.evidence, evidence_days=brand.evidence_days)
 

@@ -136,7 +136,14 @@ class Keyring:
         return self._document
 
     def _load(self) -> None:
-        self._document = json.loads(self._fetch())
+        try:
+            document = json.loads(self._fetch())
+            usable = isinstance(document["root"], str) and bool(document["root"])
+        except (ValueError, KeyError, TypeError):
+            usable = False  # raised below, not here: the error holds the document
+        if not usable:
+            raise SecretUnavailableError("the keyring isn't a document that we know")
+        self._document = document
         self._fetched_at = self._monotonic()
         self._derived.clear()
         self._signing.clear()

@@ -30,6 +30,8 @@ _NAMES: Final = {
 }
 _MAX_HEADER: Final = 500
 """Characters of an Accept-Language that are looked at."""
+_MAX_TAG: Final = 35
+"""Characters of a language tag that are looked at (RFC 5646, 4.4.1)."""
 
 
 def negotiate(offered: Sequence[str], *wishes: str | None, accept_language: str = "") -> str:
@@ -93,7 +95,7 @@ def _in_utc(when: datetime | int) -> datetime:
 def _nearest(wish: str, offered: Sequence[str]) -> str | None:
     """RFC 4647 lookup: `de-AT` finds `de`."""
     by_name = {each.lower(): each for each in offered}
-    parts = wish.strip().lower().replace("_", "-").split("-")
+    parts = wish.strip()[:_MAX_TAG].lower().replace("_", "-").split("-")
     while parts:
         if found := by_name.get("-".join(parts)):
             return found
@@ -106,7 +108,7 @@ def _accepted(header: str) -> list[str]:
     for place, part in enumerate(header[:_MAX_HEADER].split(",")):
         tag, _, parameter = part.partition(";")
         try:
-            quality = float(parameter.strip().removeprefix("q=")) if parameter.strip() else 1.0
+            quality = float(parameter.strip().lower().removeprefix("q=")) if parameter.strip() else 1.0
         except ValueError:
             quality = 0.0
         if quality > 0:

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 # A List-Unsubscribe folded inside its URL is broken for some readers, so nothing is folded short of SMTP's limit.
 _POLICY: Final = SMTP.clone(max_line_length=998, utf8=False)
-_BREAKS: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+_BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_SPECIALS: Final = re.compile(r'[()<>\[\]:;@\\,"]+')
+"""What a phrase may hold only in quotes (RFC 5322, 3.2.3): in List-Id it could pass for the identifier."""
+_MAX_TOPICS: Final = 80
+"""Characters of topics in a token that stands in a header: with them it stays within 240."""
 ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 """RFC 8058, 3.1."""
 
@@ -72,7 +76,9 @@ class Body(NamedTuple):
 def confirmation_links(tokens: Tokens, brand: Brand, subscriber_id: str, contact: Contact, base_url: str) -> Links:
     """The links of the confirmation mail for one request."""
     asked = Link(Purpose.CONFIRM, brand.id, subscriber_id, contact.topics, at=contact.asked_at)
-    leave = Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, contact.topics)
+    # The line in the header has room for so many topics; who asked for more leaves them all at once.
+    topics = contact.topics if len(",".join(contact.topics)) <= _MAX_TOPICS else ()
+    leave = Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, topics)
     confirm, unsubscribe = tokens.sign(asked), tokens.sign(leave)
     return Links(f"{base_url}/c/{confirm}", f"{base_url}/u/{unsubscribe}", mailto(brand, unsubscribe))
 
@@ -103,14 +109,14 @@ def compose(brand: Brand, contact: Contact, links: Links, body: Body) -> bytes:
     mail["Message-ID"] = f"<{contact.event_id}@{brand.list_domain}>"
     if brand.reply_to:
         mail["Reply-To"] = brand.reply_to
-    mail["List-Id"] = f"{_one_line(brand.name('en'))} <{brand.id}.{brand.list_domain}>"
+    mail["List-Id"] = f"{_SPECIALS.sub('', _one_line(brand.name('en')))} <{brand.id}.{brand.list_domain}>"
     for name, value in list_headers(links.unsubscribe, links.mailto).items():
         mail[name] = value
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
-    mail["Content-Language"] = contact.locale
     mail.set_content(body.text, cte="quoted-printable")
     mail.add_alternative(body.html, subtype="html", cte="quoted-printable")
+    mail["Content-Language"] = contact.locale  # last: add_alternative moves such headers into the first part
     return mail.as_bytes()
 
 
@@ -136,4 +142,5 @@ def send(client: Any, sender: str, recipient: str, raw: bytes) -> None:
 
 
 def _one_line(text: str) -> str:
-    return _BREAKS.sub(" ", text).strip()
+    """Text for a header: without line breaks, and without what `email` would decode into some (RFC 2047)."""
+    return _BREAKS.sub(" ", text).replace("=?", "= ?").strip()

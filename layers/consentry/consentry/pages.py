@@ -54,7 +54,7 @@ def render(templates: Path, name: str, brand: Brand | None, lang: str, *, status
     """
     style = _style(brand.theme if brand else None)
     markup = Markup(style)  # noqa: S704 - our own style sheet and checked colours
-    body = fill(templates, name, brand, lang, style=markup, **values)
+    body = render_text(templates, name, brand, lang, style=markup, **values)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -62,26 +62,12 @@ def render(templates: Path, name: str, brand: Brand | None, lang: str, *, status
     return Response(status, body, headers={"content-security-policy": policy, "content-language": lang})
 
 
-def fill(templates: Path, name: str, brand: Brand | None, lang: str, **values: Any) -> str:
-    """The template `name`, filled in; what its name ends on says whether it is HTML or plain text."""
-    return (
-        _environment(templates, lang)
-        .get_template(name)
-        .render(
-            brand=brand,
-            lang=lang,
-            direction=languages.direction(lang),
-            own_name=languages.own_name,
-            **values,
-        )
-    )
-
-
-def render_text(templates: Path, name: str, brand: Brand, lang: str, **values: Any) -> str:
-    """A part of a mail from its template; what ends in `.html` is escaped, nothing else is."""
-    direction = languages.direction(lang)
+def render_text(templates: Path, name: str, brand: Brand | None, lang: str, **values: Any) -> str:
+    """The template `name` alone, such as a part of a mail; in what ends on `.txt` nothing is escaped."""
     template = _environment(templates, lang).get_template(name)
-    return template.render(brand=brand, lang=lang, direction=direction, **values)
+    return template.render(
+        brand=brand, lang=lang, direction=languages.direction(lang), own_name=languages.own_name, **values
+    )
 
 
 def problem(request: Request, status: int, code: str, brand: Brand | None = None) -> Response:

@@ -257,7 +257,8 @@ class Store:
         """Take the duty of sending the mail of one request.
 
         The claim holds for the cooldown: should its holder die between sending and saying so, nobody sends a second
-        mail within that time. Claiming again with the same `claimant` succeeds, so a lost answer does no harm.
+        mail within that time. Claiming again with the same `claimant` succeeds, so an answer that got lost on the way
+        does no harm; whoever starts anew takes a new name.
 
         Raises:
             StoreUnavailableError: the table can't be written.

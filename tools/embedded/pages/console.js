@@ -60,6 +60,9 @@ function showMails(mails) {
 const rows = new Map();
 let firstLook = true;
 function showItems(items) {
+  byId("no-items").textContent = items.error ? `DynamoDB doesn't answer: ${items.error}` : "Empty.";
+  byId("no-items").hidden = !items.error && rows.size + items.length > 0;
+  if (items.error) return;
   const present = new Set();
   for (const item of items) {
     const key = JSON.stringify([item.pk, item.sk]);
@@ -80,7 +83,6 @@ function showItems(items) {
       rows.delete(key);
     }
   }
-  byId("no-items").hidden = rows.size > 0;
   firstLook = false;
 }
 

@@ -1,0 +1,457 @@
+"""The courier: each request's mail goes out once, whatever the stream, SES and the table do meanwhile."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import io
+import json
+import os
+import re
+from email.message import EmailMessage
+from typing import Any, Final
+
+import pytest
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ses.models import ses_backends
+
+from consentry import wiring
+from consentry.brands import Brands
+from consentry.store import COOLDOWN_MS
+from support import calls
+from support.world import DAY, HOUR, SECOND, World
+
+ANN: Final = "ann@example.com"
+BASE: Final = "https://mail.example.com"
+LANGUAGES: Final = {
+    "en": "Please confirm",
+    "de": "Bitte bestätigen",
+    "fr": "confirme",
+    "es": "confirm",
+    "ar": "تأكيد",
+}
+
+
+class Mailroom:
+    """The stream, the queue and the outbox around the courier."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        for brand in wiring.brands():
+            world.ses.create_email_identity(EmailIdentity=brand.sender)
+        self.queue = world.sqs.create_queue(QueueName="mails", Attributes={"VisibilityTimeout": "0"})["QueueUrl"]
+        self.delays: list[int] = []
+        """What each put-off mail waits for, in seconds; the tests' queue doesn't wait."""
+        self._records = 0
+
+    def ask(self, email: str = ANN, *topics: str, lang: str = "en", brand: str = "demo") -> dict[str, Any]:
+        """Somebody asks; the stream's record of it."""
+        fields = [("email", email), ("lang", lang), *(("topics", each) for each in topics or ("news",))]
+        assert self.world.post(f"/s/{brand}", fields).status == 200
+        return self.record(email, brand)
+
+    def record(self, email: str = ANN, brand: str = "demo") -> dict[str, Any]:
+        """What the stream says of somebody's contact item as it is now."""
+        pk = f"S#{brand}#{self.world.subscriber_id(email, brand)}"
+        (image,) = [each for each in self.world.items() if (each["pk"]["S"], each["sk"]["S"]) == (pk, "CONTACT")]
+        self._records += 1
+        return {
+            "eventID": f"record-{self._records}",
+            "eventName": "INSERT",
+            "eventSource": "aws:dynamodb",
+            "eventVersion": "1.1",
+            "awsRegion": "us-east-1",
+            "dynamodb": {
+                "Keys": {"pk": image["pk"], "sk": image["sk"]},
+                "NewImage": image,
+                "SequenceNumber": str(self._records),
+                "StreamViewType": "NEW_AND_OLD_IMAGES",
+            },
+        }
+
+    def stream(self, *records: dict[str, Any]) -> list[str]:
+        """Hand records to the courier; those that failed."""
+        answer = self.world.room("courier").handler({"Records": list(records)}, None)
+        return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+
+    def waiting(self) -> list[dict[str, str]]:
+        """What is in the queue."""
+        found: list[dict[str, str]] = self.world.sqs.receive_message(
+            QueueUrl=self.queue, MaxNumberOfMessages=10, VisibilityTimeout=0
+        ).get("Messages", [])
+        return found
+
+    def retry(self) -> list[str]:
+        """Let the queue hand everything to the courier; what failed stays in it, and is answered."""
+        messages = self.waiting()
+        records = [
+            {"messageId": each["MessageId"], "body": each["Body"], "eventSource": "aws:sqs", "attributes": {}}
+            for each in messages
+        ]
+        if not records:
+            return []
+        answer = self.world.room("courier").handler({"Records": records}, None)
+        failed = [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+        for each in messages:
+            if each["MessageId"] not in failed:
+                self.world.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=each["ReceiptHandle"])
+        return failed
+
+    @property
+    def sent(self) -> list[EmailMessage]:
+        """Every mail that SES took, oldest first."""
+        return [
+            email.message_from_string(each.raw_data, policy=email.policy.default)
+            for each in ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages
+        ]
+
+    @property
+    def raw(self) -> list[str]:
+        """The same, as they went out."""
+        return [each.raw_data for each in ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages]
+
+    def refusing(self, *answers: Any) -> Any:
+        """SES answers the next mails so."""
+        return calls.answering(wiring._mail_client(), "SendEmail", *answers)
+
+
+@pytest.fixture
+def mailroom(world: World, monkeypatch: pytest.MonkeyPatch) -> Mailroom:
+    """A mailroom with nothing in it."""
+    monkeypatch.setenv("PUBLIC_URL", BASE)
+    wiring.settings.cache_clear()
+    room = Mailroom(world)
+    monkeypatch.setenv("MAIL_QUEUE_URL", room.queue)
+
+    def undelayed(params: dict[str, Any], **_: Any) -> None:
+        room.delays.append(params.pop("DelaySeconds"))
+
+    wiring._queue_client().meta.events.register("provide-client-params.sqs.SendMessage", undelayed)
+    return room
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+def test_a_record_that_makes_no_sense_fails_alone(mailroom: Mailroom) -> None:
+    good, bad = mailroom.ask(), mailroom.ask("bob@example.com")
+    bad["dynamodb"]["NewImage"] = {**bad["dynamodb"]["NewImage"], "asked_at": {"N": "nonsense"}}
+    assert mailroom.stream(bad, good) == [bad["dynamodb"]["SequenceNumber"]]
+    assert [mail["To"] for mail in mailroom.sent] == [ANN]
+
+
+@pytest.mark.parametrize("body", ["{", "[]", "{}", '["demo"]', "null"])
+def test_a_message_that_makes_no_sense_fails_alone(mailroom: Mailroom, body: str) -> None:
+    with mailroom.refusing("TooManyRequestsException"):
+        mailroom.stream(mailroom.ask())
+    mailroom.world.sqs.send_message(QueueUrl=mailroom.queue, MessageBody=body)
+    assert len(mailroom.retry()) == 1
+    assert len(mailroom.sent) == 1
+    assert [each["Body"] for each in mailroom.waiting()] == [body]
+
+
+def test_a_batch_that_fails_whole_is_told_and_names_nobody(
+    mailroom: Mailroom, logged: io.StringIO, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = calls.error("MessageRejected")
+    refused["Error"]["Message"] = f"Email address is not verified. Identities that failed the check: {ANN}"
+    record = mailroom.ask()
+    with mailroom.refusing(refused, refused):
+        assert mailroom.stream(record) == []
+        assert len(mailroom.retry()) == 1
+    everything = "".join([logged.getvalue(), *capfd.readouterr(), caplog.text])
+    assert "mail put off" in everything
+    assert ANN not in everything
+    assert mailroom.world.subscriber_id() not in everything
+
+
+def test_a_table_that_is_away_fails_the_record_and_the_mail_goes_out_later(mailroom: Mailroom) -> None:
+    record = mailroom.ask()
+    with mailroom.world.table_away():
+        assert mailroom.stream(record) == [record["dynamodb"]["SequenceNumber"]]
+    assert mailroom.sent == []
+    assert mailroom.stream(record) == []
+    assert len(mailroom.sent) == 1
+
+
+@pytest.mark.parametrize("code", ["TooManyRequestsException", "LimitExceededException", "SendingPausedException"])
+def test_a_mail_that_ses_does_not_take_now_is_put_off_and_sent_once(mailroom: Mailroom, code: str) -> None:
+    record = mailroom.ask()
+    with mailroom.refusing(code):
+        assert mailroom.stream(record) == []
+    assert mailroom.sent == []
+    assert mailroom.delays == [60]
+    (waiting,) = mailroom.waiting()
+    assert json.loads(waiting["Body"]) == ["demo", mailroom.world.subscriber_id(), mailroom.world.now]
+    mailroom.world.now += 60 * SECOND
+    assert mailroom.retry() == []
+    assert [mail["To"] for mail in mailroom.sent] == [ANN]
+    assert mailroom.waiting() == []
+    mailroom.stream(record)
+    assert len(mailroom.sent) == 1
+
+
+def test_a_mail_that_ses_keeps_refusing_stays_in_the_queue(mailroom: Mailroom) -> None:
+    with mailroom.refusing(*["TooManyRequestsException"] * 4):
+        mailroom.stream(mailroom.ask())
+        for _ in range(3):
+            assert len(mailroom.retry()) == 1
+    assert mailroom.retry() == []
+    assert len(mailroom.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "fate", ["InternalServiceErrorException", ReadTimeoutError(endpoint_url="x"), EndpointConnectionError(endpoint_url="x")],
+    ids=["server error", "timeout", "no connection"],
+)  # fmt: skip
+def test_a_mail_of_unknown_fate_is_not_sent_again_before_the_cooldown(mailroom: Mailroom, fate: Any) -> None:
+    record = mailroom.ask()
+    with mailroom.refusing(fate):
+        assert mailroom.stream(record) == []
+    assert mailroom.delays == [630]
+    mailroom.world.now += COOLDOWN_MS - 1
+    assert len(mailroom.retry()) == 1
+    assert mailroom.sent == []
+    mailroom.world.now += 1
+    assert mailroom.retry() == []
+    assert len(mailroom.sent) == 1
+
+
+def test_a_mail_that_went_out_before_its_answer_got_lost_is_one_mail_within_the_cooldown(mailroom: Mailroom) -> None:
+    gone = ConnectionClosedError(endpoint_url="x")
+    record = mailroom.ask()
+    with calls.answer_lost(wiring._mail_client(), "SendEmail", gone):
+        mailroom.stream(record)
+    assert len(mailroom.sent) == 1
+    mailroom.world.now += COOLDOWN_MS - 1
+    mailroom.retry()
+    again = mailroom.record()
+    mailroom.stream(again)
+    assert len(mailroom.sent) == 1
+
+
+def test_a_mail_that_was_sent_but_could_not_be_noted_is_not_sent_again(mailroom: Mailroom) -> None:
+    record = mailroom.ask()
+    with calls.answering(mailroom.world.table_client, "UpdateItem", None, "InternalServerError"):
+        assert mailroom.stream(record) == []
+    assert len(mailroom.sent) == 1
+    mailroom.world.now += COOLDOWN_MS - 1
+    mailroom.stream({**record, "eventID": "another"})
+    assert len(mailroom.sent) == 1
+
+
+def test_a_queue_that_is_away_brings_the_record_back(mailroom: Mailroom) -> None:
+    record = mailroom.ask()
+    with (
+        mailroom.refusing("TooManyRequestsException"),
+        calls.answering(wiring._queue_client(), "SendMessage", "AWS.SimpleQueueService.NonExistentQueue"),
+    ):
+        assert mailroom.stream(record) == [record["dynamodb"]["SequenceNumber"]]
+    assert mailroom.stream(record) == []
+    assert len(mailroom.sent) == 1
+
+
+# --- no mail too many -------------------------------------------------------------------------------------------------
+
+
+def test_a_record_that_comes_twice_is_one_mail(mailroom: Mailroom) -> None:
+    record = mailroom.ask()
+    assert mailroom.stream(record) == []
+    assert mailroom.stream(record, {**record, "eventID": "another"}) == []
+    assert len(mailroom.sent) == 1
+
+
+def test_of_two_couriers_at_the_same_mail_one_sends_it(mailroom: Mailroom) -> None:
+    record = mailroom.ask()
+    rival = {**record, "eventID": "another"}
+
+    def overtake() -> None:
+        assert mailroom.stream(rival) == []
+
+    with calls.just_before(mailroom.world.table_client, "UpdateItem", overtake):
+        assert mailroom.stream(record) == []
+    assert len(mailroom.sent) == 1
+
+
+def test_a_newer_request_takes_the_place_of_an_older_one(mailroom: Mailroom) -> None:
+    older = mailroom.ask(ANN, "news")
+    mailroom.world.now += HOUR
+    newer = mailroom.ask(ANN, "offers")
+    assert mailroom.stream(newer) == []
+    assert mailroom.stream(older) == []
+    (mail,) = mailroom.sent
+    assert "Offers" in mail.get_body(("plain",)).get_content()
+
+
+def test_an_older_request_that_comes_first_sends_nothing_in_the_newers_name(mailroom: Mailroom) -> None:
+    older = mailroom.ask(ANN, "news")
+    mailroom.world.now += HOUR
+    newer = mailroom.ask(ANN, "offers")
+    mailroom.stream(older)
+    assert mailroom.sent == []
+    mailroom.stream(newer)
+    assert len(mailroom.sent) == 1
+
+
+def test_a_mail_of_an_erased_address_is_not_needed(mailroom: Mailroom) -> None:
+    record = mailroom.ask()
+    mailroom.world.now += SECOND
+    mailroom.world.post(mailroom.world.leave_url(), {"scope": "all"})
+    assert mailroom.stream(record) == []
+    assert mailroom.sent == []
+    assert mailroom.waiting() == []
+
+
+def test_a_mail_of_a_person_who_is_wholly_gone_is_not_needed(mailroom: Mailroom) -> None:
+    record = mailroom.ask()
+    for item in mailroom.world.items():
+        mailroom.world.dynamodb.delete_item(
+            TableName=os.environ["TABLE_NAME"], Key={"pk": item["pk"], "sk": item["sk"]}
+        )
+    assert mailroom.stream(record) == []
+    assert mailroom.sent == []
+
+
+def test_a_mail_of_a_brand_that_is_gone_is_not_needed(mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = mailroom.ask()
+    monkeypatch.setattr(wiring.brands(), "_brands", {})
+    assert mailroom.stream(record) == []
+    assert mailroom.sent == []
+
+
+def test_a_record_of_a_mail_that_is_not_due_sends_nothing(mailroom: Mailroom) -> None:
+    mailroom.stream(mailroom.ask())
+    assert mailroom.stream(mailroom.record()) == []
+    assert len(mailroom.sent) == 1
+
+
+def test_many_people_get_a_mail_each(mailroom: Mailroom) -> None:
+    people = [f"person{number}@example.com" for number in range(5)]
+    records = [mailroom.ask(each) for each in people]
+    assert mailroom.stream(*records) == []
+    assert [mail["To"] for mail in mailroom.sent] == people
+
+
+# --- the mail ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mail(mailroom: Mailroom) -> EmailMessage:
+    """The mail that Ann gets, who asked for news and offers."""
+    mailroom.stream(mailroom.ask(ANN, "news", "offers"))
+    (sent,) = mailroom.sent
+    return sent
+
+
+def text_of(mail: EmailMessage, kind: str = "plain") -> str:
+    """One of a mail's two bodies."""
+    body = mail.get_body((kind,))
+    assert body
+    return str(body.get_content())
+
+
+def test_the_mails_headers_are_those_that_the_contract_names(mail: EmailMessage) -> None:
+    assert (mail["From"], mail["To"]) == ("Meadow & Finch <hello@meadow.example>", ANN)
+    assert mail["Reply-To"] == "people@meadow.example"
+    assert mail["Subject"] == "Please confirm: mails from Meadow & Finch"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["X-Auto-Response-Suppress"] == "All"
+    assert re.fullmatch(r"Meadow & Finch <demo\.[a-z.]+>", mail["List-Id"])
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert mail["Message-ID"]
+    assert mail["Date"]
+    assert mail.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    assert mail.defects == []
+
+
+def test_every_line_of_the_mail_fits_smtp_and_the_unsubscribe_header_is_not_folded(
+    mailroom: Mailroom, mail: EmailMessage
+) -> None:
+    (raw,) = mailroom.raw
+    assert max(len(line.encode()) for line in raw.splitlines()) <= 998
+    (header,) = [line for line in raw.splitlines() if line.startswith("List-Unsubscribe:")]
+    assert header.count("<") == header.count(">") == 2
+    assert raw.isascii()
+
+
+def test_the_mail_has_one_button_and_the_bare_link_and_says_who_asked_and_when(mail: EmailMessage) -> None:
+    text, html = text_of(mail), text_of(mail, "html")
+    (link,) = re.findall(rf"{BASE}/c/\S+", text)
+    assert html.count(f'href="{link}"') == 2
+    assert f">{link}</a>" in html
+    for body in (text, html):
+        assert "15 January 2027, 08:00 UTC" in body
+        assert "just ignore this mail" in body
+        assert "12 Orchard Lane, Bath BA1 1AA" in body
+        assert "Newsletter" in body
+        assert "Seasonal prices" in body
+    assert not re.search(r"<img|<script|<link|url\(", html)
+
+
+def test_the_mails_links_work(mailroom: Mailroom, mail: EmailMessage) -> None:
+    world = mailroom.world
+    (link,) = re.findall(rf"{BASE}(/c/\S+)", text_of(mail))
+    form = world.get(link).page.forms[0]
+    world.now += 5 * SECOND
+    world.post(link, form.fields)
+    assert (world.status(topic="news"), world.status(topic="offers")) == ("subscribed", "subscribed")
+    web, mailto = re.fullmatch(r"<([^>]+)>, <([^>]+)>", mail["List-Unsubscribe"]).groups()
+    assert mailto == f"mailto:unsubscribe@reply.meadow.example?subject={web.rpartition('/')[2]}"
+    world.now += DAY
+    world.post(web.removeprefix(BASE), body="List-Unsubscribe=One-Click")
+    assert (world.status(topic="news"), world.status(topic="offers")) == ("unsubscribed", "unsubscribed")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_mail_is_in_the_language_of_the_form(mailroom: Mailroom, lang: str) -> None:
+    mailroom.stream(mailroom.ask(lang=lang))
+    (mail,) = mailroom.sent
+    assert LANGUAGES[lang].casefold() in mail["Subject"].casefold()
+    assert mail["Content-Language"] == lang
+    html = text_of(mail, "html")
+    assert f'<html lang="{lang}" dir="{"rtl" if lang == "ar" else "ltr"}"' in html
+    if lang != "en":
+        assert "just ignore this mail" not in html
+        assert "just ignore this mail" not in text_of(mail)
+    name = wiring.brands().get("demo").topic_name("news", lang)
+    assert name in html
+    assert name in text_of(mail)
+
+
+def test_a_brand_of_its_own_sends_in_its_own_name(mailroom: Mailroom) -> None:
+    mailroom.stream(mailroom.ask(brand="other"))
+    (mail,) = mailroom.sent
+    assert mail["From"] == "Other Press <post@other.example>"
+    assert mail["Reply-To"] is None
+    assert "1 Quay Street, Cork" in text_of(mail)
+
+
+@pytest.mark.parametrize("address", ["Ann.O'Hara+news@example.com", "ann@xn--bcher-kva.example", "a@b.co"])
+def test_the_mail_goes_to_the_address_as_it_was_typed(mailroom: Mailroom, address: str) -> None:
+    mailroom.stream(mailroom.ask(address))
+    (mail,) = mailroom.sent
+    assert mail["To"].addresses[0].addr_spec == address
+
+
+def test_an_address_of_an_internationalised_domain_travels_in_ascii(mailroom: Mailroom) -> None:
+    mailroom.stream(mailroom.ask("ann@bücher.example"))
+    assert "\nTo: ann@xn--bcher-kva.example" in mailroom.raw[0].replace("\r", "")
+
+
+def test_a_brands_texts_cannot_add_a_header_or_html(mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    evil = "Evil\r\nBcc: victim@example.com\r\n\r\n<script>alert(1)</script>"
+    demo = wiring.brands().get("demo")
+    assert demo
+    topics = {"news": demo.topics["news"]._replace(names={"en": evil})}
+    brand = demo._replace(names={"en": evil}, topics=topics, postal_address=evil)
+    record = mailroom.ask()
+    monkeypatch.setattr(wiring.brands(), "_brands", {each.id: each for each in Brands([brand])})
+    assert mailroom.stream(record) == []
+    (mail,) = mailroom.sent
+    assert mail["Bcc"] is None
+    assert mail["To"] == ANN
+    assert "Evil" in mail["Subject"]
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    assert "<script" not in text_of(mail, "html")

@@ -1,0 +1,357 @@
+"""Every page and mail, in every state and language: whole, translated, light, and safe under its policy."""
+
+from __future__ import annotations
+
+import base64
+import gettext
+import hashlib
+import os
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from consentry import brands, consent, journeys, languages, pages, wiring
+from consentry.consent import Decision, Reason, Status
+from consentry_build import catalogues
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from consentry.brands import Brand
+    from consentry.web import Response
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+NOW = 1_800_000_000_000
+MOST_BYTES = 14 * 1024
+LONGEST_TOKEN = "t" * 240
+ONE, SEVERAL = ("news",), ("news", "offers", "product")
+VOID = frozenset({"meta", "input", "br", "hr", "link", "img", "path"})
+
+
+class Page(NamedTuple):
+    """A template in one state."""
+
+    room: str
+    template: str
+    values: dict[str, Any]
+    switchable: bool = False
+    """Whether it offers the other languages: the pages that a GET answers."""
+
+
+def row(brand: Brand, topic: str, reason: Reason, *, on: bool = False, frequency: str | None = None) -> Any:
+    standing = Status(reason.value) if reason.value in set(Status) else Status.SUBSCRIBED
+    decision = Decision(on, reason, standing, None, frequency, None)
+    return {"topic": brand.topics[topic], "on": on, "decision": decision}
+
+
+def states(brand: Brand) -> dict[str, Page]:
+    """Every page, by a name for its state."""
+    mixed = [
+        row(brand, "news", Reason.SUBSCRIBED, on=True, frequency="weekly"),
+        row(brand, "offers", Reason.PENDING),
+        row(brand, "product", Reason.OPT_OUT_TOPIC, on=True, frequency="retired"),
+    ]
+    stopped = [
+        row(brand, "news", Reason.COMPLAINT),
+        row(brand, "offers", Reason.BOUNCE),
+        row(brand, "product", Reason.UNSUBSCRIBED),
+    ]
+    values: dict[str, Any]
+    token = {"preferences": LONGEST_TOKEN}
+    found: dict[str, Page] = {
+        "check inbox": Page("subscribe", "check_inbox.html", {}),
+        "declined": Page("confirm", "declined.html", {}),
+        "sent again": Page("confirm", "sent_again.html", {"sent": True}),
+        "address gone": Page("confirm", "sent_again.html", {"sent": False}),
+        "undone": Page("unsubscribe", "undone.html", token),
+    }
+    for error in ("", "email", "topics"):
+        typed = {"email": "ann@" if error else "", "ticked": ["news"] if error == "email" else []}
+        values = {"error": error, "honeypot": "website", **typed}
+        found[f"subscribe, error {error!r}"] = Page("subscribe", "subscribe.html", values, not error)
+    topics: tuple[str, ...]
+    for topics in ((), ONE, SEVERAL):
+        many = f", {len(topics)} topics"
+        values = {"topics": topics, "stamp": LONGEST_TOKEN}
+        for scope in ("topic", "all", "pause"):
+            until = NOW if scope == "pause" else 0
+            left = {"scope": scope, "topics": topics, "until": until, "undo": LONGEST_TOKEN, **token}
+            found[f"left, {scope}{many}"] = Page("unsubscribe", "left.html", left)
+        days = {"days": journeys.PAUSE_DAYS}
+        found[f"unsubscribe{many}"] = Page("unsubscribe", "unsubscribe.html", values | days | token, True)
+        if topics:
+            found[f"confirm{many}"] = Page("confirm", "confirm.html", values, True)
+            found[f"confirm again{many}"] = Page("confirm", "confirm_again.html", values)
+            found[f"confirmed{many}"] = Page("confirm", "confirmed.html", {"topics": topics, **token})
+            found[f"expired{many}"] = Page("confirm", "expired.html", {"topics": topics}, True)
+            found[f"opted out since{many}"] = Page("confirm", "opted_out_since.html", {"topics": topics})
+    for rows in (mixed, stopped, []):
+        for paused_until in (None, NOW):
+            for saved in (False, True):
+                reasons = "/".join(each["decision"].reason for each in rows)
+                values = {
+                    "rows": rows,
+                    "locale": "en" if saved else None,
+                    "frequencies": consent.FREQUENCIES,
+                    "paused_until": paused_until,
+                    "days": journeys.PAUSE_DAYS,
+                    "saved": saved,
+                }
+                name = f"preferences {reasons}, paused {paused_until}, saved {saved}"
+                found[name] = Page("preferences", "preferences.html", values, True)
+    for code in ("not_ours", "expired", "no_brand", "bad_choice", "too_large", "unavailable", "failed"):
+        found[f"problem {code}"] = Page("", "problem.html", {"code": code})
+    return found
+
+
+SUBSCRIBE: dict[str, Any] = {"error": "", "email": "", "ticked": [], "honeypot": "website"}
+MAIL: dict[str, Any] = {
+    "topics": SEVERAL,
+    "asked_at": datetime(2027, 3, 3, 14, 5, tzinfo=UTC),
+    "confirm": f"https://links.example/c/{LONGEST_TOKEN}",
+    "unsubscribe": f"https://links.example/u/{LONGEST_TOKEN}",
+}
+MAIL_PARTS = ("confirmation.subject.txt", "confirmation.txt", "confirmation.html")
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("KEYRING_SECRET_ARN", "arn")
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    wiring.settings.cache_clear()
+    pages._environment.cache_clear()
+
+
+@pytest.fixture
+def brand() -> Brand:
+    """The demonstration brand, in every language there is."""
+    found = brands.load(Path(os.environ["CONSENTRY_COMPILED"]) / "brands.json").get("demo")
+    assert found is not None
+    return found._replace(languages=catalogues.languages())
+
+
+def render(page: Page, brand: Brand | None, lang: str) -> Response:
+    folder = FUNCTIONS / page.room / "templates" if page.room else pages.SHARED
+    return pages.render(folder, page.template, brand, lang, **page.values)
+
+
+class Document(HTMLParser):
+    """HTML as a strict reader sees it: every element closed, in order, and every id once."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+        ids = [attributes["id"] for _, attributes in self.elements if "id" in attributes]
+        assert len(ids) == len(set(ids))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len(attrs) == len(dict(attrs)), f"an attribute twice in <{tag}>"
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self._open and data.strip():
+            self.texts.append(data.strip())
+
+    def all(self, *tags: str) -> list[dict[str, str | None]]:
+        """Attributes of the elements of these names, in the order of the page."""
+        return [attributes for tag, attributes in self.elements if tag in tags]
+
+
+@pytest.mark.parametrize("lang", catalogues.languages())
+def test_every_page_is_whole_in_every_language(brand: Brand, lang: str) -> None:
+    for name, page in states(brand).items():
+        response = render(page, brand, lang)
+        document = Document(response.body)
+
+        assert len(response.body.encode()) < MOST_BYTES, name
+        assert document.all("html") == [{"lang": lang, "dir": "rtl" if lang == "ar" else "ltr"}], name
+        assert len(document.all("h1")) == len(document.all("main")) == len(document.all("title")) == 1, name
+        for form in document.all("form"):
+            assert form["method"] == "post", name
+            assert form.get("action", "").startswith("/u/undo/") or "action" not in form, name  # type: ignore[union-attr] # a form's action has a value
+        fields = document.all("input", "select")
+        hidden_language = {"type": "hidden", "name": "lang", "value": lang}
+        assert fields.count(hidden_language) == len(document.all("form")), name  # type: ignore[arg-type] # dict is invariant
+        assert all("{" not in text and "%(" not in text for text in document.texts), name
+
+
+def test_every_control_has_a_label(brand: Brand) -> None:
+    for name, page in states(brand).items():
+        body = render(page, brand, "en").body
+        labelled = {each.get("for") for each in Document(body).all("label")}
+        wrapped = re.findall(r'<label class="tick"><input', body)
+        controls = [each for each in Document(body).all("input", "select") if each.get("type") != "hidden"]
+        alone = [each for each in controls if each.get("type") not in {"checkbox", "radio"}]
+
+        assert all(each.get("id") in labelled for each in alone), name
+        assert len(wrapped) == len(controls) - len(alone), name
+
+
+def test_a_page_loads_runs_and_styles_nothing_that_its_policy_forbids(brand: Brand) -> None:
+    for name, page in states(brand).items():
+        response = render(page, brand, "en")
+        document = Document(response.body)
+        style = response.body.partition("<style>")[2].partition("</style>")[0]
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+
+        assert f"style-src 'sha256-{digest}';" in response.headers["content-security-policy"], name
+        assert "unsafe" not in response.headers["content-security-policy"], name
+        assert not document.all("script", "link", "img", "iframe", "object", "embed", "base"), name
+        attributes = set(chain.from_iterable(each for _, each in document.elements))
+        assert not {each for each in attributes if each == "style" or each.startswith("on")}, name
+        assert "url(" not in style, name
+        assert "@import" not in style, name
+
+
+def test_pages_that_a_get_answers_offer_the_other_languages(brand: Brand) -> None:
+    for name, page in states(brand).items():
+        links = [each for each in Document(render(page, brand, "de").body).all("a") if "hreflang" in each]
+
+        offered = [each["lang"] for each in links]
+        assert offered == ([each for each in brand.languages if each != "de"] if page.switchable else []), name
+        assert all(each["href"] == f"?lang={each['hreflang']}" for each in links), name
+
+
+def test_no_text_escapes_translation(brand: Brand, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Marked(gettext.NullTranslations):
+        """Sets what passes through it between marks."""
+
+        def gettext(self, message: str) -> str:
+            return message if message.startswith(("%(d", "January")) else f"⟦{message}⟧"
+
+        def ngettext(self, _one: str, many: str, _n: int) -> str:
+            return f"⟦{many}⟧"
+
+    monkeypatch.setattr(languages, "texts", lambda *_: Marked())
+    brand = brand._replace(
+        names={"en": "⟦brand⟧"},
+        postal_address="⟦address⟧",
+        topics={
+            name: topic._replace(names={"en": f"⟦{name}⟧"}, descriptions={"en": "⟦text⟧"})
+            for name, topic in brand.topics.items()
+        },
+    )
+    names = {languages.own_name(each) for each in brand.languages}
+    bodies = {name: render(page, brand, "en").body for name, page in states(brand).items()}
+    bodies["mail"] = pages.render_text(FUNCTIONS / "courier/templates", "confirmation.html", brand, "en", **MAIL)
+    for name, body in bodies.items():
+        # What stands outside all marks: deeper marks are names within a text.
+        text = " ".join(each for each in Document(body).texts if each not in names)
+        while text != (text := re.sub(r"⟦[^⟦⟧]*⟧", "", text)):
+            pass
+        text = text.replace(MAIL["confirm"], "")
+        assert not re.search(r"\w", text), f"{name}: {text}"
+
+
+def test_leaving_is_one_button_away_and_each_way_is_its_own_form(brand: Brand) -> None:
+    page = states(brand)["unsubscribe, 1 topics"]
+    scopes = [
+        each["value"] for each in Document(render(page, brand, "en").body).all("input") if each["name"] == "scope"
+    ]
+    assert scopes == ["topic", "all", "pause"]
+
+    page = states(brand)["unsubscribe, 0 topics"]
+    assert 'value="topic"' not in render(page, brand, "en").body
+
+
+def test_nothing_is_ticked_for_people_before_they_choose(brand: Brand) -> None:
+    for name in ("subscribe, error ''", "confirm again, 1 topics"):
+        assert " checked" not in render(states(brand)[name], brand, "en").body
+
+
+def test_a_form_that_comes_back_keeps_what_was_typed_and_says_what_is_wrong_by_the_field(brand: Brand) -> None:
+    email = Document(render(states(brand)["subscribe, error 'email'"], brand, "en").body)
+    field = next(each for each in email.all("input") if each.get("name") == "email")
+    assert field["value"] == "ann@"
+    assert field["aria-invalid"] == "true"
+    message = next(each for each in email.all("p") if each.get("id") == field["aria-describedby"])
+    assert message["role"] == "alert"
+    assert [each["value"] for each in email.all("input") if "checked" in each] == ["news"]
+
+    topics = Document(render(states(brand)["subscribe, error 'topics'"], brand, "en").body)
+    assert topics.all("fieldset") == [{"aria-describedby": "topics-error"}]
+    assert [each["role"] for each in topics.all("p") if each.get("id") == "topics-error"] == ["alert"]
+
+
+def test_a_brand_with_one_topic_asks_for_the_address_only(brand: Brand) -> None:
+    brand = brand._replace(topics={"news": brand.topics["news"]})
+    body = render(Page("subscribe", "subscribe.html", SUBSCRIBE), brand, "en").body
+
+    assert 'type="checkbox"' not in body
+    assert brand.topic_name("news", "en") in body
+
+
+def test_a_brand_without_anything_to_ask_for_says_so(brand: Brand) -> None:
+    body = render(Page("subscribe", "subscribe.html", SUBSCRIBE), brand._replace(topics={}), "en").body
+
+    assert "<form" not in body
+
+
+def test_what_somebody_typed_is_never_markup(brand: Brand) -> None:
+    values = SUBSCRIBE | {"email": '"><script>alert(1)</script>'}
+    body = render(Page("subscribe", "subscribe.html", values), brand, "en").body
+
+    assert "<script" not in body
+
+
+def test_a_problem_without_a_brand_still_has_a_page() -> None:
+    for lang in catalogues.languages():
+        document = Document(render(Page("", "problem.html", {"code": "not_ours"}), None, lang).body)
+        assert document.all("html")[0]["lang"] == lang
+
+
+def test_a_brand_that_is_gone_still_lets_people_leave(brand: Brand) -> None:
+    gone = brands.Brands([]).even_if_gone("gone")
+    for name in ("unsubscribe, 3 topics", "left, topic, 3 topics", "left, all, 1 topics", "undone"):
+        Document(render(states(brand)[name], gone, "en").body)
+
+
+@pytest.mark.parametrize("lang", catalogues.languages())
+def test_the_mail_says_who_asked_when_and_how_to_refuse_in_both_parts(brand: Brand, lang: str) -> None:
+    subject, text, html = (
+        pages.render_text(FUNCTIONS / "courier/templates", part, brand, lang, **MAIL) for part in MAIL_PARTS
+    )
+    document = Document(re.sub(r"<!--.*?-->", "", html, flags=re.DOTALL))
+    catalogue = languages.texts(wiring.settings().compiled / "locales", lang)
+    moment = languages.format_moment(MAIL["asked_at"], catalogue)
+
+    assert subject.strip().count("\n") == 0
+    assert brand.name(lang) in subject
+    links = [each["href"] for each in document.all("a")]
+    assert links.count(MAIL["confirm"]) == 2  # the button and the bare link
+    assert links.count(MAIL["unsubscribe"]) == 1
+    for part in (text, " ".join(document.texts)):
+        assert brand.name(lang) in part
+        assert brand.postal_address in part
+        assert moment in part
+        assert MAIL["confirm"] in part
+        assert all(brand.topic_name(topic, lang) in part for topic in SEVERAL)
+    assert MAIL["unsubscribe"] in text.splitlines()
+    assert "&" in brand.name(lang)
+    assert "&amp;" not in text
+    assert not document.all("img", "script", "link")
+    assert document.all("html")[0]["dir"] == languages.direction(lang)
+    assert max(len(line.encode()) for line in chain(text.splitlines(), html.splitlines())) < 998  # RFC 5322, 2.1.1

@@ -1,0 +1,197 @@
+"""Asking: the hosted form. Whoever asks, for whatever address, sees the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from consentry import wiring
+from support.world import DAY, HOUR, World
+
+ANN = "ann@example.com"
+MINUTE = 60_000
+
+
+def contact_of(world: World, email: str = ANN, brand: str = "demo") -> Any:
+    """The mail that is due to somebody, or None."""
+    return wiring.store().contact(brand, world.subscriber_id(email, brand))
+
+
+# --- what the form refuses --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "",
+        "ann",
+        "ann@",
+        "@example.com",
+        "ann@example",
+        "ann@exa mple.com",
+        "ann@localhost",
+        "a" * 250 + "@example.com",
+        "ann@example.com,bob@example.com",
+        "ann@example.com\r\nBcc: bob@example.com",
+        "Ann <ann@example.com>",
+        "\ud800@example.com".encode("utf-8", "surrogatepass").decode("latin-1"),
+        "ann@[127.0.0.1]",
+        "x" * 60_000,
+    ],
+    ids=lambda email: repr(email)[:30],
+)
+def test_a_malformed_address_is_refused_and_nothing_happens(world: World, email: str) -> None:
+    answer = world.post("/s/demo", {"email": email, "topics": "offers"})
+    assert answer.status == 400
+    assert answer.page.heading == "Get our mails"
+    assert "like name@example.com" in answer.page.text
+    assert world.items() == []
+
+
+@pytest.mark.parametrize("topics", [[], [""], ["nonsense"], ["news", "nonsense"], ["*"], ["<b>"]])
+def test_an_unknown_topic_or_none_is_refused_and_nothing_happens(world: World, topics: list[str]) -> None:
+    answer = world.post("/s/demo", [("email", ANN), *(("topics", each) for each in topics)])
+    assert answer.status == 400
+    assert "Please choose at least one" in answer.page.text
+    assert world.items() == []
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"email", b"{}", b"&" * 500, b"email=a&email=b"])
+def test_a_body_that_is_no_form_is_refused_and_nothing_happens(world: World, body: bytes) -> None:
+    assert world.post("/s/demo", body=body, as_base64=True).status == 400
+    assert world.items() == []
+
+
+def test_what_was_typed_is_still_there(world: World) -> None:
+    form = world.post("/s/demo", [("email", "ann@example"), ("topics", "offers")]).page.forms[0]
+    assert ("email", "ann@example") in form.fields
+    assert [value for name, value in form.fields if name == "topics"] == ["offers"]
+
+
+def test_what_was_typed_is_shown_as_text_and_never_as_html(world: World) -> None:
+    typed = "\"><script>alert('x')</script>"
+    answer = world.post("/s/demo", [("email", typed), ("topics", "offers"), ("topics", typed), ("website", typed)])
+    assert "<script" not in answer.body
+    assert ("email", typed) in answer.page.forms[0].fields
+
+
+# --- the same for everyone --------------------------------------------------------------------------------------------
+
+
+def test_known_unknown_throttled_and_suppressed_addresses_get_the_same_answer_to_the_byte(world: World) -> None:
+    world.subscribed("news", email="known@example.com")
+    world.happened({"complaint": world.now - HOUR}, email="complained@example.com")
+    world.happened({"bounce": world.now - 30 * DAY}, email="bounced@example.com")
+    world.happened({"out.*": world.now - HOUR}, email="left@example.com")
+    world.post("/s/demo", {"email": "throttled@example.com", "topics": "news"})
+    locale = {"email": "speaks-french@example.com", "topics": "news", "lang": "fr"}
+    world.post("/s/demo", locale)
+    world.now += MINUTE
+
+    names = ["unknown", "known", "complained", "bounced", "left", "throttled", "speaks-french"]
+    answers = [world.post("/s/demo", {"email": f"{name}@example.com", "topics": "news"}) for name in names]
+    answers.append(world.post("/s/demo", {"email": "bot@example.com", "topics": "news", "website": "http://spam"}))
+
+    assert {answer.status for answer in answers} == {200}
+    assert len({str(answer.raw) for answer in answers}) == 1
+    assert answers[0].page.heading == "Now check your inbox"
+
+
+def test_the_links_of_known_and_unknown_people_look_alike(world: World) -> None:
+    world.subscribed("news", email="known@example.com")
+    pages = [
+        [world.get(url(email=f"{name}@example.com")).page.text for url in (world.leave_url, world.confirm_url)]
+        for name in ("known", "unknown")
+    ]
+    assert pages[0] == pages[1]
+
+
+def test_a_program_that_fills_every_field_is_thanked_and_ignored(world: World) -> None:
+    form = world.get("/s/demo").page.forms[0]
+    filled = dict.fromkeys(form.names, "x") | {"email": ANN, "topics": "news", "lang": "en"}
+    assert world.post("/s/demo", filled).page.heading == "Now check your inbox"
+    assert world.items() == []
+
+
+# --- what is recorded -------------------------------------------------------------------------------------------------
+
+
+def test_a_request_is_pending_and_its_mail_is_due(world: World) -> None:
+    answer = world.post("/s/demo", [("email", "Ann@Example.COM "), ("topics", "news"), ("topics", "offers")])
+    assert answer.status == 200
+    assert [world.status(topic=topic) for topic in ("news", "offers", "product")] == ["pending", "pending", "none"]
+    contact = contact_of(world)
+    assert contact
+    assert (contact.address, contact.topics, contact.asked_at) == ("Ann@example.com", ("news", "offers"), world.now)
+    (event,) = world.events()
+    assert (event["kind"]["S"], event["actor"]["S"], event["channel"]["S"]) == ("asked", "recipient", "page")
+    assert world.intact()
+
+
+def test_spellings_of_one_address_are_one_person(world: World) -> None:
+    world.post("/s/demo", {"email": "ANN@EXAMPLE.COM", "topics": "news"})
+    before = world.items()
+    world.now += MINUTE
+    world.post("/s/demo", {"email": " ann@example.com", "topics": "offers"})
+    assert world.items() == before
+
+
+def test_a_topic_named_twice_is_asked_for_once(world: World) -> None:
+    world.post("/s/demo", [("email", ANN), ("topics", "news"), ("topics", "news")])
+    assert contact_of(world).topics == ("news",)
+
+
+def test_of_a_brand_with_one_topic_the_address_is_enough(world: World) -> None:
+    assert world.post("/s/other", {"email": ANN}).status == 200
+    assert world.status(brand="other") == "pending"
+    assert contact_of(world, brand="demo") is None
+
+
+def test_the_mail_will_be_in_the_language_of_the_form(world: World) -> None:
+    form = dict(world.get("/s/demo?lang=es").page.forms[0].fields)
+    world.post("/s/demo", form | {"email": ANN, "topics": "news"})
+    assert contact_of(world).locale == "es"
+
+
+def test_a_brand_that_keeps_no_evidence_gets_none(world: World) -> None:
+    world.post("/s/other", {"email": ANN})
+    world.post("/s/demo", {"email": ANN, "topics": "news"})
+    kept = [item for item in world.items() if item["sk"]["S"].startswith("V#")]
+    assert [item["pk"]["S"].split("#")[1] for item in kept] == ["demo"]
+    assert kept[0]["ip"]["S"] == "203.0.113.7"
+
+
+# --- law 9: nobody is flooded -----------------------------------------------------------------------------------------
+
+
+def test_a_hundred_requests_within_ten_minutes_are_one_mail(world: World) -> None:
+    world.post("/s/demo", {"email": ANN, "topics": "news"})
+    before = world.items()
+    for at in range(20):
+        world.now += 29_000
+        world.post("/s/demo", {"email": ANN, "topics": ("news", "offers")[at % 2]}, ip=f"198.51.100.{at}")
+    assert world.items() == before
+    world.now += 20_000
+    world.post("/s/demo", {"email": ANN, "topics": "news"})
+    assert len(world.events()) == 2
+
+
+@pytest.mark.parametrize("suppression", ["complaint", "bounce"])
+def test_no_mail_goes_out_within_a_day_of_a_complaint_or_bounce(world: World, suppression: str) -> None:
+    world.happened({suppression: world.now})
+    before = world.items()
+    world.now += DAY - 1
+    world.post("/s/demo", {"email": ANN, "topics": "news"})
+    assert world.items() == before
+    world.now += 1
+    world.post("/s/demo", {"email": ANN, "topics": "news"})
+    assert contact_of(world)
+
+
+def test_asking_changes_nothing_for_somebody_who_is_subscribed_or_left(world: World) -> None:
+    world.subscribed("news")
+    world.happened({"out.offers": world.now - DAY})
+    world.post("/s/demo", [("email", ANN), ("topics", "news"), ("topics", "offers")])
+    assert (world.decision("news"), world.decision("offers")) == ("subscribed", "pending")
+    assert world.decision("product") == "opt_out_topic"

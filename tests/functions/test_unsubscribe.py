@@ -1,0 +1,461 @@
+"""Leaving: by one click in whatever shape a mail provider sends it, by the page, and back by undo."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consentry import wiring
+from consentry.tokens import Purpose
+from support import calls, events
+from support.world import DAY, HOUR, SECOND, Answer, World
+
+ONE_CLICK: Final = "List-Unsubscribe=One-Click"
+FORM: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = (
+    "--b0undary\r\n"
+    'Content-Disposition: form-data; name="List-Unsubscribe"\r\n'
+    "\r\n"
+    "One-Click\r\n"
+    "--b0undary--\r\n"
+)
+
+SHAPES: Final[dict[str, dict[str, Any]]] = {
+    "urlencoded": {"body": ONE_CLICK, "headers": {"content-type": FORM}},
+    "urlencoded, in base64": {"body": ONE_CLICK, "headers": {"content-type": FORM}, "as_base64": True},
+    "multipart": {"body": MULTIPART, "headers": {"content-type": "multipart/form-data; boundary=b0undary"}},
+    "multipart, in base64": {
+        "body": MULTIPART,
+        "headers": {"content-type": 'multipart/form-data; boundary="b0undary"'},
+        "as_base64": True,
+    },
+    "multipart of another boundary": {"body": MULTIPART, "headers": {"content-type": "multipart/form-data; boundary=x"}},
+    "multipart without a boundary": {"body": MULTIPART, "headers": {"content-type": "multipart/form-data"}},
+    "multipart that was cut off": {
+        "body": MULTIPART[:50],
+        "headers": {"content-type": "multipart/form-data; boundary=b0undary"},
+    },
+    "multipart, nested a thousand times": {
+        "body": "".join(f"--b{at}\r\nContent-Type: multipart/mixed; boundary=b{at + 1}\r\n\r\n" for at in range(1_000)),
+        "headers": {"content-type": "multipart/mixed; boundary=b0"},
+    },
+    "nothing": {},
+    "nothing, said to be a form": {"body": "", "headers": {"content-type": FORM}},
+    "no content type": {"body": ONE_CLICK},
+    "a wrong content type": {"body": ONE_CLICK, "headers": {"content-type": "text/plain"}},
+    "an unreadable content type": {"body": ONE_CLICK, "headers": {"content-type": ";;=\x01multipart/"}},
+    "a form said to be multipart": {"body": ONE_CLICK, "headers": {"content-type": "multipart/form-data; boundary=x"}},
+    "with fields besides": {"body": f"{ONE_CLICK}&a=1&a=2&reason=none&scope=", "headers": {"content-type": FORM}},
+    "in other letters": {"body": "list-unsubscribe=one-click", "headers": {"content-type": FORM}},
+    "JSON": {"body": '{"List-Unsubscribe": "One-Click"}', "headers": {"content-type": "application/json"}},
+    "junk": {"body": bytes(range(256)), "as_base64": True},
+    "junk in form's clothes": {"body": b"\xff=\xfe&%&%zz&=", "headers": {"content-type": FORM}, "as_base64": True},
+    "as much as is allowed": {"body": ONE_CLICK + "&" + "x" * 65_000, "headers": {"content-type": FORM}},
+    "more fields than are looked at": {"body": "&".join(["a=b"] * 9_000), "headers": {"content-type": FORM}},
+    "an unknown scope": {"body": "scope=nonsense", "headers": {"content-type": FORM}},
+    "a pause without its days": {"body": "scope=pause", "headers": {"content-type": FORM}},
+    "a pause of a length that isn't offered": {"body": "scope=pause&days=31", "headers": {"content-type": FORM}},
+}
+
+
+def assert_left_by_one_click(world: World, answer: Answer) -> None:
+    """The answer and the record of a one-click opt-out from `news`."""
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.body == "You are unsubscribed.\n"
+    assert "location" not in answer.headers
+    assert "set-cookie" not in answer.headers
+    assert world.status() == "unsubscribed"
+
+
+# --- one click --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_one_click_opts_out_in_whatever_shape_it_comes(world: World, shape: str) -> None:
+    world.subscribed("news", "offers")
+    answer = world.post(world.leave_url(), **SHAPES[shape])
+    assert_left_by_one_click(world, answer)
+    assert world.status(topic="offers") == "subscribed"
+    assert world.events()[-1]["channel"] == {"S": "one-click"}
+
+
+def test_a_body_that_is_not_the_base64_it_is_said_to_be_opts_out(world: World) -> None:
+    event = events.http("POST", world.leave_url(), body="x", headers={"content-type": FORM})
+    for broken in ("A", "é", "====", "List-Unsubscribe=One-Click", "\ud800"):
+        answer = Answer(world.room("unsubscribe").handler({**event, "body": broken, "isBase64Encoded": True}, None))
+        assert_left_by_one_click(world, answer)
+
+
+def test_a_request_without_headers_or_body_opts_out(world: World) -> None:
+    event = events.http("POST", world.leave_url())
+    for missing in ("headers", "body", "queryStringParameters", "rawQueryString"):
+        event.pop(missing, None)
+    assert_left_by_one_click(world, Answer(world.room("unsubscribe").handler(event, None)))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    content_type=st.one_of(
+        st.text(max_size=40),
+        st.sampled_from(
+            [
+                FORM,
+                "multipart/form-data; boundary=b",
+                'multipart/form-data; boundary=""',
+                "multipart/mixed; boundary=b; charset=x",
+            ]
+        ),
+    ),
+    body=st.one_of(
+        st.binary(max_size=200),
+        st.lists(
+            st.sampled_from(
+                [
+                    b"--b", b"--b--", b"\r\n", b"\n", b"\r\n\r\n", b"Content-Disposition: form-data; name=scope",
+                    b"Content-Disposition: form-data; name*=utf-8''scope", b"Content-Type: multipart/mixed; boundary=b",
+                    b"Content-Transfer-Encoding: base64", b"=?utf-8?q?x?=", b";", b'"', b"\xff", b"Subject: x",
+                ]  # fmt: skip
+            ),
+            max_size=20,
+        ).map(b"".join),
+    ),
+)
+def test_nothing_that_is_posted_can_keep_a_person_from_leaving(world: World, content_type: str, body: bytes) -> None:
+    email = "bob@example.com"
+    before = world.consent(email)
+    world.now += SECOND
+    answer = world.post(
+        world.leave_url(email=email), body=body, headers={"content-type": content_type}, as_base64=True
+    )
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert world.consent(email).registers["out.news"] > before.registers.get("out.news", 0)
+
+
+def test_one_click_is_one_call_to_aws(world: World) -> None:
+    world.get("/healthz")
+    url = world.leave_url()
+    with calls.counted(world.table_client) as seen, calls.counted(world.secrets) as secrets:
+        world.post(url, body=ONE_CLICK)
+    assert seen == ["TransactWriteItems"]
+    assert secrets == []
+
+
+def test_one_click_of_somebody_we_never_heard_of_counts(world: World) -> None:
+    assert_left_by_one_click(world, world.post(world.leave_url(), body=ONE_CLICK))
+    assert world.intact()
+
+
+def test_a_second_click_still_says_done(world: World) -> None:
+    url = world.leave_url()
+    for _ in range(3):
+        assert_left_by_one_click(world, world.post(url, body=ONE_CLICK))
+        world.now += DAY
+    world.now -= DAY
+    assert_left_by_one_click(world, world.post(url, body=ONE_CLICK))
+    assert len(world.events()) == 3
+    assert world.intact()
+
+
+def test_one_click_leaves_whatever_the_link_is_of(world: World) -> None:
+    world.subscribed("news", "offers")
+    world.now += SECOND
+    world.post(world.leave_url(("offers", "product")), body=ONE_CLICK)
+    assert [world.decision(topic) for topic in ("news", "offers", "product")] == [
+        "subscribed",
+        "unsubscribed",
+        "unsubscribed",
+    ]
+    world.now += SECOND
+    world.post(world.leave_url(()), body=ONE_CLICK)
+    assert world.decision("news") == "unsubscribed"
+    assert world.events()[-1]["topics"] == {"S": "*"}
+
+
+def test_a_link_as_old_as_can_be_still_works(world: World) -> None:
+    url = world.leave_url()
+    world.now += 10 * 365 * DAY
+    assert_left_by_one_click(world, world.post(url, body=ONE_CLICK))
+
+
+@pytest.mark.parametrize("brand", ["demo", "gone"])
+def test_a_link_of_a_topic_or_brand_that_is_gone_still_works(world: World, brand: str) -> None:
+    url = world.leave_url(("retired",), brand=brand)
+    assert "retired" in world.get(url).page.text
+    assert world.post(url, body=ONE_CLICK).status == 200
+    assert world.status(topic="retired", brand=brand) == "unsubscribed"
+    assert world.post(url, {"scope": "all"}).status == 200
+
+
+def test_a_link_signed_with_an_older_key_still_works(world: World) -> None:
+    import json
+
+    url = world.leave_url()
+    document = json.loads(world.secrets.get_secret_value(SecretId="keyring")["SecretString"])
+    document["brands"]["demo"] = {"generations": ["1", "2"]}
+    world.secrets.update_secret(SecretId="keyring", SecretString=json.dumps(document))
+    for each in (wiring.keyring, wiring.tokens, wiring.store, wiring.journeys):
+        each.cache_clear()
+    assert world.leave_url() != url
+    assert_left_by_one_click(world, world.post(url, body=ONE_CLICK))
+
+
+def test_the_platforms_reference_is_in_the_record(world: World) -> None:
+    world.post(world.leave_url(reference="spring-2027"), body=ONE_CLICK)
+    assert world.events()[0]["reference"] == {"S": "spring-2027"}
+
+
+def test_one_click_keeps_no_evidence_of_the_providers_machine(world: World) -> None:
+    world.post(world.leave_url(), body=ONE_CLICK)
+    assert [item["sk"]["S"][:2] for item in world.items()] == ["E#", "ST"]
+
+
+def test_one_click_loads_no_page_rendering() -> None:
+    """In an interpreter of its own: what it imports is what a cold start pays for."""
+    program = (
+        "import sys; sys.path.insert(0, 'functions/unsubscribe'); sys.dont_write_bytecode = True\n"
+        "import handler\n"
+        "print(sorted(each for each in sys.modules if each.partition('.')[0] in"
+        " {'jinja2', 'markupsafe', 'boto3', 'pydantic', 'email_validator', 'aws_lambda_powertools'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - our own
+    assert done.stdout.strip() == "[]"
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def send(world: World, url: str, wait: int = 5 * SECOND, **choice: str) -> Answer:
+    """Open the page and, after a while, press one of its buttons."""
+    form = world.get(url).page.form(scope=choice.pop("scope"))
+    world.now += wait
+    answer = world.post(url, dict(form.fields) | choice)
+    world.now += SECOND
+    return answer
+
+
+def test_the_page_offers_the_topic_everything_a_pause_and_the_preferences(world: World) -> None:
+    page = world.get(world.leave_url()).page
+    assert [dict(form.fields)["scope"] for form in page.forms] == ["topic", "all", "pause"]
+    assert "Newsletter" in page.forms[0].button
+    (choose,) = [link for link in page.links if link.startswith("/p/")]
+    assert world.get(choose).status == 200
+
+
+def test_the_page_looks_the_same_for_known_and_unknown_people(world: World) -> None:
+    world.subscribed("news", email="bob@example.com")
+    unknown, known = (
+        world.get(world.leave_url(email=email)).page.text for email in ("ann@example.com", "bob@example.com")
+    )
+    assert unknown == known
+
+
+def test_leaving_a_topic_by_the_page_leaves_that_topic(world: World) -> None:
+    world.subscribed("news", "offers")
+    answer = send(world, world.leave_url(), scope="topic")
+    assert answer.page.heading == "You are unsubscribed"
+    assert (world.status(topic="news"), world.status(topic="offers")) == ("unsubscribed", "subscribed")
+    recorded = world.events()[-1]
+    assert (recorded["channel"]["S"], "suspected_automation" in recorded) == ("page", False)
+    assert recorded["locale"] == {"S": "en"}
+
+
+def test_leaving_everything_leaves_every_topic_there_is_and_will_be(world: World) -> None:
+    world.subscribed("news", "offers")
+    send(world, world.leave_url(), scope="all")
+    assert {world.decision(topic) for topic in ("news", "offers", "product", "future")} == {"unsubscribed"}
+
+
+def test_a_pause_ends_by_itself(world: World) -> None:
+    world.subscribed("news")
+    answer = send(world, world.leave_url(), scope="pause", days="60")
+    assert answer.page.heading == "Your mails are paused"
+    world.now -= SECOND
+    assert {world.decision(topic) for topic in ("news", "product")} == {"paused"}
+    assert world.status() == "subscribed"
+    world.now += 60 * DAY - 1
+    assert world.decision() == "paused"
+    world.now += 1
+    assert world.decision() == "subscribed"
+
+
+@pytest.mark.parametrize("days", ["30", "60", "90"])
+def test_every_pause_that_is_offered_can_be_had(world: World, days: str) -> None:
+    answer = send(world, world.leave_url(), scope="pause", days=days)
+    assert answer.page.heading == "Your mails are paused"
+    assert world.consent().chosen("pause") == str(world.now - SECOND + int(days) * DAY)
+
+
+def test_a_form_that_comes_back_too_fast_or_unseen_opts_out_and_is_marked(world: World) -> None:
+    url = world.leave_url()
+    assert send(world, url, wait=SECOND - 1, scope="topic").status == 200
+    assert world.status() == "unsubscribed"
+    world.post(url, {"scope": "all"})
+    assert [event["suspected_automation"] for event in world.events()] == [{"BOOL": True}] * 2
+
+
+def test_a_stamp_of_another_person_marks_the_opt_out(world: World) -> None:
+    stamp = dict(world.get(world.leave_url(email="bob@example.com")).page.forms[0].fields)["stamp"]
+    world.now += 5 * SECOND
+    world.post(world.leave_url(), {"scope": "topic", "stamp": stamp})
+    assert "suspected_automation" in world.events()[0]
+
+
+def test_the_address_goes_when_everything_is_left(world: World) -> None:
+    world.post("/s/demo", {"email": "ann@example.com", "topics": "news"})
+    world.now += HOUR
+    send(world, world.leave_url(), scope="all")
+    assert "ann@example.com" not in str(world.items())
+
+
+# --- undo -------------------------------------------------------------------------------------------------------------
+
+
+def undo_url(answer: Answer) -> str:
+    """Where the page's undo button leads."""
+    (form,) = answer.page.forms
+    return form.action
+
+
+def test_an_hour_later_nothing_is_undone(world: World) -> None:
+    world.subscribed("news")
+    url = undo_url(send(world, world.leave_url(), scope="topic"))
+    world.now += HOUR - SECOND
+    before = world.items()
+    answer = world.post(url)
+    assert (answer.status, answer.page.heading) == (410, "Too late to undo here")
+    assert world.items() == before
+    world.now -= 1
+    assert world.post(url).status == 200
+    assert world.status() == "subscribed"
+
+
+@pytest.mark.parametrize("scope", ["topic", "all", "pause"])
+def test_undo_puts_everything_back_as_it_was(world: World, scope: str) -> None:
+    world.subscribed("news")
+    world.happened({"out.offers": world.now - DAY})
+    topics = ("news", "offers", "product")
+    before = [world.decision(topic) for topic in topics]
+    assert before == ["subscribed", "unsubscribed", "opt_out_topic"]
+
+    left = send(world, world.leave_url(), scope=scope)
+    assert [world.decision(topic) for topic in topics] != before
+    answer = world.post(undo_url(left))
+
+    assert answer.page.heading == "Undone"
+    after = [world.decision(topic) for topic in topics]
+    assert [reason.replace("opt_out_topic", "subscribed") for reason in after] == [
+        reason.replace("opt_out_topic", "subscribed") for reason in before
+    ]
+    assert world.intact()
+
+
+@pytest.mark.parametrize("scope", ["topic", "all", "pause"])
+def test_undo_pressed_twice_changes_nothing_more(world: World, scope: str) -> None:
+    world.subscribed("news")
+    url = undo_url(send(world, world.leave_url(), scope=scope))
+    world.post(url)
+    before = world.items()
+    world.now += SECOND
+    assert world.post(url).page.heading == "Undone"
+    assert world.items() == before
+
+
+def test_undo_of_an_opt_out_topic_lets_its_mail_flow_again(world: World) -> None:
+    left = send(world, world.leave_url(("product",)), scope="topic")
+    assert world.decision("product") == "unsubscribed"
+    world.post(undo_url(left))
+    assert world.decision("product") in {"subscribed", "opt_out_topic"}
+    assert world.decision("news") == "none"
+
+
+def test_undo_signs_nobody_up_who_was_not(world: World) -> None:
+    left = send(world, world.leave_url(), scope="topic")
+    world.post(undo_url(left))
+    assert world.status("ann@example.com") == "unsubscribed"
+    assert world.decision() == "unsubscribed"
+
+
+def test_undo_of_a_second_opt_out_keeps_the_first(world: World) -> None:
+    world.subscribed("news")
+    world.happened({"out.news": world.now - HOUR})
+    left = send(world, world.leave_url(), scope="topic")
+    world.post(undo_url(left))
+    assert world.status() == "unsubscribed"
+
+
+@pytest.mark.parametrize("suppression", ["complaint", "bounce"])
+def test_undo_does_not_lift_a_complaint_or_bounce_of_before(world: World, suppression: str) -> None:
+    world.subscribed("news")
+    world.happened({suppression: world.now - HOUR})
+    left = send(world, world.leave_url(), scope="topic")
+    world.post(undo_url(left))
+    assert world.decision() in {"unsubscribed", suppression}
+
+
+@pytest.mark.parametrize("suppression", ["complaint", "bounce"])
+def test_undo_does_not_lift_a_complaint_or_bounce_since(world: World, suppression: str) -> None:
+    world.subscribed("news")
+    left = send(world, world.leave_url(), scope="topic")
+    world.happened({suppression: world.now})
+    world.now += SECOND
+    for _ in range(2):
+        assert world.post(undo_url(left)).status == 200
+        assert world.status() == "subscribed"
+        assert world.decision() == suppression
+
+
+def test_undo_works_where_another_machines_clock_is_behind(world: World) -> None:
+    world.subscribed("news")
+    left = send(world, world.leave_url(), scope="topic")
+    world.now -= 2 * SECOND
+    world.post(undo_url(left))
+    assert world.status() == "subscribed"
+
+
+def test_undo_of_a_pause_returns_to_the_pause_before(world: World) -> None:
+    world.subscribed("news")
+    send(world, world.leave_url(), scope="pause", days="30")
+    first = world.consent().chosen("pause")
+    world.now += HOUR
+    second = send(world, world.leave_url(), scope="pause", days="90")
+    world.post(undo_url(second))
+    assert world.consent().chosen("pause") == first
+
+
+def test_undo_touches_nothing_but_what_it_undoes(world: World) -> None:
+    world.subscribed("news", "offers")
+    left = send(world, world.leave_url(), scope="topic")
+    send(world, world.leave_url(("offers",)), scope="topic")
+    world.post(undo_url(left))
+    assert (world.status(topic="news"), world.status(topic="offers")) == ("subscribed", "unsubscribed")
+
+
+def test_undo_after_a_claim_gives_back_what_the_person_had(world: World) -> None:
+    world.happened({"claim.news": world.now - DAY})
+    left = send(world, world.leave_url(), scope="topic")
+    world.post(undo_url(left))
+    assert world.status() == "subscribed"
+
+
+def test_undo_of_a_brand_that_is_gone_still_answers(world: World) -> None:
+    url = world.leave_url(("retired",), brand="gone")
+    left = world.post(url, {"scope": "topic"})
+    assert world.post(undo_url(left)).status == 200
+
+
+def test_an_undo_token_says_nothing_to_another_person(world: World) -> None:
+    world.subscribed("news")
+    world.subscribed("news", email="bob@example.com")
+    for email in ("ann@example.com", "bob@example.com"):
+        send(world, world.leave_url(email=email), scope="topic")
+    undone = world.token(Purpose.UNDO, email="bob@example.com", at=world.now - SECOND)
+    world.post(f"/u/undo/{undone}")
+    assert world.status("ann@example.com") == "unsubscribed"
+    assert world.status("bob@example.com") == "subscribed"

@@ -1,0 +1,73 @@
+"""The store over two engines: moto in this process, and Amazon's DynamoDB Local."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import botocore.session
+import pytest
+from botocore.config import Config
+from moto import mock_aws
+
+from consentry import brands, tokens
+from consentry.brands import Brand
+from consentry.journeys import Journeys
+from consentry.keyring import Keyring
+from support import dynamodb_local
+from support.tables import Table
+
+ENGINES: Final = ("moto", "dynamodb-local")
+
+
+@pytest.fixture(scope="session")
+def session() -> botocore.session.Session:
+    """What clients are made of."""
+    return botocore.session.get_session()
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local_client(session: botocore.session.Session) -> Iterator[Any]:
+    """A client of a DynamoDB Local that runs as long as the tests."""
+    with dynamodb_local.running() as url:
+        client = session.create_client(
+            "dynamodb", endpoint_url=url, config=Config(max_pool_connections=20, retries={"total_max_attempts": 2})
+        )
+        yield client
+        client.close()
+
+
+@pytest.fixture(params=ENGINES)
+def table(request: pytest.FixtureRequest, session: botocore.session.Session) -> Iterator[Table]:
+    """An empty table, on each engine in turn."""
+    if request.param == "moto":
+        with mock_aws():
+            yield Table(session.create_client("dynamodb"))
+    else:
+        table = Table(request.getfixturevalue("dynamodb_local_client"))
+        yield table
+        table.client.delete_table(TableName=table.name)
+
+
+@pytest.fixture
+def real_table(dynamodb_local_client: Any) -> Iterator[Table]:
+    """An empty table on DynamoDB Local alone: for races, which moto doesn't have."""
+    table = Table(dynamodb_local_client)
+    yield table
+    table.client.delete_table(TableName=table.name)
+
+
+@pytest.fixture(scope="session")
+def brand() -> Brand:
+    """The demonstration brand: `news` and `offers` are opt_in, `product` is opt_out."""
+    found = brands.load(Path(os.environ["CONSENTRY_COMPILED"]) / "brands.json").get("demo")
+    assert found
+    return found
+
+
+@pytest.fixture
+def journeys(table: Table) -> Journeys:
+    """What a person can do, on the table."""
+    return Journeys(table.store, tokens.Tokens(Keyring(lambda: '{"root": "not so random"}')))

@@ -1,0 +1,918 @@
+"""The store, over moto and over Amazon's DynamoDB Local: the same expectations of both."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import pytest
+from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consentry import consent as rules
+from consentry.addresses import Address as Mailbox
+from consentry.brands import Brand
+from consentry.consent import Choice, Consent, Mode, Status
+from consentry.journeys import Circumstances, Journeys, Wishes
+from consentry.ledger import Actor, Channel, Event, Evidence, Kind
+from consentry.store import (
+    COOLDOWN_MS,
+    SUPPRESSED_COOLDOWN_MS,
+    Address,
+    Claim,
+    Contact,
+    Outcome,
+    Recorded,
+    Store,
+    StoreUnavailableError,
+)
+from consentry.tokens import Link, Purpose
+from support.calls import answer_lost, answering, cancelled, counted, just_before, sent_twice
+from support.tables import ANN, BOB, Table
+
+NOW: Final = 1_800_000_000_000
+HOUR: Final = 3_600_000
+DAY: Final = 24 * HOUR
+SOMEWHERE: Final = Evidence("203.0.113.7", "Mozilla/5.0")
+_numbers: Final = itertools.count(1)
+
+
+def event(
+    registers: dict[str, int] | None = None,
+    choices: dict[str, tuple[int, str]] | None = None,
+    *,
+    at: int = NOW,
+    arrived: int | None = None,
+    event_id: str = "",
+    who: str = ANN,
+    kind: Kind = Kind.PREFERENCES,
+) -> Event:
+    """An event that sets these registers and choices (instant and value)."""
+    event_id = event_id or f"event-{next(_numbers)}"
+    registers = registers or {}
+    effect = Consent(
+        registers, {name: Choice(when, event_id, value) for name, (when, value) in (choices or {}).items()}
+    )
+    topics = tuple(dict.fromkeys(name.partition(".")[2] or "*" for name in registers))
+    return Event(
+        event_id, kind, "demo", who, at, at if arrived is None else arrived, Actor.RECIPIENT, Channel.PAGE, effect, topics
+    )
+
+
+def opted_in(topic: str = "news", at: int = NOW, **more: Any) -> Event:
+    """The person confirms."""
+    return event({f"in.{topic}": at}, at=at, kind=Kind.CONFIRMED, **more)
+
+
+def opted_out(topic: str = "news", at: int = NOW, **more: Any) -> Event:
+    """The person leaves a topic, or `*`."""
+    return event({f"out.{topic}": at}, at=at, kind=Kind.UNSUBSCRIBED, **more)
+
+
+def claimed(topic: str = "news", at: int = NOW, **more: Any) -> Event:
+    """A platform says that the person subscribed."""
+    return event({f"claim.{topic}": at}, at=at, kind=Kind.CLAIMED, **more)
+
+
+def asked(at: int = NOW, *, who: str = ANN, address: str = "ann@example.com") -> tuple[Event, Contact]:
+    """Somebody asks for `news`: the event, and the mail that is due."""
+    made = event({"ask.news": at}, at=at, kind=Kind.ASKED, who=who)
+    return made, Contact(address, "en", ("news",), at, made.event_id)
+
+
+def status(store: Store, topic: str = "news", who: str = ANN) -> Status:
+    """How somebody stands to a topic."""
+    return rules.status(store.read("demo", who), topic)
+
+
+def intact(store: Store, who: str = ANN) -> bool:
+    """Whether somebody's ledger verifies."""
+    return store.ledger("demo", who).intact
+
+
+# --- a flip and its evidence are one write ----------------------------------------------------------------------------
+
+
+def test_a_flip_is_not_made_when_its_event_cannot_be_recorded(table: Table) -> None:
+    leave = opted_out()
+    table.put({"pk": {"S": leave.partition_key}, "sk": {"S": leave.sort_key}, "arrived_at": {"N": "1"}})
+    before = table.items()
+
+    assert table.store.record(leave).outcome is Outcome.DUPLICATE
+    assert table.items() == before
+
+
+def test_no_event_is_recorded_for_a_flip_that_is_not_made(table: Table) -> None:
+    table.store.record(opted_out(at=NOW))
+    before = table.items()
+
+    assert table.store.record(opted_in(at=NOW - 1)).outcome is Outcome.SUPERSEDED
+    assert table.items() == before
+
+
+def test_no_evidence_or_address_change_survives_a_flip_that_is_not_made(table: Table) -> None:
+    table.store.request(*asked(NOW - HOUR))
+    table.store.record(opted_out(at=NOW))
+    before = table.items()
+
+    recorded = table.store.record(
+        opted_in(at=NOW - HOUR), evidence=SOMEWHERE, evidence_days=30, address=Address.FORGET
+    )
+
+    assert recorded.outcome is Outcome.SUPERSEDED
+    assert table.items() == before
+
+
+def test_a_mail_is_not_due_for_a_request_that_is_not_recorded(table: Table) -> None:
+    request, contact = asked()
+    table.put({"pk": {"S": request.partition_key}, "sk": {"S": request.sort_key}, "arrived_at": {"N": "1"}})
+    before = table.items()
+
+    table.store.request(request, contact)
+
+    assert table.items() == before
+
+
+def test_a_flip_leaves_the_new_state_and_one_event(table: Table) -> None:
+    assert table.store.record(opted_in()).outcome is Outcome.APPLIED
+    assert table.kinds() == ["E", "STATE"]
+    assert status(table.store) is Status.SUBSCRIBED
+    assert intact(table.store)
+
+
+def test_evidence_is_kept_apart_from_the_event_and_expires(table: Table) -> None:
+    table.store.record(opted_in(), evidence=SOMEWHERE, evidence_days=30)
+
+    assert table.kinds() == ["E", "STATE", "V"]
+    assert int(table.item("V")["expires_at"]["N"]) == NOW // 1000 + 30 * 86_400
+    assert "expires_at" not in table.item("E")
+    assert SOMEWHERE.ip not in str(table.item("E"))
+
+
+@pytest.mark.parametrize(("evidence", "days"), [(SOMEWHERE, 0), (Evidence(), 30), (None, 30)])
+def test_no_evidence_item_where_there_is_nothing_to_keep(table: Table, evidence: Evidence | None, days: int) -> None:
+    table.store.record(opted_in(), evidence=evidence, evidence_days=days)
+    assert table.kinds() == ["E", "STATE"]
+
+
+# --- one round trip, and no read --------------------------------------------------------------------------------------
+
+
+ADDRESS: Final = Mailbox("ann@example.com", "ann@example.com")
+LEAVE: Final = Link(Purpose.UNSUBSCRIBE, "demo", ANN, ("news",))
+CONFIRM: Final = Link(Purpose.CONFIRM, "demo", ANN, ("news", "offers"), at=NOW - HOUR)
+HOW: Final = Circumstances(NOW, Channel.PAGE, SOMEWHERE, "en")
+
+
+def test_every_act_of_a_person_is_one_write_without_a_read(table: Table, journeys: Journeys, brand: Brand) -> None:
+    acts = {
+        "subscribe": lambda: journeys.subscribe(brand, ANN, ADDRESS, ["news"], HOW._replace(now=NOW - HOUR)),
+        "confirm": lambda: journeys.confirm(brand, CONFIRM, HOW),
+        "confirm again": lambda: journeys.confirm(brand, CONFIRM, HOW),
+        "unsubscribe": lambda: journeys.unsubscribe(brand, LEAVE, HOW),
+        "unsubscribe again": lambda: journeys.unsubscribe(brand, LEAVE, HOW._replace(now=NOW + 1)),
+        "unsubscribe from everything": lambda: journeys.unsubscribe(brand, LEAVE, HOW, everything=True),
+        "pause": lambda: journeys.pause(brand, LEAVE, 30, HOW),
+        "throttled request": lambda: journeys.subscribe(
+            brand, ANN, ADDRESS, ["news"], HOW._replace(now=NOW - HOUR + 1)
+        ),
+    }
+    for name, act in acts.items():
+        with counted(table.client) as calls:
+            act()
+        assert calls == ["TransactWriteItems"], name
+
+
+def test_saved_preferences_are_one_read_and_one_write(table: Table, journeys: Journeys, brand: Brand) -> None:
+    wishes = Wishes(["news"], list(brand.topics), {"news": "weekly"}, 30, "de")
+    with counted(table.client) as calls:
+        journeys.save(brand, LEAVE, wishes, HOW)
+    assert calls == ["GetItem", "TransactWriteItems"]
+
+
+def test_preferences_saved_as_they_were_write_nothing(table: Table, journeys: Journeys, brand: Brand) -> None:
+    wishes = Wishes(["product"], list(brand.topics), {}, None, None)
+    with counted(table.client) as calls:
+        journeys.save(brand, LEAVE, wishes, HOW)
+    assert calls == ["GetItem"]
+    assert table.items() == []
+
+
+def test_a_mail_to_a_thousand_people_is_decided_in_ten_reads(table: Table) -> None:
+    table.store.record(opted_in(who=f"{999:022d}"))
+    people = [f"{number:022d}" for number in range(1_000)]
+    with counted(table.client) as calls:
+        found = table.store.read_many("demo", people)
+    assert calls == ["BatchGetItem"] * 10
+    assert list(found) == people
+    assert [who for who, consent in found.items() if consent.registers] == [f"{999:022d}"]
+
+
+def test_somebody_who_is_asked_about_twice_is_read_once(table: Table) -> None:
+    table.store.record(opted_in())
+    with counted(table.client) as calls:
+        found = table.store.read_many("demo", [ANN, BOB, ANN])
+    assert calls == ["BatchGetItem"]
+    assert set(found) == {ANN, BOB}
+    assert found[ANN].registers == {"in.news": NOW}
+
+
+def test_deciding_for_nobody_reads_nothing(table: Table) -> None:
+    with counted(table.client) as calls:
+        assert table.store.read_many("demo", []) == {}
+    assert calls == []
+
+
+# --- law 3 and law 4: what beats what ---------------------------------------------------------------------------------
+
+
+def test_a_confirmation_of_an_older_request_does_not_undo_an_opt_out(table: Table) -> None:
+    table.store.record(opted_out(at=NOW))
+    recorded = table.store.record(opted_in(at=NOW - 1))
+    assert recorded == Recorded(Outcome.SUPERSEDED, Consent({"out.news": NOW}))
+    assert status(table.store) is Status.UNSUBSCRIBED
+
+
+def test_a_tie_goes_to_the_opt_out(table: Table) -> None:
+    table.store.record(opted_out("*", at=NOW))
+    assert table.store.record(opted_in(at=NOW)).outcome is Outcome.SUPERSEDED
+    assert status(table.store) is Status.UNSUBSCRIBED
+
+
+def test_a_later_confirmation_of_ones_own_lifts_an_opt_out(table: Table) -> None:
+    table.store.record(opted_out("*", at=NOW))
+    assert table.store.record(opted_in(at=NOW + 1)).outcome is Outcome.APPLIED
+    assert status(table.store) is Status.SUBSCRIBED
+
+
+@pytest.mark.parametrize("left", ["news", "*"])
+def test_a_platforms_claim_never_lifts_an_opt_out_however_old(table: Table, left: str) -> None:
+    table.store.record(opted_out(left, at=NOW - 1_000 * DAY))
+    assert table.store.record(claimed(at=NOW)).outcome is Outcome.SUPERSEDED
+    assert status(table.store) is Status.UNSUBSCRIBED
+    assert table.kinds() == ["E", "STATE"]
+
+
+def test_an_opt_out_that_arrives_late_still_ends_a_claim(table: Table) -> None:
+    table.store.record(claimed(at=NOW))
+    assert table.store.record(opted_out(at=NOW - DAY)).outcome is Outcome.APPLIED
+    assert status(table.store) is Status.UNSUBSCRIBED
+
+
+def test_a_claim_of_somebody_who_never_left_counts(table: Table) -> None:
+    table.store.record(opted_out("offers", at=NOW - DAY))
+    assert table.store.record(claimed("news", at=NOW)).outcome is Outcome.APPLIED
+    assert status(table.store) is Status.SUBSCRIBED
+
+
+def test_an_opt_out_of_one_brand_is_none_of_another(table: Table) -> None:
+    table.store.record(opted_in())
+    table.store.record(opted_out(at=NOW + 1)._replace(brand="other"))
+    assert status(table.store) is Status.SUBSCRIBED
+
+
+def test_the_same_event_again_is_told_from_its_first_arrival(table: Table) -> None:
+    leave = opted_out()
+    table.store.record(leave)
+    before = table.items()
+    assert table.store.record(leave._replace(arrived_at=NOW + DAY)).outcome is Outcome.DUPLICATE
+    assert table.items() == before
+
+
+def test_another_event_that_says_the_same_is_a_duplicate(table: Table) -> None:
+    table.store.record(opted_out())
+    before = table.items()
+    assert table.store.record(opted_out()).outcome is Outcome.DUPLICATE
+    assert table.items() == before
+
+
+def test_of_a_change_to_several_topics_only_what_still_counts_is_written(table: Table) -> None:
+    table.store.record(opted_out("news", at=NOW))
+    both = event({"in.news": NOW - 1, "in.offers": NOW - 1}, at=NOW, kind=Kind.CONFIRMED)
+
+    with counted(table.client) as calls:
+        recorded = table.store.record(both)
+
+    assert recorded == Recorded(Outcome.APPLIED, Consent({"out.news": NOW}))
+    assert calls == ["TransactWriteItems"] * 2
+    assert status(table.store, "news") is Status.UNSUBSCRIBED
+    assert status(table.store, "offers") is Status.SUBSCRIBED
+    written = table.store.history("demo", ANN)[-1]
+    assert (written.topics, written.effect) == (("offers",), Consent({"in.offers": NOW - 1}))
+    assert intact(table.store)
+
+
+def test_an_opt_out_from_everything_leaves_the_topics_name(table: Table) -> None:
+    table.store.record(opted_out("news", at=NOW))
+    table.store.record(event({"out.news": NOW, "out.*": NOW}, kind=Kind.UNSUBSCRIBED))
+    assert table.store.history("demo", ANN)[-1].topics == ("*",)
+
+
+def test_the_later_of_two_choices_counts_and_a_tie_has_one_winner(table: Table) -> None:
+    choices = [
+        event(choices={"frequency.news": (NOW, "weekly")}, event_id="a"),
+        event(choices={"frequency.news": (NOW, "monthly")}, event_id="b"),
+        event(choices={"frequency.news": (NOW - 1, "daily")}, event_id="c"),
+    ]
+    for who, order in zip((ANN, BOB), (choices, choices[::-1]), strict=True):
+        for each in order:
+            table.store.record(each._replace(subscriber_id=who))
+        assert table.store.read("demo", who).chosen("frequency.news") == "monthly"
+        assert intact(table.store, who)
+
+
+TOPICS: Final = ("news", "offers", "product")
+INSTANTS: Final = st.integers(1, 12).map(lambda step: NOW + step)
+REGISTERS: Final = st.sampled_from(
+    ["complaint", "bounce", "out.*", *(f"{kind}.{topic}" for kind in ("ask", "in", "claim", "out") for topic in TOPICS)]
+)
+CHOICES: Final = st.dictionaries(
+    st.sampled_from(["pause", "locale", "frequency.news", "frequency.offers"]),
+    st.tuples(INSTANTS, st.sampled_from([str(NOW + DAY), "0"])),
+    max_size=2,
+)
+EVENTS: Final = st.lists(st.tuples(st.dictionaries(REGISTERS, INSTANTS, max_size=4), CHOICES, INSTANTS), max_size=5)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_events_in_any_order_any_number_of_times_end_in_the_same_consent(table: Table, data: st.DataObject) -> None:
+    who = f"{next(_numbers):022d}"
+    events = [
+        event(registers, choices, at=at, who=who)
+        for registers, choices, at in data.draw(EVENTS)
+        if registers or choices
+    ]
+    again = data.draw(st.lists(st.sampled_from(events), max_size=2)) if events else []
+    arrivals = [each._replace(arrived_at=NOW + DAY) for each in again] + events
+    for each in data.draw(st.permutations(arrivals)):
+        table.store.record(each)
+
+    meant, held = rules.join(each.effect for each in events), table.store.read("demo", who)
+    for topic in TOPICS:
+        assert rules.status(held, topic) == rules.status(meant, topic)
+        for mode in Mode:
+            for now in (NOW, NOW + 2 * DAY):
+                decided, expected = rules.decide(held, topic, mode, now), rules.decide(meant, topic, mode, now)
+                assert decided == expected
+    assert intact(table.store, who)
+    table.forget()  # moto copies all it holds at every transaction
+
+
+# --- many at once -----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_lost_when_many_flip_one_subscriber_at_once(real_table: Table) -> None:
+    store = Store(real_table.client, real_table.name, real_table.store._ledger_key)
+    events = [
+        *(opted_out("news", at=NOW + at) for at in range(12)),
+        *(opted_in("offers", at=NOW + at) for at in range(12)),
+        *(event(choices={"frequency.news": (NOW + at, "weekly")}, at=NOW + at) for at in range(12)),
+    ]
+    together = threading.Barrier(6)
+
+    def flip(mine: list[Event]) -> list[Outcome]:
+        together.wait(60)
+        return [_record_until_it_works(store, each) for each in mine]
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = [each for part in pool.map(flip, [events[at::6] for at in range(6)]) for each in part]
+
+    assert len(outcomes) == len(events)
+    state = real_table.item("STATE")
+    applied = outcomes.count(Outcome.APPLIED)
+    assert int(state["ledger_count"]["N"]) == applied == real_table.kinds().count("E")
+    assert store.read("demo", ANN) == rules.join(each.effect for each in events)
+    assert intact(store)
+
+
+def _record_until_it_works(store: Store, each: Event) -> Outcome:
+    for _ in range(20):
+        try:
+            return store.record(each).outcome
+        except StoreUnavailableError:  # so many at once wear out our retries; a caller comes again, as this does
+            continue
+    raise AssertionError("never written")
+
+
+def test_of_two_requests_at_the_same_moment_one_mail_is_due(real_table: Table) -> None:
+    together = threading.Barrier(4)
+    store = Store(real_table.client, real_table.name, real_table.store._ledger_key)
+
+    def ask(at: int) -> Outcome:
+        request = asked(NOW + at)
+        together.wait(60)
+        return store.request(*request).outcome
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(ask, range(4)))
+
+    assert outcomes.count(Outcome.APPLIED) == 1
+    assert set(outcomes) <= {Outcome.APPLIED, Outcome.THROTTLED, Outcome.SUPERSEDED}
+    assert real_table.kinds() == ["CONTACT", "E", "STATE"]
+
+
+# --- the table misbehaves ---------------------------------------------------------------------------------------------
+
+
+FAULTS: Final = [
+    "ThrottlingException",
+    "ProvisionedThroughputExceededException",
+    "AccessDeniedException",
+    "ResourceNotFoundException",
+    "InternalServerError",
+    ConnectTimeoutError(endpoint_url="http://table"),
+    ReadTimeoutError(endpoint_url="http://table"),
+    EndpointConnectionError(endpoint_url="http://table"),
+]
+CALLS: Final = [
+    ("TransactWriteItems", lambda store: store.record(opted_out())),
+    ("TransactWriteItems", lambda store: store.request(*asked())),
+    ("GetItem", lambda store: store.read("demo", ANN)),
+    ("GetItem", lambda store: store.contact("demo", ANN)),
+    ("BatchGetItem", lambda store: store.read_many("demo", [ANN])),
+    ("BatchGetItem", lambda store: store.read_many("demo", [f"{number:022d}" for number in range(300)])),
+    ("Query", lambda store: store.ledger("demo", ANN)),
+    ("Query", lambda store: store.history("demo", ANN)),
+    ("UpdateItem", lambda store: store.claim_mail("demo", ANN, NOW, "me", NOW)),
+    ("UpdateItem", lambda store: store.release_mail("demo", ANN, NOW, "me")),
+    ("UpdateItem", lambda store: store.mail_sent("demo", ANN, NOW, "me")),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_whatever_the_table_suffers_from_is_one_error_of_ours(table: Table, fault: str | Exception) -> None:
+    for operation, call in CALLS:
+        with answering(table.client, operation, fault), pytest.raises(StoreUnavailableError) as raised:
+            call(table.store)
+        assert raised.value.__cause__ is not None, operation
+
+
+def test_a_table_that_is_not_there_is_unavailable(table: Table) -> None:
+    away = Store(table.client, "no-such-table", table.store._ledger_key)
+    for operation, call in CALLS:
+        with pytest.raises(StoreUnavailableError):
+            call(away)
+            raise AssertionError(operation)
+
+
+def test_an_invalid_request_is_not_taken_for_something_that_was_known(table: Table) -> None:
+    refused = cancelled("ValidationError", "None")
+    with answering(table.client, "TransactWriteItems", refused), pytest.raises(StoreUnavailableError):
+        table.store.record(opted_out())
+
+
+@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_write_that_collides_with_another_is_tried_again_after_a_random_wait(table: Table, code: str) -> None:
+    twice = [cancelled(code, "None"), cancelled("None", code)]
+    with answering(table.client, "TransactWriteItems", *twice) as left:
+        assert table.store.record(opted_out()).outcome is Outcome.APPLIED
+    assert left == []
+    first, second = table.slept
+    assert 0.01 <= first <= 0.05
+    assert 0.02 <= second <= 0.1
+    assert table.kinds() == ["E", "STATE"]
+
+
+def test_the_waits_of_two_who_collide_differ(table: Table) -> None:
+    for who in (ANN, BOB):
+        with answering(table.client, "TransactWriteItems", *[cancelled("TransactionConflict", "None")] * 4):
+            table.store.record(opted_out(who=who))
+    assert len(set(table.slept)) == 8
+
+
+def test_a_condition_that_fails_beside_a_collision_settles_nothing(table: Table) -> None:
+    mixed = cancelled("ConditionalCheckFailed", "TransactionConflict")
+    with answering(table.client, "TransactWriteItems", mixed):
+        assert table.store.record(opted_out()).outcome is Outcome.APPLIED
+
+
+def test_a_write_that_keeps_colliding_is_given_up_in_the_end(table: Table) -> None:
+    endless = [cancelled("TransactionConflict", "None")] * 50
+    with (
+        answering(table.client, "TransactWriteItems", *endless) as left,
+        pytest.raises(StoreUnavailableError),
+    ):
+        table.store.record(opted_out())
+    assert len(left) == 45
+    assert table.items() == []
+
+
+def test_a_change_is_measured_against_what_another_wrote_a_moment_before(table: Table) -> None:
+    def leave() -> None:
+        table.store.record(opted_out(at=NOW))
+
+    with just_before(table.client, "TransactWriteItems", leave):
+        assert table.store.record(claimed(at=NOW)).outcome is Outcome.SUPERSEDED
+    assert status(table.store) is Status.UNSUBSCRIBED
+    assert intact(table.store)
+
+
+@pytest.mark.parametrize("lost", [sent_twice, answer_lost])
+def test_an_opt_out_whose_answer_got_lost_is_applied_once_and_told_so(table: Table, lost: Any) -> None:
+    leave = opted_out()
+    if lost is sent_twice:
+        with sent_twice(table.client, "TransactWriteItems"):
+            recorded = table.store.record(leave, evidence=SOMEWHERE, evidence_days=30)
+    else:
+        gone = ConnectionClosedError(endpoint_url="http://table")
+        with answer_lost(table.client, "TransactWriteItems", gone), pytest.raises(StoreUnavailableError):
+            table.store.record(leave, evidence=SOMEWHERE, evidence_days=30)
+        recorded = table.store.record(leave, evidence=SOMEWHERE, evidence_days=30)
+
+    assert recorded.outcome is Outcome.APPLIED
+    assert table.kinds() == ["E", "STATE", "V"]
+    assert int(table.item("STATE")["ledger_count"]["N"]) == 1
+    assert intact(table.store)
+
+
+def test_a_request_whose_answer_got_lost_is_one_request_and_one_mail(table: Table) -> None:
+    with sent_twice(table.client, "TransactWriteItems"):
+        assert table.store.request(*asked()).outcome is Outcome.APPLIED
+    assert table.kinds() == ["CONTACT", "E", "STATE"]
+    assert int(table.item("STATE")["ledger_count"]["N"]) == 1
+
+
+def test_a_claim_of_a_mail_whose_answer_got_lost_is_held(table: Table) -> None:
+    table.store.request(*asked())
+    with sent_twice(table.client, "UpdateItem"):
+        assert table.store.claim_mail("demo", ANN, NOW, "me", NOW) is Claim.TAKEN
+
+
+def test_people_whom_a_busy_table_leaves_out_are_asked_about_again(table: Table) -> None:
+    table.store.record(opted_in(who=ANN))
+    table.store.record(opted_in(who=BOB))
+    keys = [{"pk": table.item("STATE", who)["pk"], "sk": {"S": "STATE"}} for who in (ANN, BOB)]
+    partly = {
+        "Responses": {table.name: [table.item("STATE", ANN)]},
+        "UnprocessedKeys": {table.name: {"Keys": keys[1:], "ConsistentRead": True}},
+        "ResponseMetadata": {"HTTPStatusCode": 200},
+    }
+    nothing = {
+        "Responses": {},
+        "UnprocessedKeys": {table.name: {"Keys": keys[1:], "ConsistentRead": True}},
+        "ResponseMetadata": {"HTTPStatusCode": 200},
+    }
+    with answering(table.client, "BatchGetItem", partly, nothing):
+        found = table.store.read_many("demo", [ANN, BOB])
+    assert [consent.registers for consent in found.values()] == [{"in.news": NOW}] * 2
+    assert len(table.slept) == 2
+
+
+def test_nobody_is_decided_on_while_the_table_answers_only_in_part(table: Table) -> None:
+    key = {"pk": {"S": f"S#demo#{ANN}"}, "sk": {"S": "STATE"}}
+    nothing = {
+        "Responses": {},
+        "UnprocessedKeys": {table.name: {"Keys": [key], "ConsistentRead": True}},
+        "ResponseMetadata": {"HTTPStatusCode": 200},
+    }
+    with answering(table.client, "BatchGetItem", *[nothing] * 9), pytest.raises(StoreUnavailableError):
+        table.store.read_many("demo", [ANN])
+
+
+# --- the ledger tells when it was tampered with -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def lived(table: Table) -> Table:
+    """Somebody with a history: a confirmation with its evidence, a choice, an opt-out."""
+    table.store.record(opted_in(at=NOW), evidence=SOMEWHERE, evidence_days=30)
+    table.store.record(event(choices={"frequency.news": (NOW + 1, "weekly")}, at=NOW + 1))
+    table.store.record(opted_out(at=NOW + 2), evidence=SOMEWHERE, evidence_days=30)
+    assert intact(table.store)
+    return table
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("event_id", {"S": "forged"}),
+        ("kind", {"S": "claimed"}),
+        ("occurred_at", {"N": "1"}),
+        ("arrived_at", {"N": "1"}),
+        ("actor", {"S": "platform"}),
+        ("channel", {"S": "import"}),
+        ("topics", {"S": "offers"}),
+        ("locale", {"S": "fr"}),
+        ("notice", {"S": "another"}),
+        ("reference", {"S": "another"}),
+        ("source", {"S": "another"}),
+        ("suspected_automation", {"BOOL": True}),
+        ("evidence_hash", {"S": "00"}),
+        ("registers", {"M": {"in.news": {"N": str(NOW + 9)}}}),
+        ("choices", {"M": {"frequency.news": {"L": [{"N": "1"}, {"S": "x"}, {"S": "daily"}]}}}),
+    ],
+)
+def test_a_change_to_any_field_of_an_event_is_found(lived: Table, field: str, value: dict[str, Any]) -> None:
+    lived.put({**lived.item("E"), field: value})
+    assert not intact(lived.store)
+
+
+def test_an_event_that_was_removed_is_found(lived: Table) -> None:
+    lived.remove(lived.item("E"))
+    assert not intact(lived.store)
+
+
+def test_an_event_that_was_slipped_in_is_found(lived: Table) -> None:
+    lived.put({**lived.item("E"), "sk": {"S": f"E#{NOW:013d}#forged"}, "event_id": {"S": "forged"}})
+    assert not intact(lived.store)
+
+
+def test_an_event_that_took_anothers_place_is_found(lived: Table) -> None:
+    genuine = lived.item("E")
+    lived.remove(genuine)
+    lived.put({**genuine, "sk": {"S": f"E#{NOW:013d}#forged"}, "event_id": {"S": "forged"}})
+    assert not intact(lived.store)
+
+
+def test_a_whole_history_that_was_moved_to_another_person_is_found(lived: Table) -> None:
+    for item in lived.items():
+        lived.put({**item, "pk": {"S": f"S#demo#{BOB}"}})
+    assert not intact(lived.store, BOB)
+    assert intact(lived.store, ANN)
+
+
+def test_a_whole_history_that_was_moved_to_another_brand_is_found(lived: Table) -> None:
+    for item in lived.items():
+        lived.put({**item, "pk": {"S": f"S#other#{ANN}"}})
+    assert not lived.store.ledger("other", ANN).intact
+
+
+@pytest.mark.parametrize("register", ["in.news", "in.offers", "out.news"])
+def test_a_flag_that_was_set_by_hand_is_found(lived: Table, register: str) -> None:
+    lived.put({**lived.item("STATE"), register: {"N": str(NOW + 9)}})
+    assert not intact(lived.store)
+
+
+def test_a_flag_that_was_removed_by_hand_is_found(lived: Table) -> None:
+    lived.put({name: value for name, value in lived.item("STATE").items() if name != "out.news"})
+    assert not intact(lived.store)
+
+
+def test_a_whole_state_that_was_removed_is_found(lived: Table) -> None:
+    lived.remove(lived.item("STATE"))
+    assert not intact(lived.store)
+
+
+@pytest.mark.parametrize("field", ["ip", "user_agent"])
+def test_evidence_that_was_changed_is_found(lived: Table, field: str) -> None:
+    lived.put({**lived.item("V"), field: {"S": "198.51.100.1"}})
+    assert not intact(lived.store)
+
+
+def test_evidence_that_was_given_to_an_event_without_any_is_found(lived: Table) -> None:
+    second = lived.store.history("demo", ANN)[1]
+    lived.put({**lived.item("V"), "sk": {"S": f"V{second.sort_key[1:]}"}})
+    assert not intact(lived.store)
+
+
+def test_evidence_that_expired_leaves_the_ledger_intact(lived: Table) -> None:
+    for _ in range(2):
+        lived.remove(lived.item("V"))
+    page = lived.store.ledger("demo", ANN)
+    assert page.intact
+    assert [evidence for _, evidence in page.events] == [Evidence()] * 3
+
+
+def test_somebody_we_never_heard_of_has_an_empty_ledger_that_is_intact(table: Table) -> None:
+    assert table.store.ledger("demo", ANN) == ([], True, None)
+    assert table.store.read("demo", ANN) == Consent()
+
+
+def test_what_is_recorded_is_read_back_whole(table: Table) -> None:
+    full = Event(
+        event_id="event-full",
+        kind=Kind.PREFERENCES,
+        brand="demo",
+        subscriber_id=ANN,
+        occurred_at=NOW,
+        arrived_at=NOW + 5,
+        actor=Actor.PLATFORM,
+        channel=Channel.API,
+        effect=Consent({"in.news": NOW, "out.offers": NOW}, {"locale": Choice(NOW, "event-full", "de")}),
+        topics=("news", "offers"),
+        locale="de",
+        notice="v1",
+        reference="spring",
+        source="shop – checkout",
+        suspected_automation=True,
+    )
+    table.store.record(full, evidence=SOMEWHERE, evidence_days=1)
+    ((read, evidence),) = table.store.ledger("demo", ANN).events
+    assert read._replace(evidence_hash="") == full
+    assert read.evidence_hash
+    assert evidence == SOMEWHERE
+    assert table.store.read("demo", ANN) == full.effect
+
+
+def test_a_ledger_too_long_for_one_answer_of_the_table_is_read_to_its_end(table: Table) -> None:
+    for at in range(4):  # each near DynamoDB's limit of 400 kB; a query answers 1 MB
+        table.store.record(opted_out(at=NOW + at)._replace(source="x" * 380_000))
+    with counted(table.client) as calls:
+        page = table.store.ledger("demo", ANN)
+    assert len(page.events) == 4
+    assert page.intact
+    assert calls.count("Query") > 1
+    assert len(table.store.history("demo", ANN)) == 4
+
+
+def test_a_ledger_is_paged_oldest_first_without_gaps_or_repeats(table: Table) -> None:
+    events = [opted_out(at=NOW + at, event_id=f"event-{9 - at}") for at in range(5)]
+    for each in events:
+        table.store.record(each)
+
+    seen: list[str] = []
+    start: str | None = None
+    sizes = []
+    for _ in range(9):
+        page = table.store.ledger("demo", ANN, limit=2, start=start)
+        assert page.intact
+        sizes.append(len(page.events))
+        seen += [each.event_id for each, _ in page.events]
+        if (start := page.next) is None:
+            break
+
+    assert seen == [each.event_id for each in events]
+    assert sizes == [2, 2, 1]
+
+
+def test_a_last_page_that_is_just_full_has_no_next(table: Table) -> None:
+    for at in range(2):
+        table.store.record(opted_out(at=NOW + at))
+    assert table.store.ledger("demo", ANN, limit=2).next is None
+
+
+def test_a_ledger_can_be_asked_for_from_anywhere(table: Table) -> None:
+    table.store.record(opted_out())
+    assert table.store.ledger("demo", ANN, start="~").events == []
+    assert len(table.store.ledger("demo", ANN, start="").events) == 1
+
+
+def test_the_digest_of_a_long_history_stays_exact(table: Table) -> None:
+    for at in range(60):
+        table.store.record(opted_out(at=NOW + at))
+    assert int(table.item("STATE")["ledger_count"]["N"]) == 60
+    assert intact(table.store)
+
+
+# --- requests: cooldown, address --------------------------------------------------------------------------------------
+
+
+def test_a_second_request_within_ten_minutes_writes_nothing(table: Table) -> None:
+    table.store.request(*asked(NOW))
+    before = table.items()
+    for later in (1, COOLDOWN_MS - 1):
+        assert table.store.request(*asked(NOW + later)) == Recorded(Outcome.THROTTLED, Consent())
+    assert table.items() == before
+
+
+def test_a_request_ten_minutes_later_makes_a_mail_due_again(table: Table) -> None:
+    table.store.request(*asked(NOW))
+    table.store.claim_mail("demo", ANN, NOW, "me", NOW)
+    table.store.mail_sent("demo", ANN, NOW, "me")
+    assert table.store.request(*asked(NOW + COOLDOWN_MS)).outcome is Outcome.APPLIED
+    assert table.item("CONTACT")["mail"] == {"S": "due"}
+    contact = table.store.contact("demo", ANN)
+    assert contact
+    assert contact.asked_at == NOW + COOLDOWN_MS
+    assert table.kinds().count("E") == 2
+
+
+def test_the_cooldown_outlives_the_address(table: Table) -> None:
+    table.store.request(*asked(NOW))
+    table.store.record(opted_out("*", at=NOW + 1), address=Address.FORGET)
+    before = table.items()
+    assert table.store.request(*asked(NOW + 2)).outcome is Outcome.THROTTLED
+    assert table.items() == before
+
+
+@pytest.mark.parametrize("suppression", ["complaint", "bounce"])
+def test_no_mail_is_due_within_a_day_of_a_complaint_or_bounce(table: Table, suppression: str) -> None:
+    table.store.record(event({suppression: NOW}))
+    before = table.items()
+    for later in (0, 1, SUPPRESSED_COOLDOWN_MS - 1):
+        assert table.store.request(*asked(NOW + later)) == Recorded(Outcome.THROTTLED, Consent())
+    assert table.items() == before
+
+
+@pytest.mark.parametrize("suppression", ["complaint", "bounce"])
+def test_a_day_after_a_complaint_or_bounce_one_can_ask_again(table: Table, suppression: str) -> None:
+    table.store.record(event({suppression: NOW}))
+    assert table.store.request(*asked(NOW + SUPPRESSED_COOLDOWN_MS)).outcome is Outcome.APPLIED
+    assert table.kinds().count("CONTACT") == 1
+
+
+def test_asking_after_leaving_is_a_fresh_request(table: Table) -> None:
+    table.store.record(opted_out("*", at=NOW))
+    assert table.store.request(*asked(NOW + 1)).outcome is Outcome.APPLIED
+    assert status(table.store) is Status.PENDING
+
+
+def test_the_address_is_held_until_nothing_can_need_it(table: Table) -> None:
+    request, contact = asked()
+    table.store.request(request, contact)
+    assert table.store.contact("demo", ANN) == contact
+    assert int(table.item("CONTACT")["expires_at"]["N"]) == NOW // 1000 + 37 * 86_400
+    assert contact.address not in str(table.item("STATE")) + str(table.item("E"))
+
+
+def test_an_address_that_nothing_needs_any_more_goes_with_the_flip(table: Table) -> None:
+    table.store.request(*asked())
+    with counted(table.client) as calls:
+        table.store.record(opted_in(), address=Address.FORGET)
+    assert calls == ["TransactWriteItems"]
+    assert table.store.contact("demo", ANN) is None
+    assert "ann@example.com" not in str(table.items())
+
+
+def test_a_confirmed_address_that_the_platform_wants_no_longer_expires(table: Table) -> None:
+    table.store.request(*asked())
+    table.store.record(opted_in(), address=Address.KEEP)
+    assert table.store.contact("demo", ANN)
+    assert "expires_at" not in table.item("CONTACT")
+
+
+def test_forgetting_an_address_that_we_never_held_does_no_harm(table: Table) -> None:
+    assert table.store.record(opted_out("*"), address=Address.FORGET).outcome is Outcome.APPLIED
+    assert table.store.contact("demo", ANN) is None
+
+
+# --- mails: one is sent once ------------------------------------------------------------------------------------------
+
+
+def test_there_is_no_mail_to_claim_for_somebody_who_never_asked(table: Table) -> None:
+    assert table.store.claim_mail("demo", ANN, NOW, "me", NOW) is Claim.NOT_NEEDED
+    table.store.release_mail("demo", ANN, NOW, "me")
+    table.store.mail_sent("demo", ANN, NOW, "me")
+    assert table.items() == []
+
+
+def test_a_claimed_mail_is_not_anothers(table: Table) -> None:
+    table.store.request(*asked())
+    assert table.store.claim_mail("demo", ANN, NOW, "first", NOW) is Claim.TAKEN
+    assert table.store.claim_mail("demo", ANN, NOW, "second", NOW + 1) is Claim.HELD
+    assert table.store.claim_mail("demo", ANN, NOW, "first", NOW + 2) is Claim.TAKEN
+
+
+def test_a_dead_claimants_mail_can_be_taken_after_the_cooldown_and_not_before(table: Table) -> None:
+    table.store.request(*asked())
+    table.store.claim_mail("demo", ANN, NOW, "dead", NOW)
+    assert table.store.claim_mail("demo", ANN, NOW, "second", NOW + COOLDOWN_MS - 1) is Claim.HELD
+    assert table.store.claim_mail("demo", ANN, NOW, "second", NOW + COOLDOWN_MS) is Claim.TAKEN
+    assert table.store.claim_mail("demo", ANN, NOW, "dead", NOW + COOLDOWN_MS) is Claim.HELD
+
+
+def test_a_released_mail_can_be_taken_at_once(table: Table) -> None:
+    table.store.request(*asked())
+    table.store.claim_mail("demo", ANN, NOW, "first", NOW)
+    table.store.release_mail("demo", ANN, NOW, "first")
+    assert table.store.claim_mail("demo", ANN, NOW, "second", NOW) is Claim.TAKEN
+
+
+def test_only_who_holds_a_mail_can_release_it_or_say_that_it_was_sent(table: Table) -> None:
+    table.store.request(*asked())
+    table.store.claim_mail("demo", ANN, NOW, "first", NOW)
+    before = table.items()
+    table.store.release_mail("demo", ANN, NOW, "second")
+    table.store.mail_sent("demo", ANN, NOW, "second")
+    assert table.items() == before
+
+
+def test_a_sent_mail_is_never_taken_again(table: Table) -> None:
+    table.store.request(*asked())
+    table.store.claim_mail("demo", ANN, NOW, "first", NOW)
+    table.store.mail_sent("demo", ANN, NOW, "first")
+    for who in ("first", "second"):
+        assert table.store.claim_mail("demo", ANN, NOW, who, NOW + DAY) is Claim.NOT_NEEDED
+
+
+def test_the_mail_of_an_older_request_is_not_needed(table: Table) -> None:
+    table.store.request(*asked(NOW))
+    table.store.claim_mail("demo", ANN, NOW, "first", NOW)
+    table.store.request(*asked(NOW + HOUR))
+    before = table.items()
+    assert table.store.claim_mail("demo", ANN, NOW, "first", NOW + HOUR) is Claim.NOT_NEEDED
+    table.store.mail_sent("demo", ANN, NOW, "first")
+    assert table.items() == before
+
+
+def test_of_many_who_race_for_a_mail_one_gets_it(real_table: Table) -> None:
+    real_table.store.request(*asked())
+    together = threading.Barrier(6)
+
+    def race(name: int) -> Claim:
+        together.wait(60)
+        return real_table.store.claim_mail("demo", ANN, NOW, f"claimant-{name}", NOW)
+
+    with ThreadPoolExecutor(6) as pool:
+        claims = list(pool.map(race, range(6)))
+    assert sorted(claims) == [*[Claim.HELD] * 5, Claim.TAKEN]
+
+
+def test_a_mail_is_not_claimed_for_another_person(table: Table) -> None:
+    table.store.request(*asked(who=BOB))
+    assert table.store.claim_mail("demo", ANN, NOW, "me", NOW) is Claim.NOT_NEEDED
+    assert table.item("CONTACT", BOB)["mail"] == {"S": "due"}

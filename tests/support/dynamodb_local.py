@@ -1,0 +1,86 @@
+"""Amazon's own DynamoDB Local, for what a mock can't be trusted with: transactions, conflicts, conditions."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import pytest
+
+from embedded.places import DYNAMODB_LOCAL
+
+JAR: Final = DYNAMODB_LOCAL / "DynamoDBLocal.jar"
+_TICK_S: Final = 0.1
+_PATIENCE: Final = 300
+"""Ticks in which it has to listen."""
+
+
+def need() -> None:
+    """Skip the test, saying what to install, where DynamoDB Local can't run; fail where it must (`CI=true`)."""
+    if shutil.which("java") is None:
+        _missing("needs java (Debian: apt-get install default-jre-headless)")
+    if not JAR.exists():
+        _missing("needs DynamoDB Local: `make test` fetches it with npm (Debian: apt-get install npm)")
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """An empty DynamoDB Local in memory, at the URL that is answered; ended with the block."""
+    need()
+    port = _free_port()
+    process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+        [
+            shutil.which("java") or "java",
+            "-Xmx384m",
+            "-Djava.library.path=./DynamoDBLocal_lib",
+            "-jar",
+            JAR.name,
+            *("-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)),
+        ],
+        cwd=DYNAMODB_LOCAL,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _await(process, port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await(process: subprocess.Popen[bytes], port: int) -> None:
+    for _ in range(_PATIENCE):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            try:
+                status = process.wait(_TICK_S)
+            except subprocess.TimeoutExpired:
+                continue
+            pytest.fail(f"DynamoDB Local ended with status {status}")
+        else:
+            return
+    pytest.fail("DynamoDB Local doesn't listen")
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _missing(what: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(what)
+    pytest.skip(what)

@@ -1,0 +1,84 @@
+"""The store, in memory: what the rules of `Store` come to when nothing goes wrong and nobody else writes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from consentry import consent as rules
+from consentry.consent import Consent
+from consentry.store import Address, Claim, Contact, Outcome, Recorded, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from consentry.ledger import Event, Evidence
+
+
+class MemoryStore:
+    """Keeps events and addresses of one brand's subscribers; `away` makes it unavailable."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, list[Event]] = defaultdict(list)
+        self.contacts: dict[str, Contact] = {}
+        self.evidence: dict[str, tuple[Evidence | None, int]] = {}
+        self.settled: list[Address | None] = []
+        self.claims: dict[tuple[str, int], str] = {}
+        self.sent: set[tuple[str, int]] = set()
+        self.away = False
+        self.throttled = False
+
+    def record(
+        self,
+        event: Event,
+        *,
+        evidence: Evidence | None = None,
+        evidence_days: int = 0,
+        address: Address | None = None,
+    ) -> Recorded:
+        current = self.read(event.brand, event.subscriber_id)
+        left = rules.news(current, event.effect)
+        self.settled.append(address)
+        if left == Consent({}, {}):
+            known = current | event.effect == current
+            return Recorded(Outcome.DUPLICATE if known else Outcome.SUPERSEDED, current)
+        self.events[event.subscriber_id].append(event._replace(effect=left))
+        self.evidence[event.event_id] = (evidence, evidence_days)
+        return Recorded(Outcome.APPLIED, current if left != event.effect else Consent())
+
+    def request(
+        self, event: Event, contact: Contact, *, evidence: Evidence | None = None, evidence_days: int = 0
+    ) -> Recorded:
+        if self.throttled:
+            return Recorded(Outcome.THROTTLED, Consent())
+        self.contacts[event.subscriber_id] = contact
+        return self.record(event, evidence=evidence, evidence_days=evidence_days)
+
+    def read(self, brand: str, subscriber_id: str) -> Consent:
+        return rules.join(event.effect for event in self.history(brand, subscriber_id))
+
+    def history(self, brand: str, subscriber_id: str) -> list[Event]:
+        self._reach()
+        return sorted(self.events[subscriber_id], key=lambda event: event.sort_key)
+
+    def contact(self, brand: str, subscriber_id: str) -> Contact | None:
+        self._reach()
+        return self.contacts.get(subscriber_id)
+
+    def claim_mail(self, brand: str, subscriber_id: str, asked_at: int, claimant: str, now: int) -> Claim:
+        self._reach()
+        if (subscriber_id, asked_at) in self.sent:
+            return Claim.NOT_NEEDED
+        holder = self.claims.setdefault((subscriber_id, asked_at), claimant)
+        return Claim.TAKEN if holder == claimant else Claim.HELD
+
+    def release_mail(self, brand: str, subscriber_id: str, asked_at: int, claimant: str) -> None:
+        self._reach()
+        assert self.claims.pop((subscriber_id, asked_at)) == claimant
+
+    def mail_sent(self, brand: str, subscriber_id: str, asked_at: int, claimant: str) -> None:
+        self._reach()
+        assert self.claims[subscriber_id, asked_at] == claimant
+        self.sent.add((subscriber_id, asked_at))
+
+    def _reach(self) -> None:
+        if self.away:
+            raise StoreUnavailableError("away")

@@ -1,0 +1,390 @@
+"""Rules over the template: what every function, queue, table and statement of ours must have."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
+
+from support import events
+
+ROOT: Final = Path(__file__).parents[2]
+TEMPLATE: Final[dict[str, Any]] = json.loads(json.dumps(loads((ROOT / "template.yaml").read_text())))
+RESOURCES: Final[dict[str, Any]] = TEMPLATE["Resources"]
+GLOBAL: Final[dict[str, Any]] = TEMPLATE["Globals"]["Function"]
+
+WIDE_RESOURCES: Final = {
+    # SES can't limit who receives; the condition beside it limits who sends.
+    ("CourierFunction", "SendMails"),
+}
+"""Statements whose resource holds a wildcard, each with its reason."""
+
+ALLOWED_IMPORTS: Final = {"consentry", "aws_lambda_powertools", "pydantic"}
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    """The properties of every resource of a type, by logical id."""
+    return {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == kind}
+
+
+FUNCTIONS: Final = of_type("AWS::Serverless::Function")
+QUEUES: Final = of_type("AWS::SQS::Queue")
+STATEMENTS: Final = [
+    (name, statement)
+    for name, function in FUNCTIONS.items()
+    for policy in function.get("Policies", ())
+    for statement in (policy.get("Statement", [policy]) if isinstance(policy, dict) else [policy])
+]
+ROOMS: Final = sorted(path.parent for path in (ROOT / "functions").glob("*/handler.py"))
+
+
+def flat(value: Any) -> list[Any]:
+    """A list, of what may be one thing or several."""
+    return value if isinstance(value, list) else [value]
+
+
+def texts(node: Any) -> Iterator[str]:
+    """Every string in a part of the template."""
+    if isinstance(node, dict):
+        for each in node.values():
+            yield from texts(each)
+    elif isinstance(node, list):
+        for each in node:
+            yield from texts(each)
+    elif isinstance(node, str):
+        yield node
+
+
+def sources() -> Iterator[tuple[Path, ast.Module]]:
+    """Every Python file of every function."""
+    for path in sorted((ROOT / "functions").rglob("*.py")):
+        yield path, ast.parse(path.read_text())
+
+
+# --- permissions ------------------------------------------------------------------------------------------------------
+
+
+def ids(value: Any) -> str:
+    """How a statement or function is called in the output."""
+    return value if isinstance(value, str) else value.get("Sid", "?") if isinstance(value, dict) else ""
+
+
+@pytest.mark.parametrize(("function", "statement"), STATEMENTS, ids=ids)
+def test_a_statement_allows_named_actions_on_named_resources_and_says_what_for(
+    function: str, statement: dict[str, Any]
+) -> None:
+    assert isinstance(statement, dict), "a managed policy or SAM policy template: write the statement"
+    assert set(statement) <= {"Sid", "Effect", "Action", "Resource", "Condition"}
+    assert re.fullmatch(r"[A-Z][A-Za-z0-9]+", statement["Sid"])
+    assert statement["Effect"] == "Allow"
+    for action in flat(statement["Action"]):
+        assert re.fullmatch(r"[a-z0-9-]+:[A-Za-z0-9]+", action), action
+    assert flat(statement["Resource"])
+    if (function, statement["Sid"]) not in WIDE_RESOURCES:
+        assert not [text for text in texts(statement["Resource"]) if "*" in text]
+
+
+def test_no_statement_is_listed_as_wide_that_is_not() -> None:
+    wide = {
+        (function, statement["Sid"])
+        for function, statement in STATEMENTS
+        if any("*" in text for text in texts(statement["Resource"]))
+    }
+    assert wide == WIDE_RESOURCES
+    for function, statement in STATEMENTS:
+        if (function, statement["Sid"]) in WIDE_RESOURCES:
+            assert statement["Condition"]
+
+
+def test_the_purposes_of_one_functions_statements_differ() -> None:
+    for function in FUNCTIONS:
+        sids = [statement["Sid"] for name, statement in STATEMENTS if name == function]
+        assert len(sids) == len(set(sids)) > 0, function
+
+
+def test_no_function_may_do_more_to_the_table_than_its_work_needs() -> None:
+    for function, statement in STATEMENTS:
+        actions = {each for each in flat(statement["Action"]) if each.startswith("dynamodb:")}
+        assert not actions & {"dynamodb:Scan", "dynamodb:DeleteTable", "dynamodb:UpdateTable"}, function
+
+
+def test_the_permissions_are_those_that_the_stores_calls_need() -> None:
+    """`TransactWriteItems` is allowed by the actions that it is made of; nothing asks for it by name."""
+    recipients = {"SubscribeFunction", "ConfirmFunction", "UnsubscribeFunction", "PreferencesFunction"}
+    for function in recipients:
+        actions = {each for name, statement in STATEMENTS if name == function for each in flat(statement["Action"])}
+        assert actions >= {"dynamodb:PutItem", "dynamodb:UpdateItem", "secretsmanager:GetSecretValue"}, function
+        assert not [each for each in actions if each.startswith("ses:")], function
+
+
+# --- functions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_writes_to_a_log_group_of_its_own_that_expires(name: str) -> None:
+    group = FUNCTIONS[name]["LoggingConfig"]["LogGroup"]["Ref"]
+    assert RESOURCES[group]["Type"] == "AWS::Logs::LogGroup"
+    users = [each for each, function in FUNCTIONS.items() if function["LoggingConfig"]["LogGroup"]["Ref"] == group]
+    assert users == [name]
+
+
+def test_every_log_group_expires() -> None:
+    assert of_type("AWS::Logs::LogGroup")
+    for name, group in of_type("AWS::Logs::LogGroup").items():
+        assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_functions_code_exists_and_has_the_handler(name: str) -> None:
+    folder = ROOT / FUNCTIONS[name]["CodeUri"]
+    module, _, function = FUNCTIONS[name].get("Handler", GLOBAL["Handler"]).partition(".")
+    tree = ast.parse((folder / f"{module}.py").read_text())
+    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assigned = {
+        target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)
+    }  # fmt: skip
+    assert function in defined | assigned
+    assert FUNCTIONS[name]["Description"]
+
+
+def test_every_folder_of_code_is_deployed_once() -> None:
+    deployed = sorted(ROOT / function["CodeUri"] for function in FUNCTIONS.values())
+    assert deployed == ROOMS
+
+
+def test_what_lies_beside_a_handler_is_only_what_ships() -> None:
+    for room in ROOMS:
+        for path in room.rglob("*"):
+            if path.is_file():
+                assert path.name == "handler.py" or path.parent.name == "templates", path
+
+
+def test_there_are_two_layers_and_every_function_has_both() -> None:
+    layers = of_type("AWS::Serverless::LayerVersion")
+    assert sorted(layer["ContentUri"] for layer in layers.values()) == ["layers/consentry", "layers/vendor"]
+    assert sorted(each["Ref"] for each in GLOBAL["Layers"]) == sorted(layers)
+    for name, function in FUNCTIONS.items():
+        assert "Layers" not in function, name
+    for name in layers:
+        folder = ROOT / layers[name]["ContentUri"]
+        assert RESOURCES[name]["Metadata"] == {"BuildMethod": "makefile"}
+        assert f"build-{name}:" in (folder / "Makefile").read_text()
+
+
+def test_every_function_ends_in_time() -> None:
+    for name, function in FUNCTIONS.items():
+        timeout = function.get("Timeout", GLOBAL["Timeout"])
+        web = any(event["Type"] == "HttpApi" for event in function.get("Events", {}).values())
+        assert 0 < timeout <= (29 if web else 900), name  # an HTTP API gives up after 30 s
+
+
+def test_no_secret_is_in_an_environment() -> None:
+    for name, function in {"Globals": GLOBAL, **FUNCTIONS}.items():
+        for variable, value in function.get("Environment", {}).get("Variables", {}).items():
+            assert not [text for text in texts(value) if "{{resolve:" in text or "SecretString" in text], name
+            if re.search(r"SECRET|KEY|TOKEN|PASSWORD", variable):
+                assert variable.endswith("_ARN"), (name, variable)
+                assert isinstance(value, dict), (name, variable)
+
+
+def test_no_parameter_asks_for_a_secret() -> None:
+    assert not [name for name in TEMPLATE["Parameters"] if re.search(r"secret|password|token|apikey", name, re.IGNORECASE)]
+
+
+def test_everything_that_the_code_asks_of_its_environment_is_in_the_template() -> None:
+    wanted = set()
+    for path in (ROOT / "layers/consentry/consentry/wiring.py", *(path for path, _ in sources())):
+        wanted |= set(re.findall(r'environ(?:\.get\(|\[)"([A-Z_]+)"', path.read_text()))
+    given = set(GLOBAL["Environment"]["Variables"])
+    for function in FUNCTIONS.values():
+        given |= set(function.get("Environment", {}).get("Variables", {}))
+    assert wanted - given - {"CONSENTRY_COMPILED", "AWS_LAMBDA_FUNCTION_NAME"} == set()
+
+
+# --- storage ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_survives_mistakes() -> None:
+    (table,) = [each for each in RESOURCES.values() if each["Type"] == "AWS::DynamoDB::Table"]
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = table["Properties"]
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["SSESpecification"]["SSEEnabled"] is True
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert properties["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_the_attribute_that_expires_is_the_one_that_the_store_writes() -> None:
+    store = (ROOT / "layers/consentry/consentry/store.py").read_text()
+    assert '"expires_at"' in store
+
+
+def test_the_keyring_survives_the_stack() -> None:
+    secrets = {name: each for name, each in RESOURCES.items() if each["Type"] == "AWS::SecretsManager::Secret"}
+    assert secrets
+    for name, secret in secrets.items():
+        assert (secret["DeletionPolicy"], secret["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
+        assert "SecretString" not in secret["Properties"], name
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_a_queue_is_encrypted_and_loses_nothing(name: str) -> None:
+    queue = QUEUES[name]
+    assert queue.get("SqsManagedSseEnabled") is True or queue.get("KmsMasterKeyId")
+    assert not re.search(r"\$\{(?!AWS::)", str(queue.get("QueueName", "")))
+    if name.endswith("DeadLetters"):
+        assert queue["MessageRetentionPeriod"] == 14 * 86_400
+        return
+    target, _ = queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
+    assert target in QUEUES
+    assert target.endswith("DeadLetters")
+
+
+def test_a_queue_waits_six_times_as_long_as_its_function() -> None:
+    """AWS's own advice for queues that a function reads."""
+    for name, function in FUNCTIONS.items():
+        for event in function.get("Events", {}).values():
+            if event["Type"] == "SQS":
+                queue = QUEUES[event["Properties"]["Queue"]["Fn::GetAtt"][0]]
+                assert queue["VisibilityTimeout"] >= 6 * function.get("Timeout", GLOBAL["Timeout"]), name
+
+
+def test_what_fails_in_a_batch_fails_alone_and_is_kept() -> None:
+    for name, function in FUNCTIONS.items():
+        for event in function.get("Events", {}).values():
+            if event["Type"] in {"SQS", "DynamoDB"}:
+                properties = event["Properties"]
+                assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
+                if event["Type"] == "DynamoDB":
+                    assert properties["DestinationConfig"]["OnFailure"]["Destination"], name
+                    assert properties["MaximumRetryAttempts"] >= 0, name
+                    assert properties["BisectBatchOnFunctionError"] is True, name
+
+
+# --- HTTP -------------------------------------------------------------------------------------------------------------
+
+
+def http_events() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every HTTP event: the function's logical id, the event's properties."""
+    for name, function in FUNCTIONS.items():
+        for event in function.get("Events", {}).values():
+            if event["Type"] == "HttpApi":
+                yield name, event["Properties"]
+
+
+def test_access_logs_name_routes_and_no_path_address_or_agent() -> None:
+    for name, api in of_type("AWS::Serverless::HttpApi").items():
+        settings = api["AccessLogSettings"]
+        used = set(re.findall(r"\$context\.([A-Za-z.]+)", settings["Format"]))
+        assert used <= {
+            "requestId",
+            "routeKey",
+            "status",
+            "responseLatency",
+            "integrationLatency",
+            "integrationStatus",
+            "responseLength",
+        }, name
+        assert "routeKey" in used
+        assert json.loads(settings["Format"].replace("\n", ""))
+        assert RESOURCES[settings["DestinationArn"]["Fn::GetAtt"][0]]["Type"] == "AWS::Logs::LogGroup"
+
+
+def test_the_api_is_throttled() -> None:
+    apis = of_type("AWS::Serverless::HttpApi")
+    assert apis
+    for name, api in apis.items():
+        assert api["DefaultRouteSettings"]["ThrottlingRateLimit"], name
+        assert api["DefaultRouteSettings"]["ThrottlingBurstLimit"], name
+        assert "CorsConfiguration" not in api, name
+
+
+def test_every_route_is_any_method_so_that_the_functions_refuse_what_they_must() -> None:
+    for name, properties in http_events():
+        assert properties["Method"] == "ANY", name
+        assert properties["ApiId"] == {"Ref": "HttpApi"}, name
+
+
+def in_code(path: Path) -> set[str]:
+    """The paths that a room's handler answers: what it gives to `web.room`, or its resolver's decorators."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "web.room" and isinstance(node.args[0], ast.Dict):
+            found |= {key.value for key in node.args[0].keys if isinstance(key, ast.Constant)}
+    return found
+
+
+def test_every_route_of_the_template_is_answered_and_every_answer_has_its_route() -> None:
+    declared: dict[str, set[str]] = {}
+    for name, properties in http_events():
+        declared.setdefault(FUNCTIONS[name]["CodeUri"], set()).add(properties["Path"])
+    coded = {f"functions/{room.name}": in_code(room / "handler.py") for room in ROOMS}
+    coded = {room: paths for room, paths in coded.items() if paths}
+    assert {room: paths for room, paths in declared.items() if "{proxy+}" not in str(paths)} == coded
+
+
+def test_every_call_of_the_api_is_below_its_route() -> None:
+    tree = ast.parse((ROOT / "functions/api/handler.py").read_text())
+    paths = {
+        ast.literal_eval(decorator.args[0])
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call)
+        and ast.unparse(decorator.func) in {"app.get", "app.post", "app.delete"}
+        and isinstance(decorator.args[0], ast.Constant)
+    }
+    assert len(paths) > 3
+    assert all(path.startswith("/v1/") for path in paths)
+    assert "/v1/{proxy+}" in [properties["Path"] for _, properties in http_events()]
+
+
+def test_the_tests_know_every_route() -> None:
+    assert {route for route, _ in events.ROUTES} == {properties["Path"] for _, properties in http_events()}
+
+
+# --- packages ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_ships_is_what_the_project_depends_on() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "layers/vendor/requirements.in").read_text().splitlines()
+    asked = sorted(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    assert asked == sorted(project["dependencies"])
+    assert all("==" in each for each in asked)
+
+
+def test_every_package_that_ships_is_pinned_by_version_and_hash() -> None:
+    locked = (ROOT / "layers/vendor/requirements.txt").read_text().replace("\\\n", " ")
+    entries = [line for line in locked.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    for entry in entries:
+        assert re.match(r"[a-z0-9._-]+(\[[a-z,-]+\])?==[0-9][^\s]*\s+.*--hash=sha256:[0-9a-f]{64}", entry), entry
+    names = {re.split(r"[\[=]", entry)[0].lower(): entry.split()[0].partition("==")[2] for entry in entries}
+    for line in (ROOT / "layers/vendor/requirements.in").read_text().splitlines():
+        if line.strip() and not line.startswith("#"):
+            name, _, version = line.strip().partition("==")
+            assert names[name.partition("[")[0].lower()] == version
+    assert "--require-hashes" in (ROOT / "layers/vendor/Makefile").read_text()
+
+
+def test_functions_import_the_layer_powertools_pydantic_and_the_standard_library_alone() -> None:
+    for path, tree in sources():
+        for node in ast.walk(tree):
+            modules = []
+            if isinstance(node, ast.Import):
+                modules = [each.name for each in node.names]
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, path
+                modules = [node.module or ""]
+            for module in modules:
+                top = module.partition(".")[0]
+                assert top in ALLOWED_IMPORTS or top in sys.stdlib_module_names, (path, module)

@@ -1,0 +1,157 @@
+"""Addresses: a person is recognised however they write theirs, and no fault repeats what they typed."""
+
+from __future__ import annotations
+
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consentry.addresses import Address, MalformedAddressError, is_subscriber_id, parse, subscriber_id
+
+MALFORMED = [
+    "",
+    "   ",
+    "@",
+    "sekret",
+    "sekret@",
+    "@sekret.example",
+    "se kret@example.com",
+    "sekret@sekret@example.com",
+    "sekret@sekret..example.com",
+    "sekret.@example.com",
+    "sekret@-sekret.com",
+    "sekret@localhost",
+    "sekret@sekret.local",
+    "sekret@127.0.0.1",
+    "sekret@[127.0.0.1]",
+    '"sekret"@example.com',
+    "Sekret <sekret@example.com>",
+    "sekret@example.com\r\nBcc: sekret@evil.example",
+    "sekret@example.com\n.evil.example",
+    "sekret\x00@example.com",
+    "sekret\ud800@example.com",
+    "sekret@example.com,sekret@example.org",
+    "=?utf-8?q?=0d=0aBcc=3a_sekret=40evil.example?=@example.com",
+    "=?utf-8?q?sekret=40evil.example=2c?=@example.com",
+    "sekret@" + "a" * 64 + ".com",
+    "sekret@" + "sekret." * 40 + "com",
+    "sekret" * 100_000,
+]
+
+
+@pytest.mark.parametrize("text", MALFORMED, ids=lambda text: ascii(text[:30]))
+def test_a_malformed_address_is_told_of_without_repeating_it(text: str) -> None:
+    """Neither the error nor anything that a log could find behind it."""
+    with pytest.raises(MalformedAddressError) as caught:
+        parse(text)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    shown = "".join(traceback.format_exception(caught.value)[-1:]) + repr(caught.value.args) + repr(vars(caught.value))
+    assert "ekret" not in shown.lower()
+    assert str(caught.value)
+
+
+@given(st.text(max_size=80), st.sampled_from(["", "@example.com", "@bücher.example"]))
+def test_whatever_is_typed_is_an_address_or_malformed(text: str, rest: str) -> None:
+    try:
+        address = parse(text + rest)
+    except MalformedAddressError as fault:
+        assert fault.__context__ is None  # noqa: PT017 - either way is good
+    else:
+        assert "@" in address.normalised
+        assert len(subscriber_id(b"pepper", address)) == 22
+
+
+# --- recognising people --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "spelling", ["ann@example.com", "Ann@Example.COM", "  ANN@EXAMPLE.COM\t\n", "ann@EXAMPLE.com", "aNN@example.com"]
+)
+def test_a_person_is_the_same_in_upper_and_lower_case(spelling: str) -> None:
+    assert parse(spelling).normalised == "ann@example.com"
+
+
+def test_mail_goes_to_the_local_part_as_its_owner_writes_it() -> None:
+    """Case may matter to their server (RFC 5321, 2.4)."""
+    assert parse(" Ann.Lee@Example.COM ") == Address("Ann.Lee@example.com", "ann.lee@example.com")
+
+
+@pytest.mark.parametrize(
+    "spelling", ["ann@bücher.example", "ann@BÜCHER.example", "ann@xn--bcher-kva.example", "ann@bu\u0308cher.example"]
+)
+def test_an_international_domain_is_one_domain_however_it_is_written(spelling: str) -> None:
+    """Mail goes to its ASCII form: SES takes no other, and a header field can hold no other."""
+    assert parse(spelling) == Address("ann@xn--bcher-kva.example", "ann@xn--bcher-kva.example")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("JÖRG@example.com", "jörg@example.com"), ("jo\u0308rg@example.com", "jörg@example.com")]
+)
+def test_a_local_part_in_another_script_is_one_however_it_is_composed(one: str, other: str) -> None:
+    assert parse(one).normalised == parse(other).normalised
+
+
+@pytest.mark.parametrize(
+    "other", ["bob@example.com", "ann@example.org", "ann+news@example.com", "a.nn@example.com", "ann@sub.example.com"]
+)
+def test_another_address_is_another_subscriber(other: str) -> None:
+    """No guessing what a mailbox provider treats alike: an opt-out is of the address that was mailed."""
+    assert subscriber_id(b"pepper", parse("ann@example.com")) != subscriber_id(b"pepper", parse(other))
+
+
+@given(
+    st.from_regex(r"\A[A-Za-z0-9_+-]{1,20}(\.[A-Za-z0-9_+-]{1,20})?\Z"),
+    st.sampled_from(["example.com", "a.EXAMPLE.org"]),
+)
+def test_an_address_that_was_normalised_once_stays_as_it_is(local: str, domain: str) -> None:
+    once = parse(f"{local}@{domain}").normalised
+    assert parse(once).normalised == once == parse(f"{local.upper()}@{domain.upper()}").normalised
+
+
+def test_the_longest_address_is_an_address() -> None:
+    longest = f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 57}.com"
+    assert len(longest) == 254
+    assert parse(longest).deliverable == longest
+    with pytest.raises(MalformedAddressError):
+        parse(longest.replace("d.com", "dd.com"))
+
+
+# --- subscriber ids ------------------------------------------------------------------------------------------------
+
+
+def test_a_subscriber_keeps_their_id_for_good() -> None:
+    """From `printf ann@example.com | openssl dgst -sha256 -hmac pepper -binary | head -c 16 | base64`."""
+    found = subscriber_id(b"pepper", parse("Ann@Example.com"))
+    assert found == "zqBhUnfbIrBxx4znCkhjmA"
+    assert is_subscriber_id(found)
+
+
+def test_two_brands_know_a_person_by_different_ids() -> None:
+    ann = parse("ann@example.com")
+    assert subscriber_id(b"one", ann) != subscriber_id(b"two", ann)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ann@example.com",
+        "K9Xdq1X4AVefMXC3P9olG",
+        "K9Xdq1X4AVefMXC3P9olGgg",
+        "K9Xdq1X4AVefMXC3P9olGh",
+        "K9Xdq1X4AVefMXC3P9olG=",
+        "K9Xdq1X4AVefMXC3P9olGg\n",
+        "K9Xdq1X4AVefMXC3P9ol/g",
+        "#9Xdq1X4AVefMXC3P9olGg",
+    ],
+)
+def test_what_isnt_spelled_as_a_subscriber_id_is_none(text: str) -> None:
+    assert not is_subscriber_id(text)
+
+
+@given(st.binary(min_size=1, max_size=40))
+def test_every_subscriber_id_is_spelled_as_one(pepper: bytes) -> None:
+    assert is_subscriber_id(subscriber_id(pepper, Address("ann@example.com", "ann@example.com")))

@@ -1,0 +1,148 @@
+"""Translations are complete, fit their sources, and come out as files that Python's own gettext reads."""
+
+from __future__ import annotations
+
+import gettext
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from consentry import languages
+from consentry_build import catalogues
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = "Someone, probably you, asked %(brand)s to send you this:"
+DAYS = "for %(days)s day"
+MONTHS = "January, February, March, April, May, June, July, August, September, October, November, December"
+
+
+@pytest.fixture
+def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The German catalogue alone, in a place where a test may damage it."""
+    copy = tmp_path / "de.po"
+    copy.write_bytes((catalogues.LOCALES / "de.po").read_bytes())
+    monkeypatch.setattr(catalogues, "LOCALES", tmp_path)
+    return copy
+
+
+def damage(path: Path, text: str, translation: str) -> None:
+    catalogue = catalogues._read(path.stem)
+    message = catalogue.get(text)
+    assert message is not None
+    message.string = translation
+    path.write_bytes(catalogues._written(catalogue))
+
+
+@pytest.mark.parametrize(
+    ("text", "translation", "fault"),
+    [
+        (TEXT, "", "not translated"),
+        (TEXT, "Jemand hat gebeten:", "other placeholders"),
+        (TEXT, "%(brand)s und %(topic)s", "other placeholders"),
+        (TEXT, "<b>%(brand)s</b>", "holds <, >, & or %"),
+        (TEXT, "%(brand)s 100%", "holds <, >, & or %"),
+        (TEXT, "%(brand)s ", "begins or ends with a space"),
+        (MONTHS, "Januar, Februar", "needs twelve months"),
+    ],
+)
+def test_a_translation_that_would_break_a_page_is_found(german: Path, text: str, translation: str, fault: str) -> None:
+    damage(german, text, translation)
+
+    assert [line for line in catalogues.check() if fault in line]
+
+
+def test_a_translation_that_is_only_guessed_is_found(german: Path) -> None:
+    text = german.read_text(encoding="utf-8")
+    german.write_text(text.replace(f'msgid "{TEXT}"', f'#, fuzzy\nmsgid "{TEXT}"'), encoding="utf-8")
+
+    assert catalogues.check() == [f"de: fuzzy: {TEXT!r}"]
+
+
+def test_a_missing_plural_form_is_found(german: Path) -> None:
+    catalogue = catalogues._read("de")
+    catalogue.get(DAYS).string = ("für %(days)s Tage",)  # type: ignore[union-attr] # it is there
+    german.write_bytes(catalogues._written(catalogue))
+
+    assert len(catalogues.check()) == 1
+
+
+def test_a_text_that_no_source_has_any_more_is_found(german: Path) -> None:
+    with german.open("a", encoding="utf-8") as file:
+        file.write('\nmsgid "Gone"\nmsgstr "Weg"\n')
+
+    assert catalogues.check() == ["de: no longer used: 'Gone'"]
+
+
+def test_nothing_is_compiled_from_a_faulty_catalogue(german: Path, tmp_path: Path) -> None:
+    damage(german, TEXT, "")
+
+    with pytest.raises(catalogues.CatalogueError, match="de: not translated"):
+        catalogues.compile_to(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_tells_what_is_wrong(german: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damage(german, TEXT, "")
+
+    assert catalogues.main(["check"]) == 1
+    assert "not translated" in capsys.readouterr().out
+    assert catalogues.main(["compile"]) == 2
+
+
+def test_an_update_keeps_translations_drops_what_is_unused_and_changes_nothing_twice(german: Path) -> None:
+    before = german.read_bytes()
+    with german.open("a", encoding="utf-8") as file:
+        file.write('\nmsgid "Gone"\nmsgstr "Weg"\n')
+
+    assert catalogues.main(["update"]) == 0
+
+    assert german.read_bytes() == before
+
+
+def test_an_update_starts_a_catalogue_for_a_new_language(german: Path) -> None:
+    catalogues.update("sv")
+
+    assert catalogues.languages() == ("en", "de", "sv")
+    assert any(line.startswith("sv: not translated") for line in catalogues.check())
+
+
+def test_every_catalogue_is_complete_and_in_step_with_the_sources() -> None:
+    assert catalogues.check() == []
+
+
+def test_every_language_has_a_name_of_its_own() -> None:
+    assert [each for each in catalogues.languages() if languages.own_name(each) == each] == []
+
+
+def test_compiled_catalogues_are_read_by_gettext(tmp_path: Path) -> None:
+    catalogues.compile_to(tmp_path)
+
+    german = gettext.translation("consentry", tmp_path / "locales", ["de"])
+    polish = gettext.translation("consentry", tmp_path / "locales", ["pl"])
+    assert german.gettext(TEXT).startswith("Jemand, vermutlich Sie")
+    assert polish.ngettext(DAYS, "for %(days)s days", 30) == "na %(days)s dni"
+
+
+@pytest.mark.parametrize(
+    ("language", "day", "moment"),
+    [
+        ("en", "3 March 2027", "3 March 2027, 14:05 UTC"),
+        ("de", "3. März 2027", "3. März 2027, 14:05 Uhr UTC"),
+        ("fr", "3 mars 2027", "3 mars 2027 à 14:05 UTC"),
+        ("es", "3 de marzo de 2027", "3 de marzo de 2027, 14:05 UTC"),
+        ("ar", "3 مارس 2027", "3 مارس 2027، 14:05 بالتوقيت العالمي UTC"),
+        ("pl", "3 marca 2027", "3 marca 2027, 14:05 UTC"),
+        ("ja", "2027年3月3日", "2027年3月3日 14:05（UTC）"),
+    ],
+)
+def test_dates_read_as_people_write_them(tmp_path: Path, language: str, day: str, moment: str) -> None:
+    catalogues.compile_to(tmp_path)
+    texts = languages.texts(tmp_path / "locales", language)
+    when = datetime(2027, 3, 3, 14, 5, tzinfo=UTC)
+
+    assert languages.format_date(when, texts) == day
+    assert languages.format_date(int(when.timestamp() * 1000), texts) == day
+    assert languages.format_moment(when, texts) == moment

@@ -1,0 +1,450 @@
+"""The consent rules: whatever happens, in whatever order, people get the mail that they want and no other."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from consentry import consent as rules
+from consentry.consent import Choice, Consent, Mode, Reason, Status
+
+TOPICS = ("news", "offers")
+INSTANTS = st.integers(1, 12)
+"""Few enough that ties are common."""
+CLOCKS = (0, 1, 6, 12, 13, 10**13)
+
+REGISTERS = st.sampled_from(
+    [
+        *(make(topic) for make in (rules.ask, rules.opt_in, rules.claim, rules.opt_out) for topic in TOPICS),
+        rules.opt_out(rules.EVERY_TOPIC),
+        rules.COMPLAINT,
+        rules.BOUNCE,
+    ]
+)
+CHOICES = {
+    rules.PAUSE: st.sampled_from(["0", "4", "9"]),
+    rules.LOCALE: st.sampled_from(["en", "de"]),
+    rules.frequency("news"): st.sampled_from(rules.FREQUENCIES),
+}
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> Consent:
+    """What one event sets: some registers, some choices."""
+    registers = draw(st.dictionaries(REGISTERS, INSTANTS, max_size=4))
+    choices = {
+        name: Choice(draw(INSTANTS), draw(st.sampled_from("abc")), draw(CHOICES[name]))
+        for name in draw(st.sets(st.sampled_from(list(CHOICES)), max_size=2))
+    }
+    return Consent(registers, choices)
+
+
+def split(change: Consent) -> list[Consent]:
+    """The same change, as one event for each thing that it sets."""
+    return [Consent({name: at}) for name, at in change.registers.items()] + [
+        Consent({}, {name: choice}) for name, choice in change.choices.items()
+    ]
+
+
+def everything_said(consent: Consent) -> list[object]:
+    """Every answer that the rules can give about a consent."""
+    return [
+        (rules.status(consent, topic), rules.decide(consent, topic, mode, now), rules.pause_end(consent, now))
+        for topic in (*TOPICS, "deleted")
+        for mode in Mode
+        for now in CLOCKS
+    ] + [rules.suppressed(consent), consent.chosen(rules.LOCALE)]
+
+
+def decide(registers: dict[str, int], mode: Mode = Mode.OPT_IN, now: int = 1_000, **choices: Choice) -> rules.Decision:
+    return rules.decide(Consent(registers, choices), "news", mode, now)
+
+
+# --- order and repetition don't matter -----------------------------------------------------------------------------
+
+
+@given(st.lists(changes(), max_size=6).flatmap(lambda each: st.tuples(st.just(each), st.permutations(each))))
+def test_events_in_any_order_end_in_the_same_state(orders: tuple[list[Consent], list[Consent]]) -> None:
+    one, other = orders
+    assert rules.join(one) == rules.join(other)
+
+
+@given(st.lists(changes(), max_size=5), st.data())
+def test_events_delivered_again_change_nothing(events: list[Consent], data: st.DataObject) -> None:
+    repeats = data.draw(st.lists(st.sampled_from(events), max_size=5)) if events else []
+    assert rules.join([*events, *repeats]) == rules.join(events)
+
+
+@given(st.lists(changes(), max_size=5), st.randoms(use_true_random=False))
+def test_an_event_that_arrives_in_pieces_counts_the_same(events: list[Consent], random: object) -> None:
+    pieces = [piece for event in events for piece in split(event)]
+    random.shuffle(pieces)  # type: ignore[attr-defined]
+    assert rules.join(pieces) == rules.join(events)
+
+
+@given(changes(), changes(), changes())
+def test_joining_is_commutative_associative_and_idempotent(a: Consent, b: Consent, c: Consent) -> None:
+    assert a | b == b | a
+    assert (a | b) | c == a | (b | c)
+    assert a | a == a
+    assert a | Consent() == a
+
+
+def test_joining_leaves_what_it_joins_alone() -> None:
+    """Two subscribers that we never heard of must not come to share one state."""
+    nobody = Consent()
+    joined = nobody | Consent({rules.COMPLAINT: 5}, {rules.LOCALE: Choice(5, "a", "de")})
+    assert joined.registers
+    assert nobody == Consent({}, {})
+    assert Consent() == Consent({}, {})
+
+
+def test_two_choices_of_one_instant_are_told_apart_by_their_event() -> None:
+    earlier, later = Choice(5, "a", "de"), Choice(5, "b", "en")
+    for order in permutations([earlier, later]):
+        joined = rules.join(Consent({}, {rules.LOCALE: each}) for each in order)
+        assert joined.chosen(rules.LOCALE) == "en"
+
+
+# --- news: what a change could still alter -------------------------------------------------------------------------
+
+
+@given(changes(), changes(), st.lists(changes(), max_size=3))
+def test_what_is_left_out_as_old_could_never_have_mattered(now: Consent, change: Consent, later: list[Consent]) -> None:
+    """Neither at once nor after whatever else may follow."""
+    filtered = now | rules.news(now, change)
+    whole = now | change
+    assert everything_said(filtered) == everything_said(whole)
+    further = rules.join(later)
+    assert everything_said(filtered | further) == everything_said(whole | further)
+
+
+@given(changes(), changes())
+def test_a_change_is_only_news_once(now: Consent, change: Consent) -> None:
+    assert rules.news(now | rules.news(now, change), change) == Consent({}, {})
+
+
+@given(changes(), changes())
+def test_a_later_opt_out_is_always_news(now: Consent, change: Consent) -> None:
+    news = rules.news(now, change)
+    for name, at in change.registers.items():
+        if name.startswith("out.") and at > now.registers.get(name, 0):
+            assert news.registers[name] == at
+
+
+def test_a_claim_after_an_opt_out_is_no_news() -> None:
+    out = Consent({rules.opt_out("*"): 5})
+    assert rules.news(out, Consent({rules.claim("news"): 9})) == Consent({}, {})
+
+
+def test_an_opt_in_that_an_opt_out_has_beaten_is_no_news() -> None:
+    out = Consent({rules.opt_out("news"): 5})
+    assert rules.news(out, Consent({rules.opt_in("news"): 5})) == Consent({}, {})
+    assert rules.news(out, Consent({rules.opt_in("news"): 6})) == Consent({rules.opt_in("news"): 6}, {})
+
+
+def test_a_claim_yields_to_any_opt_out_and_an_opt_in_to_a_later_one() -> None:
+    assert rules.rivals("in.news") == rules.rivals("claim.news") == ("out.news", "out.*")
+    assert rules.rivals("ask.news") == rules.rivals("out.news") == rules.rivals(rules.COMPLAINT) == ()
+    assert rules.yields_to_any_opt_out("claim.news")
+    assert not rules.yields_to_any_opt_out("in.news")
+
+
+# --- only the person can opt back in -------------------------------------------------------------------------------
+
+PLATFORM_REGISTERS = st.sampled_from(
+    [
+        *(make(topic) for make in (rules.ask, rules.claim) for topic in TOPICS),
+        rules.COMPLAINT,
+        rules.BOUNCE,
+    ]
+)
+PLATFORM_EVENTS = st.dictionaries(PLATFORM_REGISTERS, st.integers(1, 10**14), max_size=4).map(Consent)
+
+
+@given(
+    changes(),
+    st.sampled_from([*TOPICS, rules.EVERY_TOPIC]),
+    st.lists(PLATFORM_EVENTS, max_size=5),
+    st.sampled_from(Mode),
+    st.integers(0, 10**14),
+)
+def test_nothing_that_a_platform_sends_lifts_an_opt_out(
+    before: Consent, left: str, events: list[Consent], mode: Mode, now: int
+) -> None:
+    """Not an import, a webhook, a subscribe request or feedback, with whatever instant they claim."""
+    out = before | Consent({rules.opt_out(left): 12})  # no earlier than anything in `before`
+    after = out | rules.join(events)
+    for topic in TOPICS if left == rules.EVERY_TOPIC else (left,):
+        decision = rules.decide(after, topic, mode, now)
+        assert decision.status in {Status.UNSUBSCRIBED, Status.PENDING}
+        assert not decision.allowed
+
+
+def test_the_persons_own_later_act_lifts_their_opt_out() -> None:
+    assert decide({rules.opt_out("news"): 5, rules.opt_in("news"): 6})[:3] == (
+        True,
+        Reason.SUBSCRIBED,
+        Status.SUBSCRIBED,
+    )
+    assert decide({rules.opt_out("*"): 5, rules.opt_in("news"): 6}).allowed
+
+
+@pytest.mark.parametrize("out", ["news", rules.EVERY_TOPIC])
+def test_a_tie_goes_to_the_opt_out(out: str) -> None:
+    decision = decide({rules.opt_in("news"): 5, rules.opt_out(out): 5})
+    assert decision[:3] == (False, Reason.UNSUBSCRIBED, Status.UNSUBSCRIBED)
+
+
+def test_an_old_confirmation_mail_cant_undo_a_later_unsubscribe() -> None:
+    """A confirm counts with the instant of its request, whichever of the two is applied first."""
+    request, unsubscribe = Consent({rules.opt_in("news"): 100}), Consent({rules.opt_out("news"): 200})
+    for order in permutations([request, unsubscribe]):
+        assert rules.status(rules.join(order), "news") is Status.UNSUBSCRIBED
+
+
+def test_a_claim_before_the_opt_out_doesnt_count_after_it() -> None:
+    assert decide({rules.claim("news"): 9, rules.opt_out("*"): 1}).status is Status.UNSUBSCRIBED
+
+
+# --- statuses ------------------------------------------------------------------------------------------------------
+
+
+def test_of_somebody_unknown_nothing_is_assumed() -> None:
+    assert decide({}) == (False, Reason.NONE, Status.NONE, None, None, None)
+
+
+def test_a_request_waits_for_its_confirmation() -> None:
+    assert decide({rules.ask("news"): 5})[:4] == (False, Reason.PENDING, Status.PENDING, 5)
+    assert decide({rules.ask("news"): 5, rules.opt_in("news"): 5})[:4] == (
+        True,
+        Reason.SUBSCRIBED,
+        Status.SUBSCRIBED,
+        5,
+    )
+
+
+def test_who_left_and_asks_again_is_pending_until_they_confirm() -> None:
+    left = {rules.opt_out("news"): 5}
+    assert decide({**left, rules.ask("news"): 5}).status is Status.UNSUBSCRIBED
+    assert decide({**left, rules.ask("news"): 6}).status is Status.PENDING
+
+
+def test_a_request_of_somebody_subscribed_changes_nothing() -> None:
+    assert decide({rules.opt_in("news"): 5, rules.ask("news"): 9}).status is Status.SUBSCRIBED
+
+
+def test_a_platforms_claim_counts_as_long_as_nobody_opted_out() -> None:
+    assert decide({rules.claim("news"): 5})[:4] == (True, Reason.SUBSCRIBED, Status.SUBSCRIBED, 5)
+
+
+def test_a_status_says_since_when_it_is() -> None:
+    assert decide({rules.opt_in("news"): 3, rules.claim("news"): 7}).since == 3
+    assert decide({rules.opt_out("news"): 3, rules.opt_out("*"): 8}).since == 8
+
+
+def test_leaving_one_topic_leaves_the_others_alone() -> None:
+    consent = Consent({rules.opt_in("news"): 3, rules.opt_in("offers"): 3, rules.opt_out("news"): 4})
+    assert rules.status(consent, "news") is Status.UNSUBSCRIBED
+    assert rules.status(consent, "offers") is Status.SUBSCRIBED
+
+
+def test_leaving_everything_holds_for_topics_that_come_later() -> None:
+    consent = Consent({rules.opt_out(rules.EVERY_TOPIC): 4})
+    for mode in Mode:
+        assert rules.decide(consent, "brand-new", mode, 9)[:3] == (False, Reason.UNSUBSCRIBED, Status.UNSUBSCRIBED)
+
+
+def test_a_topic_that_was_deleted_still_has_its_opt_out() -> None:
+    """Registers aren't bound to a brand's present topics: should it come back, the person is still out."""
+    consent = Consent({rules.opt_in("gone"): 3, rules.opt_out("gone"): 4})
+    assert rules.status(consent, "gone") is Status.UNSUBSCRIBED
+
+
+# --- decisions -----------------------------------------------------------------------------------------------------
+
+
+def test_an_opt_out_topic_may_be_mailed_until_the_person_says_no() -> None:
+    assert decide({}, Mode.OPT_OUT)[:3] == (True, Reason.OPT_OUT_TOPIC, Status.NONE)
+    assert decide({rules.ask("news"): 3}, Mode.OPT_OUT)[:3] == (True, Reason.OPT_OUT_TOPIC, Status.PENDING)
+    assert decide({rules.opt_out("news"): 3}, Mode.OPT_OUT)[:2] == (False, Reason.UNSUBSCRIBED)
+    assert decide({rules.opt_out("*"): 3}, Mode.OPT_OUT)[:2] == (False, Reason.UNSUBSCRIBED)
+
+
+def test_asking_again_doesnt_reopen_an_opt_out_topic_before_the_confirmation() -> None:
+    decision = decide({rules.opt_out("news"): 3, rules.ask("news"): 4}, Mode.OPT_OUT)
+    assert decision[:3] == (False, Reason.PENDING, Status.PENDING)
+
+
+@pytest.mark.parametrize(("register", "reason"), [(rules.COMPLAINT, Reason.COMPLAINT), (rules.BOUNCE, Reason.BOUNCE)])
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_complaint_or_bounce_stops_mail_on_every_topic(register: str, reason: Reason, mode: Mode) -> None:
+    consent = Consent({rules.opt_in("news"): 5, rules.claim("offers"): 5, register: 5})
+    assert rules.decide(consent, "news", mode, 9)[:2] == (False, reason)
+    assert rules.decide(consent, "offers", mode, 9)[:2] == (False, reason)
+    assert rules.suppressed(consent)
+
+
+def test_a_complaint_is_named_before_a_bounce() -> None:
+    assert decide({rules.opt_in("news"): 5, rules.COMPLAINT: 6, rules.BOUNCE: 7}).reason is Reason.COMPLAINT
+
+
+@pytest.mark.parametrize(("register", "reason"), [(rules.COMPLAINT, Reason.COMPLAINT), (rules.BOUNCE, Reason.BOUNCE)])
+def test_a_fresh_opt_in_lifts_a_complaint_for_its_own_topic_only(register: str, reason: Reason) -> None:
+    consent = Consent({register: 5, rules.opt_in("news"): 6, rules.claim("offers"): 6})
+    assert rules.decide(consent, "news", Mode.OPT_IN, 9)[:2] == (True, Reason.SUBSCRIBED)
+    assert rules.decide(consent, "offers", Mode.OPT_IN, 9)[:2] == (False, reason)
+    assert rules.decide(consent, "product", Mode.OPT_OUT, 9)[:2] == (False, reason)
+
+
+def test_an_opt_in_after_the_complaint_doesnt_outlive_a_second_complaint() -> None:
+    assert decide({rules.COMPLAINT: 7, rules.opt_in("news"): 6}).reason is Reason.COMPLAINT
+
+
+def test_a_pause_stops_mail_and_ends_by_itself() -> None:
+    subscribed, pause = {rules.opt_in("news"): 5}, Choice(6, "a", "100")
+    assert decide(subscribed, now=99, pause=pause)[:2] == (False, Reason.PAUSED)
+    assert decide(subscribed, now=99, pause=pause).paused_until == 100
+    assert decide(subscribed, now=100, pause=pause)[:2] == (True, Reason.SUBSCRIBED)
+    assert decide(subscribed, now=100, pause=pause).paused_until is None
+
+
+def test_a_pause_that_was_ended_early_is_over() -> None:
+    consent = Consent({}, {rules.PAUSE: Choice(6, "a", "100")}) | Consent({}, {rules.PAUSE: Choice(7, "b", "0")})
+    assert rules.pause_end(consent, 8) is None
+
+
+def test_a_pause_is_not_the_reason_where_mail_may_not_flow_anyway() -> None:
+    pause = Choice(6, "a", "100")
+    assert decide({}, now=50, pause=pause)[:2] == (False, Reason.NONE)
+    assert decide({rules.opt_in("news"): 1, rules.BOUNCE: 2}, now=50, pause=pause).reason is Reason.BOUNCE
+
+
+def test_a_decision_tells_how_often_the_person_wants_the_topic() -> None:
+    consent = Consent({}, {rules.frequency("news"): Choice(6, "a", "weekly")})
+    assert rules.decide(consent, "news", Mode.OPT_IN, 9).frequency == "weekly"
+    assert rules.decide(consent, "offers", Mode.OPT_IN, 9).frequency is None
+
+
+def test_every_reason_can_be_reached() -> None:
+    reached = {
+        decide(registers, mode, 50, **choices).reason
+        for mode in Mode
+        for registers in (
+            {},
+            {rules.ask("news"): 5},
+            {rules.opt_in("news"): 5},
+            {rules.opt_out("news"): 5},
+            {rules.opt_in("news"): 5, rules.COMPLAINT: 5},
+            {rules.opt_in("news"): 5, rules.BOUNCE: 5},
+        )
+        for choices in ({}, {"pause": Choice(6, "a", "100")})
+    }
+    assert reached == set(Reason)
+
+
+# --- against a model -----------------------------------------------------------------------------------------------
+
+
+class Happened(NamedTuple):
+    """One event, as a person would note it on paper."""
+
+    what: str
+    topic: str
+    at: int
+
+
+class Diary:
+    """The rules again, told over a list of events instead of registers; written from the design, not the code."""
+
+    def __init__(self) -> None:
+        self.events: list[Happened] = []
+
+    def when(self, what: str, *topics: str) -> list[int]:
+        return [event.at for event in self.events if event.what == what and event.topic in topics]
+
+    def last(self, what: str, *topics: str) -> int:
+        return max(self.when(what, *topics), default=0)
+
+    def status(self, topic: str) -> str:
+        left = self.last("left", topic, "all")
+        confirmed = self.last("confirmed", topic)
+        if confirmed > left:
+            return "subscribed"
+        if self.when("imported", topic) and not self.when("left", topic, "all"):
+            return "subscribed"
+        if self.last("asked", topic) > max(confirmed, left):
+            return "pending"
+        return "unsubscribed" if left else "none"
+
+    def may_mail(self, topic: str, *, needs_opt_in: bool, now: int) -> bool:
+        wanted = self.status(topic) == "subscribed"
+        tolerated = not needs_opt_in and not self.when("left", topic, "all")
+        trouble = max(self.last("complained", "all"), self.last("bounced", "all"))
+        paused = self.last_pause() > now
+        return (wanted or tolerated) and (not trouble or trouble < self.last("confirmed", topic)) and not paused
+
+    def last_pause(self) -> int:
+        pauses = [event for event in self.events if event.what == "paused"]
+        return int(max(pauses, key=lambda event: event.at).topic) if pauses else 0
+
+
+class PeopleAndPlatforms(RuleBasedStateMachine):
+    """Events of all kinds come in any order, filtered by what is known, some twice; and the diary agrees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.consent = Consent()
+        self.diary = Diary()
+        self.sent: list[Consent] = []
+        self.pauses = 0
+
+    def happens(self, change: Consent, *, filtered: bool) -> None:
+        self.sent.append(change)
+        self.consent |= rules.news(self.consent, change) if filtered else change
+
+    @rule(
+        what=st.sampled_from(["asked", "confirmed", "imported", "left"]),
+        topic=st.sampled_from(TOPICS),
+        at=INSTANTS,
+        filtered=st.booleans(),
+    )
+    def about_a_topic(self, what: str, topic: str, at: int, filtered: bool) -> None:
+        registers = {"asked": "ask", "confirmed": "in", "imported": "claim", "left": "out"}
+        self.diary.events.append(Happened(what, topic, at))
+        self.happens(Consent({f"{registers[what]}.{topic}": at}), filtered=filtered)
+
+    @rule(what=st.sampled_from(["left", "complained", "bounced"]), at=INSTANTS, filtered=st.booleans())
+    def about_everything(self, what: str, at: int, filtered: bool) -> None:
+        registers = {"left": "out.*", "complained": "complaint", "bounced": "bounce"}
+        self.diary.events.append(Happened(what, "all", at))
+        self.happens(Consent({registers[what]: at}), filtered=filtered)
+
+    @rule(until=INSTANTS, filtered=st.booleans())
+    def a_pause(self, until: int, filtered: bool) -> None:
+        self.pauses += 1
+        self.diary.events.append(Happened("paused", str(until), self.pauses))
+        self.happens(Consent({}, {rules.PAUSE: Choice(self.pauses, "e", str(until))}), filtered=filtered)
+
+    @rule(data=st.data())
+    def delivered_again(self, data: st.DataObject) -> None:
+        if self.sent:
+            self.consent |= data.draw(st.sampled_from(self.sent))
+
+    @invariant()
+    def the_diary_agrees(self) -> None:
+        for topic in TOPICS:
+            assert rules.status(self.consent, topic).value == self.diary.status(topic)
+            for mode in Mode:
+                for now in (0, 5, 12):
+                    allowed = rules.decide(self.consent, topic, mode, now).allowed
+                    assert allowed == self.diary.may_mail(topic, needs_opt_in=mode is Mode.OPT_IN, now=now)
+
+
+TestPeopleAndPlatforms = PeopleAndPlatforms.TestCase
+TestPeopleAndPlatforms.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)

@@ -1,0 +1,148 @@
+"""The courier: each request's mail goes out once, and none is lost."""
+
+from __future__ import annotations
+
+import email
+from email.policy import default
+from typing import Any
+
+import pytest
+
+from consentry import mails
+from consentry.brands import Brand, Brands
+from consentry.courier import Courier, Delivery, MailDue, PutOffError
+from consentry.keyring import Keyring
+from consentry.mails import Body, Links, NotSentError, UnknownFateError
+from consentry.store import COOLDOWN_MS, Contact, StoreUnavailableError
+from consentry.tokens import Tokens
+from support import people
+from support.memory import MemoryStore
+
+DUE = MailDue("demo", people.SUBSCRIBER, people.NOW)
+CONTACT = Contact("ann@example.com", "en", ("news",), people.NOW, "event-1")
+
+
+class Post:
+    """Where mails go; refuses with a fault, once for each that it was given."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str, bytes]] = []
+        self.faults: list[Exception] = []
+        self.before_answering: Any = lambda: None
+
+    def send(self, sender: str, recipient: str, raw: bytes) -> None:
+        if self.faults:
+            raise self.faults.pop()
+        self.sent.append((sender, recipient, raw))
+        self.before_answering()
+
+
+class Office:
+    """A courier, its store and its post, with one mail due."""
+
+    def __init__(self, *brands: Brand) -> None:
+        self.store, self.post = MemoryStore(), Post()
+        self.store.contacts[people.SUBSCRIBER] = CONTACT
+        self.courier = Courier(
+            self.store,  # type: ignore[arg-type]
+            Tokens(Keyring(lambda: '{"root": "r"}')),
+            Brands(brands),
+            self.post.send,
+            write,
+            "https://links.example.com",
+        )
+
+    def deliver(self, due: MailDue = DUE, claimant: str = "first") -> Delivery:
+        return self.courier.deliver(due, claimant, people.NOW + 5)
+
+
+def write(brand: Brand, contact: Contact, links: Links) -> Body:
+    return Body(f"{brand.id} {contact.locale}", f"{links.confirm}\n", f"<a>{links.unsubscribe}</a>\n")
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office(people.brand())
+
+
+def test_a_mail_that_ses_refused_is_tried_again_soon_by_anyone(office: Office) -> None:
+    office.post.faults = [NotSentError()]
+    with pytest.raises(PutOffError) as caught:
+        office.deliver()
+    assert caught.value.seconds == 60
+    assert office.deliver(claimant="second") is Delivery.SENT
+    assert len(office.post.sent) == 1
+
+
+def test_a_mail_of_unknown_fate_is_left_alone_for_the_cooldown(office: Office) -> None:
+    """Who sent it, or not, may try again; others find it claimed, and come back after it."""
+    office.post.faults = [UnknownFateError()]
+    with pytest.raises(PutOffError) as caught:
+        office.deliver()
+    assert caught.value.seconds * 1000 > COOLDOWN_MS
+    with pytest.raises(PutOffError) as caught:
+        office.deliver(claimant="second")
+    assert caught.value.seconds * 1000 > COOLDOWN_MS
+    assert office.post.sent == []
+
+
+def test_nothing_is_sent_that_could_not_be_claimed(office: Office) -> None:
+    office.store.away = True
+    with pytest.raises(StoreUnavailableError):
+        office.deliver()
+    assert office.post.sent == []
+
+
+def test_a_mail_that_went_out_counts_as_sent_even_if_that_cant_be_noted(office: Office) -> None:
+    office.post.before_answering = lambda: setattr(office.store, "away", True)
+    assert office.deliver() is Delivery.SENT
+    office.store.away = False
+    office.post.before_answering = lambda: None
+    with pytest.raises(PutOffError):
+        office.deliver(claimant="second")
+    assert len(office.post.sent) == 1
+
+
+def test_a_fault_of_our_own_is_not_hidden(office: Office) -> None:
+    office.post.faults = [ZeroDivisionError()]
+    with pytest.raises(ZeroDivisionError):
+        office.deliver()
+
+
+def test_a_mail_is_sent_once_however_often_it_is_announced(office: Office) -> None:
+    assert office.deliver() is Delivery.SENT
+    assert office.deliver() is Delivery.NOT_NEEDED
+    assert office.deliver(claimant="second") is Delivery.NOT_NEEDED
+    assert len(office.post.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "due",
+    [
+        DUE._replace(brand="gone"),
+        DUE._replace(subscriber_id="somebody-else-entirely"),
+        DUE._replace(asked_at=people.NOW - 1),
+        DUE._replace(asked_at=people.NOW + 1),
+    ],
+    ids=["brand gone", "erased", "asked again since", "of a request that isn't the last"],
+)
+def test_a_mail_that_nobody_waits_for_any_more_is_not_sent(office: Office, due: MailDue) -> None:
+    assert office.deliver(due) is Delivery.NOT_NEEDED
+    assert office.post.sent == []
+    assert office.store.claims == {}
+
+
+def test_the_mail_goes_to_who_asked_in_their_language(office: Office) -> None:
+    office.store.contacts[people.SUBSCRIBER] = CONTACT._replace(locale="de")
+    assert office.deliver() is Delivery.SENT
+    sender, recipient, raw = office.post.sent[0]
+    assert (sender, recipient) == ("hello@meadow.example", "ann@example.com")
+    message = email.message_from_bytes(raw, policy=default)
+    assert message["Subject"] == "demo de"
+    assert message["List-Unsubscribe-Post"] == mails.ONE_CLICK
+    assert "https://links.example.com/c/" in message.get_body(("plain",)).get_content()
+
+
+def test_why_a_mail_was_put_off_names_nobody() -> None:
+    assert str(PutOffError(60)) == "the mail has to be tried again in 60 s"
+    assert not any("@" in str(field) for field in DUE)

@@ -1,0 +1,256 @@
+"""The documents: what they say is so, and their links lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from babel import Locale
+from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
+
+from consentry import consent as rules
+from consentry.consent import Choice, Consent, Mode, Reason, Status
+from consentry.tokens import Purpose
+from consentry_build import catalogues
+from consentry_cli.main import main as consentry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DECISIONS = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+TEMPLATE: Any = loads((ROOT / "template.yaml").read_text("utf-8"))
+SCHEMA = json.loads((ROOT / "tools/consentry_build/brand.schema.json").read_text("utf-8"))
+FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def prose(text: str) -> str:
+    """A page without its code blocks."""
+    return FENCE.sub("", text)
+
+
+def commands(text: str) -> str:
+    """What a page tells one to type, a command a line."""
+    blocks = [body for _, language, body in FENCE.findall(text) if language == "sh"]
+    return "\n".join(blocks).replace("\\\n", " ")
+
+
+def section(text: str, heading: str) -> str:
+    """What stands below a heading, to the next one of any level."""
+    found = re.search(rf"^#+ {heading}\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"no section {heading}"
+    return found[1]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of a section's tables, without their heads."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row, below in zip(cells, [*cells[1:], [""]], strict=True) if "---" not in row[0] + below[0]]
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", prose(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+# --- every page ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_reader_never_follows_a_link_to_nowhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(path.read_text("utf-8"))):
+        if target.startswith(("https://", "http://", "mailto:")):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        assert there.exists(), target
+        assert there.is_relative_to(ROOT), target
+        if anchor:
+            assert anchor in anchors(there.read_text("utf-8")), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_reader_is_told_only_commands_that_exist(path: Path) -> None:
+    typed = commands(path.read_text("utf-8"))
+    targets = set(re.findall(r"^([a-z]+):.*## ", page("Makefile"), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)", typed)) <= targets
+    for group, command in re.findall(r"bin/consentry ([a-z-]+) ([a-z-]+)", typed):
+        found: Any = consentry.commands.get(group)
+        assert found, group
+        assert command in found.commands, f"{group} {command}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_reader_finds_every_file_that_is_named(path: Path) -> None:
+    named = re.findall(r"`((?:brands|docs|functions|layers|tests|tools)/[^`\s{}…]*)`", path.read_text("utf-8"))
+    assert [each for each in named if not (ROOT / each).exists()] == []
+
+
+def test_a_diagram_is_of_a_kind_that_is_drawn() -> None:
+    kinds = [body.split()[0] for path in PAGES for _, language, body in FENCE.findall(path.read_text("utf-8"))
+             if language == "mermaid"]  # fmt: skip
+    assert set(kinds) == {"flowchart", "sequenceDiagram", "stateDiagram-v2"}
+
+
+# --- README --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def api_calls(load_room: Callable[[str], ModuleType]) -> set[tuple[str, str]]:
+    """Method and path of every call that the API answers."""
+    room = load_room("api")
+    paths = room.app.get_openapi_schema(title="", version="").paths or {}
+    told = {(method, path) for path, item in paths.items() for method in ("get", "post") if getattr(item, method)}
+    return told | {("get", room.OPENAPI_PATH)}
+
+
+def test_a_newcomer_can_copy_an_example_of_every_call_of_the_api(api_calls: set[tuple[str, str]]) -> None:
+    shown = set()
+    for line in commands(page("README.md")).splitlines():
+        for path in re.findall(r'"\$BASE(/v1/[^"]*)"', line):
+            shown.add(("post" if " -d " in line else "get", path.replace("$ID", "{subscriber_id}")))
+    assert shown == api_calls
+
+
+def test_a_newcomer_is_sent_only_to_pages_that_are_deployed() -> None:
+    deployed = {
+        event["Properties"]["Path"]
+        for resource in TEMPLATE["Resources"].values()
+        for event in resource.get("Properties", {}).get("Events", {}).values()
+        if event["Type"] == "HttpApi"
+    }
+    urls = re.findall(r"http://127\.0\.0\.1:8080(/[^\s`]*)", page("README.md"))
+    named = {re.sub(r"/s/\w+", "/s/{brand}", url) for url in urls if not url.startswith("/_local/")}
+    assert named
+    assert named <= deployed
+
+
+def test_a_newcomer_can_read_the_readme_in_one_go() -> None:
+    assert len(page("README.md").splitlines()) < 250
+
+
+# --- consent -------------------------------------------------------------------------------------------------------
+
+
+def first_cells(text: str) -> set[str]:
+    return {row[0].strip("`") for row in rows(text)}
+
+
+def test_a_platform_finds_every_reason_and_what_to_do_about_it() -> None:
+    table = rows(section(page("docs/consent.md"), "Decisions"))
+    assert {row[0].strip("`") for row in table} == {reason.value for reason in Reason}
+    assert {row[0].strip("`") for row in table if row[1] == "yes"} == {"subscribed", "opt_out_topic"}
+
+
+def test_a_reader_finds_every_status_in_the_table_and_in_the_picture() -> None:
+    text = section(page("docs/consent.md"), "Status")
+    drawn = {state for pair in re.findall(r"^  (\w+) --> (\w+)", text, re.MULTILINE) for state in pair}
+    assert first_cells(text) == drawn == {status.value for status in Status}
+
+
+def test_a_reader_finds_every_register_and_choice() -> None:
+    text = section(page("docs/consent.md"), "Registers")
+    topics = [make("<topic>") for make in (rules.ask, rules.opt_in, rules.claim, rules.opt_out)]
+    assert first_cells(text) == {*topics, rules.opt_out(rules.EVERY_TOPIC), rules.COMPLAINT, rules.BOUNCE}
+    for name in (rules.PAUSE, rules.LOCALE, rules.frequency("<topic>"), *rules.FREQUENCIES):
+        assert f"`{name}`" in text
+
+
+@pytest.mark.parametrize("row", rows(section(page("docs/consent.md"), "Worked examples")), ids=" ".join)
+def test_a_worked_example_comes_out_as_the_page_says(row: list[str]) -> None:
+    held, mode, at, status, allowed, reason = (cell.strip("`") for cell in row)
+    known = {name: int(instant) for name, instant in re.findall(r"([a-z*.]+)=(\d+)", held)}
+    pause = known.pop("pause", None)
+    consent = Consent(known, {rules.PAUSE: Choice(1, "event", str(pause))} if pause else {})
+    decided = rules.decide(consent, "news", Mode(mode), int(at))
+    assert (decided.status, "yes" if decided.allowed else "no", decided.reason) == (status, allowed, reason)
+
+
+# --- the rest ------------------------------------------------------------------------------------------------------
+
+
+def test_a_reader_finds_every_purpose_of_a_token() -> None:
+    assert first_cells(section(page("docs/tokens.md"), "Purposes")) == {each.name.lower() for each in Purpose}
+
+
+@pytest.mark.parametrize(
+    ("heading", "fields"),
+    [
+        ("The brand", SCHEMA),
+        ("Topics", SCHEMA["properties"]["topics"]["additionalProperties"]),
+        ("Theme", SCHEMA["properties"]["theme"]),
+    ],
+    ids=lambda part: part if isinstance(part, str) else "",
+)
+def test_an_operator_finds_every_field_of_a_brand_file(heading: str, fields: dict[str, Any]) -> None:
+    table = rows(section(page("docs/brands.md"), heading))
+    assert {row[0].strip("`") for row in table} == set(fields["properties"])
+    assert {row[0].strip("`") for row in table if row[1] == "yes"} == set(fields.get("required", ()))
+
+
+def test_an_operator_is_told_the_languages_that_there_are() -> None:
+    told = section(page("docs/brands.md"), "Text")
+    names = {Locale(language).get_language_name("en") for language in catalogues.languages()}
+    assert set(re.findall(r"\b[A-Z][a-z]+\b", told.partition("own texts come in ")[2].partition(".")[0])) == names
+
+
+def test_an_operator_is_told_of_every_parameter_and_output() -> None:
+    text = page("docs/deploying.md")
+    assert [name for name in (*TEMPLATE["Parameters"], *TEMPLATE["Outputs"]) if f"`{name}`" not in text] == []
+
+
+def test_an_operator_is_told_of_everything_that_outlives_the_stack() -> None:
+    kept = {name for name, each in TEMPLATE["Resources"].items() if each.get("DeletionPolicy") == "Retain"}
+    assert kept == {"Table", "Keyring"}
+    told = section(page("docs/deploying.md"), "What a deployment keeps")
+    assert {"the table", "the keyring"} <= first_cells(told)
+
+
+def test_an_operator_is_told_how_often_a_function_has_no_authentication() -> None:
+    routes = [
+        event
+        for resource in TEMPLATE["Resources"].values()
+        for event in resource.get("Properties", {}).get("Events", {}).values()
+        if event["Type"] == "HttpApi"
+    ]
+    numbers = {7: "seven", 8: "eight", 9: "nine", 10: "ten", 11: "eleven", 12: "twelve"}
+    assert f"yes, {numbers[len(routes)]} times" in page("docs/deploying.md")
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_a_decision_is_in_the_list_and_says_what_was_given_up(path: Path) -> None:
+    assert f"[{path.name[:4]}]({path.name})" in page("docs/decisions/README.md")
+    text = path.read_text("utf-8")
+    assert re.match(rf"# {int(path.name[:4])}\. .+\n\n\d{{4}}-\d\d-\d\d\n", text)
+    for heading in ("Context", "Choice", "Given up"):
+        assert section(text, heading).strip()
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    assert [int(path.name[:4]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+
+
+def test_every_claim_about_security_names_a_test_that_exists() -> None:
+    named = re.findall(r"\[`(test_\w+)`\]\((tests/[^)]+)\)", page("SECURITY.md"))
+    assert named
+    missing = [f"{file}::{test}" for test, file in named if not re.search(rf"^def {test}\(", page(file), re.MULTILINE)]
+    assert missing == []
+
+
+def test_every_threat_is_answered_or_said_to_be_open() -> None:
+    text = page("SECURITY.md")
+    headings = ("Links", "Pages", "Mails and the API", "Storage")
+    threats = [row for heading in headings for row in rows(section(text, heading))]
+    assert threats
+    assert [row[0] for row in threats if "test_" not in row[2] and "not covered" not in row[2]] == []

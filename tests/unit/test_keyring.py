@@ -1,0 +1,263 @@
+"""The keyring: every brand has its keys at once and for good, and nobody else's."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from consentry.keyring import (
+    SCOPES,
+    Keyring,
+    SecretUnavailableError,
+    api_keys,
+    hash_api_key,
+    issue_api_key,
+    revoke_api_key,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = "a root for good"
+
+
+class Secret:
+    """The document in Secrets Manager, and a clock; counts how often it is fetched."""
+
+    def __init__(self, document: object) -> None:
+        self.text = document if isinstance(document, str) else json.dumps(document)
+        self.away = False
+        self.fetched = 0
+        self.now = 1_000.0
+        self.keyring = Keyring(self.fetch, lambda: self.now)
+
+    def fetch(self) -> str:
+        self.fetched += 1
+        if self.away:
+            raise SecretUnavailableError("away")
+        return self.text
+
+    def holds(self, document: object) -> None:
+        self.text = document if isinstance(document, str) else json.dumps(document)
+
+
+class SecretsManager:
+    """Two calls of Secrets Manager."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def get_secret_value(self, *, SecretId: str) -> dict[str, Any]:  # noqa: N803 - AWS spells it so
+        return {"SecretString": self.text}
+
+    def put_secret_value(self, *, SecretId: str, SecretString: str) -> None:  # noqa: N803 - AWS spells it so
+        self.text = SecretString
+
+
+def derived(use: str, brand: str, generation: str) -> bytes:
+    """Written down from the decision on keys, not from the code."""
+    return hmac.new(ROOT.encode(), f"consentry/1/{use}/{brand}/{generation}".encode(), hashlib.sha256).digest()
+
+
+# --- when it can't be read -----------------------------------------------------------------------------------------
+
+USES: list[Callable[[Keyring], object]] = [
+    lambda keyring: keyring.signing_keys("demo"),
+    lambda keyring: keyring.pepper("demo"),
+    lambda keyring: keyring.ledger_key("demo"),
+    lambda keyring: keyring.api_key("ck_demo_x"),
+]
+
+
+@pytest.mark.parametrize("use", USES)
+def test_without_the_secret_nothing_can_be_verified_until_it_is_back(use: Callable[[Keyring], object]) -> None:
+    secret = Secret({"root": ROOT})
+    secret.away = True
+    for _ in range(2):
+        with pytest.raises(SecretUnavailableError):
+            use(secret.keyring)
+    secret.away = False
+    use(secret.keyring)
+
+
+@pytest.mark.parametrize("text", ["", "not json", "[]", "null", '"root"', "{}", '{"root": ""}', '{"root": 5}'])
+def test_a_document_that_somebody_broke_is_a_secret_that_is_away(text: str) -> None:
+    secret = Secret(text)
+    with pytest.raises(SecretUnavailableError) as caught:
+        secret.keyring.pepper("demo")
+    assert caught.value.__context__ is None  # a JSON error holds the whole document
+
+
+@pytest.mark.parametrize("text", ["", '{"root": ', "{}"])
+def test_a_document_broken_later_leaves_the_keys_of_before_in_use(text: str) -> None:
+    """Opt-outs go on while an operator mends it."""
+    secret = Secret({"root": ROOT})
+    keys = secret.keyring.signing_keys("demo")
+    secret.holds(text)
+    secret.now += 60
+    assert secret.keyring.refresh() is False
+    assert secret.keyring.signing_keys("demo") == keys
+    assert secret.keyring.signing_keys("new") == (derived("sign", "new", "1"),)
+
+
+def test_a_failed_refresh_is_not_repeated_within_a_minute() -> None:
+    secret = Secret({"root": ROOT})
+    secret.keyring.pepper("demo")
+    secret.away = True
+    secret.now += 60
+    assert secret.keyring.refresh() is False
+    secret.now += 59
+    assert secret.keyring.refresh() is False
+    assert secret.fetched == 2
+    secret.away = False
+    secret.now += 1
+    assert secret.keyring.refresh() is True
+
+
+# --- keys ----------------------------------------------------------------------------------------------------------
+
+
+def test_keys_are_those_that_were_always_derived() -> None:
+    """Known vectors: other peppers would cut every opt-out from its person, other keys every link from its mail."""
+    keyring = Secret({"root": ROOT}).keyring
+    assert keyring.signing_keys("demo") == (derived("sign", "demo", "1"),)
+    assert keyring.pepper("demo") == derived("pepper", "demo", "")
+    assert keyring.ledger_key("demo") == derived("ledger", "demo", "")
+    assert keyring.pepper("demo").hex().startswith("f8fba7544f8411fb4208233c22cdaf65")
+
+
+def test_a_brand_has_keys_before_anybody_made_some_and_after_its_file_is_gone() -> None:
+    keyring = Secret({"root": ROOT, "brands": {"other": {}}}).keyring
+    assert len(keyring.signing_keys("never-seen")) == len(keyring.signing_keys("other")) == 1
+
+
+def test_no_two_uses_or_brands_share_a_key() -> None:
+    keyring = Secret({"root": ROOT, "brands": {"demo": {"generations": ["1", "2"]}}}).keyring
+    keys = [
+        *keyring.signing_keys("demo"),
+        *keyring.signing_keys("other"),
+        *(use(brand) for use in (keyring.pepper, keyring.ledger_key) for brand in ("demo", "other")),
+    ]
+    assert len(keys) == 7
+    assert all(one != other for one, other in combinations(keys, 2))
+
+
+def test_a_rotation_adds_a_key_and_keeps_pepper_and_ledger_key() -> None:
+    secret = Secret({"root": ROOT})
+    before = (secret.keyring.pepper("demo"), secret.keyring.ledger_key("demo"))
+    old = secret.keyring.signing_keys("demo")
+    secret.holds({"root": ROOT, "brands": {"demo": {"generations": ["1", "2"]}}})
+    assert secret.keyring.signing_keys("demo") == old
+    secret.now += 60
+    assert secret.keyring.refresh() is True
+    assert secret.keyring.signing_keys("demo") == (*old, derived("sign", "demo", "2"))
+    assert (secret.keyring.pepper("demo"), secret.keyring.ledger_key("demo")) == before
+
+
+def test_keys_are_fetched_once_for_the_containers_life() -> None:
+    secret = Secret({"root": ROOT})
+    for brand in ("demo", "other", "demo"):
+        secret.keyring.signing_keys(brand)
+        secret.keyring.pepper(brand)
+        secret.keyring.ledger_key(brand)
+        secret.now += 3_600
+    assert secret.fetched == 1
+
+
+def test_what_is_remembered_of_made_up_brands_is_bounded() -> None:
+    keyring = Secret({"root": ROOT}).keyring
+    for number in range(2_500):
+        keyring.signing_keys(f"b{number}")
+        keyring.pepper(f"b{number}")
+    assert len(keyring._signing) <= 1_001
+    assert len(keyring._derived) <= 1_001
+
+
+# --- API keys ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "presented", ["", "ck_", "ck_demo_00000000_guess", "Bearer", "\ud800", "ck_\ud800", "x" * 100_000]
+)
+def test_a_key_that_nobody_issued_opens_nothing(presented: str) -> None:
+    secret = Secret({"root": ROOT})
+    issue(secret, "demo", ["read"])
+    assert secret.keyring.api_key(presented) is None
+
+
+def test_scopes_that_dont_exist_are_refused() -> None:
+    secret = Secret({"root": ROOT})
+    for scopes in ([], ["admin"], ["read", "admin"]):
+        with pytest.raises(ValueError, match="read, write, erase"):
+            issue(secret, "demo", scopes)
+
+
+def test_an_issued_key_works_at_once_for_its_brand_and_scopes() -> None:
+    """The container knows it after one fetch; the document holds its hash alone."""
+    secret = Secret({"root": ROOT})
+    secret.keyring.pepper("demo")
+    read, every = issue(secret, "demo", ["read"]), issue(secret, "other", SCOPES)
+    assert read not in secret.text
+    assert read.split("_", 3)[3] not in secret.text
+    assert hash_api_key(read) in secret.text
+    secret.now += 60
+    found, other = secret.keyring.api_key(read), secret.keyring.api_key(every)
+    assert found is not None
+    assert other is not None
+    assert (found.brand, found.scopes) == ("demo", {"read"})
+    assert (other.brand, other.scopes) == ("other", set(SCOPES))
+    assert found.key_id != other.key_id
+    assert secret.fetched == 2
+
+
+def test_guessed_keys_fetch_the_document_at_most_once_a_minute() -> None:
+    secret = Secret({"root": ROOT})
+    for number in range(5):
+        secret.now += 15
+        assert secret.keyring.api_key(f"ck_guess{number}") is None
+        assert secret.keyring.api_key("not even a key") is None
+    assert secret.fetched == 2
+
+
+def test_issuing_a_key_changes_nothing_else_in_the_document() -> None:
+    entry = {"generations": ["1", "2"], "api_keys": [{"id": "a", "sha256": "b", "scopes": ["read"]}]}
+    secret = Secret({"root": ROOT, "brands": {"demo": entry, "other": {}}})
+    issue(secret, "demo", ["read", "read"])
+    document = json.loads(secret.text)
+    added = document["brands"]["demo"]["api_keys"].pop()
+    assert document == {"root": ROOT, "brands": {"demo": entry, "other": {}}}
+    assert added["scopes"] == ["read"]
+
+
+def test_a_key_that_was_revoked_opens_nothing_after_five_minutes() -> None:
+    secret = Secret({"root": ROOT})
+    kept, revoked = issue(secret, "demo", ["read"]), issue(secret, "demo", ["write"])
+    client = SecretsManager(secret.text)
+    (_, of_kept), (key_id, of_revoked) = api_keys(client, "keyring", "demo")
+    assert (of_kept, of_revoked) == (["read"], ["write"])
+    assert revoke_api_key(client, "keyring", "other", key_id) is False
+    assert revoke_api_key(client, "keyring", "demo", "no-such-id") is False
+    assert client.text == secret.text
+    assert secret.keyring.api_key(revoked) is not None
+    assert revoke_api_key(client, "keyring", "demo", key_id) is True
+    assert revoke_api_key(client, "keyring", "demo", key_id) is False
+    secret.text = client.text
+    secret.now += 300.1
+    assert secret.keyring.api_key(revoked) is None
+    assert secret.keyring.api_key(kept) is not None
+
+
+def test_a_brand_without_keys_has_none() -> None:
+    assert api_keys(SecretsManager('{"root": "r"}'), "keyring", "demo") == []
+
+
+def issue(secret: Secret, brand: str, scopes: Any) -> str:
+    client = SecretsManager(secret.text)
+    key = issue_api_key(client, "keyring", brand, scopes)
+    secret.text = client.text
+    return key

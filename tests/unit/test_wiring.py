@@ -1,0 +1,179 @@
+"""The wiring: real things are built once, from the environment, and Lambda's initialisation is made use of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError
+
+from consentry import wiring
+from consentry.keyring import SecretUnavailableError
+from consentry.mails import NotSentError
+
+pytestmark = pytest.mark.usefixtures("deployed")
+
+
+class Aws:
+    """Clients that note their calls; each call answers, or raises, what was set for it."""
+
+    def __init__(self) -> None:
+        self.built: list[tuple[str, Any]] = []
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.answers: dict[str, Any] = {}
+
+    def create_client(self, service: str, config: Any) -> Any:
+        self.built.append((service, config))
+        return self
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**arguments: Any) -> Any:
+            self.calls.append((operation, arguments))
+            answer = self.answers.get(operation, {})
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    fake = Aws()
+    fake.answers["get_secret_value"] = {"SecretString": json.dumps({"root": "r"})}
+    monkeypatch.setattr(wiring, "_session", lambda: fake)
+    return fake
+
+
+# --- faults --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetSecretValue"),
+        ConnectTimeoutError(endpoint_url="x"),
+    ],
+)
+def test_a_keyring_that_cant_be_read_is_a_fault_of_ours(aws: Aws, fault: Exception) -> None:
+    aws.answers["get_secret_value"] = fault
+    with pytest.raises(SecretUnavailableError) as caught:
+        wiring.keyring().signing_keys("demo")
+    assert caught.value.__cause__ is fault
+
+
+def test_a_function_without_its_settings_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TABLE_NAME")
+    with pytest.raises(KeyError, match="TABLE_NAME"):
+        wiring.settings()
+
+
+# --- settings ------------------------------------------------------------------------------------------------------
+
+
+def test_settings_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBLIC_URL", "https://links.example.com/")
+    monkeypatch.setenv("CONSENTRY_COMPILED", "/somewhere")
+    assert wiring.settings() == (
+        "consentry-test",
+        "arn:aws:secretsmanager:us-east-1:123456789012:secret:keyring",
+        "https://links.example.com",
+        Path("/somewhere"),
+    )
+
+
+def test_brands_come_with_the_layer_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CONSENTRY_COMPILED")
+    monkeypatch.delenv("PUBLIC_URL")
+    assert wiring.settings().compiled == Path(wiring.__file__).with_name("compiled")
+    assert wiring.settings().public_url == ""
+
+
+# --- building ------------------------------------------------------------------------------------------------------
+
+
+def test_everything_is_built_once(aws: Aws) -> None:
+    for build in (wiring.brands, wiring.keyring, wiring.tokens, wiring.store, wiring.journeys, wiring.logger):
+        assert build() is build()
+    assert wiring.journeys().store is wiring.store()
+    assert wiring.journeys().tokens is wiring.tokens()
+    assert [service for service, _ in aws.built] == ["dynamodb"]
+
+
+def test_a_person_waits_no_longer_than_three_seconds_for_a_table_that_hangs(aws: Aws) -> None:
+    wiring.store()
+    [(_, config)] = aws.built
+    attempts = config.retries["total_max_attempts"]
+    assert attempts * max(config.connect_timeout, config.read_timeout) < 3
+
+
+def test_the_keyring_is_the_secret_that_the_template_names(aws: Aws) -> None:
+    wiring.keyring().pepper("demo")
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:keyring"
+    assert aws.calls == [("get_secret_value", {"SecretId": arn})]
+
+
+def test_a_mail_goes_through_ses(aws: Aws) -> None:
+    wiring.send_mail("hello@meadow.example", "ann@example.com", b"raw")
+    assert [service for service, _ in aws.built] == ["sesv2"]
+    [(operation, arguments)] = aws.calls
+    assert operation == "send_email"
+    assert arguments["Destination"] == {"ToAddresses": ["ann@example.com"]}
+    aws.answers["send_email"] = ClientError({"Error": {"Code": "MessageRejected"}}, "SendEmail")
+    with pytest.raises(NotSentError):
+        wiring.send_mail("hello@meadow.example", "ann@example.com", b"raw")
+    assert len(aws.built) == 1
+
+
+def test_a_mail_that_is_put_off_waits_in_the_queue(aws: Aws) -> None:
+    wiring.put_off("reference", 60)
+    assert [service for service, _ in aws.built] == ["sqs"]
+    assert aws.calls == [
+        (
+            "send_message",
+            {
+                "QueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/mails",
+                "MessageBody": "reference",
+                "DelaySeconds": 60,
+            },
+        )
+    ]
+
+
+def test_real_clients_come_from_botocore_alone() -> None:
+    assert wiring._session() is wiring._session()
+    assert wiring._client("sqs", wiring._PATIENT).meta.service_model.service_name == "sqs"
+
+
+# --- initialisation ------------------------------------------------------------------------------------------------
+
+
+def test_outside_lambda_nothing_is_prepared(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
+    wiring.prepare()
+    assert aws.built == aws.calls == []
+
+
+def test_the_first_click_finds_table_brands_and_keys_ready(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "unsubscribe")
+    wiring.prepare()
+    assert [operation for operation, _ in aws.calls] == ["get_secret_value"]
+    assert wiring.brands.cache_info().currsize == wiring.journeys.cache_info().currsize == 1
+    wiring.tokens()
+    wiring.keyring().signing_keys("demo")
+    assert len(aws.calls) == 1
+
+
+def test_a_keyring_that_is_away_in_initialisation_is_asked_for_again(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that fails to start would refuse opt-outs that could have been taken a second later."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "unsubscribe")
+    warned: list[str] = []
+    monkeypatch.setattr(wiring, "logger", type("Log", (), {"warning": lambda _, text: warned.append(text)}))
+    answer = aws.answers["get_secret_value"]
+    aws.answers["get_secret_value"] = ConnectTimeoutError(endpoint_url="x")
+    wiring.prepare()
+    assert warned == ["keyring unavailable in initialisation"]
+    aws.answers["get_secret_value"] = answer
+    assert wiring.keyring().signing_keys("demo")
