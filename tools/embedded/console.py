@@ -28,6 +28,9 @@ SAMPLE_TOPIC = "news"
 MOST_ITEMS = 500
 """How much of the table the console shows."""
 
+MOST_EXACT = 2**53
+"""Up to here JavaScript's numbers are exact."""
+
 HEADERS = {
     # Mails bring inline styles, and srcdoc frames inherit this policy; nothing is loaded from elsewhere.
     "Content-Security-Policy": (
@@ -135,7 +138,7 @@ def _plain(value: Mapping[str, Any]) -> Any:
     kind, content = next(iter(value.items()))
     match kind:
         case "N":
-            return int(content) if content.lstrip("-").isdigit() else float(content)
+            return _number(content)
         case "B":
             return base64.b64encode(content).decode()
         case "L":
@@ -146,3 +149,10 @@ def _plain(value: Mapping[str, Any]) -> Any:
             return None
         case _:
             return content
+
+
+def _number(digits: str) -> int | float | str:
+    """A DynamoDB number, as text where JavaScript would round it."""
+    if not digits.lstrip("-").isdigit():
+        return float(digits)
+    return int(digits) if abs(int(digits)) <= MOST_EXACT else digits

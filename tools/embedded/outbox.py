@@ -103,7 +103,7 @@ def _body(message: EmailMessage, subtype: str) -> str:
     """The decoded text of the first part of type ``text/<subtype>``."""
     for part in message.walk():
         if part.get_content_type() == f"text/{subtype}":
-            return str(part.get_content())
+            return str(part.get_content()).replace("\r\n", "\n")
     return ""
 
 
