@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && command -v "$$p" && break; done)
 NEED_PYTHON = "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	{ echo "error: this project needs Python 3.11 or newer: install it, or say where it is with PYTHON=/path" >&2; exit 1; }
-SETUP = $(NEED_PYTHON); PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tools "$(PYTHON)" -m embedded.setup
+SETUP = $(NEED_PYTHON); PYTHONPATH=tools "$(PYTHON)" -m embedded.setup
 # Where the brand files are: a company may keep its own elsewhere.
 BRANDS = $(if $(CONSENTRY_BRANDS),$(abspath $(CONSENTRY_BRANDS)),$(CURDIR)/brands)
 SAM = .local/tools/sam/bin/sam
@@ -19,7 +19,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build and run the whole stack on this machine; PORT=N, AWS_PORT=N and DYNAMODB_ENDPOINT_URL=… move parts
-	@$(SETUP) && exec env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tools .venv/bin/python -m embedded
+	@$(SETUP) && exec env PYTHONPATH=tools .venv/bin/python -m embedded
 
 test: ## run every test; ARGS='-k name' and the like go to pytest
 	@$(SETUP) --tests && exec .venv/bin/pytest $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 from collections.abc import Callable, Iterator
+from functools import cache
 from types import ModuleType
 from typing import Any, Final
 
@@ -26,6 +27,12 @@ def _clients(_environment: None) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def _build() -> Callable[..., Any]:
+    """Builds the functions' own clients, each kind once: they hold nothing of a test, and take their time."""
+    return cache(wiring._client)
+
+
+@pytest.fixture(scope="session")
 def loaded() -> dict[str, ModuleType]:
     """Handler modules that were loaded, by room: a warm container keeps its own, too."""
     return {}
@@ -36,6 +43,7 @@ def world(
     load_room: Callable[[str], ModuleType],
     loaded: dict[str, ModuleType],
     _clients: dict[str, Any],
+    _build: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
     """A deployment with an empty table."""
@@ -46,6 +54,7 @@ def world(
         return loaded[room]
 
     _forget(loaded)
+    monkeypatch.setattr(wiring, "_client", _build)
     with mock_aws():
         world = World(warm, _clients)
         monkeypatch.setattr("time.time_ns", lambda: world.now * 1_000_000)

@@ -66,21 +66,20 @@ def assert_problem(answer: Answer, status: int, field: str | None = None) -> Non
         "Bearer " + "x" * 9_000,
     ],
 )
-@pytest.mark.parametrize("name", CALLS)
-def test_without_a_valid_key_nobody_gets_past_the_door(world: World, name: str, header: str | None) -> None:
+def test_without_a_valid_key_nobody_gets_past_the_door(world: World, header: str | None) -> None:
     key = world.api_key()
     headers = {} if header is None else {"authorization": header.format(key=key)}
-    method, path, good, _ = CALLS[name]
-    answer = world.api(method, path, good, headers=headers)
-    assert_problem(answer, 401)
-    assert answer.headers["www-authenticate"] == "Bearer"
+    for method, path, good, _ in CALLS.values():
+        answer = world.api(method, path, good, headers=headers)
+        assert_problem(answer, 401)
+        assert answer.headers["www-authenticate"] == "Bearer"
     assert world.items() == []
 
 
 @pytest.mark.parametrize("body", ["{", "", "[" * 9_000, "null", "x" * (1024 * 1024 + 1), b"\xff"])
-@pytest.mark.parametrize("path", ["/v1/decisions", "/v1/nonsense", "/v1/subscribers/x"])
-def test_who_calls_is_asked_before_anything_else(world: World, path: str, body: Any) -> None:
-    assert_problem(world.api("POST", path, body, as_base64=True), 401)
+def test_who_calls_is_asked_before_anything_else(world: World, body: Any) -> None:
+    for path in ("/v1/decisions", "/v1/nonsense", "/v1/subscribers/x"):
+        assert_problem(world.api("POST", path, body, as_base64=True), 401)
 
 
 def test_a_key_that_was_withdrawn_is_refused(world: World) -> None:
@@ -149,17 +148,18 @@ def test_a_key_sees_its_own_brand_alone(world: World) -> None:
     ],
     ids=lambda body: repr(body)[:20],
 )
-@pytest.mark.parametrize("name", POSTS)
-def test_a_body_that_is_not_json_is_said_to_be_none(world: World, name: str, body: Any) -> None:
+def test_a_body_that_is_not_json_is_said_to_be_none(world: World, body: Any) -> None:
     key = world.api_key()
-    method, path, _, _ = CALLS[name]
-    assert_problem(world.api(method, path, body, key=key, as_base64=True), 400)
+    for name in POSTS:
+        method, path, _, _ = CALLS[name]
+        assert_problem(world.api(method, path, body, key=key, as_base64=True), 400)
 
 
 @pytest.mark.parametrize("body", ["", "null", "[]", "1", '"x"', "true", "{}", "[{}]", '{"x": 1}', "NaN", "-Infinity"])
-@pytest.mark.parametrize("name", POSTS)
-def test_json_of_another_kind_is_refused(world: World, name: str, body: str) -> None:
-    assert_problem(call(world, name, world.api_key(), body), 400, None)
+def test_json_of_another_kind_is_refused(world: World, body: str) -> None:
+    key = world.api_key()
+    for name in POSTS:
+        assert_problem(call(world, name, key, body), 400)
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,9 @@ def test_a_platform_cannot_opt_anybody_in_by_asking(world: World) -> None:
 
 def test_links_come_in_the_order_of_the_recipients_with_repeats(world: World) -> None:
     recipients = [{"email": f"{name}@example.com"} for name in ("c", "a", "b", "a")]
-    links = world.api("POST", "/v1/links", {"topic": "news", "recipients": recipients}, key=world.api_key()).json["links"]
+    links = world.api("POST", "/v1/links", {"topic": "news", "recipients": recipients}, key=world.api_key()).json[
+        "links"
+    ]
     assert [each["subscriber_id"] for each in links] == [world.subscriber_id(each["email"]) for each in recipients]
 
 
@@ -556,4 +558,3 @@ def test_every_answer_is_as_the_document_says(world: World) -> None:
         operation = document["paths"][path.replace(UNKNOWN, "{subscriber_id}")][method.lower()]
         schema = operation["responses"][str(answer.status)]["content"]["application/json"]["schema"]
         jsonschema.validate(answer.json, {**schema, "components": document["components"]})
-

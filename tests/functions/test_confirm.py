@@ -34,7 +34,9 @@ def test_a_scanner_that_opens_the_page_and_posts_its_form_at_once_opts_nobody_in
     assert world.items() == []
 
 
-@pytest.mark.parametrize("body", ["", "List-Unsubscribe=One-Click", "stamp=", "stamp=nonsense", "answer=yes", "x" * 999])
+@pytest.mark.parametrize(
+    "body", ["", "List-Unsubscribe=One-Click", "stamp=", "stamp=nonsense", "answer=yes", "x" * 999]
+)
 def test_a_post_that_saw_no_page_opts_nobody_in(world: World, body: str) -> None:
     answer = world.post(world.confirm_url(), body=body)
     assert (answer.status, answer.page.heading) == (200, "One question first")

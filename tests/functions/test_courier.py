@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+from collections.abc import Iterator
 from email.message import EmailMessage
 from typing import Any, Final
 
@@ -117,7 +118,7 @@ class Mailroom:
 
 
 @pytest.fixture
-def mailroom(world: World, monkeypatch: pytest.MonkeyPatch) -> Mailroom:
+def mailroom(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailroom]:
     """A mailroom with nothing in it."""
     monkeypatch.setenv("PUBLIC_URL", BASE)
     wiring.settings.cache_clear()
@@ -127,8 +128,10 @@ def mailroom(world: World, monkeypatch: pytest.MonkeyPatch) -> Mailroom:
     def undelayed(params: dict[str, Any], **_: Any) -> None:
         room.delays.append(params.pop("DelaySeconds"))
 
-    wiring._queue_client().meta.events.register("provide-client-params.sqs.SendMessage", undelayed)
-    return room
+    hooks = wiring._queue_client().meta.events
+    hooks.register("provide-client-params.sqs.SendMessage", undelayed)
+    yield room
+    hooks.unregister("provide-client-params.sqs.SendMessage", undelayed)
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------
@@ -202,9 +205,14 @@ def test_a_mail_that_ses_keeps_refusing_stays_in_the_queue(mailroom: Mailroom) -
 
 
 @pytest.mark.parametrize(
-    "fate", ["InternalServiceErrorException", ReadTimeoutError(endpoint_url="x"), EndpointConnectionError(endpoint_url="x")],
+    "fate",
+    [
+        "InternalServiceErrorException",
+        ReadTimeoutError(endpoint_url="x"),
+        EndpointConnectionError(endpoint_url="x"),
+    ],
     ids=["server error", "timeout", "no connection"],
-)  # fmt: skip
+)
 def test_a_mail_of_unknown_fate_is_not_sent_again_before_the_cooldown(mailroom: Mailroom, fate: Any) -> None:
     record = mailroom.ask()
     with mailroom.refusing(fate):

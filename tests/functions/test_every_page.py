@@ -104,13 +104,13 @@ def test_a_link_that_does_not_work_is_explained(world: World, name: str, method:
     assert world.items() == []
 
 
-@pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "NONSENSE"])
-def test_a_method_that_no_page_has_is_refused(world: World, name: str, method: str) -> None:
-    answer = world.send(method, PAGES[name](world), body="x=y")
-    assert answer.status == 405
-    assert answer.headers["allow"] == "GET, POST, HEAD"
-    assert_safe(answer)
+def test_a_method_that_no_page_has_is_refused(world: World, method: str) -> None:
+    for url in PAGES.values():
+        answer = world.send(method, url(world), body="x=y")
+        assert answer.status == 405
+        assert answer.headers["allow"] == "GET, POST, HEAD"
+        assert_safe(answer)
     assert world.items() == []
 
 
@@ -133,15 +133,15 @@ def test_a_body_that_is_too_large_is_refused_and_the_largest_is_not(world: World
     assert world.post(url, body=b"x" * 64 * 1024).status != 413
 
 
-@pytest.mark.parametrize("room", ["s", "c", "p", "u"])
 @pytest.mark.parametrize(
     "token", ["%00", "..", "a.b", "x" * 9_000, "é", "%F0%9F%92%A9", "' OR 1=1", "a|b", "{token}", "+", "."]
 )
-def test_nonsense_in_a_link_is_not_ours(world: World, room: str, token: str) -> None:
-    for method in ("GET", "POST"):
-        answer = world.send(method, f"/{room}/{token}")
-        assert answer.status == 404
-        assert token not in answer.body or len(token) < 9
+def test_nonsense_in_a_link_is_not_ours(world: World, token: str) -> None:
+    for room in ("s", "c", "p", "u"):
+        for method in ("GET", "POST"):
+            answer = world.send(method, f"/{room}/{token}")
+            assert answer.status == 404
+            assert token not in answer.body or len(token) < 9
     assert world.items() == []
 
 
@@ -426,9 +426,7 @@ def _raising(trouble: Exception) -> Callable[..., Any]:
     return fail
 
 
-def test_a_fault_is_logged_with_where_it_happened_and_what_aws_said(
-    world: World, logged: io.StringIO
-) -> None:
+def test_a_fault_is_logged_with_where_it_happened_and_what_aws_said(world: World, logged: io.StringIO) -> None:
     url = world.choose_url()
     with world.table_away():
         world.get(url)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consentry import consent as rules
@@ -58,7 +58,16 @@ def event(
     )
     topics = tuple(dict.fromkeys(name.partition(".")[2] or "*" for name in registers))
     return Event(
-        event_id, kind, "demo", who, at, at if arrived is None else arrived, Actor.RECIPIENT, Channel.PAGE, effect, topics
+        event_id,
+        kind,
+        "demo",
+        who,
+        at,
+        at if arrived is None else arrived,
+        Actor.RECIPIENT,
+        Channel.PAGE,
+        effect,
+        topics,
     )
 
 
@@ -118,9 +127,7 @@ def test_no_evidence_or_address_change_survives_a_flip_that_is_not_made(table: T
     table.store.record(opted_out(at=NOW))
     before = table.items()
 
-    recorded = table.store.record(
-        opted_in(at=NOW - HOUR), evidence=SOMEWHERE, evidence_days=30, address=Address.FORGET
-    )
+    recorded = table.store.record(opted_in(at=NOW - HOUR), evidence=SOMEWHERE, evidence_days=30, address=Address.FORGET)
 
     assert recorded.outcome is Outcome.SUPERSEDED
     assert table.items() == before
@@ -337,9 +344,18 @@ CHOICES: Final = st.dictionaries(
 EVENTS: Final = st.lists(st.tuples(st.dictionaries(REGISTERS, INSTANTS, max_size=4), CHOICES, INSTANTS), max_size=5)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_events_in_any_order_any_number_of_times_end_in_the_same_consent(table: Table, data: st.DataObject) -> None:
+def test_events_in_any_order_any_number_of_times_end_in_the_same_consent(table: Table) -> None:
+    examples = 8 if table.is_mock else 40  # moto copies all that it holds at every transaction
+
+    @settings(max_examples=examples, deadline=None)
+    @given(data=st.data())
+    def in_any_order(data: st.DataObject) -> None:
+        _join_in_any_order(table, data)
+
+    in_any_order()
+
+
+def _join_in_any_order(table: Table, data: st.DataObject) -> None:
     who = f"{next(_numbers):022d}"
     events = [
         event(registers, choices, at=at, who=who)
@@ -359,7 +375,6 @@ def test_events_in_any_order_any_number_of_times_end_in_the_same_consent(table: 
                 decided, expected = rules.decide(held, topic, mode, now), rules.decide(meant, topic, mode, now)
                 assert decided == expected
     assert intact(table.store, who)
-    table.forget()  # moto copies all it holds at every transaction
 
 
 # --- many at once -----------------------------------------------------------------------------------------------------
@@ -453,10 +468,9 @@ def test_whatever_the_table_suffers_from_is_one_error_of_ours(table: Table, faul
 
 def test_a_table_that_is_not_there_is_unavailable(table: Table) -> None:
     away = Store(table.client, "no-such-table", table.store._ledger_key)
-    for operation, call in CALLS:
+    for _, call in CALLS:
         with pytest.raises(StoreUnavailableError):
             call(away)
-            raise AssertionError(operation)
 
 
 def test_an_invalid_request_is_not_taken_for_something_that_was_known(table: Table) -> None:
@@ -752,9 +766,9 @@ def test_a_ledger_can_be_asked_for_from_anywhere(table: Table) -> None:
 
 
 def test_the_digest_of_a_long_history_stays_exact(table: Table) -> None:
-    for at in range(60):
+    for at in range(30):
         table.store.record(opted_out(at=NOW + at))
-    assert int(table.item("STATE")["ledger_count"]["N"]) == 60
+    assert int(table.item("STATE")["ledger_count"]["N"]) == 30
     assert intact(table.store)
 
 

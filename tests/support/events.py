@@ -7,7 +7,14 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode
 
-ROOMS = {"s": "subscribe", "c": "confirm", "u": "unsubscribe", "p": "preferences", "healthz": "unsubscribe", "v1": "api"}
+ROOMS = {
+    "s": "subscribe",
+    "c": "confirm",
+    "u": "unsubscribe",
+    "p": "preferences",
+    "healthz": "unsubscribe",
+    "v1": "api",
+}
 """Which function answers, by the first segment of the path."""
 
 ROUTES = (

@@ -45,6 +45,11 @@ class Table:
         create(client, self.name)
         self.store = Store(client, self.name, lambda brand: LEDGER_KEY + brand.encode(), self.slept.append)
 
+    @property
+    def is_mock(self) -> bool:
+        """Whether it is moto's."""
+        return "127.0.0.1" not in self.client.meta.endpoint_url
+
     def items(self) -> list[dict[str, Any]]:
         """Everything, in the order of its keys."""
         pages = self.client.get_paginator("scan").paginate(TableName=self.name, ConsistentRead=True)
@@ -66,11 +71,6 @@ class Table:
     def put(self, item: dict[str, Any]) -> None:
         """Write over an item."""
         self.client.put_item(TableName=self.name, Item=item)
-
-    def forget(self) -> None:
-        """Delete everything."""
-        for item in self.items():
-            self.remove(item)
 
     def remove(self, item: dict[str, Any]) -> None:
         """Delete an item."""

@@ -119,9 +119,7 @@ class World:
         """A signed link."""
         dated = purpose in {Purpose.CONFIRM, Purpose.UNDO, Purpose.STAMP}
         instant = (self.now if dated else 0) if at is None else at
-        return wiring.tokens().sign(
-            Link(purpose, brand, self.subscriber_id(email, brand), topics, reference, instant)
-        )
+        return wiring.tokens().sign(Link(purpose, brand, self.subscriber_id(email, brand), topics, reference, instant))
 
     def confirm_url(self, topics: tuple[str, ...] = ("news",), **of: Any) -> str:
         """The link of a confirmation mail for a request of this moment."""

@@ -148,9 +148,7 @@ def test_a_functions_code_exists_and_has_the_handler(name: str) -> None:
     module, _, function = FUNCTIONS[name].get("Handler", GLOBAL["Handler"]).partition(".")
     tree = ast.parse((folder / f"{module}.py").read_text())
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    assigned = {
-        target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)
-    }  # fmt: skip
+    assigned = {ast.unparse(target) for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
     assert function in defined | assigned
     assert FUNCTIONS[name]["Description"]
 
@@ -196,7 +194,9 @@ def test_no_secret_is_in_an_environment() -> None:
 
 
 def test_no_parameter_asks_for_a_secret() -> None:
-    assert not [name for name in TEMPLATE["Parameters"] if re.search(r"secret|password|token|apikey", name, re.IGNORECASE)]
+    assert not [
+        name for name in TEMPLATE["Parameters"] if re.search(r"secret|password|token|apikey", name, re.IGNORECASE)
+    ]
 
 
 def test_everything_that_the_code_asks_of_its_environment_is_in_the_template() -> None:
@@ -355,12 +355,29 @@ def test_the_tests_know_every_route() -> None:
 # --- packages ---------------------------------------------------------------------------------------------------------
 
 
-def test_what_ships_is_what_the_project_depends_on() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+def shipped() -> dict[str, str]:
+    """The packages that the vendor layer asks for, with their versions."""
     lines = (ROOT / "layers/vendor/requirements.in").read_text().splitlines()
-    asked = sorted(line.strip() for line in lines if line.strip() and not line.startswith("#"))
-    assert asked == sorted(project["dependencies"])
-    assert all("==" in each for each in asked)
+    pairs = [line.strip().partition("==")[::2] for line in lines if line.strip() and not line.startswith("#")]
+    return dict(pairs)
+
+
+def test_what_ships_is_what_the_project_depends_on_but_for_the_command_line() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = dict(each.partition("==")[::2] for each in project["dependencies"])
+    assert all(wanted.values())
+    for_the_command_line = {"click", "jsonschema", "pyyaml"}
+    assert {name: version for name, version in wanted.items() if name not in for_the_command_line} == shipped()
+
+
+def test_the_layer_imports_nothing_that_does_not_ship() -> None:
+    modules = {name.replace("-", "_") for name in shipped()} | {"botocore", "markupsafe", "consentry"}
+    for path in sorted((ROOT / "layers/consentry/consentry").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for top in {name.partition(".")[0] for name in names}:
+                assert top in modules or top in sys.stdlib_module_names, (path, top)
 
 
 def test_every_package_that_ships_is_pinned_by_version_and_hash() -> None:
@@ -369,10 +386,7 @@ def test_every_package_that_ships_is_pinned_by_version_and_hash() -> None:
     for entry in entries:
         assert re.match(r"[a-z0-9._-]+(\[[a-z,-]+\])?==[0-9][^\s]*\s+.*--hash=sha256:[0-9a-f]{64}", entry), entry
     names = {re.split(r"[\[=]", entry)[0].lower(): entry.split()[0].partition("==")[2] for entry in entries}
-    for line in (ROOT / "layers/vendor/requirements.in").read_text().splitlines():
-        if line.strip() and not line.startswith("#"):
-            name, _, version = line.strip().partition("==")
-            assert names[name.partition("[")[0].lower()] == version
+    assert shipped().items() <= names.items()
     assert "--require-hashes" in (ROOT / "layers/vendor/Makefile").read_text()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from consentry import wiring
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
 KEYRING_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:keyring"
 PUBLIC_URL = "https://links.example.com"
+
+
+settings.register_profile("unit", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("unit")
 
 
 @pytest.fixture

@@ -293,7 +293,8 @@ def test_forged_links_fetch_keys_at_most_once_a_minute() -> None:
 
 def test_text_that_cant_be_a_token_fetches_no_keys() -> None:
     keys = Bare()
-    for text in ("", "garbage", "A" * 64, "A" * 30 + "." + "A" * 43):
+    token = Tokens(keys).sign(link())
+    for text in ("", "garbage", "A" * 64, "A" * 30 + "." + "A" * 43, f"{token}\n", f"{token}A", f" {token}"):
         with pytest.raises(NotOursError):
             Tokens(keys).read(Purpose.UNSUBSCRIBE, text, NOW)
     assert keys.refreshed == 0

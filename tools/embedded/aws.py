@@ -45,6 +45,5 @@ def environment(endpoint: str) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "NO_PROXY": NO_PROXY,
         "no_proxy": NO_PROXY,
-        "PYTHONDONTWRITEBYTECODE": "1",
         "SAM_CLI_TELEMETRY": "0",
     }

@@ -27,6 +27,9 @@ from embedded.terminal import complain, say
 
 DYNAMODB_SIMULATOR = "amplify-dynamodb-simulator@2.9.30"
 """The npm package that carries Amazon's DynamoDB Local: no account, no further download."""
+PIP_OPTIONS = ("--quiet", "--disable-pip-version-check", "--no-compile")
+"""Compiling everything takes half of the time, and most of it is never imported."""
+
 LOGS = LOCAL / "logs"
 STAMP = "set-up-from"
 """A file in each environment: the digest of what it was made from."""
@@ -137,7 +140,7 @@ def set_up(environment: Environment, steps: Steps) -> None:
             doing="making a virtual environment (on Debian, the package python3-venv is needed)",
         )
     steps.run(
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *environment.packages],
+        [python, "-m", "pip", "install", *PIP_OPTIONS, *environment.packages],
         log=log,
         doing=f"installing {environment.name}",
     )

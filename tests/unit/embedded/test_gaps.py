@@ -1,0 +1,64 @@
+"""What the embedded stack makes of a deployed template."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from embedded import gaps
+from embedded.deploy import Deployment
+
+
+def integration(function: str) -> dict[str, Any]:
+    uri = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${%s.Arn}/invocations"
+    return {gaps.INTEGRATION: {"type": "aws_proxy", "uri": {"Fn::Sub": uri % function}}}
+
+
+def deployment(paths: dict[str, Any]) -> Deployment:
+    api = {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Body": {"paths": paths}}}
+    return Deployment(
+        outputs={"ApiId": "a1"},
+        resources={"LinkFunction": "stack-LinkFunction-1", "HealthFunction": "stack-HealthFunction-1"},
+        template={"Resources": {"HttpApi": api, "Table": {"Type": "AWS::DynamoDB::Table", "Properties": {}}}},
+    )
+
+
+def test_every_path_of_the_body_becomes_a_route_to_its_function() -> None:
+    routes = gaps.routes_of(
+        deployment(
+            {
+                "/u/{token}": {gaps.ANY_METHOD: integration("LinkFunction")},
+                "/healthz": {"get": integration("HealthFunction"), "parameters": {}},
+            }
+        )
+    )
+    assert [(route.key, route.function) for route in routes] == [
+        ("ANY /u/{token}", "stack-LinkFunction-1"),
+        ("GET /healthz", "stack-HealthFunction-1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "parameters"),
+    [
+        ("/u/{token}", "/u/a.b-c", {"token": "a.b-c"}),
+        ("/u/{token}", "/u/undo/x", None),
+        ("/u/undo/{token}", "/u/undo/x", {"token": "x"}),
+        ("/v1/{proxy+}", "/v1/subscribers/x/ledger", {"proxy": "subscribers/x/ledger"}),
+        ("/v1/openapi.json", "/v1/openapiXjson", None),
+        ("/healthz", "/healthz", {}),
+    ],
+)
+def test_a_route_fits_as_api_gateway_fits_it(pattern: str, path: str, parameters: dict[str, str] | None) -> None:
+    assert gaps.Route(method="ANY", path=pattern, function="f").parameters(path) == parameters
+
+
+def test_a_handlers_exception_stays_inside() -> None:
+    leaked = b'{"errorMessage": "the secret is 42", "errorType": "Runtime.HandlerError"}'
+    assert gaps.as_api_gateway_answers(502, leaked) == (500, b'{"message":"Internal Server Error"}')
+
+
+def test_what_a_function_answers_is_left_alone() -> None:
+    assert gaps.as_api_gateway_answers(200, b'{"errorType": "a word"}') == (200, b'{"errorType": "a word"}')
+    assert gaps.as_api_gateway_answers(502, b"upstream is away") == (502, b"upstream is away")
