@@ -4,7 +4,9 @@ The document is JSON:
 
     {"root": "<random>",                              made once, by the template
      "brands": {"<brand>": {"generations": ["1"],     signing keys, oldest to newest
-                            "api_keys": [{"id", "sha256", "scopes"}]}}}
+                            "api_keys": [{"id", "sha256", "scopes"}],
+                            "webhooks": {"<provider>": {"<name>": "<secret>"}},
+                            "notifications": {"<endpoint>": ["whsec_<old>", "whsec_<new>"]}}}}
 
 Keys aren't stored, they are derived: HMAC-SHA256 of the root over a label that names use, brand and generation
 (RFC 5869's expand step, for a root that is uniformly random already). So a brand has its keys the moment its
@@ -85,6 +87,14 @@ class Keyring:
         if found is None and presented.startswith("ck_") and self.refresh():
             found = self._match(presented)
         return found
+
+    def webhook_secrets(self, brand: str, provider: str) -> dict[str, str]:
+        """What the provider's calls are verified with; empty where nothing was set."""
+        return dict(self._brand(brand).get("webhooks", {}).get(provider, {}))
+
+    def notification_secrets(self, brand: str, endpoint: str) -> list[str]:
+        """The secrets that sign what an endpoint gets, oldest first: more than one while they are exchanged."""
+        return list(self._brand(brand).get("notifications", {}).get(endpoint, []))
 
     def refresh(self) -> bool:
         """Fetch the document anew, unless that was done within the last minute; True if it was done.
@@ -191,6 +201,20 @@ def revoke_api_key(client: Any, secret_id: str, brand: str, key_id: str) -> bool
     entry["api_keys"] = kept
     _put(client, secret_id, document)
     return True
+
+
+def set_webhook_secrets(client: Any, secret_id: str, brand: str, provider: str, values: dict[str, str]) -> None:
+    """Store what a provider's calls are verified with, in place of what was there."""
+    document = _get(client, secret_id)
+    document.setdefault("brands", {}).setdefault(brand, {}).setdefault("webhooks", {})[provider] = values
+    _put(client, secret_id, document)
+
+
+def set_notification_secrets(client: Any, secret_id: str, brand: str, endpoint: str, values: list[str]) -> None:
+    """Store the secrets that sign what an endpoint gets, oldest first."""
+    document = _get(client, secret_id)
+    document.setdefault("brands", {}).setdefault(brand, {}).setdefault("notifications", {})[endpoint] = values
+    _put(client, secret_id, document)
 
 
 def _get(client: Any, secret_id: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from consentry import brands as brands_module
 from consentry import mails
+from consentry.intake import Intake
 from consentry.journeys import Journeys
 from consentry.keyring import Keyring, SecretUnavailableError
 from consentry.store import Store
@@ -104,6 +105,12 @@ def store() -> Store:
 def journeys() -> Journeys:
     """What a person can do."""
     return Journeys(store(), tokens())
+
+
+@cache
+def intake() -> Intake:
+    """What others report."""
+    return Intake(store(), keyring().pepper)
 
 
 def send_mail(sender: str, recipient: str, raw: bytes) -> None:

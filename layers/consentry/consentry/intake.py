@@ -1,0 +1,164 @@
+"""What others report: the API's events, webhooks and imports, turned into consent.
+
+A `Report` is what a platform or a mail provider says happened. It never lifts a recipient's opt-out: the only
+opt-in that it can make is a claim. The same report, however often and under whatever ids it comes, is recorded once:
+registers grow to an instant only once, and a ledger event is named by what it says.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from consentry import addresses
+from consentry import consent as rules
+from consentry.consent import EVERY_TOPIC, Consent
+from consentry.ledger import Actor, Channel, Event, Kind
+from consentry.store import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from consentry.brands import Brand
+    from consentry.store import Store
+
+_ID_BYTES: Final = 12
+
+
+class ReportKind(StrEnum):
+    """What can be reported."""
+
+    UNSUBSCRIBED = "unsubscribed"
+    CLAIMED = "claimed"
+    COMPLAINED = "complained"
+    BOUNCED = "bounced"
+
+
+class Report(NamedTuple):
+    """One thing that somebody else says happened to one person."""
+
+    kind: ReportKind
+    occurred_at: int
+    """Epoch ms; later than now counts as now."""
+    email: str = ""
+    subscriber_id: str = ""
+    """Instead of `email`."""
+    topics: tuple[str, ...] = ()
+    """None: an opt-out is from every topic; a claim must name some."""
+    reference: str = ""
+    event_id: str = ""
+    """The reporter's own, echoed in the result; what counts is what the report says."""
+
+
+class Result(StrEnum):
+    """What became of a report."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"
+    SPOOLED = "spooled"
+    INVALID = "invalid"
+
+
+class Receipt(NamedTuple):
+    """The result of one report."""
+
+    result: Result
+    error: str = ""
+    """Why it is invalid; repeats no address."""
+
+
+class InvalidReportError(ValueError):
+    """The report can't be understood; says why, without repeating an address."""
+
+
+class Intake:
+    """Applies reports."""
+
+    def __init__(self, store: Store, pepper: Callable[[str], bytes]) -> None:
+        """`pepper` answers a brand's pepper."""
+        self._store = store
+        self._pepper = pepper
+
+    def take(self, brand: Brand, report: Report, channel: Channel, now: int) -> Receipt:
+        """Apply one report.
+
+        Args:
+            brand: whose subscriber it is about.
+            report: what is said.
+            channel: `API`, `WEBHOOK` or `IMPORT`.
+            now: epoch ms of its arrival.
+
+        Raises:
+            StoreUnavailableError: nothing is lost by reporting it again.
+        """
+        try:
+            event = self.event(brand, report, channel, now)
+        except InvalidReportError as exc:
+            return Receipt(Result.INVALID, str(exc))
+        outcome = self._store.record(event).outcome
+        return Receipt(Result(outcome.value) if outcome is not Outcome.THROTTLED else Result.DUPLICATE)
+
+    def event(self, brand: Brand, report: Report, channel: Channel, now: int) -> Event:
+        """The ledger event that a report makes.
+
+        Raises:
+            InvalidReportError: it says nothing that can be recorded.
+        """
+        subscriber_id = self._subscriber_id(brand, report)
+        occurred_at = min(report.occurred_at, now)
+        if occurred_at <= 0:
+            raise InvalidReportError("occurred_at: before 1970")
+        topics = tuple(dict.fromkeys(report.topics))
+        effect, topics = _effect(brand, report.kind, topics, occurred_at)
+        provider = channel is Channel.WEBHOOK and report.kind in {ReportKind.COMPLAINED, ReportKind.BOUNCED}
+        return Event(
+            event_id=_event_id(report.kind, topics),
+            kind=Kind(report.kind.value),
+            brand=brand.id,
+            subscriber_id=subscriber_id,
+            occurred_at=occurred_at,
+            arrived_at=now,
+            actor=Actor.PROVIDER if provider else Actor.PLATFORM,
+            channel=channel,
+            effect=effect,
+            topics=topics,
+            reference=report.reference[:64],
+        )
+
+    def _subscriber_id(self, brand: Brand, report: Report) -> str:
+        if bool(report.email) == bool(report.subscriber_id):
+            raise InvalidReportError("give either email or subscriber_id")
+        if report.subscriber_id:
+            if not addresses.is_subscriber_id(report.subscriber_id):
+                raise InvalidReportError("subscriber_id: 22 characters of base64url")
+            return report.subscriber_id
+        try:
+            return addresses.subscriber_id(self._pepper(brand.id), addresses.parse(report.email))
+        except addresses.MalformedAddressError as exc:
+            raise InvalidReportError(f"email: {exc}") from None
+
+
+def _effect(brand: Brand, kind: ReportKind, topics: tuple[str, ...], at: int) -> tuple[Consent, tuple[str, ...]]:
+    if kind is ReportKind.COMPLAINED:
+        return Consent({rules.COMPLAINT: at}), ()
+    if kind is ReportKind.BOUNCED:
+        return Consent({rules.BOUNCE: at}), ()
+    if kind is ReportKind.UNSUBSCRIBED:
+        # A topic that the brand no longer has can still be left.
+        topics = topics or (EVERY_TOPIC,)
+        return Consent({rules.opt_out(topic): at for topic in topics}), topics
+    if not topics:
+        raise InvalidReportError("topics: a claim names the topics that it is about")
+    if unknown := [topic for topic in topics if topic not in brand.topics]:
+        raise InvalidReportError(f"topics: not of {brand.id}: {len(unknown)} of {len(topics)}")
+    return Consent({rules.claim(topic): at for topic in topics}), topics
+
+
+def _event_id(kind: ReportKind, topics: tuple[str, ...]) -> str:
+    """Names an event by what it says; with the instant and the person, which the key holds, that tells it apart."""
+    said = json.dumps([kind.value, sorted(topics)]).encode()
+    return base64.urlsafe_b64encode(hashlib.sha256(said).digest()[:_ID_BYTES]).decode()
