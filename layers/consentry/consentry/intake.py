@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from consentry import addresses
 from consentry import consent as rules
 from consentry.consent import EVERY_TOPIC, Consent
-from consentry.ledger import Actor, Channel, Event, Kind
+from consentry.ledger import Actor, Channel, Event, Kind, new_event_id
 from consentry.store import Outcome
 
 if TYPE_CHECKING:
@@ -101,6 +101,26 @@ class Intake:
             return Receipt(Result.INVALID, str(exc))
         outcome = self._store.record(event).outcome
         return Receipt(Result(outcome.value) if outcome is not Outcome.THROTTLED else Result.DUPLICATE)
+
+    def erase(self, brand: Brand, subscriber_id: str, channel: Channel, now: int) -> None:
+        """Forget a person: address and evidence go; from now on no topic may be mailed, until they ask anew.
+
+        Raises:
+            StoreUnavailableError: do it again.
+        """
+        event = Event(
+            event_id=new_event_id(),
+            kind=Kind.ERASED,
+            brand=brand.id,
+            subscriber_id=subscriber_id,
+            occurred_at=now,
+            arrived_at=now,
+            actor=Actor.PLATFORM,
+            channel=channel,
+            effect=Consent({rules.opt_out(EVERY_TOPIC): now}),
+            topics=(EVERY_TOPIC,),
+        )
+        self._store.erase(event)
 
     def event(self, brand: Brand, report: Report, channel: Channel, now: int) -> Event:
         """The ledger event that a report makes.

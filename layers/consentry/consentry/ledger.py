@@ -39,6 +39,7 @@ class Kind(StrEnum):
     CLAIMED = "claimed"
     COMPLAINED = "complained"
     BOUNCED = "bounced"
+    ERASED = "erased"
 
 
 class Actor(StrEnum):

@@ -30,6 +30,7 @@ _EVENT_STATES: Final = {
     "claimed": "consent stated by controller",
     "complained": "objection raised",
     "bounced": "recipient unreachable",
+    "erased": "consent withdrawn",
 }
 """The event state of a ledger event in a consent record (TS 27560, 6.4: event information)."""
 

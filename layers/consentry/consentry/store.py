@@ -181,6 +181,23 @@ class Store:
         }
         return self._record(event, evidence, evidence_days, [mail], cooling=True)
 
+    def erase(self, event: Event) -> None:
+        """Remove address and evidence of a subscriber, and record that it was done.
+
+        What stays is what keeps opt-outs in force and the ledger whole: registers and events under an id from which
+        no address can be found. Doing it again does no harm. Somebody that we never heard of leaves no trace.
+
+        Raises:
+            StoreUnavailableError: perhaps not all is gone yet; do it again.
+        """
+        items = list(self._partition(event.brand, event.subscriber_id))
+        for item in items:
+            if item["sk"]["S"] == CONTACT or item["sk"]["S"].startswith("V#"):
+                key = {name: item[name] for name in ("pk", "sk")}
+                self._call("delete_item", TableName=self._table, Key=key)
+        if items:
+            self.record(event)
+
     def read(self, brand: str, subscriber_id: str) -> Consent:
         """What we know of a subscriber; nothing, for somebody that we never heard of.
 

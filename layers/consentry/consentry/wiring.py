@@ -96,9 +96,15 @@ def tokens() -> Tokens:
 
 
 @cache
+def table_client() -> Any:
+    """DynamoDB."""
+    return _client("dynamodb", _IMPATIENT)
+
+
+@cache
 def store() -> Store:
     """The table."""
-    return Store(_client("dynamodb", _IMPATIENT), settings().table, keyring().ledger_key)
+    return Store(table_client(), settings().table, keyring().ledger_key)
 
 
 @cache
