@@ -408,9 +408,7 @@ def show_record(subscriber_id: Annotated[str, Path()]) -> Response[str]:
     return _answer(platforms.record(brand, subscriber_id, consent, page, _now()))
 
 
-@app.delete(
-    "/v1/subscribers/<subscriber_id>", tags=["Subscribers"], summary="Forget a person", responses=_says(Erased)
-)
+@app.delete("/v1/subscribers/<subscriber_id>", tags=["Subscribers"], summary="Forget a person", responses=_says(Erased))
 def erase(subscriber_id: Annotated[str, Path()]) -> Response[str]:
     """Address and evidence go; opt-outs stay in force, and nothing may be mailed until the person asks anew."""
     brand = _brand("erase")
@@ -476,7 +474,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
         repeated = readable["headers"].get("idempotency-key", "")
         if readable["requestContext"]["http"]["method"] == "POST" and repeated:
-            return _once(key, repeated, readable, resolve)
+            return _once(key, repeated, readable, context, resolve)
         return resolve()
     except ApiProblemError as exc:
         return _early(_problem(exc.status, exc.detail, exc.errors))
@@ -485,7 +483,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _once(
-    key: ApiKey, repeated: str, event: dict[str, Any], resolve: Callable[[], dict[str, Any]]
+    key: ApiKey, repeated: str, event: dict[str, Any], context: Any, resolve: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
     """The answer under an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header)."""
     from consentry import idempotency  # noqa: PLC0415 - few calls carry the header
@@ -502,6 +500,7 @@ def _once(
             key.brand,
             repeated,
             call,
+            context,
             (lambda: {"statusCode": 0}) if computed else resolve,
         )
     except idempotency.OtherBodyError as exc:

@@ -22,6 +22,16 @@ ROOT = Path(__file__).parents[2]
 NOW = 1_800_000_000_000
 
 
+class Context:
+    """What Lambda tells a function of its call."""
+
+    function_name = "consentry-api"
+    aws_request_id = "request-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 29_000
+
+
 class World:
     """A deployment in this process: call its rooms, look into its table, turn its clock."""
 
@@ -45,7 +55,7 @@ class World:
 
     def call(self, room: str, method: str, url: str, **how: Any) -> dict[str, Any]:
         """Answer of a room to one request."""
-        answer: dict[str, Any] = self.room(room).handler(events.http(method, url, **how), None)
+        answer: dict[str, Any] = self.room(room).handler(events.http(method, url, **how), Context())
         return answer
 
     def api_key(self, brand: str = "demo", scopes: tuple[str, ...] = ("read", "write", "erase")) -> str:

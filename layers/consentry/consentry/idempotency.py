@@ -52,6 +52,7 @@ def once(client: Any, table: str, brand: str, key: str, call: str, do: Callable[
         brand: whose key it is; brands don't share keys.
         key: as the caller sent it.
         call: what was asked, whole: method, path and body.
+        context: Lambda's, which knows when a call that was cut short may be tried again.
         do: makes the answer, `{"statusCode", …}`, small enough for an item.
 
     Raises:
@@ -72,6 +73,7 @@ def once(client: Any, table: str, brand: str, key: str, call: str, do: Callable[
         payload_validation_jmespath="call",
         expires_after_seconds=LIFETIME_S,
         hash_function="sha256",
+        lambda_context=context,
     )
 
     @idempotent_function(data_keyword_argument="data", persistence_store=persistence, config=config, key_prefix="api")

@@ -26,7 +26,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from consentry import consent as rules
 from consentry.consent import Choice, Consent
-from consentry.ledger import Actor, Channel, Event, Evidence, Kind, hash_event, hash_evidence, partition_key
+from consentry.ledger import (
+    Actor,
+    Channel,
+    Event,
+    Evidence,
+    Kind,
+    hash_event,
+    hash_evidence,
+    new_event_id,
+    partition_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -340,6 +350,7 @@ class Store:
         *,
         cooling: bool = False,
     ) -> Recorded:
+        attempt = new_event_id()
         key = self._ledger_key(event.brand)
         keeps = evidence is not None and any(evidence) and evidence_days > 0
         if keeps and evidence is not None:
@@ -350,7 +361,7 @@ class Store:
         for _ in range(_ATTEMPTS):
             operations = [
                 self._grow(event, hash_event(key, event), cooling=cooling),
-                self._put_event(event),
+                self._put_event(event, attempt),
                 *extra,
             ]
             reasons = self._transact(operations)
@@ -358,8 +369,8 @@ class Store:
                 return Recorded(Outcome.APPLIED, current)
             state, written = _old(reasons, 0), _old(reasons, 1)
             if written is not None:
-                # Ours if it arrived when we did: the answer of our own first try was lost on the way.
-                same = _number(written, "arrived_at") == event.arrived_at
+                # Ours if it says so: then the answer of our own first try was lost on the way.
+                same = _text(written, "attempt") == attempt
                 return Recorded(Outcome.APPLIED if same else Outcome.DUPLICATE, _consent(state or {}))
             if cooling and (state is None or _cooling(state, event)):
                 return Recorded(Outcome.THROTTLED, Consent())
@@ -414,11 +425,11 @@ class Store:
             update["ExpressionAttributeNames"] = names
         return {"Update": update}
 
-    def _put_event(self, event: Event) -> dict[str, Any]:
+    def _put_event(self, event: Event, attempt: str) -> dict[str, Any]:
         return {
             "Put": {
                 "TableName": self._table,
-                "Item": _event_item(event),
+                "Item": {**_event_item(event), "attempt": _s(attempt)},
                 # Append only: what was recorded is never written over.
                 "ConditionExpression": "attribute_not_exists(pk)",
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
