@@ -41,7 +41,9 @@ class _NotKeptError(Exception):
         self.answer = answer
 
 
-def once(client: Any, table: str, brand: str, key: str, call: str, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def once(
+    client: Any, table: str, brand: str, key: str, call: str, context: Any, do: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
     """The answer to a call: from `do`, or the one that the same call under the same key had before.
 
     An answer of 500 or more is not kept.
