@@ -20,6 +20,7 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -31,7 +32,10 @@ from consentry.ledger import (
     Channel,
     Event,
     Evidence,
+    Fault,
+    Holding,
     Kind,
+    faults,
     hash_event,
     hash_evidence,
     new_event_id,
@@ -239,28 +243,51 @@ class Store:
         Raises:
             StoreUnavailableError: the table can't be read.
         """
-        state: dict[str, Any] = {}
-        evidences: dict[str, Evidence] = {}
-        events: list[Event] = []
-        for item in self._partition(brand, subscriber_id):
-            sk = item["sk"]["S"]
-            if sk == STATE:
-                state = item
-            elif sk.startswith("E#"):
-                events.append(_event(item))
-            elif sk.startswith("V#"):
-                evidences[sk[2:]] = Evidence(item["ip"]["S"], item["user_agent"]["S"])
-        key = self._ledger_key(brand)
-        intact = (
-            len(events) == _number(state, "ledger_count")
-            and sum(hash_event(key, event) for event in events) == _number(state, "ledger_digest")
-            and rules.join(event.effect for event in events) == _consent(state)
-            and all(self._evidence_holds(key, event, evidences) for event in events)
-        )
-        page = [event for event in events if not start or event.sort_key[2:] > start]
-        shown = [(event, evidences.get(event.sort_key[2:], Evidence())) for event in page[:limit]]
-        more = page[limit - 1].sort_key[2:] if len(page) > limit else None
-        return LedgerPage(shown, intact, more)
+        held = self._holding(brand, subscriber_id)
+        page = [event for event in held.events if not start or event.evidence_key > start]
+        shown = [(event, held.evidences.get(event.evidence_key, Evidence())) for event in page[:limit]]
+        more = page[limit - 1].evidence_key if len(page) > limit else None
+        return LedgerPage(shown, not self.faults(brand, held), more)
+
+    def verify(self, brand: str, subscriber_id: str) -> list[Fault]:
+        """What is wrong with the subscriber's ledger; nothing, if it is intact.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        return self.faults(brand, self._holding(brand, subscriber_id))
+
+    def faults(self, brand: str, held: Holding) -> list[Fault]:
+        """What is wrong with a ledger that was read before."""
+        return faults(self._ledger_key(brand), held)
+
+    def everyone(self, brand: str, *, segment: int = 0, segments: int = 1) -> Iterator[Holding]:
+        """What is held on each subscriber of the brand, in no order, one at a time in memory.
+
+        The answers are eventually consistent. A subscriber that DynamoDB keeps in several places comes in several
+        parts, and one that is written to meanwhile may come half old, half new: ask `verify` before anything is
+        held against one.
+
+        Args:
+            brand: whose subscribers.
+            segment: which part of the table, from 0.
+            segments: how many parts there are.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        items = self._scan(brand, segment, segments)
+        for pk, part in groupby(items, key=lambda item: str(item["pk"]["S"])):
+            yield _held(pk, part)
+
+    def consents(self, brand: str, *, segment: int = 0, segments: int = 1) -> Iterator[tuple[str, Consent]]:
+        """`subscriber_id` and consent of everybody who has one, as `everyone` does.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        for item in self._scan(brand, segment, segments, only=STATE):
+            yield item["pk"]["S"].rpartition("#")[2], _consent(item)
 
     def history(self, brand: str, subscriber_id: str) -> list[Event]:
         """Every event of the subscriber, oldest first.
@@ -438,7 +465,7 @@ class Store:
 
     def _put_evidence(self, event: Event, evidence: Evidence, days: int) -> dict[str, Any]:
         item = {
-            **_key(event.partition_key, f"V#{event.sort_key[2:]}"),
+            **_key(event.partition_key, f"V#{event.evidence_key}"),
             "ip": _s(evidence.ip),
             "user_agent": _s(evidence.user_agent),
             "expires_at": _n(event.arrived_at // 1000 + days * _DAY_S),
@@ -522,6 +549,22 @@ class Store:
             self._sleep(random.uniform(0.02, 0.1) * 2**attempt)  # noqa: S311 - jitter, not a secret
         raise StoreUnavailableError("the table answers only in part")
 
+    def _holding(self, brand: str, subscriber_id: str) -> Holding:
+        return _held(partition_key(brand, subscriber_id), self._partition(brand, subscriber_id))
+
+    def _scan(self, brand: str, segment: int, segments: int, only: str = "") -> Iterator[dict[str, Any]]:
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "Segment": segment,
+            "TotalSegments": segments,
+            "FilterExpression": "begins_with(pk, :brand)",
+            "ExpressionAttributeValues": {":brand": _s(partition_key(brand, ""))},
+        }
+        if only:
+            request["FilterExpression"] += " AND sk = :only"
+            request["ExpressionAttributeValues"][":only"] = _s(only)
+        return self._pages("scan", request)
+
     def _partition(self, brand: str, subscriber_id: str) -> Iterator[dict[str, Any]]:
         request: dict[str, Any] = {
             "TableName": self._table,
@@ -529,8 +572,11 @@ class Store:
             "ExpressionAttributeValues": {":pk": _s(partition_key(brand, subscriber_id))},
             "ConsistentRead": True,
         }
+        return self._pages("query", request)
+
+    def _pages(self, operation: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         while True:
-            answer = self._call("query", **request)
+            answer = self._call(operation, **request)
             yield from answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 return
@@ -542,12 +588,6 @@ class Store:
         except (BotoCoreError, ClientError) as exc:
             raise StoreUnavailableError("the table can't be read") from exc
         return answer
-
-    @staticmethod
-    def _evidence_holds(key: bytes, event: Event, evidences: Mapping[str, Evidence]) -> bool:
-        """Evidence that is still there is what was there; evidence that has expired proves nothing either way."""
-        evidence = evidences.get(event.sort_key[2:])
-        return evidence is None or hash_evidence(key, event.event_id, evidence) == event.evidence_hash
 
 
 # --- items ---------------------------------------------------------------------------------------------------------
@@ -576,6 +616,30 @@ def _contact_item(event: Event, contact: Contact) -> dict[str, Any]:
         "reference": _s(contact.reference),
         "expires_at": _n(event.arrived_at // 1000 + _CONTACT_DAYS * _DAY_S),
     }
+
+
+def _held(pk: str, items: Iterable[dict[str, Any]]) -> Holding:
+    consent, count, digest, unreadable = None, 0, 0, 0
+    evidences: dict[str, Evidence] = {}
+    events: list[Event] = []
+    for item in items:
+        sk = item["sk"]["S"]
+        try:
+            if sk == STATE:
+                consent = _consent(item)
+                count, digest = _number(item, "ledger_count"), _number(item, "ledger_digest")
+            elif sk.startswith("E#"):
+                event = _event(item)
+                if event.sort_key == sk:
+                    events.append(event)
+                else:
+                    unreadable += 1
+            elif sk.startswith("V#"):
+                evidences[sk[2:]] = Evidence(item["ip"]["S"], item["user_agent"]["S"])
+        except (KeyError, ValueError, TypeError):
+            # Not of our making: something else wrote it, and that is for `faults` to tell.
+            unreadable += 1
+    return Holding(pk.rpartition("#")[2], consent, count, digest, tuple(events), evidences, unreadable)
 
 
 def _event_item(event: Event) -> dict[str, Any]:
