@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from consentry_cli import api_keys, brands
+from consentry_cli import api_keys, brands, notifications
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,3 +18,4 @@ def main() -> None:
 
 main.add_command(api_keys.group)
 main.add_command(brands.group)
+main.add_command(notifications.group)

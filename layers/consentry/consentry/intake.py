@@ -136,7 +136,7 @@ class Intake:
         effect, topics = _effect(brand, report.kind, topics, occurred_at)
         provider = channel is Channel.WEBHOOK and report.kind in {ReportKind.COMPLAINED, ReportKind.BOUNCED}
         return Event(
-            event_id=_event_id(report.kind, topics),
+            event_id=_event_id(brand.id, subscriber_id, report.kind, topics, occurred_at),
             kind=Kind(report.kind.value),
             brand=brand.id,
             subscriber_id=subscriber_id,
@@ -178,7 +178,7 @@ def _effect(brand: Brand, kind: ReportKind, topics: tuple[str, ...], at: int) ->
     return Consent({rules.claim(topic): at for topic in topics}), topics
 
 
-def _event_id(kind: ReportKind, topics: tuple[str, ...]) -> str:
-    """Names an event by what it says; with the instant and the person, which the key holds, that tells it apart."""
-    said = json.dumps([kind.value, sorted(topics)]).encode()
-    return base64.urlsafe_b64encode(hashlib.sha256(said).digest()[:_ID_BYTES]).decode()
+def _event_id(*said: object) -> str:
+    """Names an event by what it says: the same report has the same name, whatever ids it came under."""
+    digest = hashlib.sha256(json.dumps(said).encode()).digest()
+    return base64.urlsafe_b64encode(digest[:_ID_BYTES]).decode()

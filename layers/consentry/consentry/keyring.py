@@ -16,6 +16,7 @@ because nobody made a key. See docs/decisions/0002-keys-are-derived.md.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -210,11 +211,34 @@ def set_webhook_secrets(client: Any, secret_id: str, brand: str, provider: str, 
     _put(client, secret_id, document)
 
 
-def set_notification_secrets(client: Any, secret_id: str, brand: str, endpoint: str, values: list[str]) -> None:
-    """Store the secrets that sign what an endpoint gets, oldest first."""
+def add_notification_secret(client: Any, secret_id: str, brand: str, endpoint: str, secret: str = "") -> str:
+    """Add a secret that signs what an endpoint gets, and answer it; the older one signs too, until it is dropped.
+
+    Args:
+        client: a Secrets Manager client.
+        secret_id: the document's name or ARN.
+        brand: whose endpoint it is.
+        endpoint: its id in the brand's file.
+        secret: `whsec_` and base64; empty makes one of 256 random bits.
+    """
+    secret = secret or f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
     document = _get(client, secret_id)
-    document.setdefault("brands", {}).setdefault(brand, {}).setdefault("notifications", {})[endpoint] = values
+    entry = document.setdefault("brands", {}).setdefault(brand, {})
+    kept = entry.setdefault("notifications", {}).get(endpoint, [])
+    entry["notifications"][endpoint] = [*kept[-1:], secret]
     _put(client, secret_id, document)
+    return secret
+
+
+def drop_old_notification_secret(client: Any, secret_id: str, brand: str, endpoint: str) -> bool:
+    """Keep only the newest secret of an endpoint; False if there was no other."""
+    document = _get(client, secret_id)
+    entry = document.get("brands", {}).get(brand, {}).get("notifications", {})
+    if len(entry.get(endpoint, [])) < 2:  # noqa: PLR2004 - an old and a new one
+        return False
+    entry[endpoint] = entry[endpoint][-1:]
+    _put(client, secret_id, document)
+    return True
 
 
 def _get(client: Any, secret_id: str) -> dict[str, Any]:

@@ -120,6 +120,17 @@ class Contact(NamedTuple):
     reference: str = ""
 
 
+class Change(NamedTuple):
+    """One change of a person's state, as the table's stream tells it."""
+
+    brand: str
+    subscriber_id: str
+    before: Consent
+    after: Consent
+    event: dict[str, Any]
+    """What made it: `event_id`, `kind`, `channel`, `reference`, `occurred_at` (epoch ms), `suspected_automation`."""
+
+
 class LedgerPage(NamedTuple):
     """Some of a subscriber's events, oldest first, and whether the whole ledger adds up."""
 
@@ -591,6 +602,23 @@ class Store:
 
 
 # --- items ---------------------------------------------------------------------------------------------------------
+
+
+def change_of(record: Mapping[str, Any]) -> Change | None:
+    """The change in a stream record's `dynamodb` part; None if it is of another item, or of a deletion.
+
+    Raises:
+        KeyError, ValueError: it can't be understood.
+    """
+    new, old = record.get("NewImage", {}), record.get("OldImage", {})
+    if record["Keys"]["sk"]["S"] != STATE or "last_event" not in new:
+        return None
+    last = new["last_event"]["M"]
+    event: dict[str, Any] = {name: last[name]["S"] for name in ("event_id", "kind", "channel", "reference")}
+    event["occurred_at"] = int(last["occurred_at"]["N"])
+    event["suspected_automation"] = last["suspected_automation"]["BOOL"]
+    _, brand, subscriber_id = new["pk"]["S"].split("#", 2)
+    return Change(brand, subscriber_id, _consent(old), _consent(new), event)
 
 
 def _contact(item: Mapping[str, Any]) -> Contact:

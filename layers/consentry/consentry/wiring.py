@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
     from consentry.brands import Brands
+    from consentry.notifications import Notification
 
 _COMPILED: Final = Path(__file__).with_name("compiled")
 """Where `consentry_build` puts brands and catalogues when it builds the layer."""
@@ -146,6 +147,30 @@ def prepare() -> None:
         keyring().signing_keys("")
     except SecretUnavailableError:
         logger().warning("keyring unavailable in initialisation")
+
+
+def queue_notifications(notifications: list[Notification]) -> None:
+    """Queue what endpoints are told.
+
+    Raises:
+        botocore's errors: not all are queued.
+    """
+    for each in notifications:
+        # The group keeps an endpoint that fails from delaying the others (SQS fair queues).
+        _queue_client().send_message(
+            QueueUrl=os.environ["NOTIFICATION_QUEUE_URL"], MessageBody=each.to_json(), MessageGroupId=each.endpoint
+        )
+
+
+def put_off_notification(receipt_handle: str, seconds: int) -> None:
+    """Let the queue bring a message back after so many seconds.
+
+    Raises:
+        botocore's errors: it comes back sooner.
+    """
+    _queue_client().change_message_visibility(
+        QueueUrl=os.environ["NOTIFICATION_QUEUE_URL"], ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+    )
 
 
 @cache
