@@ -15,12 +15,12 @@ from standardwebhooks import Webhook
 
 from consentry import consent as rules
 from consentry import platforms
-from consentry.store import Change
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consentry.brands import Brand
+    from consentry.store import Change
 
 TYPE: Final = "consent.changed"
 LONGEST_WAIT_S: Final = 12 * 3600
