@@ -8,10 +8,11 @@ from typing import Any
 
 import boto3
 import pytest
+from standardwebhooks import Webhook
+
 from consentry import keyring, outgoing, wiring
 from consentry.brands import Endpoint
 from consentry.tokens import Purpose
-from standardwebhooks import Webhook
 
 ENDPOINTS = (
     Endpoint("crm", "https://crm.example.com/hook", False),
