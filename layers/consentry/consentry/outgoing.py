@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CONNECT_S: Final = 3.0
 TOTAL_S: Final = 10.0
+SHORT_S: Final = 3.0
 MAX_ANSWER: Final = 64 * 1024
 _CHUNK: Final = 8 * 1024
 
@@ -41,7 +42,27 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, private_network: 
     Raises:
         UnreachableError: it may not be called, or doesn't answer.
     """
-    until = time.monotonic() + TOTAL_S
+    return _send("POST", url, body, headers, TOTAL_S, private_network=private_network)[0]
+
+
+def get(url: str) -> tuple[int, bytes]:
+    """GET from a public `https:` URL, and answer status and body. Redirects aren't followed; it ends after 3 s.
+
+    Raises:
+        UnreachableError: it may not be called, doesn't answer, or answers more than 64 KiB or too slowly.
+    """
+    until = time.monotonic() + SHORT_S
+    status, body = _send("GET", url, b"", {}, SHORT_S)
+    if len(body) > MAX_ANSWER or time.monotonic() > until:
+        raise UnreachableError("the answer is too large, or too slow")
+    return status, body
+
+
+def _send(
+    method: str, url: str, body: bytes, headers: Mapping[str, str], seconds: float, *, private_network: bool = False
+) -> tuple[int, bytes]:
+    """Status, and the answer's body up to a little over 64 KiB."""
+    until = time.monotonic() + seconds
     parts = urlsplit(url)
     if parts.scheme != "https" and not (private_network and parts.scheme == "http"):
         raise UnreachableError("the endpoint is not https")
@@ -53,17 +74,16 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, private_network: 
     pool = _pool(parts.scheme, host, address, port)
     try:
         answer = pool.urlopen(
-            "POST",
+            method,
             target,
-            body=body,
+            body=body or None,
             headers={**headers, "host": parts.netloc},
             redirect=False,
             retries=False,
             preload_content=False,
             timeout=urllib3.Timeout(connect=CONNECT_S, read=max(0.1, until - time.monotonic())),
         )
-        _drain(answer, until)
-        return int(answer.status)
+        return int(answer.status), _drain(answer, until)
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
         raise UnreachableError(f"the call failed: {type(exc).__name__}") from None
     finally:
@@ -103,11 +123,12 @@ def _is_public(address: str) -> bool:
     return parsed.is_global and not parsed.is_multicast and (mapped is None or mapped.is_global)
 
 
-def _drain(answer: Any, until: float) -> None:
-    read = 0
-    while read < MAX_ANSWER and time.monotonic() < until:
+def _drain(answer: Any, until: float) -> bytes:
+    read = b""
+    while len(read) <= MAX_ANSWER and time.monotonic() < until:
         chunk = answer.read1(_CHUNK) if hasattr(answer, "read1") else answer.read(_CHUNK)
         if not chunk:
             break
-        read += len(chunk)
+        read += chunk
     answer.close()
+    return read

@@ -2,13 +2,18 @@
 
 A provider's module has
 
-    SECRETS                      the names of what `verify` needs, as they stand in the keyring
-    verify(call, secrets, now)   raises `UnsignedError`, or returns: the call is the provider's
-    translate(call, setup)       the reports in it; raises `UnreadableError` for a body that can't be read
+    SECRETS                             the names of what `verify` needs, as they stand in the keyring
+    verify(call, setup, secrets, now)   raises `UnsignedError`, or returns: the call is the provider's
+    translate(call, setup)              the reports in it; raises `UnreadableError` for a body that can't be read
 
-`verify` sees the raw body and comes first: nothing of a call is parsed before it is known whose it is. Signatures are
-compared in constant time. `translate` passes over what means nothing for consent. docs/webhooks/adding-a-provider.md
-walks through adding one.
+`verify` sees the raw body and comes first: nothing of a call is parsed before it is known whose it is, but where the
+signature itself stands in the body (`mailgun`, `sns`; there it may raise `UnreadableError` too). Signatures are
+compared in constant time, and a signed instant may be 5 minutes off (`proof`).
+
+`translate` passes over what means nothing for consent, and over an item that it can't make sense of; the rest of the
+call counts (`payload`). It has no clock: an event without a readable instant gets one that is later than any now, and
+so counts as of its arrival. An opt-out that names none of the brand's mapped topics is from every topic; an opt-in that
+names none means nothing. docs/webhooks/adding-a-provider.md walks through adding one.
 """
 
 from __future__ import annotations
@@ -32,6 +37,12 @@ NAMES: Final = (
     "hubspot",
     "klaviyo",
 )
+
+ASKED_FIRST: Final = frozenset({"mailchimp"})
+"""Providers that GET the URL before they use it, and want a 200."""
+
+WHOLE_LIST: Final = "*"
+"""In a brand file, instead of a group's name: what an opt-in is to that names no group."""
 
 TOLERANCE_MS: Final = 5 * 60 * 1000
 """How old a signed call may be, and how far ahead its clock."""
@@ -79,7 +90,8 @@ class Reading(NamedTuple):
     ignored: int = 0
     """Events that mean nothing for consent."""
     once: str = ""
-    """A value that may come only once, however validly it is signed; empty where the signature covers the event."""
+    """A value that may come only to say the same, however validly it is signed; empty where the signature covers
+    what is said."""
     fetch: str = ""
     """A URL to fetch, checked by the provider's module, to confirm a subscription; else empty."""
     erase: tuple[str, ...] = ()
@@ -92,7 +104,7 @@ class Provider(Protocol):
     """The shape of a provider's module."""
 
     SECRETS: tuple[str, ...]
-    verify: Callable[[Call, Mapping[str, str], int], None]
+    verify: Callable[[Call, Setup, Mapping[str, str], int], None]
     translate: Callable[[Call, Setup], Reading]
 
 
