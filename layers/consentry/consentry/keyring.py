@@ -32,7 +32,7 @@ SCOPES: Final = ("read", "write", "erase")
 _REFRESH_SECONDS: Final = 60
 """Garbage tokens cause at most one fetch a minute and container."""
 _API_KEYS_SECONDS: Final = 300
-"""A revoked API key is refused after this time at the latest."""
+"""A revoked API key or webhook secret is refused after this time at the latest."""
 
 
 class SecretUnavailableError(Exception):
@@ -82,15 +82,15 @@ class Keyring:
         Every stored hash is compared, in constant time: how long it takes tells nothing. A key that was revoked is
         refused five minutes later at the latest.
         """
-        if self._document is not None and self._monotonic() - self._fetched_at > _API_KEYS_SECONDS:
-            self.refresh()
+        self._freshen()
         found = self._match(presented)
         if found is None and presented.startswith("ck_") and self.refresh():
             found = self._match(presented)
         return found
 
     def webhook_secrets(self, brand: str, provider: str) -> dict[str, str]:
-        """What the provider's calls are verified with; empty where nothing was set."""
+        """What the provider's calls are verified with; empty where nothing was set. At most five minutes old."""
+        self._freshen()
         return dict(self._brand(brand).get("webhooks", {}).get(provider, {}))
 
     def notification_secrets(self, brand: str, endpoint: str) -> list[str]:
@@ -110,6 +110,10 @@ class Keyring:
             self._fetched_at = self._monotonic()
             return False
         return True
+
+    def _freshen(self) -> None:
+        if self._document is not None and self._monotonic() - self._fetched_at > _API_KEYS_SECONDS:
+            self.refresh()
 
     def _match(self, presented: str) -> ApiKey | None:
         digest = hash_api_key(presented)

@@ -377,6 +377,34 @@ class Store:
             {":asked": _n(asked_at), ":me": _s(claimant), ":sent": _s("sent")},
         )
 
+    def spend(self, name: str, said: str, now: int, seconds: int) -> bool:
+        """Take a name that may stand for one thing only; False if it stands for another already.
+
+        Taking it again for the same thing succeeds: what failed half-way can be done again.
+
+        Args:
+            name: what is taken; kept as a key, so it names nobody.
+            said: what it stands for.
+            now: epoch ms.
+            seconds: how long it is kept.
+
+        Raises:
+            StoreUnavailableError: the table can't be written; it may be taken or not.
+        """
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item={**_key(f"L#{name}", "SPENT"), "said": _s(said), "expires_at": _n(now // 1000 + seconds)},
+                # Free, ours, or left over: TTL deletes late.
+                ConditionExpression="attribute_not_exists(pk) OR said = :said OR expires_at <= :now",
+                ExpressionAttributeValues={":said": _s(said), ":now": _n(now // 1000)},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        except (BotoCoreError, ClientError) as exc:
+            raise StoreUnavailableError("the table can't be written") from exc
+        return True
+
     # --- writing -----------------------------------------------------------------------------------------------
 
     def _record(
