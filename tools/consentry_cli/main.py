@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import click
 
-from consentry_cli import api_keys, brands, decide, erasing, exporting, importing, keys, ledgers, links, notifications
+from consentry_cli import (
+    api_keys,
+    brands,
+    decide,
+    erasing,
+    exporting,
+    importing,
+    keys,
+    ledgers,
+    links,
+    notifications,
+    webhooks,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,3 +38,4 @@ main.add_command(importing.import_)
 main.add_command(exporting.export)
 main.add_command(erasing.erase)
 main.add_command(ledgers.group)
+main.add_command(webhooks.group)

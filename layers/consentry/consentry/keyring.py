@@ -208,11 +208,26 @@ def revoke_api_key(client: Any, secret_id: str, brand: str, key_id: str) -> bool
     return True
 
 
-def set_webhook_secrets(client: Any, secret_id: str, brand: str, provider: str, values: dict[str, str]) -> None:
-    """Store what a provider's calls are verified with, in place of what was there."""
+def set_webhook_secrets(
+    client: Any, secret_id: str, brand: str, provider: str, values: dict[str, str], *, keep_old: bool = False
+) -> None:
+    """Store what a provider's calls are verified with, in place of what was there; or beside it, so that both count."""
     document = _get(client, secret_id)
-    document.setdefault("brands", {}).setdefault(brand, {}).setdefault("webhooks", {})[provider] = values
+    webhooks = document.setdefault("brands", {}).setdefault(brand, {}).setdefault("webhooks", {})
+    if keep_old:
+        old = webhooks.get(provider, {})
+        values = {name: " ".join([*old.get(name, "").split()[-1:], value]) for name, value in values.items()}
+    webhooks[provider] = values
     _put(client, secret_id, document)
+
+
+def webhook_names(client: Any, secret_id: str) -> list[tuple[str, str, dict[str, int]]]:
+    """Brand, provider, and how many values each of its secrets has; no value."""
+    return [
+        (brand, provider, {name: len(value.split()) for name, value in values.items()})
+        for brand, entry in sorted(_get(client, secret_id).get("brands", {}).items())
+        for provider, values in sorted(entry.get("webhooks", {}).items())
+    ]
 
 
 def add_notification_secret(client: Any, secret_id: str, brand: str, endpoint: str, secret: str = "") -> str:
