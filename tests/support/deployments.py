@@ -58,15 +58,19 @@ class Deployment:
 
     def spawn(self, *arguments: str | Path, code: str = COMMAND, **how: Any) -> subprocess.Popen[bytes]:
         """Run the command in a process of its own."""
-        environment = {
+        environment = self.process_environment()
+        piped = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE) | how
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        return subprocess.Popen(command, cwd=self.folder, env=environment, **piped)  # noqa: S603 - our own
+
+    def process_environment(self) -> dict[str, str]:
+        """What a process of its own needs to find this deployment."""
+        return {
             **os.environ,
             **self.environment,
             "PYTHONPATH": os.pathsep.join([str(ROOT / "layers/consentry"), str(ROOT / "tools")]),
             **({"AWS_ENDPOINT_URL": self.endpoint} if self.endpoint else {}),
         }
-        piped = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE) | how
-        command = [sys.executable, "-c", code, *map(str, arguments)]
-        return subprocess.Popen(command, cwd=self.folder, env=environment, **piped)  # noqa: S603 - our own
 
     def write(self, name: str, text: str | bytes) -> Path:
         path = self.folder / name
