@@ -13,22 +13,28 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Server
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from consentry import addresses, platforms, tokens, web, wiring
 from consentry import consent as rules
 from consentry.addresses import MalformedAddressError
+from consentry.intake import Report, ReportKind, Result
 from consentry.journeys import Circumstances
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Channel
 from consentry.store import StoreUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from consentry.brands import Brand
     from consentry.keyring import ApiKey
 
 MAX_BODY: Final = 1024 * 1024
 MAX_BATCH: Final = 1_000
+MAX_EVENTS: Final = 100
+MAX_EVENT_ID: Final = 200
+MAX_IDEMPOTENCY_KEY: Final = 255
 LEDGER_PAGE: Final = 200
 OPENAPI_PATH: Final = "/v1/openapi.json"
 
@@ -96,6 +102,54 @@ class Question(Model):
         if (self.emails is None) == (self.subscriber_ids is None):
             raise ValueError("give either emails or subscriber_ids")
         return self
+
+
+class ReportedEvent(Model):
+    """One thing that you heard."""
+
+    event_id: Annotated[str, Field(min_length=1, max_length=MAX_EVENT_ID, description="Yours; echoed.")]
+    kind: ReportKind
+    email: Email | None = None
+    subscriber_id: SubscriberId | None = None
+    topics: Annotated[
+        list[TopicId] | None,
+        Field(max_length=50, description="Of an opt-out that names none: every topic. A claim must name some."),
+    ] = None
+    occurred_at: Annotated[AwareDatetime, Field(description="RFC 3339. Later than now counts as now.")]
+    reference: Reference | None = None
+
+
+class Events(Model):
+    """What you heard. Each item is a ReportedEvent; one that isn't spoils no other."""
+
+    events: Annotated[
+        list[Any],
+        Field(
+            min_length=1,
+            max_length=MAX_EVENTS,
+            json_schema_extra={"items": {"$ref": "#/components/schemas/ReportedEvent"}},
+        ),
+    ]
+
+
+class Reported(BaseModel):
+    """What became of one event."""
+
+    event_id: str
+    result: Result
+    error: Annotated[str | None, Field(description="Why it is invalid.")] = None
+
+
+class Results(BaseModel):
+    """In the order of the events."""
+
+    results: list[Reported]
+
+
+class Erased(BaseModel):
+    """It is done."""
+
+    erased: Literal[True]
 
 
 class Person(Model):
@@ -302,6 +356,18 @@ def look_up(body: Annotated[Person, Body()]) -> Response[str]:
     return _view(brand, _subscriber_id(brand, _address(body.email, "email")))
 
 
+@app.post("/v1/events", tags=["Sending"], summary="Tell what you heard", responses=_says(Results))
+def report(body: Annotated[Events, Body()]) -> Response[str]:
+    """Opt-outs, complaints, bounces and claims that reached you; applied one by one, answered in order.
+
+    One bad event doesn't spoil the rest. A claim never lifts a recipient's own opt-out.
+    """
+    brand = _brand("write")
+    now = _now()
+    results = [_reported(brand, each, now) for each in body.events]
+    return _answer({"results": results})
+
+
 @app.get(
     "/v1/subscribers/<subscriber_id>", tags=["Subscribers"], summary="A person's consent", responses=_says(Subscriber)
 )
@@ -342,6 +408,14 @@ def show_record(subscriber_id: Annotated[str, Path()]) -> Response[str]:
     return _answer(platforms.record(brand, subscriber_id, consent, page, _now()))
 
 
+@app.delete("/v1/subscribers/<subscriber_id>", tags=["Subscribers"], summary="Forget a person", responses=_says(Erased))
+def erase(subscriber_id: Annotated[str, Path()]) -> Response[str]:
+    """Address and evidence go; opt-outs stay in force, and nothing may be mailed until the person asks anew."""
+    brand = _brand("erase")
+    wiring.intake().erase(brand, _well_spelt(subscriber_id, "subscriber_id"), Channel.API, _now())
+    return _answer({"erased": True})
+
+
 @app.get(OPENAPI_PATH, include_in_schema=False)
 def openapi() -> Response[str]:
     """This API, described by itself."""
@@ -362,11 +436,7 @@ def no_such_call(_: Exception) -> Response[str]:
 @app.exception_handler(RequestValidationError)
 def bad_request(exc: RequestValidationError) -> Response[str]:
     """The body or a parameter doesn't fit: names each field, and repeats no value."""
-    errors = []
-    for error in exc.errors():
-        where = [each for each in error["loc"] if each not in {"body", "path", "query"}]
-        field = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in where).lstrip(".")
-        errors.append({"field": field or "body", "detail": str(error["msg"])})
+    errors = [{"field": _field(each["loc"]), "detail": str(each["msg"])} for each in exc.errors()]
     return _problem(400, "The request doesn't fit", errors)
 
 
@@ -395,12 +465,49 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         key = None if event["rawPath"] == OPENAPI_PATH else _authenticated(event)
         readable = _readable(event)
-        app.append_context(api_key=key)
-        return app.resolve(readable, context)
+
+        def resolve() -> dict[str, Any]:
+            app.append_context(api_key=key)
+            return app.resolve(readable, context)
+
+        repeated = readable["headers"].get("idempotency-key", "")
+        if key and repeated and readable["requestContext"]["http"]["method"] == "POST":
+            return _once(key, repeated, readable, context, resolve)
+        return resolve()
     except ApiProblemError as exc:
         return _early(_problem(exc.status, exc.detail, exc.errors))
     except SecretUnavailableError as exc:
         return _early(away(exc))
+
+
+def _once(
+    key: ApiKey, repeated: str, event: dict[str, Any], context: Any, resolve: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """The answer under an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header)."""
+    from consentry import idempotency  # noqa: PLC0415 - few calls carry the header
+
+    if len(repeated) > MAX_IDEMPOTENCY_KEY or not repeated.isascii() or not repeated.isprintable():
+        raise ApiProblemError(400, f"Idempotency-Key: at most {MAX_IDEMPOTENCY_KEY} printable ASCII characters")
+    # What a call only computes can be computed again, and may be too large to keep.
+    computed = event["rawPath"] in {"/v1/links", "/v1/decisions", "/v1/subscribers/lookup"}
+    call = f"{event['rawPath']} {event['body']}"
+    try:
+        kept = idempotency.once(
+            wiring.table_client(),
+            wiring.settings().table,
+            key.brand,
+            repeated,
+            call,
+            context,
+            (lambda: {"statusCode": 0}) if computed else resolve,
+        )
+    except idempotency.OtherBodyError as exc:
+        raise ApiProblemError(422, "This Idempotency-Key was used with another call") from exc
+    except idempotency.InProgressError as exc:
+        raise ApiProblemError(409, "The same call is being worked on") from exc
+    except StoreUnavailableError as exc:
+        return _early(away(exc))
+    return resolve() if computed else kept
 
 
 def _authenticated(event: dict[str, Any]) -> ApiKey:
@@ -478,6 +585,32 @@ def _field_problem(field: str, detail: str) -> ApiProblemError:
     return ApiProblemError(400, f"{field}: {detail}", [{"field": field, "detail": detail}])
 
 
+def _reported(brand: Brand, given: Any, now: int) -> dict[str, Any]:
+    event_id = str(given.get("event_id", ""))[:MAX_EVENT_ID] if isinstance(given, dict) else ""
+    try:
+        event = ReportedEvent.model_validate(given)
+    except ValidationError as exc:
+        faults = "; ".join(f"{_field(each['loc'])}: {each['msg']}" for each in exc.errors(include_input=False))
+        return {"event_id": event_id, "result": Result.INVALID.value, "error": faults}
+    said = Report(
+        kind=event.kind,
+        occurred_at=int(event.occurred_at.timestamp() * 1000),
+        email=event.email or "",
+        subscriber_id=event.subscriber_id or "",
+        topics=tuple(event.topics or ()),
+        reference=event.reference or "",
+    )
+    receipt = wiring.intake().take(brand, said, Channel.API, now)
+    told = {"event_id": event_id, "result": receipt.result.value}
+    return told | ({"error": receipt.error} if receipt.error else {})
+
+
+def _field(where: Iterable[int | str]) -> str:
+    """The path of a field, such as `recipients[3].email`."""
+    named = [each for each in where if each not in {"body", "path", "query"}]
+    return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in named).lstrip(".") or "body"
+
+
 def _view(brand: Brand, subscriber_id: str) -> Response[str]:
     now = _now()
     return _answer(platforms.view(brand, subscriber_id, wiring.store().read(brand.id, subscriber_id), now))
@@ -528,13 +661,15 @@ def _openapi_json() -> str:
     schemas = document["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
         schemas.pop(name, None)
+    schemas["ReportedEvent"] = ReportedEvent.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas |= schemas["Problem"].pop("$defs")
+    for name in ("ReportedEvent", "Problem"):
+        schemas |= schemas[name].pop("$defs")
     told = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for operations in document["paths"].values():
         for operation in operations.values():
             answers = {code: each for code, each in operation["responses"].items() if code not in {"422", "500"}}
-            for status in (400, 401, 403, 413, 503):
+            for status in (400, 401, 403, 409, 413, 422, 503):
                 answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": told}
             operation["responses"] = answers
     return json.dumps(document)

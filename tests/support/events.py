@@ -25,6 +25,7 @@ ROUTES = (
     ("/p/{token}", r"/p/(?P<token>[^/]+)"),
     ("/healthz", r"/healthz"),
     ("/v1/{proxy+}", r"/v1/(?P<proxy>.+)"),
+    ("/hooks/{brand}/{provider}", r"/hooks/(?P<brand>[^/]+)/(?P<provider>[^/]+)"),
 )
 
 

@@ -25,6 +25,16 @@ HOUR: Final = 3_600 * SECOND
 DAY: Final = 24 * HOUR
 
 
+class Context:
+    """What Lambda tells a function of its call."""
+
+    function_name = "consentry-api"
+    aws_request_id = "request-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 29_000
+
+
 class Answer:
     """What a person or platform gets."""
 
@@ -69,7 +79,7 @@ class World:
 
     def call(self, room: str, method: str, url: str, **how: Any) -> dict[str, Any]:
         """Answer of a room to one request, as Lambda gives it to the gateway."""
-        answer: dict[str, Any] = self.room(room).handler(events.http(method, url, **how), None)
+        answer: dict[str, Any] = self.room(room).handler(events.http(method, url, **how), Context())
         return answer
 
     def get(self, url: str, **how: Any) -> Answer:

@@ -266,6 +266,8 @@ def svg(inside: str = "", attributes: str = "") -> str:
         "just text",
         svg('<path xml:base="x"/>'),
         svg('<path formaction="x"/>'),
+        svg('<path data-x="1"/>'),
+        svg('<path widths="1"/>'),
     ],
 )
 def test_a_logo_may_only_draw(file: Path, logo: str) -> None:

@@ -148,6 +148,20 @@ def _beyond_the_schema(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], 
     for where, text in texts:
         if isinstance(text, dict) and (missing := languages - set(text)):
             yield where, f"has no text for {', '.join(sorted(missing))}, which `languages` names"
+    for name, webhook in data.get("webhooks", {}).items():
+        for theirs, ours in webhook.get("topics", {}).items():
+            if unknown := set(ours) - set(data["topics"]):
+                yield (
+                    ("webhooks", name, "topics", theirs),
+                    f"names no topic of this brand: {', '.join(sorted(unknown))}",
+                )
+    endpoints = data.get("notifications", [])
+    for at, endpoint in enumerate(endpoints):
+        where = ("notifications", str(at))
+        if not endpoint["url"].startswith("https://") and not endpoint.get("private_network"):
+            yield (*where, "url"), "must be https: (http: is for private_network alone)"
+        if endpoint["id"] in [each["id"] for each in endpoints[:at]]:
+            yield (*where, "id"), "is taken by another endpoint"
     theme = data.get("theme", {})
     for key, background, shade in (("accent", _LIGHT, "light"), ("accent_dark", _DARK, "dark")):
         if key in theme and (ratio := contrast(theme[key], background)) < _CONTRAST:
@@ -225,6 +239,14 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
         "privacy_url": data.get("privacy_url", ""),
         "keeps_address": data.get("keeps_address", False),
         "evidence_days": data.get("evidence_days", 0),
+        "webhooks": {
+            name: {"topics": webhook.get("topics", {}), "arns": webhook.get("arns", [])}
+            for name, webhook in data.get("webhooks", {}).items()
+        },
+        "notifications": [
+            {"id": each["id"], "url": each["url"], "private_network": each.get("private_network", False)}
+            for each in data.get("notifications", [])
+        ],
         "notice": hashlib.sha256(agreed_to.encode()).hexdigest()[:12],
     }
 

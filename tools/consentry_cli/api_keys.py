@@ -14,14 +14,14 @@ from consentry import keyring
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_keyring = click.option(
+keyring_option = click.option(
     "--keyring",
     "secret_id",
     envvar="KEYRING_SECRET_ARN",
     required=True,
     help="The keyring's secret: the stack's output KeyringSecretArn.",
 )
-_brand = click.option("--brand", required=True, help="Whose key it is: the name of the brand's file.")
+brand_option = click.option("--brand", required=True, help="Whose key it is: the name of the brand's file.")
 
 
 @click.group("api-keys")
@@ -30,8 +30,8 @@ def group() -> None:
 
 
 @group.command()
-@_keyring
-@_brand
+@keyring_option
+@brand_option
 @click.option(
     "--scope",
     "scopes",
@@ -43,27 +43,27 @@ def group() -> None:
 )
 def create(secret_id: str, brand: str, scopes: tuple[str, ...]) -> None:
     """Make a key and print it: the only time that it can be seen."""
-    with _plain_errors():
+    with plain_errors():
         click.echo(keyring.issue_api_key(_secrets(), secret_id, brand, scopes))
 
 
 @group.command("list")
-@_keyring
-@_brand
+@keyring_option
+@brand_option
 def list_(secret_id: str, brand: str) -> None:
     """Print the id and scopes of each of a brand's keys."""
-    with _plain_errors():
+    with plain_errors():
         for key_id, scopes in keyring.api_keys(_secrets(), secret_id, brand):
             click.echo(f"{key_id}\t{','.join(scopes)}")
 
 
 @group.command()
-@_keyring
-@_brand
+@keyring_option
+@brand_option
 @click.argument("key_id")
 def revoke(secret_id: str, brand: str, key_id: str) -> None:
     """End a key. It is refused everywhere within five minutes."""
-    with _plain_errors():
+    with plain_errors():
         if not keyring.revoke_api_key(_secrets(), secret_id, brand, key_id):
             click.echo(f"{brand} has no key {key_id}", err=True)
             raise SystemExit(1)
@@ -74,7 +74,7 @@ def _secrets() -> Any:
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """AWS's errors become one line, and exit status 2."""
     try:
         yield

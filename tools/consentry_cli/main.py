@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import click
 
-from consentry_cli import api_keys, brands
+from consentry_cli import (
+    api_keys,
+    brands,
+    decide,
+    erasing,
+    exporting,
+    importing,
+    keys,
+    ledgers,
+    links,
+    notifications,
+    webhooks,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,3 +30,12 @@ def main() -> None:
 
 main.add_command(api_keys.group)
 main.add_command(brands.group)
+main.add_command(keys.group)
+main.add_command(links.group)
+main.add_command(notifications.group)
+main.add_command(decide.decide)
+main.add_command(importing.import_)
+main.add_command(exporting.export)
+main.add_command(erasing.erase)
+main.add_command(ledgers.group)
+main.add_command(webhooks.group)

@@ -14,6 +14,18 @@ _SUBSCRIBER_ID: Final = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")
 _ID_BYTES: Final = 16
 _ENCODED_WORD: Final = "=?"
 """Mail programs would decode what follows, into other characters of an address or header (RFC 2047, 5)."""
+_PLAIN: Final = re.compile(
+    r"([A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*)"
+    r"@((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+([A-Za-z]{2,63}))"
+)
+"""RFC 5322's dot-atom in ASCII, at a host name of two labels or more (RFC 1123): what nearly everybody has."""
+_RESERVED: Final = frozenset({"arpa", "invalid", "local", "localhost", "onion", "test"})
+"""Last labels that need a closer look (RFC 6761, 6762, 7686)."""
+_ROLES: Final = frozenset(
+    {"info", "marketing", "sales", "support", "abuse", "noc", "security", "postmaster", "hostmaster", "usenet"}
+    | {"news", "webmaster", "www", "uucp", "ftp"}
+)
+"""Local parts that are the same in every case (RFC 2142), even where mail is sent to them."""
 MAX_LENGTH: Final = 254
 """Octets of an address in SMTP (RFC 5321 4.5.3.1.3, less the angle brackets)."""
 
@@ -41,11 +53,27 @@ def parse(text: str) -> Address:
     Raises:
         MalformedAddressError: it isn't one.
     """
-    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - 40 ms, and a click needs none of it
-
     stripped = text.strip()
     if len(stripped) > MAX_LENGTH:
         raise MalformedAddressError(f"the address is longer than {MAX_LENGTH} characters")
+    return _plain(stripped) or _judged(stripped)
+
+
+def _plain(text: str) -> Address | None:
+    """A plain address, parsed to what `_judged` makes of it, in a twentieth of the time; None if it isn't plain."""
+    found = _PLAIN.fullmatch(text)
+    if found is None:
+        return None
+    local, domain, last = found.groups()
+    if "--" in domain or last.lower() in _RESERVED or _ENCODED_WORD in local:
+        return None
+    normalised = f"{local}@{domain}".lower()
+    return Address(normalised if local.lower() in _ROLES else f"{local}@{domain.lower()}", normalised)
+
+
+def _judged(stripped: str) -> Address:
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - 40 ms, and a click needs none of it
+
     try:
         found = validate_email(stripped, check_deliverability=False, test_environment=True)
     except EmailNotValidError:

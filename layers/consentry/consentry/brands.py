@@ -40,6 +40,24 @@ class Theme(NamedTuple):
     """Inline SVG, checked to hold shapes only; empty where there is none."""
 
 
+class Webhook(NamedTuple):
+    """How a provider's webhook maps to the brand."""
+
+    topics: Mapping[str, tuple[str, ...]]
+    """The brand's topics, by the provider's groups, lists or streams."""
+    arns: tuple[str, ...]
+    """`sns` only: the SNS topics that may call."""
+
+
+class Endpoint(NamedTuple):
+    """Where a platform listens for what people decide."""
+
+    id: str
+    url: str
+    private_network: bool
+    """Whether it may lie on this machine or in a private network, and speak plain HTTP."""
+
+
 class Brand(NamedTuple):
     """An organisation that sends mail."""
 
@@ -65,6 +83,9 @@ class Brand(NamedTuple):
     """How long IP address and user agent of a consent are kept; 0: not at all."""
     notice: str
     """The version of what people read before they agree; changes with the topics' texts."""
+    webhooks: Mapping[str, Webhook] = {}
+    """By provider; one that isn't here doesn't exist for this brand."""
+    notifications: tuple[Endpoint, ...] = ()
 
     def name(self, language: str) -> str:
         """The brand's name in a language, or in the nearest that it has."""
@@ -147,8 +168,19 @@ def from_json(data: dict[str, Any]) -> Brand:
         )
         for each in data["topics"]
     }
-    simple = {name: data[name] for name in Brand._fields if name not in {"topics", "theme", "languages"}}
-    return Brand(**simple, topics=topics, theme=Theme(**data["theme"]), languages=tuple(data["languages"]))
+    made = {"topics", "theme", "languages", "webhooks", "notifications"}
+    simple = {name: data[name] for name in Brand._fields if name not in made}
+    return Brand(
+        **simple,
+        topics=topics,
+        theme=Theme(**data["theme"]),
+        languages=tuple(data["languages"]),
+        webhooks={
+            name: Webhook({theirs: tuple(ours) for theirs, ours in each["topics"].items()}, tuple(each["arns"]))
+            for name, each in data.get("webhooks", {}).items()
+        },
+        notifications=tuple(Endpoint(**each) for each in data.get("notifications", [])),
+    )
 
 
 def _in_language(texts: Mapping[str, str], language: str, preference: tuple[str, ...]) -> str:

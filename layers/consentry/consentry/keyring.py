@@ -4,7 +4,9 @@ The document is JSON:
 
     {"root": "<random>",                              made once, by the template
      "brands": {"<brand>": {"generations": ["1"],     signing keys, oldest to newest
-                            "api_keys": [{"id", "sha256", "scopes"}]}}}
+                            "api_keys": [{"id", "sha256", "scopes"}],
+                            "webhooks": {"<provider>": {"<name>": "<secret>"}},
+                            "notifications": {"<endpoint>": ["whsec_<old>", "whsec_<new>"]}}}}
 
 Keys aren't stored, they are derived: HMAC-SHA256 of the root over a label that names use, brand and generation
 (RFC 5869's expand step, for a root that is uniformly random already). So a brand has its keys the moment its
@@ -14,6 +16,7 @@ because nobody made a key. See docs/decisions/0002-keys-are-derived.md.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -29,7 +32,7 @@ SCOPES: Final = ("read", "write", "erase")
 _REFRESH_SECONDS: Final = 60
 """Garbage tokens cause at most one fetch a minute and container."""
 _API_KEYS_SECONDS: Final = 300
-"""A revoked API key is refused after this time at the latest."""
+"""A revoked API key or webhook secret is refused after this time at the latest."""
 
 
 class SecretUnavailableError(Exception):
@@ -79,12 +82,20 @@ class Keyring:
         Every stored hash is compared, in constant time: how long it takes tells nothing. A key that was revoked is
         refused five minutes later at the latest.
         """
-        if self._document is not None and self._monotonic() - self._fetched_at > _API_KEYS_SECONDS:
-            self.refresh()
+        self._freshen()
         found = self._match(presented)
         if found is None and presented.startswith("ck_") and self.refresh():
             found = self._match(presented)
         return found
+
+    def webhook_secrets(self, brand: str, provider: str) -> dict[str, str]:
+        """What the provider's calls are verified with; empty where nothing was set. At most five minutes old."""
+        self._freshen()
+        return dict(self._brand(brand).get("webhooks", {}).get(provider, {}))
+
+    def notification_secrets(self, brand: str, endpoint: str) -> list[str]:
+        """The secrets that sign what an endpoint gets, oldest first: more than one while they are exchanged."""
+        return list(self._brand(brand).get("notifications", {}).get(endpoint, []))
 
     def refresh(self) -> bool:
         """Fetch the document anew, unless that was done within the last minute; True if it was done.
@@ -99,6 +110,10 @@ class Keyring:
             self._fetched_at = self._monotonic()
             return False
         return True
+
+    def _freshen(self) -> None:
+        if self._document is not None and self._monotonic() - self._fetched_at > _API_KEYS_SECONDS:
+            self.refresh()
 
     def _match(self, presented: str) -> ApiKey | None:
         digest = hash_api_key(presented)
@@ -196,6 +211,58 @@ def revoke_api_key(client: Any, secret_id: str, brand: str, key_id: str) -> bool
     if len(kept) == len(entry.get("api_keys", [])):
         return False
     entry["api_keys"] = kept
+    _put(client, secret_id, document)
+    return True
+
+
+def set_webhook_secrets(
+    client: Any, secret_id: str, brand: str, provider: str, values: dict[str, str], *, keep_old: bool = False
+) -> None:
+    """Store what a provider's calls are verified with, in place of what was there; or beside it, so that both count."""
+    document = _get(client, secret_id)
+    webhooks = document.setdefault("brands", {}).setdefault(brand, {}).setdefault("webhooks", {})
+    if keep_old:
+        old = webhooks.get(provider, {})
+        values = {name: " ".join([*old.get(name, "").split()[-1:], value]) for name, value in values.items()}
+    webhooks[provider] = values
+    _put(client, secret_id, document)
+
+
+def webhook_names(client: Any, secret_id: str) -> list[tuple[str, str, dict[str, int]]]:
+    """Brand, provider, and how many values each of its secrets has; no value."""
+    return [
+        (brand, provider, {name: len(value.split()) for name, value in values.items()})
+        for brand, entry in sorted(_get(client, secret_id).get("brands", {}).items())
+        for provider, values in sorted(entry.get("webhooks", {}).items())
+    ]
+
+
+def add_notification_secret(client: Any, secret_id: str, brand: str, endpoint: str, secret: str = "") -> str:
+    """Add a secret that signs what an endpoint gets, and answer it; the older one signs too, until it is dropped.
+
+    Args:
+        client: a Secrets Manager client.
+        secret_id: the document's name or ARN.
+        brand: whose endpoint it is.
+        endpoint: its id in the brand's file.
+        secret: `whsec_` and base64; empty makes one of 256 random bits.
+    """
+    secret = secret or f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    document = _get(client, secret_id)
+    entry = document.setdefault("brands", {}).setdefault(brand, {})
+    kept = entry.setdefault("notifications", {}).get(endpoint, [])
+    entry["notifications"][endpoint] = [*kept[-1:], secret]
+    _put(client, secret_id, document)
+    return secret
+
+
+def drop_old_notification_secret(client: Any, secret_id: str, brand: str, endpoint: str) -> bool:
+    """Keep only the newest secret of an endpoint; False if there was no other."""
+    document = _get(client, secret_id)
+    entry = document.get("brands", {}).get(brand, {}).get("notifications", {})
+    if len(entry.get(endpoint, [])) < 2:  # noqa: PLR2004 - an old and a new one
+        return False
+    entry[endpoint] = entry[endpoint][-1:]
     _put(client, secret_id, document)
     return True
 

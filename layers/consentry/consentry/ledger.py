@@ -21,7 +21,11 @@ import secrets
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from consentry import consent as rules
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from consentry.consent import Consent
 
 _HASH_BYTES: Final = 10
@@ -39,6 +43,7 @@ class Kind(StrEnum):
     CLAIMED = "claimed"
     COMPLAINED = "complained"
     BOUNCED = "bounced"
+    ERASED = "erased"
 
 
 class Actor(StrEnum):
@@ -108,7 +113,77 @@ class Event(NamedTuple):
     @property
     def sort_key(self) -> str:
         """`sk` of the event: in order of occurrence."""
-        return f"E#{self.occurred_at:013d}#{self.event_id}"
+        return f"E#{self.evidence_key}"
+
+    @property
+    def evidence_key(self) -> str:
+        """What `sk` of the event and of its evidence have in common."""
+        return f"{self.occurred_at:013d}#{self.event_id}"
+
+
+class Holding(NamedTuple):
+    """All that proves one subscriber's consent."""
+
+    subscriber_id: str
+    consent: Consent | None
+    """None where no state is held."""
+    ledger_count: int
+    """How many events the state says there are."""
+    ledger_digest: int
+    """The sum of their hashes, as the state says."""
+    events: tuple[Event, ...]
+    """Oldest first."""
+    evidences: Mapping[str, Evidence]
+    """By event, as `Event.evidence_key` names it; those that haven't expired."""
+    unreadable: int = 0
+    """Ledger items that aren't events, or don't stand where their event belongs."""
+
+
+class Fault(StrEnum):
+    """What is wrong with a ledger."""
+
+    MISSING = "events are missing"
+    ADDED = "events were slipped in"
+    CHANGED = "an event was changed"
+    UNREADABLE = "an event can't be read, or stands in the wrong place"
+    EVIDENCE = "evidence was changed"
+    CONSENT = "the consent doesn't follow from the events"
+    NO_EVENTS = "a consent without events"
+    NO_CONSENT = "events without a consent"
+
+
+def faults(key: bytes, held: Holding) -> list[Fault]:
+    """What is wrong with a subscriber's ledger; nothing, if it is intact.
+
+    `key` is the brand's ledger key. A subscriber that nothing is held on is intact.
+    """
+    found = _count_faults(held)
+    if held.unreadable:
+        found.append(Fault.UNREADABLE)
+    if not found and sum(hash_event(key, event) for event in held.events) != held.ledger_digest:
+        found.append(Fault.CHANGED)
+    if not found and rules.join(event.effect for event in held.events) != (held.consent or rules.Consent()):
+        found.append(Fault.CONSENT)
+    if not all(_evidence_holds(key, event, held.evidences) for event in held.events):
+        found.append(Fault.EVIDENCE)
+    return found
+
+
+def _count_faults(held: Holding) -> list[Fault]:
+    there = len(held.events) + held.unreadable
+    if held.consent is None:
+        return [Fault.NO_CONSENT] if there else []
+    if not there:
+        return [Fault.NO_EVENTS]
+    if there == held.ledger_count:
+        return []
+    return [Fault.MISSING if there < held.ledger_count else Fault.ADDED]
+
+
+def _evidence_holds(key: bytes, event: Event, evidences: Mapping[str, Evidence]) -> bool:
+    """Evidence that is still there is what was there; evidence that has expired proves nothing either way."""
+    evidence = evidences.get(event.evidence_key)
+    return evidence is None or hash_evidence(key, event.event_id, evidence) == event.evidence_hash
 
 
 def partition_key(brand: str, subscriber_id: str) -> str:

@@ -30,6 +30,7 @@ _EVENT_STATES: Final = {
     "claimed": "consent stated by controller",
     "complained": "objection raised",
     "bounced": "recipient unreachable",
+    "erased": "consent withdrawn",
 }
 """The event state of a ledger event in a consent record (TS 27560, 6.4: event information)."""
 
@@ -101,7 +102,7 @@ def view(brand: Brand, subscriber_id: str, consent: Consent, now: int) -> dict[s
 def ledger(page: LedgerPage) -> dict[str, Any]:
     """A page of a person's ledger."""
     told: dict[str, Any] = {
-        "events": [_event(event, evidence) for event, evidence in page.events],
+        "events": [event_view(event, evidence) for event, evidence in page.events],
         "intact": page.intact,
     }
     if page.next:
@@ -150,7 +151,8 @@ def rfc3339(instant: int | None) -> str | None:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _event(event: Event, evidence: Evidence) -> dict[str, Any]:
+def event_view(event: Event, evidence: Evidence) -> dict[str, Any]:
+    """A ledger event, with what is still held of its evidence."""
     told: dict[str, Any] = {
         "event_id": event.event_id,
         "kind": event.kind.value,
@@ -173,7 +175,7 @@ def _event(event: Event, evidence: Evidence) -> dict[str, Any]:
 
 
 def _record_event(brand: Brand, event: Event, evidence: Evidence) -> dict[str, Any]:
-    told = _event(event, evidence)
+    told = event_view(event, evidence)
     return {
         "event_id": event.event_id,
         "event_time": told["occurred_at"],

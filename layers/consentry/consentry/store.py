@@ -20,13 +20,27 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consentry import consent as rules
 from consentry.consent import Choice, Consent
-from consentry.ledger import Actor, Channel, Event, Evidence, Kind, hash_event, hash_evidence, partition_key
+from consentry.ledger import (
+    Actor,
+    Channel,
+    Event,
+    Evidence,
+    Fault,
+    Holding,
+    Kind,
+    faults,
+    hash_event,
+    hash_evidence,
+    new_event_id,
+    partition_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -106,6 +120,17 @@ class Contact(NamedTuple):
     reference: str = ""
 
 
+class Change(NamedTuple):
+    """One change of a person's state, as the table's stream tells it."""
+
+    brand: str
+    subscriber_id: str
+    before: Consent
+    after: Consent
+    event: dict[str, Any]
+    """What made it: `event_id`, `kind`, `channel`, `reference`, `occurred_at` (epoch ms), `suspected_automation`."""
+
+
 class LedgerPage(NamedTuple):
     """Some of a subscriber's events, oldest first, and whether the whole ledger adds up."""
 
@@ -181,6 +206,23 @@ class Store:
         }
         return self._record(event, evidence, evidence_days, [mail], cooling=True)
 
+    def erase(self, event: Event) -> None:
+        """Remove address and evidence of a subscriber, and record that it was done.
+
+        What stays is what keeps opt-outs in force and the ledger whole: registers and events under an id from which
+        no address can be found. Doing it again does no harm. Somebody that we never heard of leaves no trace.
+
+        Raises:
+            StoreUnavailableError: perhaps not all is gone yet; do it again.
+        """
+        items = list(self._partition(event.brand, event.subscriber_id))
+        for item in items:
+            if item["sk"]["S"] == CONTACT or item["sk"]["S"].startswith("V#"):
+                key = {name: item[name] for name in ("pk", "sk")}
+                self._call("delete_item", TableName=self._table, Key=key)
+        if items:
+            self.record(event)
+
     def read(self, brand: str, subscriber_id: str) -> Consent:
         """What we know of a subscriber; nothing, for somebody that we never heard of.
 
@@ -212,28 +254,51 @@ class Store:
         Raises:
             StoreUnavailableError: the table can't be read.
         """
-        state: dict[str, Any] = {}
-        evidences: dict[str, Evidence] = {}
-        events: list[Event] = []
-        for item in self._partition(brand, subscriber_id):
-            sk = item["sk"]["S"]
-            if sk == STATE:
-                state = item
-            elif sk.startswith("E#"):
-                events.append(_event(item))
-            elif sk.startswith("V#"):
-                evidences[sk[2:]] = Evidence(item["ip"]["S"], item["user_agent"]["S"])
-        key = self._ledger_key(brand)
-        intact = (
-            len(events) == _number(state, "ledger_count")
-            and sum(hash_event(key, event) for event in events) == _number(state, "ledger_digest")
-            and rules.join(event.effect for event in events) == _consent(state)
-            and all(self._evidence_holds(key, event, evidences) for event in events)
-        )
-        page = [event for event in events if not start or event.sort_key[2:] > start]
-        shown = [(event, evidences.get(event.sort_key[2:], Evidence())) for event in page[:limit]]
-        more = page[limit - 1].sort_key[2:] if len(page) > limit else None
-        return LedgerPage(shown, intact, more)
+        held = self._holding(brand, subscriber_id)
+        page = [event for event in held.events if not start or event.evidence_key > start]
+        shown = [(event, held.evidences.get(event.evidence_key, Evidence())) for event in page[:limit]]
+        more = page[limit - 1].evidence_key if len(page) > limit else None
+        return LedgerPage(shown, not self.faults(brand, held), more)
+
+    def verify(self, brand: str, subscriber_id: str) -> list[Fault]:
+        """What is wrong with the subscriber's ledger; nothing, if it is intact.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        return self.faults(brand, self._holding(brand, subscriber_id))
+
+    def faults(self, brand: str, held: Holding) -> list[Fault]:
+        """What is wrong with a ledger that was read before."""
+        return faults(self._ledger_key(brand), held)
+
+    def everyone(self, brand: str, *, segment: int = 0, segments: int = 1) -> Iterator[Holding]:
+        """What is held on each subscriber of the brand, in no order, one at a time in memory.
+
+        The answers are eventually consistent. A subscriber that DynamoDB keeps in several places comes in several
+        parts, and one that is written to meanwhile may come half old, half new: ask `verify` before anything is
+        held against one.
+
+        Args:
+            brand: whose subscribers.
+            segment: which part of the table, from 0.
+            segments: how many parts there are.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        items = self._scan(brand, segment, segments)
+        for pk, part in groupby(items, key=lambda item: str(item["pk"]["S"])):
+            yield _held(pk, part)
+
+    def consents(self, brand: str, *, segment: int = 0, segments: int = 1) -> Iterator[tuple[str, Consent]]:
+        """`subscriber_id` and consent of everybody who has one, as `everyone` does.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        for item in self._scan(brand, segment, segments, only=STATE):
+            yield item["pk"]["S"].rpartition("#")[2], _consent(item)
 
     def history(self, brand: str, subscriber_id: str) -> list[Event]:
         """Every event of the subscriber, oldest first.
@@ -313,6 +378,34 @@ class Store:
             {":asked": _n(asked_at), ":me": _s(claimant), ":sent": _s("sent")},
         )
 
+    def spend(self, name: str, said: str, now: int, seconds: int) -> bool:
+        """Take a name that may stand for one thing only; False if it stands for another already.
+
+        Taking it again for the same thing succeeds: what failed half-way can be done again.
+
+        Args:
+            name: what is taken; kept as a key, so it names nobody.
+            said: what it stands for.
+            now: epoch ms.
+            seconds: how long it is kept.
+
+        Raises:
+            StoreUnavailableError: the table can't be written; it may be taken or not.
+        """
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item={**_key(f"L#{name}", "SPENT"), "said": _s(said), "expires_at": _n(now // 1000 + seconds)},
+                # Free, ours, or left over: TTL deletes late.
+                ConditionExpression="attribute_not_exists(pk) OR said = :said OR expires_at <= :now",
+                ExpressionAttributeValues={":said": _s(said), ":now": _n(now // 1000)},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        except (BotoCoreError, ClientError) as exc:
+            raise StoreUnavailableError("the table can't be written") from exc
+        return True
+
     # --- writing -----------------------------------------------------------------------------------------------
 
     def _record(
@@ -324,6 +417,7 @@ class Store:
         *,
         cooling: bool = False,
     ) -> Recorded:
+        attempt = new_event_id()
         key = self._ledger_key(event.brand)
         keeps = evidence is not None and any(evidence) and evidence_days > 0
         if keeps and evidence is not None:
@@ -334,7 +428,7 @@ class Store:
         for _ in range(_ATTEMPTS):
             operations = [
                 self._grow(event, hash_event(key, event), cooling=cooling),
-                self._put_event(event),
+                self._put_event(event, attempt),
                 *extra,
             ]
             reasons = self._transact(operations)
@@ -342,8 +436,8 @@ class Store:
                 return Recorded(Outcome.APPLIED, current)
             state, written = _old(reasons, 0), _old(reasons, 1)
             if written is not None:
-                # Ours if it arrived when we did: the answer of our own first try was lost on the way.
-                same = _number(written, "arrived_at") == event.arrived_at
+                # Ours if it says so: then the answer of our own first try was lost on the way.
+                same = _text(written, "attempt") == attempt
                 return Recorded(Outcome.APPLIED if same else Outcome.DUPLICATE, _consent(state or {}))
             if cooling and (state is None or _cooling(state, event)):
                 return Recorded(Outcome.THROTTLED, Consent())
@@ -398,11 +492,11 @@ class Store:
             update["ExpressionAttributeNames"] = names
         return {"Update": update}
 
-    def _put_event(self, event: Event) -> dict[str, Any]:
+    def _put_event(self, event: Event, attempt: str) -> dict[str, Any]:
         return {
             "Put": {
                 "TableName": self._table,
-                "Item": _event_item(event),
+                "Item": {**_event_item(event), "attempt": _s(attempt)},
                 # Append only: what was recorded is never written over.
                 "ConditionExpression": "attribute_not_exists(pk)",
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -411,7 +505,7 @@ class Store:
 
     def _put_evidence(self, event: Event, evidence: Evidence, days: int) -> dict[str, Any]:
         item = {
-            **_key(event.partition_key, f"V#{event.sort_key[2:]}"),
+            **_key(event.partition_key, f"V#{event.evidence_key}"),
             "ip": _s(evidence.ip),
             "user_agent": _s(evidence.user_agent),
             "expires_at": _n(event.arrived_at // 1000 + days * _DAY_S),
@@ -495,6 +589,22 @@ class Store:
             self._sleep(random.uniform(0.02, 0.1) * 2**attempt)  # noqa: S311 - jitter, not a secret
         raise StoreUnavailableError("the table answers only in part")
 
+    def _holding(self, brand: str, subscriber_id: str) -> Holding:
+        return _held(partition_key(brand, subscriber_id), self._partition(brand, subscriber_id))
+
+    def _scan(self, brand: str, segment: int, segments: int, only: str = "") -> Iterator[dict[str, Any]]:
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "Segment": segment,
+            "TotalSegments": segments,
+            "FilterExpression": "begins_with(pk, :brand)",
+            "ExpressionAttributeValues": {":brand": _s(partition_key(brand, ""))},
+        }
+        if only:
+            request["FilterExpression"] += " AND sk = :only"
+            request["ExpressionAttributeValues"][":only"] = _s(only)
+        return self._pages("scan", request)
+
     def _partition(self, brand: str, subscriber_id: str) -> Iterator[dict[str, Any]]:
         request: dict[str, Any] = {
             "TableName": self._table,
@@ -502,8 +612,11 @@ class Store:
             "ExpressionAttributeValues": {":pk": _s(partition_key(brand, subscriber_id))},
             "ConsistentRead": True,
         }
+        return self._pages("query", request)
+
+    def _pages(self, operation: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         while True:
-            answer = self._call("query", **request)
+            answer = self._call(operation, **request)
             yield from answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 return
@@ -516,14 +629,25 @@ class Store:
             raise StoreUnavailableError("the table can't be read") from exc
         return answer
 
-    @staticmethod
-    def _evidence_holds(key: bytes, event: Event, evidences: Mapping[str, Evidence]) -> bool:
-        """Evidence that is still there is what was there; evidence that has expired proves nothing either way."""
-        evidence = evidences.get(event.sort_key[2:])
-        return evidence is None or hash_evidence(key, event.event_id, evidence) == event.evidence_hash
-
 
 # --- items ---------------------------------------------------------------------------------------------------------
+
+
+def change_of(record: Mapping[str, Any]) -> Change | None:
+    """The change in a stream record's `dynamodb` part; None if it is of another item, or of a deletion.
+
+    Raises:
+        KeyError, ValueError: it can't be understood.
+    """
+    new, old = record.get("NewImage", {}), record.get("OldImage", {})
+    if record["Keys"]["sk"]["S"] != STATE or "last_event" not in new:
+        return None
+    last = new["last_event"]["M"]
+    event: dict[str, Any] = {name: last[name]["S"] for name in ("event_id", "kind", "channel", "reference")}
+    event["occurred_at"] = int(last["occurred_at"]["N"])
+    event["suspected_automation"] = last["suspected_automation"]["BOOL"]
+    _, brand, subscriber_id = new["pk"]["S"].split("#", 2)
+    return Change(brand, subscriber_id, _consent(old), _consent(new), event)
 
 
 def _contact(item: Mapping[str, Any]) -> Contact:
@@ -549,6 +673,30 @@ def _contact_item(event: Event, contact: Contact) -> dict[str, Any]:
         "reference": _s(contact.reference),
         "expires_at": _n(event.arrived_at // 1000 + _CONTACT_DAYS * _DAY_S),
     }
+
+
+def _held(pk: str, items: Iterable[dict[str, Any]]) -> Holding:
+    consent, count, digest, unreadable = None, 0, 0, 0
+    evidences: dict[str, Evidence] = {}
+    events: list[Event] = []
+    for item in items:
+        sk = item["sk"]["S"]
+        try:
+            if sk == STATE:
+                consent = _consent(item)
+                count, digest = _number(item, "ledger_count"), _number(item, "ledger_digest")
+            elif sk.startswith("E#"):
+                event = _event(item)
+                if event.sort_key == sk:
+                    events.append(event)
+                else:
+                    unreadable += 1
+            elif sk.startswith("V#"):
+                evidences[sk[2:]] = Evidence(item["ip"]["S"], item["user_agent"]["S"])
+        except (KeyError, ValueError, TypeError):
+            # Not of our making: something else wrote it, and that is for `faults` to tell.
+            unreadable += 1
+    return Holding(pk.rpartition("#")[2], consent, count, digest, tuple(events), evidences, unreadable)
 
 
 def _event_item(event: Event) -> dict[str, Any]:

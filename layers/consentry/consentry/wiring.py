@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from consentry import brands as brands_module
 from consentry import mails
+from consentry.intake import Intake
 from consentry.journeys import Journeys
 from consentry.keyring import Keyring, SecretUnavailableError
 from consentry.store import Store
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
     from consentry.brands import Brands
+    from consentry.notifications import Notification
 
 _COMPILED: Final = Path(__file__).with_name("compiled")
 """Where `consentry_build` puts brands and catalogues when it builds the layer."""
@@ -95,15 +97,27 @@ def tokens() -> Tokens:
 
 
 @cache
+def table_client() -> Any:
+    """DynamoDB."""
+    return _client("dynamodb", _IMPATIENT)
+
+
+@cache
 def store() -> Store:
     """The table."""
-    return Store(_client("dynamodb", _IMPATIENT), settings().table, keyring().ledger_key)
+    return Store(table_client(), settings().table, keyring().ledger_key)
 
 
 @cache
 def journeys() -> Journeys:
     """What a person can do."""
     return Journeys(store(), tokens())
+
+
+@cache
+def intake() -> Intake:
+    """What others report."""
+    return Intake(store(), keyring().pepper)
 
 
 def send_mail(sender: str, recipient: str, raw: bytes) -> None:
@@ -133,6 +147,30 @@ def prepare() -> None:
         keyring().signing_keys("")
     except SecretUnavailableError:
         logger().warning("keyring unavailable in initialisation")
+
+
+def queue_notifications(notifications: list[Notification]) -> None:
+    """Queue what endpoints are told.
+
+    Raises:
+        botocore's errors: not all are queued.
+    """
+    for each in notifications:
+        # The group keeps an endpoint that fails from delaying the others (SQS fair queues).
+        _queue_client().send_message(
+            QueueUrl=os.environ["NOTIFICATION_QUEUE_URL"], MessageBody=each.to_json(), MessageGroupId=each.endpoint
+        )
+
+
+def put_off_notification(receipt_handle: str, seconds: int) -> None:
+    """Let the queue bring a message back after so many seconds.
+
+    Raises:
+        botocore's errors: it comes back sooner.
+    """
+    _queue_client().change_message_visibility(
+        QueueUrl=os.environ["NOTIFICATION_QUEUE_URL"], ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+    )
 
 
 @cache

@@ -1,0 +1,83 @@
+"""The notifier: tells a brand's platforms what people decided.
+
+The table's stream tells of changes; each goes to a queue, a message an endpoint, and from there to the endpoint. An
+endpoint that fails is tried again, less and less often, for three days; it holds up no other.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+from consentry import notifications, outgoing, store, wiring
+from consentry.outgoing import UnreachableError
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+    from consentry.notifications import Notification
+
+_from_stream: Final = BatchProcessor(event_type=EventType.DynamoDBStreams)
+_from_queue: Final = BatchProcessor(event_type=EventType.SQS)
+
+
+class NotTakenError(Exception):
+    """The endpoint didn't take the notification."""
+
+
+def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
+    """Records of the stream, or messages of the queue; those that failed are answered."""
+    if event["Records"][0]["eventSource"] == "aws:sqs":
+        return process_partial_response(event, tell, _from_queue)
+    return process_partial_response(event, announce, _from_stream)
+
+
+def announce(record: DynamoDBRecord) -> None:
+    """Something changed: queue what each endpoint is told."""
+    change = store.change_of(record.raw_event["dynamodb"])
+    brand = wiring.brands().get(change.brand) if change else None
+    if change is not None and brand is not None:
+        wiring.queue_notifications(notifications.of(brand, change))
+
+
+def tell(record: SQSRecord) -> None:
+    """Tell one endpoint; if it doesn't take it, the queue brings the message back later."""
+    notification = notifications.from_json(record.body)
+    status = _post(notification)
+    taken = 200 <= status < 300  # noqa: PLR2004 - Standard Webhooks: any 2xx is success
+    wiring.logger().info(
+        "notification", brand=notification.brand, endpoint=notification.endpoint, status=status, taken=taken
+    )
+    if not taken:
+        tries = int(record.attributes.approximate_receive_count)
+        wiring.put_off_notification(record.receipt_handle, notifications.wait(tries))
+        raise NotTakenError
+
+
+def _post(notification: Notification) -> int:
+    """The endpoint's status; 0 if it can't be reached."""
+    brand = wiring.brands().get(notification.brand)
+    endpoint = next((each for each in brand.notifications if each.id == notification.endpoint), None) if brand else None
+    if brand is None or endpoint is None:
+        return 204  # it is no longer listened for: done
+    secrets = wiring.keyring().notification_secrets(brand.id, endpoint.id)
+    email = ""
+    if brand.keeps_address:
+        contact = wiring.store().contact(brand.id, notification.subscriber_id)
+        email = contact.address if contact else ""
+    body, headers = notifications.sign(notification, secrets, time.time_ns() // 1_000_000, email)
+    if not secrets:
+        wiring.logger().error("endpoint without a secret", brand=brand.id, endpoint=endpoint.id)
+        return 0
+    try:
+        return outgoing.post(endpoint.url, body, headers, private_network=endpoint.private_network)
+    except UnreachableError as exc:
+        wiring.logger().warning("endpoint unreachable", endpoint=endpoint.id, why=str(exc))
+        return 0
+
+
+wiring.prepare()

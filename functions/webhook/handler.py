@@ -1,0 +1,155 @@
+"""`/hooks/{brand}/{provider}`: what marketing platforms and mail providers report, under their own signatures.
+
+200  `{"applied", "duplicate", "ignored", "spooled"}`: everything in the call is durable. `ignored` counts what
+     means nothing for consent, what can't be understood, and what something later or an opt-out beats
+400  the body can't be read
+401  signature missing, wrong or stale, or no secret set to verify it with
+404  the brand's file doesn't name the provider
+503  the table, the keyring or what has to be fetched is away; sending the same again loses and doubles nothing
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from consentry import providers, web, wiring
+from consentry.intake import Result
+from consentry.keyring import SecretUnavailableError
+from consentry.ledger import Channel
+from consentry.outgoing import UnreachableError
+from consentry.providers import Call, Setup, UnreadableError, UnsignedError
+from consentry.store import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from consentry.brands import Brand
+    from consentry.providers import Provider, Reading
+    from consentry.web import Response
+
+MAX_BODY: Final = 1024 * 1024
+RETRY_AFTER_S: Final = 30
+SPENT_S: Final = 3600
+"""How long a value that may come once is remembered; by then its call is stale many times over."""
+
+_COUNTED_AS: Final = {
+    Result.APPLIED: "applied",
+    Result.DUPLICATE: "duplicate",
+    Result.SPOOLED: "spooled",
+    Result.SUPERSEDED: "ignored",
+    Result.INVALID: "ignored",
+}
+
+
+class RefusedError(Exception):
+    """The call is refused before anything of it is looked at."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers or {}
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Every answer is JSON; a bad call is never a fault of ours."""
+    route = event["routeKey"]
+    try:
+        response = _receive(event)
+    except RefusedError as exc:
+        response = _problem(exc.status, exc.detail, exc.headers)
+    except UnreadableError as exc:
+        response = _problem(400, str(exc))
+    except UnsignedError as exc:
+        # Why is for the operator: whoever has no key learns nothing of how the brand is set up.
+        wiring.logger().warning("webhook refused", route=route, reason=str(exc))
+        response = _problem(401, "The call can't be verified")
+    except (StoreUnavailableError, SecretUnavailableError, UnreachableError) as exc:
+        web.report(exc, route)
+        response = _problem(503, "Send the same again", {"retry-after": str(RETRY_AFTER_S)})
+    except Exception as exc:  # noqa: BLE001 - the last resort: a problem rather than a stack trace
+        web.report(exc, route)
+        response = _problem(500, "Something went wrong here; it was noted")
+    return web.write(response, head=event["requestContext"]["http"]["method"] == "HEAD")
+
+
+def _receive(event: dict[str, Any]) -> Response:
+    request = web.read(event)
+    brand = wiring.brands().get(request.parameters.get("brand", ""))
+    name = request.parameters.get("provider", "")
+    if brand is None or name not in brand.webhooks:
+        raise RefusedError(404, "This brand has no such webhook")
+    asks = request.method == "GET" and name in providers.ASKED_FIRST
+    if request.method != "POST" and not asks:
+        allowed = "GET, HEAD, POST" if name in providers.ASKED_FIRST else "POST"
+        raise RefusedError(405, "Not allowed here", {"allow": allowed})
+    if len(request.body) > MAX_BODY:
+        raise RefusedError(413, f"A body has at most {MAX_BODY} bytes")
+
+    query = event.get("rawQueryString") or ""
+    url = f"{request.base_url}{event['rawPath']}{'?' if query else ''}{query}"
+    call = Call(request.method, request.headers, request.query, request.body, url)
+    setup = Setup(brand.webhooks[name].topics, brand.webhooks[name].arns)
+    provider = providers.provider(name)
+    _verify(provider, call, setup, brand, name, request.now)
+    if asks:
+        return _answer(Counter())
+    counts = _apply(provider.translate(call, setup), brand, name, request.now)
+    wiring.logger().info("webhook", brand=brand.id, provider=name, counts=dict(counts))
+    return _answer(counts)
+
+
+def _verify(provider: Provider, call: Call, setup: Setup, brand: Brand, name: str, now: int) -> None:
+    """A call that can't be verified is looked at once more with fresh secrets, at most once a minute."""
+    keyring = wiring.keyring()
+    try:
+        provider.verify(call, setup, keyring.webhook_secrets(brand.id, name), now)
+    except UnsignedError:
+        if not provider.SECRETS or not keyring.refresh():
+            raise
+        provider.verify(call, setup, keyring.webhook_secrets(brand.id, name), now)
+
+
+def _apply(reading: Reading, brand: Brand, name: str, now: int) -> Counter[str]:
+    store, intake = wiring.store(), wiring.intake()
+    if reading.once and not store.spend(_once(brand, name, reading.once), _said(reading), now, SPENT_S):
+        raise UnsignedError("this token was used before, for something else")
+    receipts = intake.take_all(brand, reading.reports, Channel.WEBHOOK, now, name)
+    receipts += [intake.move(brand, old, new, Channel.WEBHOOK, now, name) for old, new in reading.moved]
+    receipts += [intake.forget(brand, email, Channel.WEBHOOK, now) for email in reading.erase]
+    if reading.fetch:
+        from consentry.providers import sns  # noqa: PLC0415 - once in a subscription's life
+
+        sns.fetch(reading.fetch)
+        wiring.logger().info("subscription confirmed", brand=brand.id, provider=name)
+    counts = Counter(_COUNTED_AS[receipt.result] for receipt in receipts)
+    counts["ignored"] += reading.ignored
+    return counts
+
+
+def _once(brand: Brand, name: str, value: str) -> str:
+    return f"hook#{brand.id}#{name}#{hashlib.sha256(value.encode()).hexdigest()}"
+
+
+def _said(reading: Reading) -> str:
+    """What a call says, hashed with nothing of it to be found again: its token is random, and part of it."""
+    said = json.dumps([reading.once, reading.reports, reading.erase, reading.moved])
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _answer(counts: Counter[str]) -> Response:
+    body = {count: counts[count] for count in ("applied", "duplicate", "ignored", "spooled")}
+    return web.Response(200, json.dumps(body), "application/json")
+
+
+def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """RFC 9457."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return web.Response(status, json.dumps(body), "application/problem+json", headers or {})
+
+
+wiring.prepare()

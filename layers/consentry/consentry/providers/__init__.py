@@ -1,0 +1,120 @@
+"""Webhooks in: one small module a provider, all of the same shape.
+
+A provider's module has
+
+    SECRETS                             the names of what `verify` needs, as they stand in the keyring
+    verify(call, setup, secrets, now)   raises `UnsignedError`, or returns: the call is the provider's
+    translate(call, setup)              the reports in it; raises `UnreadableError` for a body that can't be read
+
+`verify` sees the raw body and comes first: nothing of a call is parsed before it is known whose it is, but where the
+signature itself stands in the body (`mailgun`, `sns`; there it may raise `UnreadableError` too). Signatures are
+compared in constant time, and a signed instant may be 5 minutes off (`proof`).
+
+`translate` passes over what means nothing for consent, and over an item that it can't make sense of; the rest of the
+call counts (`payload`). It has no clock: an event without a readable instant gets one that is later than any now, and
+so counts as of its arrival. An opt-out that names none of the brand's mapped topics is from every topic; an opt-in that
+names none means nothing. docs/webhooks/adding-a-provider.md walks through adding one.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from consentry.intake import Report
+
+NAMES: Final = (
+    "standard",
+    "sendgrid",
+    "mailgun",
+    "postmark",
+    "mailchimp",
+    "sns",
+    "customerio",
+    "hubspot",
+    "klaviyo",
+)
+
+ASKED_FIRST: Final = frozenset({"mailchimp"})
+"""Providers that GET the URL before they use it, and want a 200."""
+
+WHOLE_LIST: Final = "*"
+"""In a brand file, instead of a group's name: what an opt-in is to that names no group."""
+
+TOLERANCE_MS: Final = 5 * 60 * 1000
+"""How old a signed call may be, and how far ahead its clock."""
+
+
+class UnsignedError(Exception):
+    """The call isn't provably the provider's: signature missing, wrong or stale."""
+
+
+class UnreadableError(Exception):
+    """The call is the provider's, but its body can't be read."""
+
+
+class Call(NamedTuple):
+    """One HTTP call of a provider."""
+
+    method: str
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    query: Mapping[str, str]
+    body: bytes
+    """As it came, decoded from the gateway's base64."""
+    url: str
+    """The public URL that the provider called, with its query."""
+
+
+class Setup(NamedTuple):
+    """How a brand set up a provider."""
+
+    topics: Mapping[str, tuple[str, ...]]
+    """The brand's topics, by the provider's groups, lists or streams."""
+    arns: tuple[str, ...] = ()
+    """`sns`: the topics that may call."""
+
+    def topics_of(self, names: Iterable[object]) -> tuple[str, ...]:
+        """The brand's topics for some of the provider's names; names that aren't mapped count for nothing."""
+        found = (topic for name in names for topic in self.topics.get(str(name), ()))
+        return tuple(dict.fromkeys(found))
+
+
+class Reading(NamedTuple):
+    """What a call says."""
+
+    reports: list[Report]
+    ignored: int = 0
+    """Events that mean nothing for consent."""
+    once: str = ""
+    """A value that may come only to say the same, however validly it is signed; empty where the signature covers
+    what is said."""
+    fetch: str = ""
+    """A URL to fetch, checked by the provider's module, to confirm a subscription; else empty."""
+    erase: tuple[str, ...] = ()
+    """Addresses whose owners asked the provider to be forgotten."""
+    moved: tuple[tuple[str, str], ...] = ()
+    """Old and new address of persons: opt-outs follow."""
+
+
+class Provider(Protocol):
+    """The shape of a provider's module."""
+
+    SECRETS: tuple[str, ...]
+    verify: Callable[[Call, Setup, Mapping[str, str], int], None]
+    translate: Callable[[Call, Setup], Reading]
+
+
+def provider(name: str) -> Provider:
+    """The module of a provider; loaded when it is first called.
+
+    Raises:
+        KeyError: no such provider.
+    """
+    if name not in NAMES:
+        raise KeyError(name)
+    module: Any = import_module(f"{__name__}.{name}")
+    return cast("Provider", module)

@@ -1,0 +1,101 @@
+"""HubSpot: webhook subscriptions of an app, and the "Send a webhook" step of a workflow.
+
+https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation
+https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3/guide
+
+A subscription sends an array of events; they name the contact by HubSpot's number and carry no address, so they count
+only where an address stands beside it (`email`). A workflow step sends one object with the contact's properties, among
+them `email`: that is the way for opt-outs. docs/webhooks/hubspot.md shows how to set it up.
+
+The signed URI is the one that HubSpot called, with some of its characters decoded.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from consentry.intake import ReportKind
+from consentry.providers import WHOLE_LIST, Reading, UnreadableError, payload, proof
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from consentry.intake import Report
+    from consentry.providers import Call, Setup
+
+SECRETS: Final = ("client_secret",)
+
+_DECODED: Final = re.compile("%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
+"""`:/?@!$'()*,;`, HubSpot's table."""
+_OPT_OUT: Final = re.compile(r"hs_email_optout(?:_(?P<subscription>[0-9]+))?")
+"""From everything, or from one subscription type."""
+
+
+def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> None:
+    """The signature over method, URI, body and timestamp must be right."""
+    timestamp = call.headers.get("x-hubspot-request-timestamp", "")
+    proof.require_fresh(proof.number(timestamp), now)
+    decoded = _DECODED.sub(lambda found: chr(int(found[1], 16)), call.url)
+    expected = [
+        base64.b64encode(
+            proof.digest(
+                secret, f"{call.method}{url}".encode("utf-8", "surrogatepass") + call.body + timestamp.encode()
+            )
+        ).decode()
+        for secret in proof.values(secrets, "client_secret")
+        for url in (decoded, call.url)
+    ]
+    proof.require(call.headers.get("x-hubspot-signature-v3", ""), expected)
+
+
+def translate(call: Call, setup: Setup) -> Reading:
+    """An array of events, or one contact."""
+    body = payload.parse(call.body)
+    if not isinstance(body, (list, dict)):
+        raise UnreadableError("the body is neither a JSON array nor an object")
+    items = body if isinstance(body, list) else [body]
+    erase = tuple(email for item in items if _forgets(item) and (email := _value(item, "email")))
+    reading = payload.gather(items, lambda item: _reports(item, setup))
+    return reading._replace(erase=erase, ignored=reading.ignored - len(erase))
+
+
+def _forgets(item: Any) -> bool:
+    return payload.text(item, "subscriptionType") == "contact.privacyDeletion"
+
+
+def _reports(item: Any, setup: Setup) -> list[Report]:
+    email, moment = _value(item, "email"), payload.from_millis(payload.at(item, "occurredAt"))
+    found: list[Report] = []
+    for name, value in _changes(item):
+        match = _OPT_OUT.fullmatch(name)
+        if match is None or value not in {"true", "false"}:
+            continue
+        names = [match["subscription"], name] if match["subscription"] else [WHOLE_LIST] if value == "false" else []
+        kind = ReportKind.UNSUBSCRIBED if value == "true" else ReportKind.CLAIMED
+        found += payload.reports(kind, email, moment, setup.topics_of(names))
+    return found if email else []
+
+
+def _changes(item: Any) -> Iterator[tuple[str, str]]:
+    """Names and values of properties."""
+    if payload.text(item, "subscriptionType"):
+        yield payload.text(item, "propertyName"), _spelt(payload.at(item, "propertyValue"))
+        return
+    for part in (item, payload.at(item, "properties")):
+        for name in part if isinstance(part, dict) else ():
+            yield name, _value(part, name)
+
+
+def _value(item: Any, name: str) -> str:
+    """A property: at the top or under `properties`, plain or as `{"value": …}`."""
+    for part in (item, payload.at(item, "properties")):
+        found = payload.at(part, name)
+        if spelt := _spelt(payload.at(found, "value") if isinstance(found, dict) else found):
+            return spelt
+    return ""
+
+
+def _spelt(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else payload.text({"": value}, "")

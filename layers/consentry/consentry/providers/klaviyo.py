@@ -1,0 +1,105 @@
+"""Klaviyo's system webhooks.
+
+https://developers.klaviyo.com/en/docs/working_with_system_webhooks
+
+A call carries up to 1,000 events, each in the form of Klaviyo's Get Event call. `Klaviyo-Timestamp` is taken as epoch
+seconds or ms, as ISO 8601 and as an HTTP date: its page doesn't say which.
+"""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from consentry.intake import ReportKind
+from consentry.providers import WHOLE_LIST, UnreadableError, UnsignedError, payload, proof
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from consentry.intake import Report
+    from consentry.providers import Call, Reading, Setup
+
+SECRETS: Final = ("secret_key",)
+
+_PREFIX: Final = "event:klaviyo."
+_KINDS: Final = {
+    "unsubscribed_from_email_marketing": ReportKind.UNSUBSCRIBED,
+    "subscribed_to_email_marketing": ReportKind.CLAIMED,
+    "marked_email_as_spam": ReportKind.COMPLAINED,
+    "bounced_email": ReportKind.BOUNCED,
+}
+_MILLIS_FROM: Final = 10**11
+"""A number this large isn't seconds: they would be in the year 5138."""
+
+
+def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> None:
+    """The signature over body and timestamp must be right, and the webhook's id the same in header and body."""
+    timestamp = call.headers.get("klaviyo-timestamp", "")
+    signed = call.body + timestamp.encode("utf-8", "surrogatepass")
+    expected = [proof.digest(key, signed).hex() for key in proof.values(secrets, "secret_key")]
+    proof.require(call.headers.get("klaviyo-signature", "").lower(), expected)
+    proof.require_fresh(_instant(timestamp), now)
+    try:
+        said = payload.text(payload.parse(call.body), "meta", "klaviyo_webhook_id")
+    except UnreadableError:
+        return  # `translate` says so
+    header = call.headers.get("klaviyo-webhook-id", "").strip()
+    if said and header:
+        proof.require(header, [said])
+
+
+def translate(call: Call, setup: Setup) -> Reading:
+    """A batch of events."""
+    body = payload.parse_object(call.body)
+    if not isinstance(body.get("data"), list):
+        raise UnreadableError("the body has no list of events")
+    return payload.gather(body["data"], lambda item: _reports(item, setup))
+
+
+def _reports(item: Any, setup: Setup) -> list[Report]:
+    topic = payload.text(item, "topic")
+    kind = _KINDS.get(topic.removeprefix(_PREFIX)) if topic.startswith(_PREFIX) else None
+    event = payload.at(item, "payload")
+    attributes = payload.at(event, "data", "attributes")
+    properties = payload.at(attributes, "event_properties")
+    if kind is ReportKind.BOUNCED and not _lasting(properties):
+        return []
+    names = [payload.text(properties, "List")]
+    if kind is ReportKind.CLAIMED:
+        names.append(WHOLE_LIST)
+    moment = payload.from_seconds(payload.at(attributes, "timestamp"))
+    if moment == payload.ON_ARRIVAL:
+        moment = payload.from_iso(payload.at(attributes, "datetime"))
+    return payload.reports(kind, _email(event, attributes, properties), moment, setup.topics_of(names))
+
+
+def _email(event: Any, attributes: Any, properties: Any) -> str:
+    """The profile's address: in what is included with the event, else in the event's own properties."""
+    for each in payload.listed(event, "included"):
+        if payload.text(each, "type") == "profile" and (found := payload.text(each, "attributes", "email")):
+            return found
+    return (
+        payload.text(attributes, "profile", "email")
+        or payload.text(attributes, "profile", "data", "attributes", "email")
+        or payload.text(properties, "Recipient Email Address")
+        or payload.text(properties, "$email")
+        or payload.text(properties, "email")
+    )
+
+
+def _lasting(properties: Any) -> bool:
+    said = payload.text(properties, "Bounce Type") or payload.text(properties, "bounce_type")
+    return said.lower().startswith("hard")
+
+
+def _instant(timestamp: str) -> int:
+    if timestamp.isdecimal():
+        number = proof.number(timestamp)
+        return number if number >= _MILLIS_FROM else number * 1000
+    if (found := payload.from_iso(timestamp)) != payload.ON_ARRIVAL:
+        return found
+    try:
+        return payload.from_seconds(parsedate_to_datetime(timestamp).timestamp())
+    except (ValueError, TypeError, IndexError, OverflowError) as exc:  # what the standard parser trips over
+        raise UnsignedError("no readable timestamp") from exc

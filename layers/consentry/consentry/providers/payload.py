@@ -1,0 +1,127 @@
+"""Reading what a provider sent, when any of it may be missing or of another type than documented.
+
+Nothing here raises for a part of a body: what isn't there, or isn't what it should be, is empty, and an item that
+lacks what it needs is passed over. Only a body that can't be read at all is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from consentry.intake import Report, ReportKind
+from consentry.providers import Reading, UnreadableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+ON_ARRIVAL: Final = 2**53
+"""Instead of an instant that isn't there: later than any now, and so it counts as of the report's arrival."""
+
+
+def parse(body: bytes) -> Any:
+    """A JSON body.
+
+    Raises:
+        UnreadableError: it isn't JSON.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as exc:
+        raise UnreadableError("the body is not JSON") from exc
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """A JSON body that is an object.
+
+    Raises:
+        UnreadableError: it is something else.
+    """
+    found = parse(body)
+    if not isinstance(found, dict):
+        raise UnreadableError("the body is not a JSON object")
+    return found
+
+
+def gather(items: Iterable[Any], read: Callable[[Any], list[Report]]) -> Reading:
+    """The reports in a call's items; an item without any is counted as ignored."""
+    found = [read(item) for item in items]
+    return Reading([report for part in found for report in part], ignored=sum(not part for part in found))
+
+
+def reports(kind: ReportKind | None, email: str, at: int, topics: tuple[str, ...] = ()) -> list[Report]:
+    """What one event says: nothing where it means nothing (`kind` is None), or is an opt-in to no topic of ours."""
+    if kind is None or (kind is ReportKind.CLAIMED and not topics):
+        return []
+    named = topics if kind in {ReportKind.UNSUBSCRIBED, ReportKind.CLAIMED} else ()
+    return [Report(kind, at, email=email, topics=named)]
+
+
+def at(value: object, *path: str) -> Any:
+    """What lies at a path of names in nested objects; None if nothing does."""
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value
+
+
+def text(value: object, *path: str) -> str:
+    """The text or whole number at a path, as text; else empty."""
+    found = at(value, *path)
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found) if abs(found) < ON_ARRIVAL else ""
+    if not isinstance(found, str):
+        return ""
+    try:
+        found.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell and nobody else can
+        return ""
+    return found.strip()
+
+
+def texts(value: object, *path: str) -> list[str]:
+    """The texts of a list at a path."""
+    return [found for each in listed(value, *path) if (found := text(each))]
+
+
+def listed(value: object, *path: str) -> list[Any]:
+    """The list at a path; else empty."""
+    found = at(value, *path)
+    return found if isinstance(found, list) else []
+
+
+def from_seconds(value: object) -> int:
+    """Epoch ms, from epoch seconds as a number or in digits."""
+    return _plausible(_number(value) * 1000)
+
+
+def from_millis(value: object) -> int:
+    """Epoch ms, from the same as a number or in digits."""
+    return _plausible(_number(value))
+
+
+def from_iso(value: object) -> int:
+    """Epoch ms, from ISO 8601 or RFC 3339; without an offset it is UTC."""
+    if not isinstance(value, str):
+        return ON_ARRIVAL
+    try:
+        moment = datetime.fromisoformat(value.strip())
+        return _plausible((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return ON_ARRIVAL
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return math.nan
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _plausible(millis: float) -> int:
+    return round(millis) if 0 < millis < ON_ARRIVAL else ON_ARRIVAL

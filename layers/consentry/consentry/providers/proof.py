@@ -1,0 +1,74 @@
+"""What providers' `verify` have in common: secrets, comparison in constant time, and the age of a call."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from typing import TYPE_CHECKING, Final
+
+from consentry.providers import TOLERANCE_MS, UnsignedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_DIGITS: Final = re.compile(r"[0-9]{1,15}")
+
+
+def values(secrets: Mapping[str, str], name: str) -> list[str]:
+    """The values of a secret: more than one, with spaces between, while it is exchanged for another.
+
+    Raises:
+        UnsignedError: it isn't set, so nothing can be verified.
+    """
+    found = secrets.get(name, "").split()
+    if not found:
+        raise UnsignedError(f"no {name} is set")
+    return found
+
+
+def require(presented: str, expected: Iterable[str]) -> None:
+    """What was presented must be one of the expected; which, and how nearly, can't be told from the time it takes.
+
+    Raises:
+        UnsignedError: it is none of them.
+    """
+    if not matches(presented, expected):
+        raise UnsignedError("the signature doesn't match")
+
+
+def matches(presented: str, expected: Iterable[str]) -> bool:
+    """Whether what was presented is one of the expected; every one is compared, in constant time."""
+    given = presented.encode("utf-8", "surrogatepass")
+    same = [hmac.compare_digest(given, each.encode("utf-8", "surrogatepass")) for each in expected]
+    return any(same)
+
+
+def digest(key: str, message: bytes) -> bytes:
+    """HMAC-SHA256."""
+    return hmac.digest(key.encode("utf-8", "surrogatepass"), message, "sha256")
+
+
+def require_fresh(at: int, now: int, tolerance: int = TOLERANCE_MS) -> None:
+    """A call's instant must be near ours.
+
+    Args:
+        at: when it was signed, epoch ms.
+        now: our clock, epoch ms.
+        tolerance: how old it may be, ms; a clock may be ahead by `TOLERANCE_MS` at most.
+
+    Raises:
+        UnsignedError: it is stale, or from the future.
+    """
+    if not -TOLERANCE_MS <= now - at <= tolerance:
+        raise UnsignedError("the timestamp is stale")
+
+
+def number(text: str) -> int:
+    """A timestamp's digits.
+
+    Raises:
+        UnsignedError: there are none, or other characters among them.
+    """
+    if not _DIGITS.fullmatch(text):
+        raise UnsignedError("no readable timestamp")
+    return int(text)

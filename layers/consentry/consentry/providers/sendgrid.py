@@ -1,0 +1,76 @@
+"""SendGrid's event webhook, signed with ECDSA.
+
+https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event
+https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features
+
+The signature covers the timestamp and the raw body, with the CRLF at its end. `sg_event_id` changes when an event is
+sent again, so it counts for nothing: a report is told from another by what it says.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, Final
+
+from consentry.intake import ReportKind
+from consentry.providers import UnreadableError, UnsignedError, payload, proof
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from consentry.intake import Report
+    from consentry.providers import Call, Reading, Setup
+
+SECRETS: Final = ("public_key",)
+"""The verification key, as SendGrid shows it: base64 of its DER form."""
+
+_KINDS: Final = {
+    "unsubscribe": ReportKind.UNSUBSCRIBED,
+    "group_unsubscribe": ReportKind.UNSUBSCRIBED,
+    "group_resubscribe": ReportKind.CLAIMED,
+    "spamreport": ReportKind.COMPLAINED,
+    "bounce": ReportKind.BOUNCED,
+}
+
+
+def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> None:
+    """Some key of ours must have signed."""
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - 40 ms, for signatures of this kind only
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.serialization import load_der_public_key  # noqa: PLC0415 - as above
+
+    timestamp = call.headers.get("x-twilio-email-event-webhook-timestamp", "")
+    proof.require_fresh(proof.number(timestamp) * 1000, now)
+    signed = timestamp.encode() + call.body
+    for each in proof.values(secrets, "public_key"):
+        try:
+            signature = base64.b64decode(call.headers.get("x-twilio-email-event-webhook-signature", ""), validate=True)
+            key = load_der_public_key(base64.b64decode(each, validate=True))
+            if isinstance(key, ec.EllipticCurvePublicKey):
+                key.verify(signature, signed, ec.ECDSA(SHA256()))
+                return
+        except (ValueError, InvalidSignature):  # not base64, not a key, or not its signature: perhaps the next
+            continue
+    raise UnsignedError("the signature doesn't match")
+
+
+def translate(call: Call, setup: Setup) -> Reading:
+    """An array of events."""
+    events = payload.parse(call.body)
+    if not isinstance(events, list):
+        raise UnreadableError("the body is not a JSON array")
+    return payload.gather(events, lambda event: _reports(event, setup))
+
+
+def _reports(event: Any, setup: Setup) -> list[Report]:
+    name = payload.text(event, "event")
+    if name == "bounce" and payload.text(event, "type") == "blocked":
+        return []  # the receiver refused this mail, not this address
+    group = payload.text(event, "asm_group_id") if name.startswith("group_") else ""
+    return payload.reports(
+        _KINDS.get(name),
+        payload.text(event, "email"),
+        payload.from_seconds(payload.at(event, "timestamp")),
+        setup.topics_of([group]),
+    )

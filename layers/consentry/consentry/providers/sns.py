@@ -1,0 +1,183 @@
+"""What SES publishes through SNS: bounces, complaints and subscription changes.
+
+https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
+https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
+
+The brand file lists the SNS topics that may call. Anybody with an AWS account can have SNS sign a message, so the topic
+is checked before all else; and its region names the one host from which a certificate, and later the confirmation of a
+subscription, is fetched. Nothing else is ever fetched, and no redirect is followed.
+
+SNS sends a message again for up to an hour (its policy for HTTPS), under the signature of the first time. So a message
+may be that old; one that is repeated says what it said before, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from consentry import outgoing
+from consentry.intake import ReportKind
+from consentry.outgoing import UnreachableError
+from consentry.providers import Reading, UnreadableError, UnsignedError, payload, proof
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    from consentry.intake import Report
+    from consentry.providers import Call, Setup
+
+SECRETS: Final = ()
+"""None: what may call is in the brand file."""
+
+TOLERANCE_MS: Final = 65 * 60 * 1000
+
+_ARN: Final = re.compile(r"arn:(aws[a-z-]*):sns:([a-z]{2}(?:-[a-z]+)+-[0-9]+):[0-9]{12}:[A-Za-z0-9_.-]+")
+_CERTIFICATE: Final = re.compile(r"/[A-Za-z0-9_-]+\.pem")
+_CONFIRMATION: Final = re.compile(r"/\?[A-Za-z0-9%&=._~:-]+")
+_SIGNED: Final = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
+_SIGNED_CONFIRMATION: Final = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
+_MANY: Final = 16
+_keys: dict[str, RSAPublicKey] = {}
+"""By URL of the certificate. SNS changes them rarely."""
+
+
+def verify(call: Call, setup: Setup, _secrets: Mapping[str, str], now: int) -> None:
+    """The SNS topic must be one that the brand lists, and the signature right.
+
+    Raises:
+        UnreachableError: the certificate can't be had now.
+    """
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - 40 ms, for signatures of this kind only
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.hashes import SHA1, SHA256  # noqa: PLC0415 - as above
+
+    body = payload.parse_object(call.body)
+    host = _host(payload.text(body, "TopicArn"), setup)
+    proof.require_fresh(payload.from_iso(body.get("Timestamp")), now, TOLERANCE_MS)
+    url = payload.text(body, "SigningCertURL") or payload.text(body, "SigningCertUrl")
+    if not _at(url, host, _CERTIFICATE):
+        raise UnsignedError("the certificate is elsewhere")
+    algorithm = {"1": SHA1, "2": SHA256}.get(payload.text(body, "SignatureVersion"))
+    if algorithm is None:
+        raise UnsignedError("no signature version that we know")
+    try:
+        signature = base64.b64decode(payload.text(body, "Signature"), validate=True)
+        _key(url).verify(signature, _signed(body), PKCS1v15(), algorithm())
+    except (ValueError, InvalidSignature) as exc:
+        raise UnsignedError("the signature doesn't match") from exc
+
+
+def translate(call: Call, setup: Setup) -> Reading:
+    """A notification, or the question whether we want the subscription."""
+    body = payload.parse_object(call.body)
+    match payload.text(body, "Type"):
+        case "SubscriptionConfirmation":
+            url = payload.text(body, "SubscribeURL")
+            if not _at(url, _host(payload.text(body, "TopicArn"), setup), _CONFIRMATION):
+                raise UnreadableError("the confirmation is elsewhere")
+            return Reading([], fetch=url)
+        case "Notification":
+            try:
+                message = payload.parse(payload.text(body, "Message").encode())
+            except UnreadableError:
+                return Reading([], ignored=1)  # SES says hello to a new topic in plain text
+            return payload.gather([message], lambda event: reports(event, setup))
+        case _:
+            return Reading([], ignored=1)
+
+
+def reports(event: Any, setup: Setup) -> list[Report]:
+    """What one event of SES says, in the form in which it publishes them to SNS."""
+    match payload.text(event, "eventType") or payload.text(event, "notificationType"):
+        case "Bounce" if payload.text(event, "bounce", "bounceType") == "Permanent":
+            moment = payload.from_iso(payload.at(event, "bounce", "timestamp"))
+            people = payload.listed(event, "bounce", "bouncedRecipients")
+            kind = ReportKind.BOUNCED
+        case "Complaint" if payload.text(event, "complaint", "complaintFeedbackType") != "not-spam":
+            moment = payload.from_iso(payload.at(event, "complaint", "timestamp"))
+            people = payload.listed(event, "complaint", "complainedRecipients")
+            kind = ReportKind.COMPLAINED
+        case "Subscription":
+            return _subscription(event, setup)
+        case _:
+            return []
+    return [report for each in people for report in payload.reports(kind, payload.text(each, "emailAddress"), moment)]
+
+
+def fetch(url: str) -> bytes:
+    """What lies at an https URL whose host was checked: at most 64 KiB, within 3 seconds, without redirects.
+
+    Raises:
+        UnreachableError: it can't be had now.
+        UnsignedError: there is no such thing there.
+    """
+    status, body = outgoing.get(url)
+    if status >= 500:  # noqa: PLR2004 - a fault there
+        raise UnreachableError(f"fetching was answered with {status}")
+    if status != 200:  # noqa: PLR2004 - a redirect, or nothing there
+        raise UnsignedError(f"fetching was answered with {status}")
+    return body
+
+
+def _subscription(event: Any, setup: Setup) -> list[Report]:
+    """The preferences as they are now; each address that the mail went to is the person who set them."""
+    moment = payload.from_iso(payload.at(event, "subscription", "timestamp"))
+    now = payload.at(event, "subscription", "newTopicPreferences")
+    listed = payload.listed(now, "topicSubscriptionStatus")
+    left = [payload.text(each, "topicName") for each in listed if _says(each, "OptOut")]
+    kept = [payload.text(each, "topicName") for each in listed if _says(each, "OptIn")]
+    out, wanted = setup.topics_of(left), setup.topics_of(kept)
+    found: list[Report] = []
+    for email in payload.texts(event, "mail", "destination"):
+        if payload.at(now, "unsubscribeAll") is True:
+            found += payload.reports(ReportKind.UNSUBSCRIBED, email, moment)
+            continue
+        if out or (left and not wanted):
+            found += payload.reports(ReportKind.UNSUBSCRIBED, email, moment, out)
+        still = tuple(topic for topic in wanted if topic not in out)
+        found += payload.reports(ReportKind.CLAIMED, email, moment, still)
+    return found
+
+
+def _says(status: Any, what: str) -> bool:
+    return payload.text(status, "subscriptionStatus") == what
+
+
+def _host(arn: str, setup: Setup) -> str:
+    """The host of a listed topic's region: the only one that is ever asked."""
+    match = _ARN.fullmatch(arn)
+    if match is None or arn not in setup.arns:
+        raise UnsignedError("not an SNS topic of this brand")
+    partition, region = match.groups()
+    return f"sns.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}"
+
+
+def _at(url: str, host: str, path: re.Pattern[str]) -> bool:
+    """Whether a URL is https, at this very host (no user, no port), with such a path."""
+    start = f"https://{host}"
+    return url.startswith(start) and path.fullmatch(url[len(start) :]) is not None
+
+
+def _key(url: str) -> RSAPublicKey:
+    from cryptography import x509  # noqa: PLC0415 - see `verify`
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415 - as above
+
+    if url not in _keys:
+        key = x509.load_pem_x509_certificate(fetch(url)).public_key()
+        if not isinstance(key, RSAPublicKey):
+            raise UnsignedError("not an RSA certificate")
+        if len(_keys) >= _MANY:
+            _keys.clear()
+        _keys[url] = key
+    return _keys[url]
+
+
+def _signed(body: dict[str, Any]) -> bytes:
+    confirms = body.get("Type") in {"SubscriptionConfirmation", "UnsubscribeConfirmation"}
+    names = _SIGNED_CONFIRMATION if confirms else _SIGNED
+    parts = [f"{name}\n{body[name]}\n" for name in names if isinstance(body.get(name), str)]
+    return "".join(parts).encode("utf-8", "surrogatepass")

@@ -1,0 +1,82 @@
+"""Standard Webhooks: events of a platform that speaks our own terms.
+
+    {"type": "consent.unsubscribed" | "consent.claimed" | "consent.complained" | "consent.bounced",
+     "timestamp": "2027-01-15T08:00:00Z",
+     "data": {"event_id", "email" or "subscriber_id", "topics"?, "occurred_at"?, "reference"?}}
+
+Topics are the brand's own, or names that its file maps.
+Signature: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from consentry.intake import Report, ReportKind
+from consentry.providers import Reading, UnsignedError, payload, proof
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from consentry.providers import Call, Setup
+
+SECRETS: Final = ("secret",)
+"""`whsec_` and base64."""
+
+_PREFIX: Final = "consent."
+_TOPIC: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
+_REFERENCE: Final = re.compile(r"[\x20-\x7e]{0,64}")
+
+
+def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> None:
+    """Any one of the signatures that the header lists is enough.
+
+    The package signs and we compare: its own `verify` asks a clock of its own.
+    """
+    # 20 ms that nobody else's calls need to wait for.
+    from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook  # noqa: PLC0415
+
+    seconds = proof.number(call.headers.get("webhook-timestamp", ""))
+    proof.require_fresh(seconds * 1000, now)
+    message_id, listed = call.headers.get("webhook-id", ""), call.headers.get("webhook-signature", "")
+    if not message_id:
+        raise UnsignedError("no webhook-id")
+    moment = datetime.fromtimestamp(seconds, UTC)
+    try:
+        expected = [
+            Webhook(each).sign(message_id, moment, call.body.decode()) for each in proof.values(secrets, "secret")
+        ]
+    except (ValueError, EmptyWebhookSecretError) as exc:  # a body or id that isn't text, a secret that isn't base64
+        raise UnsignedError("can't be verified") from exc
+    found = [proof.matches(each, expected) for each in listed.split(" ")]
+    if not any(found):
+        raise UnsignedError("no matching signature")
+
+
+def translate(call: Call, setup: Setup) -> Reading:
+    """One event a call."""
+    body = payload.parse_object(call.body)
+    kind, data = payload.text(body, "type").removeprefix(_PREFIX), payload.at(body, "data")
+    if f"{_PREFIX}{kind}" != payload.text(body, "type") or kind not in set(ReportKind):
+        return Reading([], ignored=1)
+    moment = payload.from_iso(payload.at(data, "occurred_at"))
+    if moment == payload.ON_ARRIVAL:
+        moment = payload.from_iso(body.get("timestamp"))
+    topics = [
+        topic
+        for name in payload.texts(data, "topics")
+        for topic in setup.topics.get(name) or ((name,) if _TOPIC.fullmatch(name) else ())
+    ]
+    reference = payload.text(data, "reference")
+    report = Report(
+        ReportKind(kind),
+        moment,
+        email=payload.text(data, "email"),
+        subscriber_id=payload.text(data, "subscriber_id"),
+        topics=tuple(topics),
+        reference=reference if _REFERENCE.fullmatch(reference) else "",
+        event_id=payload.text(data, "event_id"),
+    )
+    return Reading([report])

@@ -1,0 +1,68 @@
+"""The pages on the command line say what is so: their examples are run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.deployments import COMMAND, ROOT, SAMPLES, Deployment
+
+BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: str) -> list[tuple[str, str, str]]:
+    """Language, file and text of every fenced block."""
+    return [(found[1], found[2] or "", found[3]) for found in BLOCK.finditer((ROOT / "docs" / page).read_text())]
+
+
+def shell(deployment: Deployment, script: str) -> str:
+    """What a script prints. Its `consentry` is the one that is tested."""
+    command = deployment.folder / "bin/consentry"
+    if not command.exists():
+        command.parent.mkdir()
+        command.write_text(f"#!{sys.executable}\n{COMMAND}\n")
+        command.chmod(0o755)
+    done = subprocess.run(  # noqa: S603 - our own pages
+        ["/bin/sh", "-euc", script],
+        cwd=deployment.folder,
+        env=deployment.process_environment() | {"PATH": f"{command.parent}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_command_line_page_shows_what_happens(served: Deployment) -> None:
+    printed = ""
+    for language, name, text in blocks("cli.md"):
+        if language == "csv":
+            served.write(name, text)
+        elif language == "sh":
+            printed = shell(served, text)
+        elif language == "output":
+            assert printed == text
+
+
+@pytest.mark.parametrize("at", range(len([1 for language, *_ in blocks("moving-here.md") if language == "sh"])))
+def test_the_page_on_moving_here_shows_what_works(served: Deployment, at: int) -> None:
+    for sample in SAMPLES.iterdir():
+        served.write(sample.name, sample.read_bytes())
+    for name in ("unsubscribed-from-news.csv", "confirmed-on-news.csv"):
+        served.write(name, (SAMPLES / "listmonk_subscribers.csv").read_bytes())
+    served.write("group-offers.csv", Path(SAMPLES / "suppression_unsubscribes.csv").read_bytes())
+    scripts = [text for language, _, text in blocks("moving-here.md") if language == "sh"]
+    assert "malformed lines: 0" in shell(served, scripts[at])
+
+
+def test_every_command_is_on_the_page(deployment: Deployment) -> None:
+    page = (ROOT / "docs/cli.md").read_text()
+    for command in ("links mint", "keys export", "decide", "import", "export", "erase", "ledger verify"):
+        assert f"\n## {command}\n" in page
+        assert deployment.run(*command.split(), "--help").exit_code == 0

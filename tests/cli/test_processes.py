@@ -1,0 +1,138 @@
+"""The command in a process of its own: killed, piped, and measured."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from support.deployments import Deployment
+
+MINT = ("links", "mint", "--brand", "demo", "--topic", "news", "--base-url", "https://links.example.com")
+LINUX = Path("/proc/self/status")
+PEOPLE = 150
+SMALL_BATCHES = (
+    "from consentry_cli import importing; importing.BATCH = 20\n"
+    "from consentry_cli.main import main; main(prog_name='consentry')"
+)
+
+
+def people() -> str:
+    """Opt-outs, claims, and persons with both; most without an instant."""
+    rows = []
+    for n in range(PEOPLE):
+        status = ("unsubscribed", "subscribed")[n % 2]
+        rows.append(f"p{n // 3}@example.com,{status},news,{'2024-01-01' if n % 5 == 0 else ''}\n")
+    return "email,status,topics,occurred_at\n" + "".join(rows)
+
+
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
+    stdout, stderr = process.communicate(timeout=240)
+    return process.returncode, stdout.decode(), stderr.decode()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_an_import_that_is_ended_midway_goes_on_and_does_nothing_twice(served: Deployment, how: signal.Signals) -> None:
+    source = served.write("people.csv", people())
+    journal = served.folder / "people.csv.consentry-journal"
+    import_ = ("import", "--brand", "demo", source)
+    stops = 0
+    for lines in (1, 3):
+        process = served.spawn(*import_, code=SMALL_BATCHES)
+        while process.poll() is None and not (journal.exists() and journal.read_text().count('"line"') >= lines):
+            time.sleep(0.02)
+        time.sleep(0.1)  # into the batch after it
+        if process.poll() is None:
+            process.send_signal(how)
+        status, _, said = ended(process)
+        assert "Traceback" not in said
+        if how is signal.SIGINT and status:
+            assert (status, said.count("\n")) == (2, 1 + (lines > 1))
+            assert "interrupted; done up to line" in said
+        stops += status != 0
+    assert stops, "it was too fast to be ended"
+    status, counted, said = ended(served.spawn(*import_, code=SMALL_BATCHES))
+    assert status == 0
+    assert "going on after line" in said
+    resumed = served.items()
+
+    # The same rows, as of the same instant, into another brand's worth of nothing: what an undisturbed import leaves.
+    for item in resumed:
+        served.dynamodb.delete_item(TableName="consentry-test", Key={name: item[name] for name in ("pk", "sk")})
+    journal.write_text(journal.read_text().splitlines()[0] + "\n")
+    status, undisturbed, _ = ended(served.spawn(*import_, code=SMALL_BATCHES))
+    assert status == 0
+    assert served.items() == resumed
+    assert (
+        sum(map(int, re.findall(r": (\d+)", counted))) == sum(map(int, re.findall(r": (\d+)", undisturbed))) == PEOPLE
+    )
+    assert ended(served.spawn("ledger", "verify", "--brand", "demo"))[0] == 0
+
+
+def test_a_pipe_that_is_closed_is_no_trouble(deployment: Deployment) -> None:
+    deployment.run("keys", "export", "--brand", "demo", "-o", "demo.keys")
+    source = deployment.write("people.csv", "email\n" + "".join(f"p{n}@example.com\n" for n in range(5_000)))
+    mint = deployment.spawn(*MINT, "--signing-key-file", "demo.keys", source)
+    assert mint.stdout
+    assert mint.stdout.readline().startswith(b"email,subscriber_id")
+    mint.stdout.close()
+    assert mint.stderr
+    assert mint.stderr.read() == b""
+    assert mint.wait(60) == 2
+    mint.stderr.close()
+
+
+def test_a_pipe_in_and_a_pipe_out_see_no_progress(deployment: Deployment) -> None:
+    deployment.run("keys", "export", "--brand", "demo", "-o", "demo.keys")
+    mint = deployment.spawn(*MINT, "--signing-key-file", "demo.keys", "-", stdin=subprocess.PIPE)
+    stdout, stderr = mint.communicate(b"email\nann@example.com\n", timeout=60)
+    assert (mint.returncode, stderr) == (0, b"")
+    assert len(stdout.splitlines()) == 2
+
+
+PEAK = """
+from consentry_cli.main import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+from pathlib import Path
+for line in Path("/proc/self/status").read_text().splitlines():
+    if line.startswith("VmHWM:"):
+        print(line.split()[1])
+"""
+
+
+def peak(deployment: Deployment, *arguments: str | Path) -> int:
+    """Most memory that the command held, in KiB. (What `getrusage` tells counts its parent's, too.)"""
+    status, said, _ = ended(deployment.spawn(*arguments, code=PEAK))
+    assert status == 0
+    return int(said)
+
+
+@pytest.mark.skipif(not LINUX.exists(), reason="memory is read from /proc, which only Linux has")
+def test_ten_times_the_rows_take_no_more_memory(deployment: Deployment) -> None:
+    deployment.run("keys", "export", "--brand", "demo", "-o", "demo.keys")
+    peaks = []
+    for rows in (20_000, 200_000):
+        source = deployment.write(
+            "people.csv", "email,note\n" + "".join(f"p{n}@example.com,a note\n" for n in range(rows))
+        )
+        peaks.append(peak(deployment, *MINT, "--signing-key-file", "demo.keys", source, "-o", "out.csv"))
+    assert peaks[1] - peaks[0] < 4_096
+
+
+@pytest.mark.skipif(not LINUX.exists(), reason="memory is read from /proc, which only Linux has")
+def test_one_endless_line_takes_no_more_memory(deployment: Deployment) -> None:
+    deployment.run("keys", "export", "--brand", "demo", "-o", "demo.keys")
+    peaks = []
+    for length in (1_000, 60_000_000):
+        source = deployment.write("people.ndjson", '{"email":"a@example.com"}\n' + " " * length + "\n")
+        peaks.append(peak(deployment, *MINT, "--signing-key-file", "demo.keys", source, "-o", "out.ndjson"))
+    assert peaks[1] - peaks[0] < 16_384

@@ -1,0 +1,101 @@
+"""`consentry webhooks`: secrets go in, and never come out again."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from click.testing import CliRunner
+from moto import mock_aws
+
+from consentry.keyring import Keyring
+from consentry_cli.main import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Terminal:
+    """Runs the command against a keyring."""
+
+    def __init__(self) -> None:
+        self.client: Any = boto3.client("secretsmanager")
+        document = json.dumps({"root": "r", "brands": {}})
+        self.arn = self.client.create_secret(Name="keyring", SecretString=document)["ARN"]
+
+    def run(self, *words: str, given: str = "") -> Any:
+        return CliRunner().invoke(main, ["webhooks", *words, "--keyring", self.arn], input=given)
+
+    def secrets(self, provider: str) -> dict[str, str]:
+        keyring = Keyring(lambda: str(self.client.get_secret_value(SecretId=self.arn)["SecretString"]))
+        return keyring.webhook_secrets("demo", provider)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    with mock_aws():
+        yield Terminal()
+
+
+def test_a_secret_is_set_and_not_shown(terminal: Terminal) -> None:
+    done = terminal.run("set", "mailgun", "signing_key=key-123", "--brand", "demo")
+    assert done.exit_code == 0
+    assert terminal.secrets("mailgun") == {"signing_key": "key-123"}
+    listed = terminal.run("list")
+    assert listed.output == "demo\tmailgun\tsigning_key\n"
+    assert "key-123" not in done.output + listed.output
+
+
+def test_a_secret_can_be_read_from_standard_input(terminal: Terminal) -> None:
+    done = terminal.run("set", "mailgun", "signing_key=-", "--brand", "demo", given="key-123\n")
+    assert done.exit_code == 0
+    assert terminal.secrets("mailgun") == {"signing_key": "key-123"}
+    assert "key-123" not in done.output
+
+
+def test_a_value_may_hold_equals_signs(terminal: Terminal) -> None:
+    terminal.run("set", "sendgrid", "public_key=MFkwEw==", "--brand", "demo")
+    assert terminal.secrets("sendgrid") == {"public_key": "MFkwEw=="}
+
+
+def test_the_old_secret_counts_as_long_as_it_is_kept(terminal: Terminal) -> None:
+    for value, how, kept in (
+        ("a", [], "a"),
+        ("b", ["--keep-old"], "a b"),
+        ("c", ["--keep-old"], "b c"),
+        ("c", [], "c"),
+    ):
+        assert terminal.run("set", "klaviyo", f"secret_key={value}", "--brand", "demo", *how).exit_code == 0
+        assert terminal.secrets("klaviyo") == {"secret_key": kept}
+    terminal.run("set", "klaviyo", "secret_key=d", "--brand", "demo", "--keep-old")
+    assert terminal.run("list").output == "demo\tklaviyo\tsecret_key(2)\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["mailgun"],
+        ["mailgun", "key=1"],
+        ["mailgun", "signing_key="],
+        ["mailgun", "signing_key"],
+        ["mailgun", "signing_key=a b"],
+        ["mailgun", "signing_key=1", "signing_key=2"],
+        ["mailgun", "signing_key=1", "other=2"],
+        ["mailgun", "signing_key=-"],
+        ["sns", "arn=1"],
+        ["brevo", "key=1"],
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_what_would_be(terminal: Terminal, words: list[str]) -> None:
+    done = terminal.run("set", *words, "--brand", "demo")
+    assert done.exit_code == 2
+    assert "Traceback" not in done.output
+    assert terminal.run("list").output == ""
+
+
+def test_a_keyring_that_is_not_there_is_said_in_one_line(terminal: Terminal) -> None:
+    done = CliRunner().invoke(main, ["webhooks", "list", "--keyring", "nowhere"])
+    assert done.exit_code == 2
+    assert "Traceback" not in done.output

@@ -1,0 +1,520 @@
+"""The webhook room: every provider from the HTTP call to the ledger, over moto."""
+
+from __future__ import annotations
+
+import json
+import os
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from consentry import wiring
+from consentry.consent import Consent
+from consentry.intake import Intake, Receipt, Report, ReportKind, Result
+from consentry.keyring import set_webhook_secrets
+from consentry.ledger import Actor, Channel, Event, Kind
+from consentry.outgoing import UnreachableError
+from consentry.providers import NAMES, sns
+from consentry.store import StoreUnavailableError
+from support import hooks
+from support.hooks import AT, NOW, Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ANN = "ann@example.com"
+EXPECTED = {
+    "unsubscribed": ("unsubscribed", "platform", {"out.news": AT}),
+    "claimed": ("claimed", "platform", {"claim.news": AT}),
+    "complained": ("complained", "provider", {"complaint": AT}),
+    "bounced": ("bounced", "provider", {"bounce": AT}),
+}
+"""Kind, actor and effect of the event that a report makes."""
+NOTHING = {"applied": 0, "duplicate": 0, "ignored": 0, "spooled": 0}
+
+
+class Post:
+    """Sends what providers send."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        self.fetched: list[str] = []
+
+    def send(self, sent: Sent, method: str = "POST", **how: Any) -> tuple[int, dict[str, Any]]:
+        answer = self.world.call("webhook", method, sent.path, headers=sent.headers, body=sent.body, **how)
+        kind = "application/json" if answer["statusCode"] == 200 else "application/problem+json"
+        assert answer["headers"]["content-type"] == kind
+        return answer["statusCode"], json.loads(answer["body"] or "{}")
+
+    def say(self, provider: str, said: Any, **how: Any) -> dict[str, int]:
+        """The counts that a signed call is answered with."""
+        status, counts = self.send(hooks.send(provider, said, self.world.now, **how))
+        assert status == 200, counts
+        assert set(counts) == set(NOTHING)
+        return {name: count for name, count in counts.items() if count}
+
+    def fetch(self, url: str) -> bytes:
+        self.fetched.append(url)
+        return hooks.certificate()
+
+    def registers(self, email: str = ANN) -> dict[str, int]:
+        return dict(wiring.store().read("demo", self.world.subscriber_id(email)).registers)
+
+    def opt_in(self, at: int, email: str = ANN) -> None:
+        """The person's own opt-in, as their own click records it."""
+        event = Event(
+            event_id=f"own-{at}",
+            kind=Kind.CONFIRMED,
+            brand="demo",
+            subscriber_id=self.world.subscriber_id(email),
+            occurred_at=at,
+            arrived_at=at,
+            actor=Actor.RECIPIENT,
+            channel=Channel.PAGE,
+            effect=Consent({"in.news": at}),
+            topics=("news",),
+        )
+        wiring.store().record(event)
+
+
+@pytest.fixture
+def post(world: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:
+    """A deployment whose brand `demo` has every provider's secrets set."""
+    document = {"root": "r", "brands": {"demo": {"webhooks": {name: hooks.secrets_of(name) for name in NAMES}}}}
+    world.secrets.put_secret_value(SecretId=os.environ["KEYRING_SECRET_ARN"], SecretString=json.dumps(document))
+    post = Post(world)
+    monkeypatch.setattr(sns, "fetch", post.fetch)
+    sns._keys.clear()
+    yield post
+    sns._keys.clear()
+
+
+def test_what_no_brand_file_names_is_not_there(post: Post) -> None:
+    for place in ("nobody/standard", "other/standard", "demo/brevo", "demo/proof", "demo/%2e%2e"):
+        assert post.send(Sent(f"/hooks/{place}", {}, b"{}"))[0] == 404, place
+
+
+def test_nothing_is_believed_unsigned(post: Post) -> None:
+    for provider in NAMES:
+        body = json.dumps(hooks.saying(provider, "unsubscribed")).encode()
+        status, problem = post.send(Sent(f"/hooks/demo/{provider}", {}, body))
+        assert (status, problem["title"]) == (401, "Unauthorized"), provider
+    assert post.world.items() == []
+
+
+def test_without_its_secrets_a_provider_is_not_believed(post: Post) -> None:
+    for provider in NAMES:
+        set_webhook_secrets(post.world.secrets, os.environ["KEYRING_SECRET_ARN"], "demo", provider, {})
+    for provider in NAMES:
+        if provider != "sns":  # which needs none
+            assert post.send(hooks.send(provider, hooks.saying(provider, "unsubscribed")))[0] == 401, provider
+
+
+def test_a_stale_call_is_refused(post: Post) -> None:
+    for provider in NAMES:
+        if provider not in {"postmark", "mailchimp"}:  # which sign no instant
+            sent = hooks.send(provider, hooks.saying(provider, "unsubscribed"), NOW - 2 * 3_600_000)
+            assert post.send(sent)[0] == 401, provider
+
+
+def test_a_signed_body_that_cannot_be_read_is_a_bad_request(post: Post) -> None:
+    for provider in NAMES:
+        assert post.send(hooks.send(provider, b"not what was promised"))[0] == 400, provider
+
+
+def test_only_posts_are_taken(post: Post) -> None:
+    for provider in NAMES:
+        sent = hooks.send(provider, hooks.saying(provider, "unsubscribed"))
+        asking = set() if provider == "mailchimp" else {"GET", "HEAD"}
+        for method in {"PUT", "DELETE", "OPTIONS", "PATCH", *asking}:
+            answer = post.world.call("webhook", method, sent.path, headers=sent.headers, body=sent.body)
+            assert answer["statusCode"] == 405, (provider, method)
+            assert "POST" in answer["headers"]["allow"]
+    assert post.world.items() == []
+
+
+def test_a_body_over_a_mebibyte_is_too_large(post: Post) -> None:
+    assert post.send(hooks.send("sendgrid", b"[" + b" " * 1024 * 1024 + b"]"))[0] == 413
+    status, counts = post.send(hooks.send("sendgrid", b"[" + b" " * (1024 * 1024 - 4) + b"]"))
+    assert (status, counts) == (200, NOTHING)
+
+
+@pytest.mark.parametrize(("provider", "kind"), [(name, kind) for name in NAMES for kind in hooks.SAYS[name]])
+def test_what_a_provider_says_is_recorded_once_with_its_evidence(post: Post, provider: str, kind: str) -> None:
+    said = hooks.saying(provider, kind)
+    assert post.say(provider, said) == {"applied": 1}
+    assert post.say(provider, hooks.saying(provider, kind)) == {"duplicate": 1}
+
+    subscriber_id = post.world.subscriber_id(ANN)
+    page = wiring.store().ledger("demo", subscriber_id)
+    ((event, _),) = page.events
+    assert page.intact
+    assert (event.kind.value, event.actor.value, dict(event.effect.registers)) == EXPECTED[kind]
+    assert (event.channel, event.source) == (Channel.WEBHOOK, provider)
+    assert (event.occurred_at, event.arrived_at) == (AT, NOW)
+
+
+OPTING_IN = [name for name in NAMES if "claimed" in hooks.SAYS[name]]
+
+
+def test_no_provider_lifts_an_opt_out(post: Post) -> None:
+    """Law 3: only the person can opt back in."""
+    for provider in OPTING_IN:
+        person = f"{provider}@example.com"
+        assert post.say(provider, hooks.saying(provider, "unsubscribed", person)) == {"applied": 1}
+        later = hooks.saying(provider, "claimed", person, at=NOW - 60_000)
+        assert post.say(provider, later) == {"ignored": 1}, provider
+        assert post.world.status(person) == "unsubscribed"
+        assert "claim.news" not in post.registers(person)
+
+
+def test_an_opt_out_and_an_opt_in_in_either_order_end_the_same(post: Post) -> None:
+    for provider in OPTING_IN:
+        person = f"{provider}@example.com"
+        post.say(provider, hooks.saying(provider, "claimed", person, at=AT + 1000))
+        assert post.world.status(person) == "subscribed", provider
+        post.say(provider, hooks.saying(provider, "unsubscribed", person))
+        assert post.world.status(person) == "unsubscribed", provider
+
+
+def test_the_persons_own_later_opt_in_stays_in_force(post: Post) -> None:
+    post.opt_in(AT + 1000)
+    assert post.say("sendgrid", hooks.saying("sendgrid", "unsubscribed")) == {"applied": 1}
+    assert post.world.status() == "subscribed"
+
+
+def test_a_body_that_comes_in_base64_is_the_same(post: Post) -> None:
+    for provider in NAMES:
+        sent = hooks.send(provider, hooks.saying(provider, "unsubscribed", f"{provider}@example.com"))
+        assert post.send(sent, as_base64=True) == (200, {**NOTHING, "applied": 1}), provider
+
+
+def test_one_bad_item_does_not_spoil_the_rest(post: Post) -> None:
+    good = hooks.saying("sendgrid", "unsubscribed")
+    bad = [{**good[0], "email": email} for email in ("", "nobody", "a@b@c", 7, None, "x" * 300 + "@example.com")]
+    assert post.say("sendgrid", [None, *bad, *good, {"event": "open"}]) == {"applied": 1, "ignored": 8}
+    assert post.world.status() == "unsubscribed"
+
+
+def test_an_event_that_sendgrid_repeats_under_new_ids_is_recorded_once(post: Post) -> None:
+    batch = [hooks.saying("sendgrid", "unsubscribed")[0] for _ in range(46)]
+    assert len({event["sg_event_id"] for event in batch}) == 46
+    assert post.say("sendgrid", batch) == {"applied": 1, "duplicate": 45}
+    for event in batch[:3]:
+        assert post.say("sendgrid", [{**event, "sg_event_id": "another"}]) == {"duplicate": 1}
+    assert len(post.world.events()) == 1
+
+
+def test_a_group_leaves_its_own_topics_alone(post: Post) -> None:
+    (event,) = hooks.saying("sendgrid", "unsubscribed")
+    assert post.say("sendgrid", [{**event, "asm_group_id": 1002}]) == {"applied": 1}
+    assert post.registers() == {"out.offers": AT}
+    assert post.world.status(topic="news") == "none"
+
+
+def test_a_group_that_is_not_mapped_leaves_everything(post: Post) -> None:
+    (event,) = hooks.saying("sendgrid", "unsubscribed")
+    assert post.say("sendgrid", [{**event, "asm_group_id": 9999}]) == {"applied": 1}
+    assert post.registers() == {"out.*": AT}
+
+
+def test_an_instant_in_the_future_counts_as_now(post: Post) -> None:
+    assert post.say("sendgrid", hooks.saying("sendgrid", "unsubscribed", at=NOW + 10**9)) == {"applied": 1}
+    assert post.registers() == {"out.news": NOW}
+
+
+def test_a_platform_may_report_a_topic_that_is_gone(post: Post) -> None:
+    said = hooks.saying("standard", "unsubscribed")
+    said["data"]["topics"] = ["long-gone"]
+    assert post.say("standard", said) == {"applied": 1}
+    said = hooks.saying("standard", "claimed")
+    said["data"]["topics"] = ["long-gone"]
+    assert post.say("standard", said) == {"ignored": 1}
+
+
+# --- Mailgun: a token says one thing --------------------------------------------------------------------------------
+
+
+def test_a_token_that_was_used_cannot_say_something_else(post: Post) -> None:
+    assert post.say("mailgun", hooks.saying("mailgun", "unsubscribed"), token="t" * 50) == {"applied": 1}
+    for forged in (
+        hooks.saying("mailgun", "unsubscribed", "eve@example.com"),
+        hooks.saying("mailgun", "complained"),
+        {"event": "opened"},
+    ):
+        assert post.send(hooks.send("mailgun", forged, token="t" * 50))[0] == 401
+    assert len(post.world.events()) == 1
+
+
+def test_the_token_of_an_event_that_means_nothing_is_used_up_too(post: Post) -> None:
+    assert post.say("mailgun", {"event": "delivered", "recipient": ANN}, token="t" * 50) == {"ignored": 1}
+    assert post.send(hooks.send("mailgun", hooks.saying("mailgun", "unsubscribed"), token="t" * 50))[0] == 401
+
+
+def test_the_same_call_again_is_a_duplicate(post: Post) -> None:
+    sent = hooks.send("mailgun", hooks.saying("mailgun", "unsubscribed"))
+    assert post.send(sent) == (200, {**NOTHING, "applied": 1})
+    assert post.send(sent) == (200, {**NOTHING, "duplicate": 1})
+
+
+def test_a_retry_after_a_failure_of_ours_is_taken(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = hooks.send("mailgun", hooks.saying("mailgun", "unsubscribed"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Intake, "take_all", _away)
+        answer = post.world.call("webhook", "POST", sent.path, body=sent.body)
+        assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "30")
+    assert post.send(sent) == (200, {**NOTHING, "applied": 1})
+
+
+def test_what_is_kept_of_a_token_expires_and_names_nobody(post: Post) -> None:
+    post.say("mailgun", hooks.saying("mailgun", "unsubscribed"), token="t" * 50)
+    (kept,) = [item for item in post.world.items() if item["pk"]["S"].startswith("L#")]
+    assert kept["pk"]["S"].startswith("L#hook#demo#mailgun#")
+    assert "tttt" not in json.dumps(kept)
+    assert "ann" not in json.dumps(kept)
+    assert NOW // 1000 < int(kept["expires_at"]["N"]) <= NOW // 1000 + 86_400
+
+
+def test_a_token_is_free_again_when_it_has_expired_even_if_it_is_still_there(post: Post) -> None:
+    store = wiring.store()
+    assert store.spend("hook#x", "one", NOW, 60)
+    assert not store.spend("hook#x", "two", NOW + 59_000, 60)
+    assert store.spend("hook#x", "two", NOW + 60_000, 60)
+
+
+# --- Mailchimp: asked first, and addresses that change --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_mailchimps_question_is_answered_if_its_key_is_right(post: Post, method: str) -> None:
+    sent = hooks.send("mailchimp", b"")
+    assert post.send(sent._replace(body=b""), method)[0] == 200
+    answer = post.world.call("webhook", method, "/hooks/demo/mailchimp?key=wrong")
+    assert answer["statusCode"] == 401
+    assert post.world.items() == []
+
+
+def move(old: str, new: str) -> dict[str, str]:
+    return {"type": "upemail", "data[old_email]": old, "data[new_email]": new, "fired_at": "2027-01-15 07:30:00"}
+
+
+def test_opt_outs_follow_to_a_new_address(post: Post) -> None:
+    post.say("mailchimp", hooks.saying("mailchimp", "unsubscribed"))
+    post.say("mailchimp", hooks.saying("mailchimp", "complained", at=AT + 1000))
+    assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"applied": 1}
+    assert post.registers("ann@example.org") == {"out.news": AT, "complaint": AT + 1000}
+    assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"duplicate": 1}
+    assert wiring.store().ledger("demo", post.world.subscriber_id("ann@example.org")).intact
+
+
+def test_an_opt_out_that_the_old_address_made_since_follows_too(post: Post) -> None:
+    post.say("mailchimp", hooks.saying("mailchimp", "unsubscribed"))
+    post.say("mailchimp", move(ANN, "ann@example.org"))
+    post.say("mailchimp", {**hooks.saying("mailchimp", "unsubscribed"), "data[list_id]": "b7c6eb2165"})
+    assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"applied": 1}
+    assert post.registers("ann@example.org") == {"out.news": AT, "out.offers": AT}
+
+
+def test_opt_ins_do_not_follow(post: Post) -> None:
+    post.opt_in(AT)
+    post.say("mailchimp", {**hooks.saying("mailchimp", "claimed"), "data[list_id]": "b7c6eb2165"})
+    assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"duplicate": 1}
+    assert post.registers("ann@example.org") == {}
+
+
+def test_a_later_opt_in_of_the_new_address_stays_in_force(post: Post) -> None:
+    post.say("mailchimp", hooks.saying("mailchimp", "unsubscribed"))
+    post.opt_in(AT + 1000, "ann@example.org")
+    post.say("mailchimp", move(ANN, "ann@example.org"))
+    assert post.world.status("ann@example.org") == "subscribed"
+
+
+@pytest.mark.parametrize(("old", "new"), [("nobody", ANN), (ANN, "nobody"), (ANN, ANN)])
+def test_a_move_that_makes_no_sense_changes_nothing(post: Post, old: str, new: str) -> None:
+    post.say("mailchimp", hooks.saying("mailchimp", "unsubscribed"))
+    post.say("mailchimp", move(old, new))
+    assert len(post.world.events()) == 1
+
+
+# --- HubSpot, SNS ---------------------------------------------------------------------------------------------------
+
+
+def test_hubspots_signature_covers_the_public_url(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = hooks.saying("hubspot", "unsubscribed")
+    path = "/hooks/demo/hubspot?portal=%40home"
+    signed = "https://links.example.com/hooks/demo/hubspot?portal=@home"
+    assert post.send(hooks.send("hubspot", said, path=path, signed=signed))[0] == 200
+    monkeypatch.setenv("PUBLIC_URL", "https://mail.meadow.example")
+    wiring.settings.cache_clear()
+    assert post.send(hooks.send("hubspot", said))[0] == 401
+    assert post.send(hooks.send("hubspot", said, host="https://mail.meadow.example"))[0] == 200
+
+
+def test_a_privacy_deletion_forgets_the_person_and_keeps_their_opt_out(post: Post) -> None:
+    post.say("hubspot", hooks.saying("hubspot", "unsubscribed"))
+    event = {"subscriptionType": "contact.privacyDeletion", "occurredAt": AT, "objectId": 7}
+    known, bad = {**event, "email": ANN}, {**event, "email": "nobody"}
+    assert post.say("hubspot", [known, bad, event]) == {"applied": 1, "ignored": 2}
+    assert post.world.status() == "unsubscribed"
+    assert [item["kind"]["S"] for item in post.world.events()].count("erased") == 1
+
+
+def confirmation(**over: str) -> dict[str, str]:
+    return {
+        "Type": "SubscriptionConfirmation",
+        "Token": "2336412f37",
+        "Message": "You have chosen to subscribe",
+        "SubscribeURL": "https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription&Token=2336412f37",
+        **over,
+    }
+
+
+def test_a_subscription_of_a_listed_topic_is_confirmed(post: Post) -> None:
+    asked = confirmation()
+    assert post.say("sns", {}, **asked) == {}
+    assert post.fetched == [hooks.CERTIFICATE_URL, asked["SubscribeURL"]]
+
+
+def test_a_subscription_of_another_topic_is_not_confirmed_and_nothing_is_fetched(post: Post) -> None:
+    arn = "arn:aws:sns:us-east-1:666666666666:demo-ses-events"
+    assert post.send(hooks.send("sns", {}, TopicArn=arn, **confirmation()))[0] == 401
+    assert post.fetched == []
+
+
+def test_a_confirmation_that_leads_elsewhere_is_not_followed(post: Post) -> None:
+    asked = confirmation(SubscribeURL="https://169.254.169.254/?Action=ConfirmSubscription")
+    assert post.send(hooks.send("sns", {}, **asked))[0] == 400
+    assert post.fetched == [hooks.CERTIFICATE_URL]
+
+
+def test_what_cannot_be_fetched_now_is_asked_for_again(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_url: str) -> bytes:
+        raise UnreachableError("away")
+
+    monkeypatch.setattr(sns, "fetch", away)
+    assert post.send(hooks.send("sns", hooks.saying("sns", "bounced")))[0] == 503
+    assert post.world.items() == []
+
+
+# --- when something is away -----------------------------------------------------------------------------------------
+
+
+def _away(*_: Any, **__: Any) -> Any:
+    raise StoreUnavailableError("away")
+
+
+def test_while_the_table_is_away_the_provider_is_asked_to_send_again(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = [
+        hooks.send(provider, hooks.saying(provider, "unsubscribed", f"{provider}@example.com")) for provider in NAMES
+    ]
+
+    def away(*_: Any, **__: Any) -> Any:
+        raise EndpointConnectionError(endpoint_url="https://dynamodb")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wiring.table_client(), "transact_write_items", away)
+        patch.setattr(wiring.table_client(), "put_item", away)
+        assert [post.send(sent)[0] for sent in calls] == [503] * len(NAMES)
+    assert [post.send(sent) for sent in calls] == [(200, {**NOTHING, "applied": 1})] * len(NAMES)
+
+
+def test_a_batch_that_failed_half_way_is_completed_by_sending_it_again(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = [hooks.saying("sendgrid", "unsubscribed", f"p{at}@example.com")[0] for at in range(3)]
+    take = Intake.take
+
+    def faltering(self: Intake, brand: Any, report: Report, *rest: Any) -> Receipt:
+        if report.email.startswith("p2"):
+            raise StoreUnavailableError("away")
+        return take(self, brand, report, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Intake, "take", faltering)
+        assert post.send(hooks.send("sendgrid", batch))[0] == 503
+    assert post.say("sendgrid", batch) == {"applied": 1, "duplicate": 2}
+    assert len(post.world.events()) == 3
+
+
+def test_a_secret_that_was_set_a_minute_ago_counts(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    keyring = wiring.keyring()
+    monkeypatch.setattr(keyring, "_monotonic", lambda: clock[0])
+    assert post.say("klaviyo", hooks.saying("klaviyo", "unsubscribed")) == {"applied": 1}
+    arn = os.environ["KEYRING_SECRET_ARN"]
+    monkeypatch.setitem(hooks.SECRETS, "klaviyo", {"secret_key": "another-secret-key"})
+    set_webhook_secrets(post.world.secrets, arn, "demo", "klaviyo", {"secret_key": "another-secret-key"})
+    sent = hooks.send("klaviyo", hooks.saying("klaviyo", "unsubscribed"))
+    assert post.send(sent)[0] == 401  # asked too soon after the last time
+    clock[0] = 61.0
+    assert post.send(sent)[0] == 200
+
+
+def test_a_secret_that_was_taken_back_is_refused_after_five_minutes(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    keyring = wiring.keyring()
+    monkeypatch.setattr(keyring, "_monotonic", lambda: clock[0])
+    sent = hooks.send("postmark", hooks.saying("postmark", "unsubscribed"))
+    assert post.send(sent)[0] == 200
+    set_webhook_secrets(post.world.secrets, os.environ["KEYRING_SECRET_ARN"], "demo", "postmark", {})
+    clock[0] = 301.0
+    assert post.send(sent)[0] == 401
+
+
+def test_no_address_secret_or_token_is_logged(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = StringIO()
+    monkeypatch.setattr(wiring.logger().registered_handler, "stream", log)
+    for provider in NAMES:
+        post.say(provider, hooks.saying(provider, "unsubscribed", "very.private@example.com"))
+        post.send(Sent(f"/hooks/demo/{provider}?key=secret-guess", {}, b'{"email": "very.private@example.com"}'))
+    logged = log.getvalue()
+    assert logged.count("webhook refused") == len(NAMES)
+    for private in (
+        "private",
+        "secret-guess",
+        hooks.SECRETS["mailchimp"]["key"],
+        hooks.SECRETS["hubspot"]["client_secret"],
+    ):
+        assert private not in logged
+
+
+# --- many at once ---------------------------------------------------------------------------------------------------
+
+
+def test_many_people_are_taken_side_by_side_and_answered_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a table: what the pool does with what `take` answers."""
+    intake = Intake(None, lambda _: b"")  # type: ignore[arg-type]
+    seen: list[str] = []
+
+    def take(_brand: Any, report: Report, *_: Any) -> Receipt:
+        seen.append(report.email)
+        return Receipt(Result.APPLIED if report.email != "p7" else Result.INVALID, report.email)
+
+    monkeypatch.setattr(intake, "take", take)
+    reports = [Report(ReportKind.BOUNCED, 1, email=f"p{at % 50}") for at in range(100)]
+    receipts = intake.take_all(None, reports, Channel.WEBHOOK, NOW)  # type: ignore[arg-type]
+    assert sorted(seen) == sorted({f"p{at}" for at in range(50)})
+    assert [receipt.error for receipt in receipts[:50]] == [f"p{at}" for at in range(50)]
+    assert [receipt.result for receipt in receipts[50:]].count(Result.DUPLICATE) == 49
+    assert receipts[57].result is Result.INVALID
+
+
+def test_when_one_of_many_fails_the_rest_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    intake = Intake(None, lambda _: b"")  # type: ignore[arg-type]
+    seen: list[str] = []
+
+    def take(_brand: Any, report: Report, *_: Any) -> Receipt:
+        seen.append(report.email)
+        raise StoreUnavailableError("away")
+
+    monkeypatch.setattr(intake, "take", take)
+    reports = [Report(ReportKind.BOUNCED, 1, email=f"p{at}") for at in range(5_000)]
+    with pytest.raises(StoreUnavailableError):
+        intake.take_all(None, reports, Channel.WEBHOOK, NOW)  # type: ignore[arg-type]
+    assert len(seen) < 5_000

@@ -1,0 +1,71 @@
+"""Customer.io's reporting webhooks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from consentry.intake import ReportKind
+from support import hooks
+
+
+def preferences(topics: object, **content: object) -> dict[str, Any]:
+    event: dict[str, Any] = hooks.saying("customerio", "unsubscribed")
+    event["data"]["content"] = json.dumps({"topics": topics, **content})
+    return event
+
+
+def said(desk: Any, event: object) -> list[tuple[ReportKind, tuple[str, ...]]]:
+    return [(report.kind, report.topics) for report in desk.read("customerio", event).reports]
+
+
+def test_an_opt_out_is_from_everything(desk: Any) -> None:
+    event = {"metric": "unsubscribed", "object_type": "customer", "data": {"email_address": "ann@example.com"}}
+    assert said(desk, event) == [(ReportKind.UNSUBSCRIBED, ())]
+
+
+def test_preferences_say_what_is_left_and_what_is_kept(desk: Any) -> None:
+    assert said(desk, preferences({"topic_1": False, "topic_2": True})) == [
+        (ReportKind.UNSUBSCRIBED, ("news",)),
+        (ReportKind.CLAIMED, ("offers",)),
+    ]
+
+
+def test_a_topic_may_be_mapped_by_its_number_alone(desk: Any) -> None:
+    from consentry.providers import Setup
+
+    (report,) = desk.read("customerio", preferences({"topic_9": False}), Setup({"9": ("offers",)})).reports
+    assert report.topics == ("offers",)
+
+
+def test_leaving_only_what_is_not_ours_leaves_what_is_kept(desk: Any) -> None:
+    assert said(desk, preferences({"topic_99": False, "topic_1": True})) == [(ReportKind.CLAIMED, ("news",))]
+
+
+def test_leaving_only_what_nobody_mapped_is_leaving_everything(desk: Any) -> None:
+    assert said(desk, preferences({"topic_99": False})) == [(ReportKind.UNSUBSCRIBED, ())]
+
+
+def test_no_mail_at_all_is_leaving_everything(desk: Any) -> None:
+    event = preferences({"topic_1": True}, channels={"email": False})
+    assert said(desk, event) == [(ReportKind.UNSUBSCRIBED, ())]
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "7", 7, {"topics": 7}, "\ud800", json.dumps({"topics": []})])
+def test_unreadable_preferences_are_ignored(desk: Any, content: object) -> None:
+    event = hooks.saying("customerio", "unsubscribed")
+    event["data"]["content"] = content
+    reading = desk.read("customerio", event)
+    assert (reading.reports, reading.ignored) == ([], 1)
+
+
+@pytest.mark.parametrize("metric", ["sent", "delivered", "opened", "dropped", "failed", "", None])
+def test_other_events_are_ignored(desk: Any, metric: object) -> None:
+    assert said(desk, {"metric": metric, "object_type": "email", "data": {"recipient": "ann@example.com"}}) == []
+
+
+@pytest.mark.parametrize("about", ["sms", "push", "webhook", "in_app", "slack", "whatsapp"])
+def test_what_is_not_about_mail_is_ignored(desk: Any, about: str) -> None:
+    assert said(desk, {**hooks.saying("customerio", "bounced"), "object_type": about}) == []

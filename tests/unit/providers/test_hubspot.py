@@ -1,0 +1,95 @@
+"""HubSpot's webhooks, signature version 3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from consentry.intake import ReportKind
+from consentry.providers import UnreadableError
+from support import hooks
+from support.hooks import AT, NOW
+
+PATH = "/hooks/demo/hubspot"
+
+
+def said(desk: Any, body: object) -> list[tuple[ReportKind, tuple[str, ...]]]:
+    return [(report.kind, report.topics) for report in desk.read("hubspot", body).reports]
+
+
+def test_the_signed_uri_has_some_characters_decoded(desk: Any) -> None:
+    called = f"{PATH}?a=%3A%2F%3F%40%21%24%27%28%29%2A%2C%3B%20%25&b=%3a"
+    signed = f"https://links.example.com{PATH}?a=:/?@!$'()*,;%20%25&b=:"
+    desk.verify("hubspot", hooks.send("hubspot", [], path=called, signed=signed))
+    assert desk.refuses("hubspot", hooks.send("hubspot", [], path=called, signed=signed.replace("%20", " ")))
+
+
+def test_a_uri_signed_as_it_was_called_counts_too(desk: Any) -> None:
+    desk.verify("hubspot", hooks.send("hubspot", [], path=f"{PATH}?a=%40"))
+
+
+@pytest.mark.parametrize("url", [f"https://other.example.com{PATH}", f"http://links.example.com{PATH}", PATH])
+def test_a_call_that_was_signed_for_another_place_is_refused(desk: Any, url: str) -> None:
+    assert desk.refuses("hubspot", hooks.send("hubspot", [], signed=url))
+
+
+def test_the_method_is_signed(desk: Any) -> None:
+    assert desk.refuses("hubspot", hooks.send("hubspot", []), method="PUT")
+
+
+def test_an_opt_out_of_a_contact_is_from_everything(desk: Any) -> None:
+    (event,) = hooks.saying("hubspot", "unsubscribed")
+    assert said(desk, [{**event, "propertyName": "hs_email_optout"}]) == [(ReportKind.UNSUBSCRIBED, ())]
+    assert said(desk, [{**event, "propertyName": "hs_email_optout", "propertyValue": True}]) == [
+        (ReportKind.UNSUBSCRIBED, ())
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"email": "ann@example.com", "hs_email_optout_4517084": "true"},
+        {"properties": {"email": {"value": "ann@example.com"}, "hs_email_optout_4517084": {"value": "true"}}},
+        {"objectId": 1, "properties": {"email": "ann@example.com", "hs_email_optout_4517084": True}},
+    ],
+)
+def test_a_workflow_step_sends_the_contact(desk: Any, body: dict[str, Any]) -> None:
+    (report,) = desk.read("hubspot", body).reports
+    assert (report.kind, report.email, report.topics) == (ReportKind.UNSUBSCRIBED, "ann@example.com", ("news",))
+    assert report.occurred_at > NOW
+
+
+def test_an_event_without_an_address_is_ignored(desk: Any) -> None:
+    (event,) = hooks.saying("hubspot", "unsubscribed", email="")
+    reading = desk.read("hubspot", [event])
+    assert (reading.reports, reading.ignored) == ([], 1)
+
+
+def test_a_privacy_deletion_asks_for_erasure(desk: Any) -> None:
+    event = {"subscriptionType": "contact.privacyDeletion", "occurredAt": AT, "objectId": 7}
+    reading = desk.read("hubspot", [event, {**event, "email": "ann@example.com"}])
+    assert (reading.reports, reading.erase, reading.ignored) == ([], ("ann@example.com",), 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"propertyName": "firstname"},
+        {"propertyName": "hs_email_optout_x"},
+        {"propertyName": "xhs_email_optout"},
+        {"propertyValue": "maybe"},
+        {"propertyValue": None},
+        {"subscriptionType": "contact.creation", "propertyName": None},
+    ],
+)
+def test_other_events_are_ignored(desk: Any, change: dict[str, Any]) -> None:
+    (event,) = hooks.saying("hubspot", "unsubscribed")
+    reading = desk.read("hubspot", [{**event, **change}, None, 7])
+    assert (reading.reports, reading.ignored) == ([], 3)
+
+
+@pytest.mark.parametrize("body", [7, "x", None])
+def test_neither_array_nor_object_is_unreadable(desk: Any, body: object) -> None:
+    with pytest.raises(UnreadableError):
+        desk.read("hubspot", body)

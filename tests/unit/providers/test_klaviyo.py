@@ -1,0 +1,85 @@
+"""Klaviyo's system webhooks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from consentry.intake import ReportKind
+from consentry.providers import UnreadableError
+from support import hooks
+from support.hooks import NOW
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    [
+        "1800000000",
+        "1800000000000",
+        "2027-01-15T08:00:00+00:00",
+        "2027-01-15T08:00:00Z",
+        "Fri, 15 Jan 2027 08:00:00 GMT",
+    ],
+)
+def test_the_timestamp_is_read_in_each_form(desk: Any, timestamp: str) -> None:
+    sent = hooks.send("klaviyo", hooks.saying("klaviyo", "unsubscribed"), timestamp=timestamp)
+    desk.verify("klaviyo", sent)
+    assert desk.refuses("klaviyo", sent, NOW + 301_000)
+
+
+@pytest.mark.parametrize("timestamp", ["soon", "١٨٠٠٠٠٠٠٠٠", "1800000000.5", "Fri, 99 Jan 2027", "0", "9" * 30])
+def test_an_unreadable_timestamp_is_refused(desk: Any, timestamp: str) -> None:
+    assert desk.refuses("klaviyo", hooks.send("klaviyo", {}, timestamp=timestamp))
+
+
+def test_another_webhooks_id_is_refused(desk: Any) -> None:
+    sent = hooks.send("klaviyo", hooks.saying("klaviyo", "unsubscribed"))
+    assert desk.refuses("klaviyo", sent._replace(headers={**sent.headers, "Klaviyo-Webhook-Id": "whk_2"}))
+
+
+@pytest.mark.parametrize("kind", ["Soft", "soft bounce", "", None, 7])
+def test_a_bounce_that_is_not_hard_is_ignored(desk: Any, kind: object) -> None:
+    said = hooks.saying("klaviyo", "bounced")
+    said["data"][0]["payload"]["data"]["attributes"]["event_properties"]["Bounce Type"] = kind
+    reading = desk.read("klaviyo", said)
+    assert (reading.reports, reading.ignored) == ([], 1)
+
+
+def test_without_a_profile_the_events_own_address_counts(desk: Any) -> None:
+    said = hooks.saying("klaviyo", "complained")
+    del said["data"][0]["payload"]["included"]
+    properties = said["data"][0]["payload"]["data"]["attributes"]["event_properties"]
+    properties["Recipient Email Address"] = "bob@example.com"
+    assert desk.read("klaviyo", said).reports[0].email == "bob@example.com"
+
+
+def test_without_seconds_the_written_instant_counts(desk: Any) -> None:
+    said = hooks.saying("klaviyo", "complained")
+    del said["data"][0]["payload"]["data"]["attributes"]["timestamp"]
+    assert desk.read("klaviyo", said).reports[0].occurred_at == hooks.AT
+
+
+def test_an_opt_out_that_names_no_list_is_from_everything(desk: Any) -> None:
+    said = hooks.saying("klaviyo", "unsubscribed")
+    said["data"][0]["payload"]["data"]["attributes"]["event_properties"] = {}
+    (report,) = desk.read("klaviyo", said).reports
+    assert (report.kind, report.topics) == (ReportKind.UNSUBSCRIBED, ())
+
+
+@pytest.mark.parametrize("topic", ["event:klaviyo.opened_email", "bounced_email", "event:klaviyo.", "", None, 7])
+def test_other_events_are_ignored(desk: Any, topic: object) -> None:
+    said = hooks.saying("klaviyo", "unsubscribed")
+    reading = desk.read("klaviyo", {**said, "data": [{**said["data"][0], "topic": topic}, None]})
+    assert (reading.reports, reading.ignored) == ([], 2)
+
+
+def test_a_batch_is_read_to_its_end(desk: Any) -> None:
+    items = [hooks.saying("klaviyo", "unsubscribed", f"p{at}@example.com")["data"][0] for at in range(1000)]
+    assert len(desk.read("klaviyo", {"data": items}).reports) == 1000
+
+
+@pytest.mark.parametrize("body", [{}, {"data": {}}, {"data": None}, []])
+def test_a_body_without_events_is_unreadable(desk: Any, body: object) -> None:
+    with pytest.raises(UnreadableError):
+        desk.read("klaviyo", body)

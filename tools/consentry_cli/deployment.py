@@ -1,0 +1,109 @@
+"""The deployment that a command works on: its table, its keyring, its brands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import click
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consentry import brands as brands_module
+from consentry.brands import Brands
+from consentry.keyring import Keyring, SecretUnavailableError
+from consentry.store import Store
+from consentry_build.brandfile import compile_folder
+from consentry_cli.errors import CanNotRunError
+
+if TYPE_CHECKING:
+    from consentry.brands import Brand
+
+WRITERS: Final = 16
+"""How many writes to the table are under way at once."""
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
+_DEFAULT_BRANDS: Final = Path("brands")
+_PERSEVERING: Final = Config(
+    connect_timeout=5,
+    read_timeout=20,
+    retries={"mode": "standard", "total_max_attempts": 8},
+    max_pool_connections=WRITERS,
+)
+
+
+def _id(_context: click.Context, parameter: click.Parameter, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    for each in (value,) if isinstance(value, str) else value:
+        if not _ID.fullmatch(each):
+            raise click.BadParameter("a-z, 0-9, - and _, at most 16", param=parameter)
+    return value
+
+
+brand_option = click.option("--brand", "brand_id", required=True, callback=_id, help="The brand, by its file's name.")
+topic_option = click.option("--topic", required=True, callback=_id, help="The topic, by its id in the brand's file.")
+topics_option = click.option(
+    "--topic", "topics", multiple=True, callback=_id, help="The topic of rows that name none; can be repeated."
+)
+table_option = click.option(
+    "--table", envvar="TABLE_NAME", required=True, help="The table: the stack's output TableName. [env: TABLE_NAME]"
+)
+keyring_option = click.option(
+    "--keyring",
+    "secret_id",
+    envvar="KEYRING_SECRET_ARN",
+    required=True,
+    help="The keyring's secret: the stack's output KeyringSecretArn. [env: KEYRING_SECRET_ARN]",
+)
+brands_option = click.option(
+    "--brands",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder of brand files.  [default: brands]",
+)
+
+
+def store(table: str, keys: Keyring) -> Store:
+    """The table, with patience: nobody waits for a page."""
+    return Store(boto3.client("dynamodb", config=_PERSEVERING), table, keys.ledger_key)
+
+
+def keyring(secret_id: str) -> Keyring:
+    """Every secret of every brand, fetched when the first is asked for."""
+
+    def fetch() -> str:
+        try:
+            client: Any = boto3.client("secretsmanager", config=_PERSEVERING)
+            return str(client.get_secret_value(SecretId=secret_id)["SecretString"])
+        except (BotoCoreError, ClientError) as exc:
+            raise SecretUnavailableError("the keyring can't be read") from exc
+
+    return Keyring(fetch)
+
+
+def brand(folder: Path | None, brand_id: str) -> Brand:
+    """A brand from its file.
+
+    Raises:
+        CanNotRunError: there is none.
+        FaultyBrandsError: some file can't be used.
+    """
+    compiled = compile_folder(folder or _DEFAULT_BRANDS)
+    found = Brands(brands_module.from_json(each) for each in compiled).get(brand_id)
+    if found is None:
+        raise CanNotRunError(f"{folder or _DEFAULT_BRANDS} has no brand {brand_id}; say where it is with --brands")
+    return found
+
+
+def brand_if_known(folder: Path | None, brand_id: str) -> Brand | None:
+    """A brand from its file; None where no folder was named and there is none to find."""
+    if folder is None and not any(_DEFAULT_BRANDS.glob("*.yaml")):
+        return None
+    return brand(folder, brand_id)
+
+
+def check_topics(of: Brand, topics: tuple[str, ...]) -> None:
+    """Raises `CanNotRunError` if the brand hasn't one of them."""
+    for topic in topics:
+        if topic not in of.topics:
+            raise CanNotRunError(f"{of.id} has no topic {topic}; it has {', '.join(of.topics)}")

@@ -1,0 +1,88 @@
+"""`consentry erase`: forget persons."""
+
+from __future__ import annotations
+
+import sys
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from consentry import addresses
+from consentry.addresses import MalformedAddressError
+from consentry.brands import Brands
+from consentry.consent import Consent
+from consentry.intake import Intake
+from consentry.ledger import Channel
+from consentry_cli import deployment
+from consentry_cli.errors import CanNotRunError, plain_errors
+from consentry_cli.records import STANDARD, Complaints, Malformed, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_BATCH: Final = 1_000
+
+
+@click.command()
+@deployment.brand_option
+@deployment.table_option
+@deployment.keyring_option
+@click.option("--subscriber-id", "ids", multiple=True, help="Whom to forget, by id; can be repeated.")
+@click.option("--dry-run", is_flag=True, help="Erase nothing; tell who is known.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.argument(
+    "source", metavar="[FILE]", required=False, type=click.Path(exists=True, dir_okay=False, allow_dash=True)
+)
+def erase(
+    brand_id: str, table: str, secret_id: str, ids: tuple[str, ...], dry_run: bool, yes: bool, source: str | None
+) -> None:
+    """Forget persons: their address and the evidence go, their opt-outs stay in force.
+
+    FILE, or standard input, has an address or a subscriber id on each line. Addresses are no arguments: those stay in
+    the shell's history.
+    """
+    with plain_errors():
+        keys = deployment.keyring(secret_id)
+        store = deployment.store(table, keys)
+        brand = Brands([]).even_if_gone(brand_id)
+        intake = Intake(store, keys.pepper)
+        complaints = Complaints()
+        if unspelled := [each for each in ids if not addresses.is_subscriber_id(each)]:
+            raise CanNotRunError(f"--subscriber-id: {len(unspelled)} of {len(ids)} are not 22 characters of base64url")
+        named: Iterator[str] = iter(ids)
+        if source or not ids:
+            named = _named(source or STANDARD, complaints, lambda: keys.pepper(brand_id))
+        persons = 0
+        if sys.stdin.isatty() and not (yes or dry_run):
+            # To ask how many there are, they must be counted: so all ids are held, 22 characters each.
+            everybody = list(dict.fromkeys(named))
+            noun = "person" if len(everybody) == 1 else "persons"
+            click.confirm(f"Forget {len(everybody)} {noun} of {brand_id}? This can't be undone.", abort=True, err=True)
+            named = iter(everybody)
+        while batch := list(islice(named, _BATCH)):
+            known = store.read_many(brand_id, batch)
+            for subscriber_id, consent in known.items():
+                persons += 1
+                if not dry_run:
+                    intake.erase(brand, subscriber_id, Channel.API, time.time_ns() // 1_000_000)
+                verb = "known" if consent != Consent() else "unknown"
+                click.echo(f"{subscriber_id}\t{verb if dry_run else 'erased'}")
+        click.echo(f"{persons} {'found, none erased' if dry_run else 'erased'}", err=True)
+        complaints.finish()
+
+
+def _named(source: str, complaints: Complaints, pepper: Callable[[], bytes]) -> Iterator[str]:
+    with reading(source) as stream:
+        for line, text in enumerate(stream, 1):
+            name = text.strip()
+            if not name:
+                continue
+            if addresses.is_subscriber_id(name):
+                yield name
+                continue
+            try:
+                yield addresses.subscriber_id(pepper(), addresses.parse(name))
+            except MalformedAddressError as exc:
+                complaints.add(Malformed(line, line, str(exc)))

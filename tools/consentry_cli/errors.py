@@ -1,0 +1,58 @@
+"""How a command says that it can't go on: one line, exit status 2, no traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consentry.keyring import SecretUnavailableError
+from consentry.store import StoreUnavailableError
+from consentry_build.brandfile import FaultyBrandsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOUND = 1
+"""Exit status: the command ran, and found something that wants a look."""
+CAN_NOT_RUN = 2
+
+
+class CanNotRunError(click.ClickException):
+    """The command can't run, or can't go on."""
+
+    exit_code = CAN_NOT_RUN
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """What commonly goes wrong outside, in one line."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Nothing may complain of it, not even the interpreter's last flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(CAN_NOT_RUN) from None
+    except KeyboardInterrupt:
+        raise CanNotRunError("interrupted") from None
+    except (StoreUnavailableError, SecretUnavailableError) as exc:
+        raise CanNotRunError(because(exc)) from exc
+    except (BotoCoreError, ClientError, FaultyBrandsError) as exc:
+        raise CanNotRunError(str(exc)) from exc
+    except OSError as exc:
+        raise CanNotRunError(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)) from exc
+
+
+def because(exc: BaseException) -> str:
+    """The error and, where AWS is behind it, what AWS said."""
+    return f"{exc}: {exc.__cause__}" if isinstance(exc.__cause__, (BotoCoreError, ClientError)) else str(exc)
+
+
+def aws_code(exc: BaseException) -> str:
+    """AWS's code for the error that is behind this one; empty where there is none."""
+    cause: Any = exc.__cause__
+    return str(cause.response.get("Error", {}).get("Code", "")) if isinstance(cause, ClientError) else ""

@@ -1,0 +1,115 @@
+"""`consentry links`: links and headers for the mails of a platform."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from consentry import platforms
+from consentry.brands import Brands
+from consentry.tokens import Tokens
+from consentry_cli import deployment, keys
+from consentry_cli.errors import CanNotRunError, plain_errors
+from consentry_cli.options import format_option, input_argument, output_option
+from consentry_cli.progress import progress
+from consentry_cli.recipients import Recipients
+from consentry_cli.records import Complaints, Reader, UnusableRowError, Writer, form_of, reading, writing
+
+if TYPE_CHECKING:
+    from consentry.brands import Brand
+    from consentry.keyring import Keyring
+    from consentry_cli.keys import ExportedKeys
+
+ADDED: Final = ("subscriber_id", "unsubscribe_url", "preferences_url", "list_unsubscribe", "list_unsubscribe_post")
+_BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
+
+
+@click.group("links")
+def group() -> None:
+    """Make links for mails."""
+
+
+@group.command()
+@deployment.brand_option
+@deployment.topic_option
+@click.option("--base-url", required=True, help="Where links lead: scheme and host, the stack's output Url.")
+@click.option(
+    "--keyring", "secret_id", envvar="KEYRING_SECRET_ARN", help="The keyring's secret. [env: KEYRING_SECRET_ARN]"
+)
+@click.option(
+    "--signing-key-file",
+    "key_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file of `consentry keys export`: nothing is asked of AWS.",
+)
+@click.option(
+    "--reference-column", default="reference", show_default=True, help="Your own mark for the mail, kept in its links."
+)
+@deployment.brands_option
+@format_option
+@input_argument
+@output_option
+def mint(
+    brand_id: str,
+    topic: str,
+    base_url: str,
+    secret_id: str | None,
+    key_file: Path | None,
+    reference_column: str,
+    folder: Path | None,
+    form: str | None,
+    source: str,
+    output: str,
+) -> None:
+    """Add to each row of INPUT the links and headers for a mail to that person.
+
+    INPUT has a column email or subscriber_id. Rows that can't be used are left out and told of.
+    """
+    with plain_errors():
+        url = base_url.rstrip("/")
+        if not _BASE_URL.fullmatch(url):
+            raise CanNotRunError("--base-url: scheme and host, as in https://links.example.com")
+        brand = _brand(folder, brand_id, topic)
+        secrets = _keys(key_file, secret_id)
+        tokens = Tokens(secrets)
+        form = form_of(source, form)
+        complaints = Complaints()
+        with reading(source) as stream, progress("links") as show:
+            reader = Reader(stream, form)
+            recipients = Recipients(reader, lambda: secrets.pepper(brand_id))
+            reference = reader.named(reference_column)
+            secrets.signing_keys(brand_id)  # what is wrong with the keys is said before anything is written
+            with writing(output) as out:
+                writer = Writer(out, form, [*reader.columns, *ADDED])
+                for count, row in enumerate(complaints.sift(reader), 1):
+                    show(count)
+                    try:
+                        minted = platforms.mint(tokens, brand, recipients.of(row), topic, url, row.text(reference))
+                    except UnusableRowError as exc:
+                        complaints.add(row.malformed(str(exc)))
+                    except ValueError as exc:
+                        complaints.add(row.malformed(f"{reference_column}: {exc}"))
+                    else:
+                        added = zip(ADDED, (*minted[:3], *minted.headers.values()), strict=True)
+                        writer.row({**row.values, **dict(added)})
+        complaints.finish()
+
+
+def _brand(folder: Path | None, brand_id: str, topic: str) -> Brand:
+    known = deployment.brand_if_known(folder, brand_id)
+    if known is None:
+        click.echo("note: no brand files here, so headers have no mailto: link; --brands names their folder", err=True)
+        return Brands([]).even_if_gone(brand_id)
+    deployment.check_topics(known, (topic,))
+    return known
+
+
+def _keys(key_file: Path | None, secret_id: str | None) -> Keyring | ExportedKeys:
+    if key_file:
+        return keys.load(key_file)
+    if secret_id:
+        return deployment.keyring(secret_id)
+    raise CanNotRunError("say --keyring, or --signing-key-file to work without AWS")

@@ -1,0 +1,66 @@
+"""`consentry webhooks`: what the calls of marketing platforms and mail providers are verified with."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import boto3
+import click
+
+from consentry import keyring, providers
+from consentry_cli.api_keys import brand_option, keyring_option
+from consentry_cli.errors import plain_errors
+
+_provider = click.argument("provider", type=click.Choice(providers.NAMES))
+
+
+@click.group("webhooks")
+def group() -> None:
+    """Set and list the secrets of webhooks."""
+
+
+@group.command("set")
+@keyring_option
+@brand_option
+@click.option("--keep-old", is_flag=True, help="Let the value that is set now count too, while you change over.")
+@_provider
+@click.argument("values", nargs=-1, metavar="NAME=VALUE...")
+def set_(secret_id: str, brand: str, keep_old: bool, provider: str, values: tuple[str, ...]) -> None:
+    """Store PROVIDER's secrets; they count everywhere within five minutes.
+
+    NAME=- reads a line from standard input, which keeps the value out of the shell's history and the list of
+    processes. docs/webhooks/ says which names a provider has, and where it shows the values.
+    """
+    given = _given(provider, values)
+    with plain_errors():
+        keyring.set_webhook_secrets(_secrets(), secret_id, brand, provider, given, keep_old=keep_old)
+    click.echo(f"{brand} {provider}: {', '.join(given)} set", err=True)
+
+
+@group.command("list")
+@keyring_option
+def list_(secret_id: str) -> None:
+    """Print brand, provider and the names of secrets that are set; never a value."""
+    with plain_errors():
+        for brand, provider, names in keyring.webhook_names(_secrets(), secret_id):
+            said = ",".join(name if count == 1 else f"{name}({count})" for name, count in names.items())
+            click.echo(f"{brand}\t{provider}\t{said}")
+
+
+def _given(provider: str, values: tuple[str, ...]) -> dict[str, str]:
+    wanted = providers.provider(provider).SECRETS
+    if not wanted:
+        raise click.UsageError(f"{provider} has no secret: the brand file says who may call")
+    given = dict(each.partition("=")[::2] for each in values)
+    if set(given) != set(wanted) or len(given) != len(values):
+        raise click.UsageError(f"{provider} takes {', '.join(f'{name}=VALUE' for name in wanted)}")
+    for name, value in given.items():
+        given[name] = sys.stdin.readline().strip() if value == "-" else value
+        if len(given[name].split()) != 1:
+            raise click.UsageError(f"{name} is empty, or holds a space")
+    return given
+
+
+def _secrets() -> Any:
+    return boto3.client("secretsmanager")
