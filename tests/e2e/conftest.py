@@ -5,8 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -15,6 +14,7 @@ import pytest
 import urllib3
 
 from embedded.stack import running
+from support.waiting import eventually
 
 
 class Answer(NamedTuple):
@@ -92,17 +92,6 @@ class Stack:
             ExpressionAttributeValues={":pk": {"S": f"S#demo#{subscriber_id}"}},
         )["Items"]
         return found
-
-
-def eventually(look: Callable[[], Any], there: Callable[[Any], bool], seconds: float = 60) -> Any:
-    """What `look` sees once `there` holds; the stream takes its time."""
-    until = time.monotonic() + seconds
-    while True:
-        seen = look()
-        if there(seen):
-            return seen
-        assert time.monotonic() < until, "it never came"
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")

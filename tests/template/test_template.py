@@ -315,7 +315,7 @@ def test_every_route_is_any_method_so_that_the_functions_refuse_what_they_must()
 
 
 def in_code(path: Path) -> set[str]:
-    """The paths that a room's handler answers: what it gives to `web.room`, or its resolver's decorators."""
+    """The paths that a room's handler gives to `web.room`."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "web.room" and isinstance(node.args[0], ast.Dict):
@@ -328,8 +328,9 @@ def test_every_route_of_the_template_is_answered_and_every_answer_has_its_route(
     for name, properties in http_events():
         declared.setdefault(FUNCTIONS[name]["CodeUri"], set()).add(properties["Path"])
     coded = {f"functions/{room.name}": in_code(room / "handler.py") for room in ROOMS}
-    coded = {room: paths for room, paths in coded.items() if paths}
-    assert {room: paths for room, paths in declared.items() if "{proxy+}" not in str(paths)} == coded
+    # The API has a resolver of its own, and the webhook takes whatever reaches it.
+    rest = {"functions/api": {"/v1/{proxy+}"}, "functions/webhook": {"/hooks/{brand}/{provider}"}}
+    assert declared == {room: paths for room, paths in coded.items() if paths} | rest
 
 
 def test_every_call_of_the_api_is_below_its_route() -> None:
@@ -371,7 +372,7 @@ def test_what_ships_is_what_the_project_depends_on_but_for_the_command_line() ->
 
 
 def test_the_layer_imports_nothing_that_does_not_ship() -> None:
-    modules = {name.replace("-", "_") for name in shipped()} | {"botocore", "markupsafe", "consentry"}
+    modules = {name.replace("-", "_") for name in shipped()} | {"botocore", "markupsafe", "urllib3", "consentry"}
     for path in sorted((ROOT / "layers/consentry/consentry").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [each.name for each in node.names] if isinstance(node, ast.Import) else []

@@ -14,10 +14,14 @@ from consentry.keyring import (
     SCOPES,
     Keyring,
     SecretUnavailableError,
+    add_notification_secret,
     api_keys,
+    drop_old_notification_secret,
     hash_api_key,
     issue_api_key,
     revoke_api_key,
+    set_webhook_secrets,
+    webhook_names,
 )
 
 if TYPE_CHECKING:
@@ -254,6 +258,51 @@ def test_a_key_that_was_revoked_opens_nothing_after_five_minutes() -> None:
 
 def test_a_brand_without_keys_has_none() -> None:
     assert api_keys(SecretsManager('{"root": "r"}'), "keyring", "demo") == []
+
+
+# --- what webhooks are verified and signed with --------------------------------------------------------------------
+
+
+def test_a_provider_that_was_never_set_up_has_no_secrets() -> None:
+    keyring = Secret({"root": ROOT}).keyring
+    assert keyring.webhook_secrets("demo", "mailgun") == {}
+    assert keyring.notification_secrets("demo", "crm") == []
+
+
+def test_an_exchanged_webhook_secret_counts_beside_the_old_one_and_then_alone() -> None:
+    """Nobody has to change both ends in the same second; a container knows within five minutes."""
+    client = SecretsManager(json.dumps({"root": ROOT}))
+    secret = Secret({"root": ROOT})
+
+    def counts() -> str:
+        secret.text = client.text
+        secret.now += 300.1
+        return secret.keyring.webhook_secrets("demo", "mailgun")["key"]
+
+    set_webhook_secrets(client, "keyring", "demo", "mailgun", {"key": "one"})
+    assert counts() == "one"
+    set_webhook_secrets(client, "keyring", "demo", "mailgun", {"key": "two"}, keep_old=True)
+    assert counts() == "one two"
+    set_webhook_secrets(client, "keyring", "demo", "mailgun", {"key": "three"}, keep_old=True)
+    assert counts() == "two three"
+    assert webhook_names(client, "keyring") == [("demo", "mailgun", {"key": 2})]
+    set_webhook_secrets(client, "keyring", "demo", "mailgun", {"key": "four"})
+    assert counts() == "four"
+
+
+def test_an_exchanged_notification_secret_signs_beside_the_old_one_until_that_is_dropped() -> None:
+    client = SecretsManager(json.dumps({"root": ROOT}))
+    one = add_notification_secret(client, "keyring", "demo", "crm")
+    assert not drop_old_notification_secret(client, "keyring", "demo", "crm")
+    two = add_notification_secret(client, "keyring", "demo", "crm")
+    three = add_notification_secret(client, "keyring", "demo", "crm", "whsec_eHg=")
+    assert one != two
+    assert one.startswith("whsec_")
+    assert three == "whsec_eHg="
+    assert Secret(client.text).keyring.notification_secrets("demo", "crm") == [two, three]
+    assert drop_old_notification_secret(client, "keyring", "demo", "crm")
+    assert Secret(client.text).keyring.notification_secrets("demo", "crm") == [three]
+    assert not drop_old_notification_secret(client, "keyring", "other", "crm")
 
 
 def issue(secret: Secret, brand: str, scopes: Any) -> str:

@@ -8,13 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consentry import consent as rules
 from consentry.consent import Choice, Consent
 from consentry.ledger import (
     Actor,
     Channel,
     Event,
     Evidence,
+    Fault,
+    Holding,
     Kind,
+    faults,
     hash_event,
     hash_evidence,
     new_event_id,
@@ -161,6 +165,54 @@ def test_evidence_cant_be_changed_swapped_or_guessed() -> None:
     assert proof not in others
     assert len(proof) == 32
     assert proof == hash_evidence(KEY, "event-1", Evidence(*evidence))
+
+
+# --- what an auditor is told ---------------------------------------------------------------------------------------
+
+FIRST = EVENT._replace(
+    effect=Consent({"in.news": 5}), evidence_hash=hash_evidence(KEY, "event-1", Evidence("ip", "ua"))
+)
+SECOND = FIRST._replace(event_id="event-2", occurred_at=FIRST.occurred_at + 1, effect=Consent({"out.news": 9}))
+THIRD = SECOND._replace(event_id="event-3", occurred_at=FIRST.occurred_at + 2, effect=Consent({"in.news": 12}))
+HELD = Holding(
+    subscriber_id=EVENT.subscriber_id,
+    consent=rules.join([FIRST.effect, SECOND.effect]),
+    ledger_count=2,
+    ledger_digest=digest(FIRST, SECOND),
+    events=(FIRST, SECOND),
+    evidences={FIRST.evidence_key: Evidence("ip", "ua")},
+)
+
+
+@pytest.mark.parametrize(
+    ("held", "found"),
+    [
+        (HELD._replace(events=(FIRST,)), [Fault.MISSING]),
+        (HELD._replace(events=()), [Fault.NO_EVENTS]),
+        (HELD._replace(events=(FIRST, SECOND, THIRD)), [Fault.ADDED]),
+        (HELD._replace(events=(FIRST, THIRD)), [Fault.CHANGED]),
+        (HELD._replace(events=(FIRST, SECOND._replace(occurred_at=1))), [Fault.CHANGED]),
+        (HELD._replace(events=(FIRST, SECOND._replace(subscriber_id="somebody-else-entirely"))), [Fault.CHANGED]),
+        (HELD._replace(ledger_digest=HELD.ledger_digest + 1), [Fault.CHANGED]),
+        (HELD._replace(events=(FIRST,), unreadable=1), [Fault.UNREADABLE]),
+        (HELD._replace(consent=Consent({"in.news": 12})), [Fault.CONSENT]),
+        (HELD._replace(consent=None), [Fault.NO_CONSENT]),
+        (HELD._replace(evidences={FIRST.evidence_key: Evidence("other", "ua")}), [Fault.EVIDENCE]),
+        (HELD._replace(evidences={SECOND.evidence_key: Evidence("ip", "ua")}), [Fault.EVIDENCE]),
+    ],
+)
+def test_tampering_is_found_and_called_what_it_is(held: Holding, found: list[Fault]) -> None:
+    assert faults(KEY, held) == found
+
+
+def test_a_ledger_that_nobody_touched_is_intact_also_when_its_evidence_has_expired() -> None:
+    assert faults(KEY, HELD) == []
+    assert faults(KEY, HELD._replace(evidences={})) == []
+    assert faults(KEY, HELD._replace(consent=None, events=(), ledger_count=0, ledger_digest=0, evidences={})) == []
+
+
+def test_a_ledger_doesnt_verify_with_another_brands_key() -> None:
+    assert Fault.CHANGED in faults(b"another key", HELD)
 
 
 # --- names ---------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
@@ -140,6 +140,34 @@ def test_a_mail_that_is_put_off_waits_in_the_queue(aws: Aws) -> None:
             },
         )
     ]
+
+
+def test_notifications_wait_in_their_queue_each_endpoint_by_itself(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that fails must not delay the others."""
+    monkeypatch.setenv("NOTIFICATION_QUEUE_URL", "https://sqs/notifications")
+
+    class Told(NamedTuple):
+        endpoint: str
+
+        def to_json(self) -> str:
+            return f"for {self.endpoint}"
+
+    wiring.queue_notifications([Told("crm"), Told("shop")])  # type: ignore[list-item]
+    sent = [(call["QueueUrl"], call["MessageBody"], call["MessageGroupId"]) for _, call in aws.calls]
+    assert sent == [
+        ("https://sqs/notifications", "for crm", "crm"),
+        ("https://sqs/notifications", "for shop", "shop"),
+    ]
+    wiring.put_off_notification("receipt", 60)
+    assert aws.calls[-1] == (
+        "change_message_visibility",
+        {"QueueUrl": "https://sqs/notifications", "ReceiptHandle": "receipt", "VisibilityTimeout": 60},
+    )
+
+
+def test_reports_of_others_go_into_the_same_table(aws: Aws) -> None:
+    assert wiring.intake() is wiring.intake()
+    assert [service for service, _ in aws.built] == ["dynamodb"]
 
 
 def test_real_clients_come_from_botocore_alone() -> None:

@@ -134,27 +134,35 @@ def _against_the_schema(error: Any) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def _beyond_the_schema(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Faults that a schema can't see: where, and what."""
+    for check in (_language_faults, _webhook_faults, _endpoint_faults, _theme_faults):
+        yield from check(data)
+
+
+def _language_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     languages = set(data["languages"])
     spoken = {"en", *catalogues.languages()}
     for at, language in enumerate(data["languages"]):
         if language not in spoken:
-            yield (
-                ("languages", str(at)),
-                f"the pages aren't translated into it yet; they speak {', '.join(sorted(spoken))}",
-            )
+            what = f"the pages aren't translated into it yet; they speak {', '.join(sorted(spoken))}"
+            yield ("languages", str(at)), what
     texts: list[tuple[tuple[str, ...], Any]] = [(("name",), data["name"])]
     for topic, each in data["topics"].items():
         texts += [(("topics", topic, key), each[key]) for key in ("name", "description") if key in each]
     for where, text in texts:
         if isinstance(text, dict) and (missing := languages - set(text)):
             yield where, f"has no text for {', '.join(sorted(missing))}, which `languages` names"
+
+
+def _webhook_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     for name, webhook in data.get("webhooks", {}).items():
         for theirs, ours in webhook.get("topics", {}).items():
             if unknown := set(ours) - set(data["topics"]):
-                yield (
-                    ("webhooks", name, "topics", theirs),
-                    f"names no topic of this brand: {', '.join(sorted(unknown))}",
-                )
+                what = f"names no topic of this brand: {', '.join(sorted(unknown))}"
+                yield ("webhooks", name, "topics", theirs), what
+
+
+def _endpoint_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     endpoints = data.get("notifications", [])
     for at, endpoint in enumerate(endpoints):
         where = ("notifications", str(at))
@@ -162,13 +170,14 @@ def _beyond_the_schema(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], 
             yield (*where, "url"), "must be https: (http: is for private_network alone)"
         if endpoint["id"] in [each["id"] for each in endpoints[:at]]:
             yield (*where, "id"), "is taken by another endpoint"
+
+
+def _theme_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     theme = data.get("theme", {})
     for key, background, shade in (("accent", _LIGHT, "light"), ("accent_dark", _DARK, "dark")):
         if key in theme and (ratio := contrast(theme[key], background)) < _CONTRAST:
-            yield (
-                ("theme", key),
-                f"has a contrast of {ratio:.2f} with the {shade} page; text needs {_CONTRAST} (WCAG 1.4.3)",
-            )
+            what = f"has a contrast of {ratio:.2f} with the {shade} page; text needs {_CONTRAST} (WCAG 1.4.3)"
+            yield ("theme", key), what
     if logo := theme.get("logo"):
         yield from ((("theme", "logo"), what) for what in _logo_faults(logo))
 

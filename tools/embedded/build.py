@@ -24,6 +24,7 @@ BESIDE_LAYERS = (BRANDS, ROOT / "tools" / "consentry_build")
 
 BUILT = LOCAL / "sam" / "build"
 CACHES = LOCAL / "sam" / "cache"
+CONSENTRY_LAYER = BUILT / "ConsentryLayer"
 STAMP = LOCAL / "sam" / "built-from"
 """The digest of everything that the present build was made from."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from embedded import relay
 from embedded.aws import client
+from embedded.receiver import PATH, Receiver
 from embedded.seed import BRANDS
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Console:
     gateway: Gateway
     dynamodb_endpoint: str
     """Where the functions keep the table."""
+    receiver: Receiver = field(default_factory=Receiver)
 
     def application(self) -> web.Application:
         """Pages and their JSON."""
@@ -66,6 +68,10 @@ class Console:
         console.router.add_get("/outbox", _json(self._mails))
         console.router.add_get("/items", _json(self._items))
         console.router.add_get("/links", _json(self._links))
+        notifications = PATH.removeprefix("/_local")
+        console.router.add_post(notifications, self.receiver.take)
+        console.router.add_get(notifications, self.receiver.tell)
+        console.router.add_put(notifications, self.receiver.obey)
         return console
 
     async def _about(self) -> object:

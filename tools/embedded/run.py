@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,21 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
-from embedded import aws, build, deploy, emulator, engine, gaps, interrupts, ports, relay, seed, streams
+from embedded import (
+    aws,
+    brandfiles,
+    build,
+    deploy,
+    emulator,
+    engine,
+    gaps,
+    interrupts,
+    ports,
+    receiver,
+    relay,
+    seed,
+    streams,
+)
 from embedded.console import Console
 from embedded.errors import StackError
 from embedded.frontdoor import Gateway, application
@@ -30,6 +46,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 8080
 STACK_FILE = "stack.json"
+KEEP_LOGS = 3600
+"""Seconds for which the logs of a failed run are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +91,7 @@ def _run(options: Options, ending: ExitStack) -> None:
     ending.callback(recorder.close)
     _remove_if_orphaned(options.state_dir / STACK_FILE)
     folder = _own_folder(options.state_dir)
-    ending.callback(shutil.rmtree, folder / "tmp", ignore_errors=True)
+    ending.callback(_remove, folder / "tmp")
 
     base_url = f"http://{ports.LOOPBACK}:{ports.port_of(door)}"
     functions_environment = {"AWS_ENDPOINT_URL_SESV2": f"http://{ports.LOOPBACK}:{ports.port_of(recorder)}"}
@@ -90,7 +108,7 @@ def _run(options: Options, ending: ExitStack) -> None:
 
     senders = seed.senders()
     parameters = {"PublicUrl": base_url, "SenderAddresses": ",".join(senders)}
-    deployment = _build_and_deploy(cloud.endpoint, parameters, folder)
+    deployment = _build_and_deploy(cloud.endpoint, parameters, folder, base_url + receiver.PATH)
     table = deployment.outputs["TableName"]
     routes = gaps.routes_of(deployment)
     gaps.create_routes(deployment, routes, cloud.endpoint)
@@ -101,7 +119,16 @@ def _run(options: Options, ending: ExitStack) -> None:
         streams.follow(options.dynamodb_endpoint_url, cloud.endpoint, table)
     api_keys = seed.issue_api_keys(cloud.endpoint, deployment.outputs["KeyringSecretArn"])
 
-    about = _about(deployment, base_url=base_url, endpoint=cloud.endpoint, api_keys=api_keys, folder=folder)
+    webhook_secrets = seed.set_secrets(cloud.endpoint, deployment.outputs["KeyringSecretArn"])
+
+    about = _about(
+        deployment,
+        base_url=base_url,
+        endpoint=cloud.endpoint,
+        api_keys=api_keys,
+        webhook_secrets=webhook_secrets,
+        folder=folder,
+    )
     gateway = Gateway(
         endpoint=cloud.endpoint,
         api_id=deployment.outputs["ApiId"],
@@ -125,20 +152,26 @@ def _run(options: Options, ending: ExitStack) -> None:
         log=folder / "emulator.log",
     )
     asyncio.run(serving.serve(about, options.state_dir / STACK_FILE))
-    ending.callback(shutil.rmtree, folder, ignore_errors=True)
+    ending.callback(_remove, folder)
 
 
 def _own_folder(state_dir: Path) -> Path:
-    """A fresh folder of this run; those of runs that are over are swept away."""
+    """A fresh folder of this run; of runs that are over, the logs of failures stay for a while."""
     runs = state_dir / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     for old in runs.iterdir():
         if not _is_alive(old.name):
-            shutil.rmtree(old, ignore_errors=True)
+            is_old = time.time() - old.stat().st_mtime > KEEP_LOGS
+            shutil.rmtree(old if is_old else old / "tmp", ignore_errors=True)
     folder = runs / str(os.getpid())
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     return folder
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder that may hold tens of thousands of files: every function that ran has its layers there."""
+    subprocess.run(["/bin/rm", "-rf", str(folder)], check=False)  # noqa: S603 - our own folder
 
 
 def _is_alive(pid: str) -> bool:
@@ -152,7 +185,9 @@ def _is_alive(pid: str) -> bool:
     return True
 
 
-def _build_and_deploy(endpoint: str, parameters: Mapping[str, str], folder: Path) -> deploy.Deployment:
+def _build_and_deploy(
+    endpoint: str, parameters: Mapping[str, str], folder: Path, notifications_url: str
+) -> deploy.Deployment:
     """Build and deploy the template; one run of this clone at a time, since they share the build folder."""
     config = folder / "samconfig.toml"
     config.write_text("version = 0.1\n")  # an empty one, so that the person's own settings for AWS stay out of this
@@ -160,6 +195,7 @@ def _build_and_deploy(endpoint: str, parameters: Mapping[str, str], folder: Path
     with only_one(BUILD_LOCK, "building"):
         say("building template.yaml")
         template = build.build(env=env, config=config, log=folder / "build.log")
+        brandfiles.install(build.BRANDS, folder / "brands", build.CONSENTRY_LAYER, notifications_url)
         say("deploying it to the embedded AWS")
         deploy.deploy(
             template,
@@ -173,7 +209,13 @@ def _build_and_deploy(endpoint: str, parameters: Mapping[str, str], folder: Path
 
 
 def _about(
-    deployment: deploy.Deployment, *, base_url: str, endpoint: str, api_keys: Mapping[str, str], folder: Path
+    deployment: deploy.Deployment,
+    *,
+    base_url: str,
+    endpoint: str,
+    api_keys: Mapping[str, str],
+    webhook_secrets: Mapping[str, str],
+    folder: Path,
 ) -> dict[str, Any]:
     """What ``stack.json`` tells; what the template doesn't have yet is left out."""
     about = {
@@ -187,6 +229,10 @@ def _about(
         "keyring_secret_arn": deployment.outputs["KeyringSecretArn"],
         "brand": seed.BRANDS[0],
         "api_keys": dict(api_keys),
+        "webhook_secrets": dict(webhook_secrets),
+        "notifications_url": base_url + receiver.PATH,
+        "notification_queue_url": deployment.outputs["NotificationQueueUrl"],
+        "notification_dead_letters_url": deployment.outputs["NotificationDeadLettersUrl"],
         "pid": os.getpid(),
         "log": str(folder / "emulator.log"),
     }
