@@ -38,7 +38,7 @@ MAX_IDEMPOTENCY_KEY: Final = 255
 LEDGER_PAGE: Final = 200
 OPENAPI_PATH: Final = "/v1/openapi.json"
 
-Email = Annotated[str, Field(max_length=1_000, examples=["ann@example.com"])]
+Email = Annotated[str, Field(max_length=1_000, examples=["ann@example.com"], json_schema_extra={"format": "email"})]
 TopicId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,15}$")]
 SubscriberId = Annotated[str, Field(max_length=100, examples=["K9Xdq1X4AVefMXC3P9olGg"])]
 Reference = Annotated[
@@ -127,7 +127,14 @@ class Events(Model):
         Field(
             min_length=1,
             max_length=MAX_EVENTS,
-            json_schema_extra={"items": {"$ref": "#/components/schemas/ReportedEvent"}},
+            json_schema_extra={
+                "items": {
+                    "anyOf": [
+                        {"$ref": "#/components/schemas/ReportedEvent"},
+                        {"description": "Anything else is answered `invalid`, and spoils no other event."},
+                    ]
+                }
+            },
         ),
     ]
 
@@ -426,7 +433,8 @@ def openapi() -> Response[str]:
 def no_such_call(_: Exception) -> Response[str]:
     """No such path, or none with this method."""
     method, path = app.current_event.http_method, app.current_event.raw_path
-    for template, item in (app.get_openapi_schema(title="", version="").paths or {}).items():
+    paths = app.get_openapi_schema(title="", version="").paths or {}
+    for template, item in sorted(paths.items(), key=lambda each: "{" in each[0]):  # the plain paths first
         if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
             allowed = [each for each in ("get", "post", "delete") if getattr(item, each)]
             return _problem(405, f"{method} is not allowed here", allow=", ".join(allowed).upper())
@@ -669,7 +677,7 @@ def _openapi_json() -> str:
     for operations in document["paths"].values():
         for operation in operations.values():
             answers = {code: each for code, each in operation["responses"].items() if code not in {"422", "500"}}
-            for status in (400, 401, 403, 409, 413, 422, 503):
+            for status in (400, 401, 403, 404, 405, 409, 413, 422, 503):
                 answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": told}
             operation["responses"] = answers
     return json.dumps(document)

@@ -151,7 +151,7 @@ def decide(consent: Consent, topic: str, mode: Mode, now: int) -> Decision:
     standing, since = _standing(consent, topic)
     if standing is Status.SUBSCRIBED:
         allowed, reason = True, Reason.SUBSCRIBED
-    elif mode is Mode.OPT_OUT and standing is not Status.UNSUBSCRIBED and not _out(consent, topic):
+    elif mode is Mode.OPT_OUT and standing is not Status.UNSUBSCRIBED and not opted_out_at(consent, topic):
         allowed, reason = True, Reason.OPT_OUT_TOPIC
     else:
         allowed, reason = False, Reason(standing.value)
@@ -167,6 +167,12 @@ def decide(consent: Consent, topic: str, mode: Mode, now: int) -> Decision:
     if allowed and paused_until is not None:
         allowed, reason = False, Reason.PAUSED
     return Decision(allowed, reason, standing, since, consent.chosen(frequency(topic)), paused_until)
+
+
+def opted_out_at(consent: Consent, topic: str) -> int:
+    """When the person last left the topic, or every topic, epoch ms; 0 if never."""
+    registers = consent.registers
+    return max(registers.get(opt_out(topic), 0), registers.get(opt_out(EVERY_TOPIC), 0))
 
 
 def pause_end(consent: Consent, now: int) -> int | None:
@@ -222,7 +228,7 @@ def join(consents: Iterable[Consent]) -> Consent:
 
 def _standing(consent: Consent, topic: str) -> tuple[Status, int | None]:
     registers = consent.registers
-    out = _out(consent, topic)
+    out = opted_out_at(consent, topic)
     opted_in = registers.get(opt_in(topic), 0)
     claimed = registers.get(claim(topic), 0)
     asked = registers.get(ask(topic), 0)
@@ -230,16 +236,11 @@ def _standing(consent: Consent, topic: str) -> tuple[Status, int | None]:
         return Status.SUBSCRIBED, opted_in
     if claimed and not out:
         return Status.SUBSCRIBED, claimed
-    if asked > out and asked > opted_in:
+    if asked > out:
         return Status.PENDING, asked
     if out:
         return Status.UNSUBSCRIBED, out
     return Status.NONE, None
-
-
-def _out(consent: Consent, topic: str) -> int:
-    registers = consent.registers
-    return max(registers.get(opt_out(topic), 0), registers.get(opt_out(EVERY_TOPIC), 0))
 
 
 def _beaten(consent: Consent, register: str, at: int) -> bool:

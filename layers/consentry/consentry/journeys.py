@@ -181,7 +181,7 @@ class Journeys:
         """Put consent back as it was before the opt-out or pause that the link is of.
 
         What it was follows from the ledger: the events before that instant, joined. Only what the person accepted
-        then, and no longer does, is opted in to; nothing else is touched.
+        then, and no longer does, is opted in to; nothing else is touched. A later opt-out stands.
         """
         history = self.store.history(brand.id, link.subscriber_id)
         before = rules.join(event.effect for event in history if event.occurred_at < link.at)
@@ -198,7 +198,9 @@ class Journeys:
             lost = [
                 topic
                 for topic in topics
-                if accepts(before, topic, brand, link.at) and not accepts(current, topic, brand, how.now)
+                if accepts(before, topic, brand, link.at)
+                and not accepts(current, topic, brand, how.now)
+                and rules.opted_out_at(current, topic) <= link.at
             ]
             if not lost:
                 return
