@@ -140,14 +140,7 @@ def test_a_person_whose_items_come_in_parts_is_read_again_before_anything_is_sai
 
 
 def test_pages_that_end_amid_a_person_are_no_fault(filled: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    call = Store._call
-    monkeypatch.setattr(
-        Store,
-        "_call",
-        lambda self, operation, **named: call(
-            self, operation, **named, **({"Limit": 2} if operation == "scan" else {})
-        ),
-    )
+    monkeypatch.setattr("consentry.store._ITEMS_A_PAGE", 2)
     verified = []
     monkeypatch.setattr(Store, "verify", lambda *_: verified.append(1))
     assert filled.run(*VERIFY).exit_code == 0

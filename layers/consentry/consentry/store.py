@@ -63,6 +63,8 @@ _RETRIED: Final = frozenset(
 _KEYS_A_BATCH: Final = 100
 """BatchGetItem's own limit."""
 _BATCHES_AT_ONCE: Final = 10
+_ITEMS_A_PAGE: Final = 1_000
+"""Of a scan. Without it a page is a mebibyte, and tens of them in memory once it is parsed."""
 
 
 class StoreUnavailableError(Exception):
@@ -597,6 +599,7 @@ class Store:
             "TableName": self._table,
             "Segment": segment,
             "TotalSegments": segments,
+            "Limit": _ITEMS_A_PAGE,
             "FilterExpression": "begins_with(pk, :brand)",
             "ExpressionAttributeValues": {":brand": _s(partition_key(brand, ""))},
         }
