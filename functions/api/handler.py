@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Serve
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from consentry import addresses, platforms, tokens, web, wiring
+from consentry import addresses, languages, platforms, tokens, web, wiring
 from consentry import consent as rules
 from consentry.addresses import MalformedAddressError
 from consentry.intake import Report, ReportKind, Result
@@ -63,7 +63,15 @@ class Subscription(Model):
 
     email: Email
     topics: Annotated[list[TopicId], Field(min_length=1, max_length=50)]
-    locale: Annotated[str | None, Field(max_length=35, description="BCP 47; of the confirmation mail.")] = None
+    locale: Annotated[
+        str | None,
+        Field(
+            max_length=35,
+            pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$",
+            description="BCP 47; the mail comes in the nearest language that the brand speaks.",
+            examples=["de-AT"],
+        ),
+    ] = None
     reference: Reference | None = None
     source: Annotated[str | None, Field(max_length=200, description="Where the request came from.")] = None
 
@@ -297,9 +305,8 @@ def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
     brand = _brand("write")
     _known_topics(brand, body.topics, "topics")
     address = _address(body.email, "email")
-    locale = body.locale or ""
-    if locale and locale not in brand.languages:
-        raise _field_problem("locale", f"one of {', '.join(brand.languages)}")
+    # The nearest that the brand speaks: what a platform knows of a person is finer than what we translate into.
+    locale = languages.negotiate(brand.languages, body.locale) if body.locale else ""
     subscriber_id = _subscriber_id(brand, address)
     wiring.journeys().subscribe(
         brand,

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
     from consentry.brands import Brand
+    from consentry.items import Contact
     from consentry.mails import Links
-    from consentry.store import Contact
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 _LONGEST_DELAY_S: Final = 900

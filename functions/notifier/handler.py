@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from consentry import notifications, outgoing, store, wiring
+from consentry import items, notifications, outgoing, wiring
 from consentry.outgoing import UnreachableError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def handler(event: dict[str, Any], _context: object) -> PartialItemFailureRespon
 
 def announce(record: DynamoDBRecord) -> None:
     """Something changed: queue what each endpoint is told."""
-    change = store.change_of(record.raw_event["dynamodb"])
+    change = items.change_of(record.raw_event["dynamodb"])
     brand = wiring.brands().get(change.brand) if change else None
     if change is not None and brand is not None:
         wiring.queue_notifications(notifications.of(brand, change))

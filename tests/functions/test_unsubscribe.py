@@ -467,3 +467,13 @@ def test_an_undo_token_says_nothing_to_another_person(world: World) -> None:
     world.post(f"/u/undo/{undone}")
     assert world.status("ann@example.com") == "unsubscribed"
     assert world.status("bob@example.com") == "subscribed"
+
+
+def test_undoing_an_earlier_opt_out_leaves_a_later_one_in_force(world: World) -> None:
+    world.subscribed("news", "offers")
+    undo_everything = undo_url(send(world, world.leave_url(), scope="all"))
+    world.now += SECOND
+    world.post(world.leave_url(("offers",)))
+    world.now += SECOND
+    assert world.post(undo_everything).status == 200
+    assert (world.status(topic="news"), world.status(topic="offers")) == ("subscribed", "unsubscribed")

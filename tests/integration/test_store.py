@@ -16,6 +16,7 @@ from consentry import consent as rules
 from consentry.addresses import Address as Mailbox
 from consentry.brands import Brand
 from consentry.consent import Choice, Consent, Mode, Status
+from consentry.items import Contact
 from consentry.journeys import Circumstances, Journeys, Wishes
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.store import (
@@ -23,7 +24,6 @@ from consentry.store import (
     SUPPRESSED_COOLDOWN_MS,
     Address,
     Claim,
-    Contact,
     Outcome,
     Recorded,
     Store,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from consentry import consent as rules
 from consentry.consent import Consent
-from consentry.store import Address, Claim, Contact, Outcome, Recorded, StoreUnavailableError
+from consentry.items import Contact
+from consentry.store import Address, Claim, Outcome, Recorded, StoreUnavailableError
 
 if TYPE_CHECKING:
     from consentry.ledger import Event, Evidence

@@ -11,9 +11,10 @@ import pytest
 from consentry import mails
 from consentry.brands import Brand, Brands
 from consentry.courier import Courier, Delivery, MailDue, PutOffError
+from consentry.items import Contact
 from consentry.keyring import Keyring
 from consentry.mails import Body, Links, NotSentError, UnknownFateError
-from consentry.store import COOLDOWN_MS, Contact, StoreUnavailableError
+from consentry.store import COOLDOWN_MS, StoreUnavailableError
 from consentry.tokens import Tokens
 from support import people
 from support.memory import MemoryStore

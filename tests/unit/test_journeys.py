@@ -10,10 +10,11 @@ from consentry import addresses, journeys
 from consentry import consent as rules
 from consentry.brands import Brand, Brands
 from consentry.consent import Choice, Consent, Status
+from consentry.items import Contact
 from consentry.journeys import DAY_MS, Circumstances, Form, Journeys, Wishes
 from consentry.keyring import Keyring
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
-from consentry.store import Address, Contact, Outcome, StoreUnavailableError
+from consentry.store import Address, Outcome, StoreUnavailableError
 from consentry.tokens import Link, Purpose, Tokens
 from support import people
 from support.memory import MemoryStore

@@ -54,8 +54,8 @@ def main() -> int:
     except StackError as exc:
         complain(f"error: {exc}")
         return 1
-    except Interrupted:
-        say("stopped")
+    except Interrupted as exc:
+        say(f"stopped by {exc} before it was ready")
         return INTERRUPTED
     say("stopped")
     return 0

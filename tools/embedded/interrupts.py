@@ -14,20 +14,24 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def raise_when_told() -> None:
-    """From now on, being told to stop raises `Interrupted` in the main thread."""
+    """From now on, being told to stop raises `Interrupted`, with the signal's name, in the main thread."""
 
-    def interrupt() -> None:
-        raise Interrupted
+    def interrupt(number: signal.Signals) -> None:
+        raise Interrupted(number.name)
 
-    call_when_told(interrupt)
+    _handle(interrupt)
 
 
 def call_when_told(callback: Callable[[], object]) -> None:
     """From now on, being told to stop calls ``callback`` in the main thread."""
+    _handle(lambda _: callback())
+
+
+def _handle(handler: Callable[[signal.Signals], object]) -> None:
     for number in ENDING:
         if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
             continue  # started with nohup: closing the terminal is no wish to stop
-        signal.signal(number, lambda *_: callback())
+        signal.signal(number, lambda received, _: handler(signal.Signals(received)))
 
 
 def ignore() -> None:

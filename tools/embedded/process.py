@@ -59,15 +59,28 @@ def start(argv: Sequence[str | Path], *, env: Mapping[str, str], log: Path, cwd:
 
 
 def stop(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
-    """End a process and whatever it started; returns when it is gone, by force after ``grace`` seconds."""
+    """End a process and whatever it started; returns when it is gone, by force after ``grace`` seconds.
+
+    Does nothing for one that was stopped before: its number may be somebody else's by now.
+    """
+    if process.returncode is not None:
+        return
     if grace:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(grace)
+        _await_exit(process, grace)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _await_exit(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait for a process to end, but leave its number taken, so that its group can still be signalled."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return
+        time.sleep(0.02)
 
 
 def run(argv: Sequence[str | Path], *, env: Mapping[str, str], log: Path, cwd: Path, doing: str) -> None:

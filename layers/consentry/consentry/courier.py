@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consentry.brands import Brand, Brands
+    from consentry.items import Contact
     from consentry.mails import Body, Links
-    from consentry.store import Contact, Store
+    from consentry.store import Store
     from consentry.tokens import Tokens
 
 _SOON_S: Final = 60

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentry import consent as rules
 from consentry.consent import EVERY_TOPIC, Choice, Consent, Reason, Status
+from consentry.items import Contact
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind, new_event_id
-from consentry.store import Address, Contact, Outcome, Store, StoreUnavailableError
+from consentry.store import Address, Outcome, Store, StoreUnavailableError
 from consentry.tokens import Link, NotOursError, Purpose, Tokens
 
 if TYPE_CHECKING:

@@ -1,12 +1,4 @@
-"""The store: consent in DynamoDB, each change one conditional transaction.
-
-    item       sk                       holds
-    state      STATE                    registers, choices, the ledger's count and digest
-    event      E#<occurred>#<event_id>  one ledger event
-    evidence   V#<occurred>#<event_id>  IP address and user agent of that event; expires
-    contact    CONTACT                  the address, while a mail is due or may be asked for again; expires
-
-`pk` is `S#<brand>#<subscriber_id>` for all of them: one person, one partition, and no key that two people share.
+"""The store: consent in DynamoDB, each change one conditional transaction. `consentry.items` says what lies there.
 
 A change is one `TransactWriteItems`: the state's registers grow and the event is put, or neither. Nothing is read
 before. The condition says that every register in the change is greater than what is there; when it fails,
@@ -26,15 +18,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consentry import consent as rules
-from consentry.consent import Choice, Consent
+from consentry import items
+from consentry.consent import Consent
+from consentry.items import CONTACT, DAY_S, STATE, Contact
 from consentry.ledger import (
-    Actor,
-    Channel,
     Event,
     Evidence,
     Fault,
     Holding,
-    Kind,
     faults,
     hash_event,
     hash_evidence,
@@ -45,16 +36,10 @@ from consentry.ledger import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-STATE: Final = "STATE"
-CONTACT: Final = "CONTACT"
-
 COOLDOWN_MS: Final = 10 * 60 * 1000
 """At most one confirmation mail to an address in this time."""
 SUPPRESSED_COOLDOWN_MS: Final = 24 * 3600 * 1000
 """The same for an address after a complaint or a permanent bounce, counted from it."""
-_DAY_S: Final = 24 * 3600
-_CONTACT_DAYS: Final = 37
-"""A link's 7 days, and 30 in which an expired one can be asked for again."""
 
 _ATTEMPTS: Final = 5
 _RETRIED: Final = frozenset(
@@ -108,29 +93,6 @@ class Recorded(NamedTuple):
     outcome: Outcome
     known: Consent
     """What was there already and kept (part of) the change out; empty if nothing did."""
-
-
-class Contact(NamedTuple):
-    """A mail that is due, and where it goes."""
-
-    address: str
-    locale: str
-    topics: tuple[str, ...]
-    asked_at: int
-    """The request that it confirms, epoch ms."""
-    event_id: str
-    reference: str = ""
-
-
-class Change(NamedTuple):
-    """One change of a person's state, as the table's stream tells it."""
-
-    brand: str
-    subscriber_id: str
-    before: Consent
-    after: Consent
-    event: dict[str, Any]
-    """What made it: `event_id`, `kind`, `channel`, `reference`, `occurred_at` (epoch ms), `suspected_automation`."""
 
 
 class LedgerPage(NamedTuple):
@@ -199,10 +161,10 @@ class Store:
         mail = {
             "Put": {
                 "TableName": self._table,
-                "Item": _contact_item(event, contact),
+                "Item": items.contact_item(event, contact),
                 # The mail before this one has cooled down (or there was none).
                 "ConditionExpression": "attribute_not_exists(asked_at) OR asked_at <= :cooled",
-                "ExpressionAttributeValues": {":cooled": _n(event.arrived_at - COOLDOWN_MS)},
+                "ExpressionAttributeValues": {":cooled": items.number(event.arrived_at - COOLDOWN_MS)},
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
@@ -217,12 +179,12 @@ class Store:
         Raises:
             StoreUnavailableError: perhaps not all is gone yet; do it again.
         """
-        items = list(self._partition(event.brand, event.subscriber_id))
-        for item in items:
+        held = list(self._partition(event.brand, event.subscriber_id))
+        for item in held:
             if item["sk"]["S"] == CONTACT or item["sk"]["S"].startswith("V#"):
                 key = {name: item[name] for name in ("pk", "sk")}
                 self._call("delete_item", TableName=self._table, Key=key)
-        if items:
+        if held:
             self.record(event)
 
     def read(self, brand: str, subscriber_id: str) -> Consent:
@@ -231,7 +193,7 @@ class Store:
         Raises:
             StoreUnavailableError: the table can't be read.
         """
-        return _consent(self._item(brand, subscriber_id, STATE))
+        return items.consent(self._item(brand, subscriber_id, STATE))
 
     def read_many(self, brand: str, subscriber_ids: Iterable[str]) -> dict[str, Consent]:
         """`read` for many: as few calls as DynamoDB allows, in parallel, what it leaves undone asked again.
@@ -289,9 +251,9 @@ class Store:
         Raises:
             StoreUnavailableError: the table can't be read.
         """
-        items = self._scan(brand, segment, segments)
-        for pk, part in groupby(items, key=lambda item: str(item["pk"]["S"])):
-            yield _held(pk, part)
+        scanned = self._scan(brand, segment, segments)
+        for pk, part in groupby(scanned, key=lambda item: str(item["pk"]["S"])):
+            yield items.holding(pk, part)
 
     def consents(self, brand: str, *, segment: int = 0, segments: int = 1) -> Iterator[tuple[str, Consent]]:
         """`subscriber_id` and consent of everybody who has one, as `everyone` does.
@@ -300,7 +262,7 @@ class Store:
             StoreUnavailableError: the table can't be read.
         """
         for item in self._scan(brand, segment, segments, only=STATE):
-            yield item["pk"]["S"].rpartition("#")[2], _consent(item)
+            yield item["pk"]["S"].rpartition("#")[2], items.consent(item)
 
     def history(self, brand: str, subscriber_id: str) -> list[Event]:
         """Every event of the subscriber, oldest first.
@@ -308,8 +270,8 @@ class Store:
         Raises:
             StoreUnavailableError: the table can't be read.
         """
-        items = self._partition(brand, subscriber_id)
-        return [_event(item) for item in items if item["sk"]["S"].startswith("E#")]
+        held = self._partition(brand, subscriber_id)
+        return [items.event(item) for item in held if item["sk"]["S"].startswith("E#")]
 
     def contact(self, brand: str, subscriber_id: str) -> Contact | None:
         """The address, if it is still held.
@@ -318,7 +280,7 @@ class Store:
             StoreUnavailableError: the table can't be read.
         """
         item = self._item(brand, subscriber_id, CONTACT)
-        return _contact(item) if "address" in item else None
+        return items.contact(item) if "address" in item else None
 
     def claim_mail(self, brand: str, subscriber_id: str, asked_at: int, claimant: str, now: int) -> Claim:
         """Take the duty of sending the mail of one request.
@@ -337,19 +299,19 @@ class Store:
             # It is still this request's turn, the mail isn't sent, and nobody else is at it.
             "asked_at = :asked AND mail <> :sent AND (mail = :due OR claimed_by = :me OR claim_ends <= :now)",
             {
-                ":asked": _n(asked_at),
-                ":due": _s("due"),
-                ":sending": _s("sending"),
-                ":sent": _s("sent"),
-                ":me": _s(claimant),
-                ":end": _n(now + COOLDOWN_MS),
-                ":now": _n(now),
+                ":asked": items.number(asked_at),
+                ":due": items.string("due"),
+                ":sending": items.string("sending"),
+                ":sent": items.string("sent"),
+                ":me": items.string(claimant),
+                ":end": items.number(now + COOLDOWN_MS),
+                ":now": items.number(now),
             },
         )
         if taken:
             return Claim.TAKEN
         item = self._item(brand, subscriber_id, CONTACT)
-        waits = _number(item, "asked_at") == asked_at and _text(item, "mail") == "sending"
+        waits = items.integer(item, "asked_at") == asked_at and items.text(item, "mail") == "sending"
         return Claim.HELD if waits else Claim.NOT_NEEDED
 
     def release_mail(self, brand: str, subscriber_id: str, asked_at: int, claimant: str) -> None:
@@ -363,7 +325,7 @@ class Store:
             subscriber_id,
             "SET claim_ends = :never REMOVE claimed_by",
             "asked_at = :asked AND claimed_by = :me",
-            {":asked": _n(asked_at), ":me": _s(claimant), ":never": _n(0)},
+            {":asked": items.number(asked_at), ":me": items.string(claimant), ":never": items.number(0)},
         )
 
     def mail_sent(self, brand: str, subscriber_id: str, asked_at: int, claimant: str) -> None:
@@ -377,7 +339,7 @@ class Store:
             subscriber_id,
             "SET mail = :sent REMOVE claimed_by, claim_ends",
             "asked_at = :asked AND claimed_by = :me",
-            {":asked": _n(asked_at), ":me": _s(claimant), ":sent": _s("sent")},
+            {":asked": items.number(asked_at), ":me": items.string(claimant), ":sent": items.string("sent")},
         )
 
     def spend(self, name: str, said: str, now: int, seconds: int) -> bool:
@@ -397,10 +359,14 @@ class Store:
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item={**_key(f"L#{name}", "SPENT"), "said": _s(said), "expires_at": _n(now // 1000 + seconds)},
+                Item={
+                    **items.key(f"L#{name}", "SPENT"),
+                    "said": items.string(said),
+                    "expires_at": items.number(now // 1000 + seconds),
+                },
                 # Free, ours, or left over: TTL deletes late.
                 ConditionExpression="attribute_not_exists(pk) OR said = :said OR expires_at <= :now",
-                ExpressionAttributeValues={":said": _s(said), ":now": _n(now // 1000)},
+                ExpressionAttributeValues={":said": items.string(said), ":now": items.number(now // 1000)},
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
@@ -439,13 +405,13 @@ class Store:
             state, written = _old(reasons, 0), _old(reasons, 1)
             if written is not None:
                 # Ours if it says so: then the answer of our own first try was lost on the way.
-                same = _text(written, "attempt") == attempt
-                return Recorded(Outcome.APPLIED if same else Outcome.DUPLICATE, _consent(state or {}))
+                same = items.text(written, "attempt") == attempt
+                return Recorded(Outcome.APPLIED if same else Outcome.DUPLICATE, items.consent(state or {}))
             if cooling and (state is None or _cooling(state, event)):
                 return Recorded(Outcome.THROTTLED, Consent())
             if state is None:
                 raise StoreUnavailableError("a transaction was cancelled for a reason that we don't know")
-            current = _consent(state)
+            current = items.consent(state)
             left = rules.news(current, event.effect)
             if left == Consent({}, {}):
                 known = _contains(current, wanted)
@@ -456,11 +422,15 @@ class Store:
     def _grow(self, event: Event, share: int, *, cooling: bool) -> dict[str, Any]:
         """The state's update: every register and choice of the effect, each with its own condition."""
         names: dict[str, str] = {}
-        values: dict[str, Any] = {":one": _n(1), ":share": _n(share), ":last": _last(event)}
+        values: dict[str, Any] = {
+            ":one": items.number(1),
+            ":share": items.number(share),
+            ":last": items.last_event(event),
+        }
         sets, conditions = ["last_event = :last"], []
         for at, (register, instant) in enumerate(event.effect.registers.items()):
             names[f"#r{at}"] = register
-            values[f":r{at}"] = _n(instant)
+            values[f":r{at}"] = items.number(instant)
             sets.append(f"#r{at} = :r{at}")
             conditions.append(f"(attribute_not_exists(#r{at}) OR #r{at} < :r{at})")
             for rival_at, rival in enumerate(rules.rivals(register)):
@@ -470,21 +440,21 @@ class Store:
                 conditions.append(f"(attribute_not_exists({name}){beaten})")
         for at, (choice_name, choice) in enumerate(event.effect.choices.items()):
             names[f"#c{at}"] = choice_name
-            values[f":c{at}"] = _choice_value(choice)
-            values[f":c{at}at"], values[f":c{at}by"] = _n(choice.at), _s(choice.by)
+            values[f":c{at}"] = items.choice_value(choice)
+            values[f":c{at}at"], values[f":c{at}by"] = items.number(choice.at), items.string(choice.by)
             sets.append(f"#c{at} = :c{at}")
             conditions.append(
                 f"(attribute_not_exists(#c{at}) OR #c{at}[0] < :c{at}at"
                 f" OR (#c{at}[0] = :c{at}at AND #c{at}[1] < :c{at}by))"
             )
         if cooling:
-            values[":calm"] = _n(event.arrived_at - SUPPRESSED_COOLDOWN_MS)
+            values[":calm"] = items.number(event.arrived_at - SUPPRESSED_COOLDOWN_MS)
             conditions += [
                 f"(attribute_not_exists({name}) OR {name} <= :calm)" for name in (rules.COMPLAINT, rules.BOUNCE)
             ]
         update: dict[str, Any] = {
             "TableName": self._table,
-            "Key": _key(event.partition_key, STATE),
+            "Key": items.key(event.partition_key, STATE),
             "UpdateExpression": f"SET {', '.join(sets)} ADD ledger_count :one, ledger_digest :share",
             "ConditionExpression": " AND ".join(conditions),
             "ExpressionAttributeValues": values,
@@ -498,7 +468,7 @@ class Store:
         return {
             "Put": {
                 "TableName": self._table,
-                "Item": {**_event_item(event), "attempt": _s(attempt)},
+                "Item": {**items.event_item(event), "attempt": items.string(attempt)},
                 # Append only: what was recorded is never written over.
                 "ConditionExpression": "attribute_not_exists(pk)",
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -507,23 +477,23 @@ class Store:
 
     def _put_evidence(self, event: Event, evidence: Evidence, days: int) -> dict[str, Any]:
         item = {
-            **_key(event.partition_key, f"V#{event.evidence_key}"),
-            "ip": _s(evidence.ip),
-            "user_agent": _s(evidence.user_agent),
-            "expires_at": _n(event.arrived_at // 1000 + days * _DAY_S),
+            **items.key(event.partition_key, f"V#{event.evidence_key}"),
+            "ip": items.string(evidence.ip),
+            "user_agent": items.string(evidence.user_agent),
+            "expires_at": items.number(event.arrived_at // 1000 + days * DAY_S),
         }
         return {"Put": {"TableName": self._table, "Item": item}}
 
     def _settle(self, event: Event, address: Address) -> dict[str, Any]:
         update: dict[str, Any] = {
             "TableName": self._table,
-            "Key": _key(event.partition_key, CONTACT),
+            "Key": items.key(event.partition_key, CONTACT),
             "UpdateExpression": "REMOVE expires_at",
         }
         if address is Address.FORGET:
             # The instant of the last request stays for its cooldown, the address doesn't.
             update["UpdateExpression"] = "SET expires_at = :soon REMOVE address"
-            update["ExpressionAttributeValues"] = {":soon": _n(event.arrived_at // 1000 + _DAY_S)}
+            update["ExpressionAttributeValues"] = {":soon": items.number(event.arrived_at // 1000 + DAY_S)}
         return {"Update": update}
 
     def _transact(self, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -553,7 +523,7 @@ class Store:
         try:
             self._client.update_item(
                 TableName=self._table,
-                Key=_key(partition_key(brand, subscriber_id), CONTACT),
+                Key=items.key(partition_key(brand, subscriber_id), CONTACT),
                 UpdateExpression=update,
                 ConditionExpression=condition,
                 ExpressionAttributeValues=values,
@@ -567,7 +537,7 @@ class Store:
     # --- reading -----------------------------------------------------------------------------------------------
 
     def _item(self, brand: str, subscriber_id: str, sk: str) -> dict[str, Any]:
-        key = _key(partition_key(brand, subscriber_id), sk)
+        key = items.key(partition_key(brand, subscriber_id), sk)
         item: dict[str, Any] = self._call("get_item", TableName=self._table, Key=key, ConsistentRead=True).get(
             "Item", {}
         )
@@ -576,7 +546,7 @@ class Store:
     def _read_batch(self, brand: str, subscriber_ids: list[str]) -> dict[str, Consent]:
         request: dict[str, Any] = {
             self._table: {
-                "Keys": [_key(partition_key(brand, each), STATE) for each in subscriber_ids],
+                "Keys": [items.key(partition_key(brand, each), STATE) for each in subscriber_ids],
                 "ConsistentRead": True,
             }
         }
@@ -584,7 +554,7 @@ class Store:
         for attempt in range(_ATTEMPTS):
             answer = self._call("batch_get_item", RequestItems=request)
             for item in answer["Responses"].get(self._table, ()):
-                found[item["pk"]["S"].rpartition("#")[2]] = _consent(item)
+                found[item["pk"]["S"].rpartition("#")[2]] = items.consent(item)
             request = answer.get("UnprocessedKeys") or {}
             if not request:
                 return found
@@ -592,7 +562,7 @@ class Store:
         raise StoreUnavailableError("the table answers only in part")
 
     def _holding(self, brand: str, subscriber_id: str) -> Holding:
-        return _held(partition_key(brand, subscriber_id), self._partition(brand, subscriber_id))
+        return items.holding(partition_key(brand, subscriber_id), self._partition(brand, subscriber_id))
 
     def _scan(self, brand: str, segment: int, segments: int, only: str = "") -> Iterator[dict[str, Any]]:
         request: dict[str, Any] = {
@@ -601,18 +571,18 @@ class Store:
             "TotalSegments": segments,
             "Limit": _ITEMS_A_PAGE,
             "FilterExpression": "begins_with(pk, :brand)",
-            "ExpressionAttributeValues": {":brand": _s(partition_key(brand, ""))},
+            "ExpressionAttributeValues": {":brand": items.string(partition_key(brand, ""))},
         }
         if only:
             request["FilterExpression"] += " AND sk = :only"
-            request["ExpressionAttributeValues"][":only"] = _s(only)
+            request["ExpressionAttributeValues"][":only"] = items.string(only)
         return self._pages("scan", request)
 
     def _partition(self, brand: str, subscriber_id: str) -> Iterator[dict[str, Any]]:
         request: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": _s(partition_key(brand, subscriber_id))},
+            "ExpressionAttributeValues": {":pk": items.string(partition_key(brand, subscriber_id))},
             "ConsistentRead": True,
         }
         return self._pages("query", request)
@@ -633,159 +603,6 @@ class Store:
         return answer
 
 
-# --- items ---------------------------------------------------------------------------------------------------------
-
-
-def change_of(record: Mapping[str, Any]) -> Change | None:
-    """The change in a stream record's `dynamodb` part; None if it is of another item, or of a deletion.
-
-    Raises:
-        KeyError, ValueError: it can't be understood.
-    """
-    new, old = record.get("NewImage", {}), record.get("OldImage", {})
-    if record["Keys"]["sk"]["S"] != STATE or "last_event" not in new:
-        return None
-    last = new["last_event"]["M"]
-    event: dict[str, Any] = {name: last[name]["S"] for name in ("event_id", "kind", "channel", "reference")}
-    event["occurred_at"] = int(last["occurred_at"]["N"])
-    event["suspected_automation"] = last["suspected_automation"]["BOOL"]
-    _, brand, subscriber_id = new["pk"]["S"].split("#", 2)
-    return Change(brand, subscriber_id, _consent(old), _consent(new), event)
-
-
-def _contact(item: Mapping[str, Any]) -> Contact:
-    return Contact(
-        address=item["address"]["S"],
-        locale=item["locale"]["S"],
-        topics=tuple(item["topics"]["S"].split(",")),
-        asked_at=int(item["asked_at"]["N"]),
-        event_id=item["event_id"]["S"],
-        reference=item["reference"]["S"],
-    )
-
-
-def _contact_item(event: Event, contact: Contact) -> dict[str, Any]:
-    return {
-        **_key(event.partition_key, CONTACT),
-        "mail": _s("due"),
-        "address": _s(contact.address),
-        "locale": _s(contact.locale),
-        "topics": _s(",".join(contact.topics)),
-        "asked_at": _n(contact.asked_at),
-        "event_id": _s(contact.event_id),
-        "reference": _s(contact.reference),
-        "expires_at": _n(event.arrived_at // 1000 + _CONTACT_DAYS * _DAY_S),
-    }
-
-
-def _held(pk: str, items: Iterable[dict[str, Any]]) -> Holding:
-    consent, count, digest, unreadable = None, 0, 0, 0
-    evidences: dict[str, Evidence] = {}
-    events: list[Event] = []
-    for item in items:
-        sk = item["sk"]["S"]
-        try:
-            if sk == STATE:
-                consent = _consent(item)
-                count, digest = _number(item, "ledger_count"), _number(item, "ledger_digest")
-            elif sk.startswith("E#"):
-                event = _event(item)
-                if event.sort_key == sk:
-                    events.append(event)
-                else:
-                    unreadable += 1
-            elif sk.startswith("V#"):
-                evidences[sk[2:]] = Evidence(item["ip"]["S"], item["user_agent"]["S"])
-        except (KeyError, ValueError, TypeError):
-            # Not of our making: something else wrote it, and that is for `faults` to tell.
-            unreadable += 1
-    return Holding(pk.rpartition("#")[2], consent, count, digest, tuple(events), evidences, unreadable)
-
-
-def _event_item(event: Event) -> dict[str, Any]:
-    item: dict[str, Any] = {
-        **_key(event.partition_key, event.sort_key),
-        "event_id": _s(event.event_id),
-        "kind": _s(event.kind),
-        "occurred_at": _n(event.occurred_at),
-        "arrived_at": _n(event.arrived_at),
-        "actor": _s(event.actor),
-        "channel": _s(event.channel),
-        "registers": {"M": {name: _n(at) for name, at in event.effect.registers.items()}},
-        "topics": _s(",".join(event.topics)),
-    }
-    if event.effect.choices:
-        item["choices"] = {"M": {name: _choice_value(each) for name, each in event.effect.choices.items()}}
-    for name in ("locale", "notice", "reference", "source", "evidence_hash"):
-        if text := getattr(event, name):
-            item[name] = _s(text)
-    if event.suspected_automation:
-        item["suspected_automation"] = {"BOOL": True}
-    return item
-
-
-def _event(item: Mapping[str, Any]) -> Event:
-    _, brand, subscriber_id = item["pk"]["S"].split("#", 2)
-    return Event(
-        event_id=item["event_id"]["S"],
-        kind=Kind(item["kind"]["S"]),
-        brand=brand,
-        subscriber_id=subscriber_id,
-        occurred_at=_number(item, "occurred_at"),
-        arrived_at=_number(item, "arrived_at"),
-        actor=Actor(item["actor"]["S"]),
-        channel=Channel(item["channel"]["S"]),
-        effect=Consent(
-            {name: int(each["N"]) for name, each in item["registers"]["M"].items()},
-            {name: _choice(each) for name, each in item.get("choices", {"M": {}})["M"].items()},
-        ),
-        topics=tuple(item["topics"]["S"].split(",")) if item["topics"]["S"] else (),
-        locale=_text(item, "locale"),
-        notice=_text(item, "notice"),
-        reference=_text(item, "reference"),
-        source=_text(item, "source"),
-        suspected_automation="suspected_automation" in item,
-        evidence_hash=_text(item, "evidence_hash"),
-    )
-
-
-def _consent(item: Mapping[str, Any]) -> Consent:
-    registers: dict[str, int] = {}
-    choices: dict[str, Choice] = {}
-    for name, value in item.items():
-        if name.startswith(("in.", "out.", "ask.", "claim.")) or name in {rules.COMPLAINT, rules.BOUNCE}:
-            registers[name] = int(value["N"])
-        elif name.startswith("frequency.") or name in {rules.PAUSE, rules.LOCALE}:
-            choices[name] = _choice(value)
-    return Consent(registers, choices)
-
-
-def _last(event: Event) -> dict[str, Any]:
-    """The event that changed the state last: what the stream tells listeners beside the old and new registers."""
-    told = {
-        "event_id": event.event_id,
-        "kind": event.kind,
-        "channel": event.channel,
-        "reference": event.reference,
-    }
-    return {
-        "M": {
-            **{name: _s(text) for name, text in told.items()},
-            "occurred_at": _n(event.occurred_at),
-            "suspected_automation": {"BOOL": event.suspected_automation},
-        }
-    }
-
-
-def _choice_value(choice: Choice) -> dict[str, Any]:
-    return {"L": [_n(choice.at), _s(choice.by), _s(choice.value)]}
-
-
-def _choice(value: Mapping[str, Any]) -> Choice:
-    at, by, chosen = value["L"]
-    return Choice(int(at["N"]), by["S"], chosen["S"])
-
-
 def _narrowed(event: Event, left: Consent) -> Event:
     """The event with what is left of its effect, and the topics which that concerns."""
     concerned = {name.partition(".")[2] for part in left for name in part}
@@ -800,30 +617,10 @@ def _contains(current: Consent, change: Consent) -> bool:
 
 
 def _cooling(state: Mapping[str, Any], event: Event) -> bool:
-    newest = max(_number(state, rules.COMPLAINT), _number(state, rules.BOUNCE))
+    newest = max(items.integer(state, rules.COMPLAINT), items.integer(state, rules.BOUNCE))
     return newest > event.arrived_at - SUPPRESSED_COOLDOWN_MS
 
 
 def _old(reasons: list[dict[str, Any]], at: int) -> dict[str, Any] | None:
     reason = reasons[at]
     return reason.get("Item", {}) if reason.get("Code") == "ConditionalCheckFailed" else None
-
-
-def _key(pk: str, sk: str) -> dict[str, Any]:
-    return {"pk": _s(pk), "sk": _s(sk)}
-
-
-def _s(text: str) -> dict[str, str]:
-    return {"S": text}
-
-
-def _n(number: int) -> dict[str, str]:
-    return {"N": str(number)}
-
-
-def _number(item: Mapping[str, Any], name: str) -> int:
-    return int(item[name]["N"]) if name in item else 0
-
-
-def _text(item: Mapping[str, Any], name: str) -> str:
-    return str(item[name]["S"]) if name in item else ""

@@ -1,0 +1,234 @@
+"""Items: what DynamoDB holds, read and written.
+
+    item       sk                       holds
+    state      STATE                    registers, choices, the ledger's count and digest
+    event      E#<occurred>#<event_id>  one ledger event
+    evidence   V#<occurred>#<event_id>  IP address and user agent of that event; expires
+    contact    CONTACT                  the address, while a mail is due or may be asked for again; expires
+
+`pk` is `S#<brand>#<subscriber_id>` for all of them: one person, one partition, and no key that two people share.
+Attributes are written by hand in DynamoDB's own spelling: boto3's serialiser costs more than all the rest of a click.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from consentry import consent as rules
+from consentry.consent import Choice, Consent
+from consentry.ledger import Actor, Channel, Event, Evidence, Holding, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+STATE: Final = "STATE"
+CONTACT: Final = "CONTACT"
+DAY_S: Final = 24 * 3600
+_CONTACT_DAYS: Final = 37
+"""A link's 7 days, and 30 in which an expired one can be asked for again."""
+
+
+class Contact(NamedTuple):
+    """A mail that is due, and where it goes."""
+
+    address: str
+    locale: str
+    topics: tuple[str, ...]
+    asked_at: int
+    """The request that it confirms, epoch ms."""
+    event_id: str
+    reference: str = ""
+
+
+class Change(NamedTuple):
+    """One change of a person's state, as the table's stream tells it."""
+
+    brand: str
+    subscriber_id: str
+    before: Consent
+    after: Consent
+    event: dict[str, Any]
+    """What made it: `event_id`, `kind`, `channel`, `reference`, `occurred_at` (epoch ms), `suspected_automation`."""
+
+
+def change_of(record: Mapping[str, Any]) -> Change | None:
+    """The change in a stream record's `dynamodb` part; None if it is of another item, or of a deletion.
+
+    Raises:
+        KeyError, ValueError: it can't be understood.
+    """
+    new, old = record.get("NewImage", {}), record.get("OldImage", {})
+    if record["Keys"]["sk"]["S"] != STATE or "last_event" not in new:
+        return None
+    last = new["last_event"]["M"]
+    event: dict[str, Any] = {name: last[name]["S"] for name in ("event_id", "kind", "channel", "reference")}
+    event["occurred_at"] = int(last["occurred_at"]["N"])
+    event["suspected_automation"] = last["suspected_automation"]["BOOL"]
+    _, brand, subscriber_id = new["pk"]["S"].split("#", 2)
+    return Change(brand, subscriber_id, consent(old), consent(new), event)
+
+
+def contact(item: Mapping[str, Any]) -> Contact:
+    """The contact in an item."""
+    return Contact(
+        address=item["address"]["S"],
+        locale=item["locale"]["S"],
+        topics=tuple(item["topics"]["S"].split(",")),
+        asked_at=int(item["asked_at"]["N"]),
+        event_id=item["event_id"]["S"],
+        reference=item["reference"]["S"],
+    )
+
+
+def contact_item(event: Event, contact: Contact) -> dict[str, Any]:
+    """The contact item of a request; it expires."""
+    return {
+        **key(event.partition_key, CONTACT),
+        "mail": string("due"),
+        "address": string(contact.address),
+        "locale": string(contact.locale),
+        "topics": string(",".join(contact.topics)),
+        "asked_at": number(contact.asked_at),
+        "event_id": string(contact.event_id),
+        "reference": string(contact.reference),
+        "expires_at": number(event.arrived_at // 1000 + _CONTACT_DAYS * DAY_S),
+    }
+
+
+def holding(pk: str, items: Iterable[dict[str, Any]]) -> Holding:
+    """Everything held on one subscriber, from the items of a partition."""
+    state, count, digest, unreadable = None, 0, 0, 0
+    evidences: dict[str, Evidence] = {}
+    events: list[Event] = []
+    for item in items:
+        sk = item["sk"]["S"]
+        try:
+            if sk == STATE:
+                state = consent(item)
+                count, digest = integer(item, "ledger_count"), integer(item, "ledger_digest")
+            elif sk.startswith("E#"):
+                read = event(item)
+                if read.sort_key == sk:
+                    events.append(read)
+                else:
+                    unreadable += 1
+            elif sk.startswith("V#"):
+                evidences[sk[2:]] = Evidence(item["ip"]["S"], item["user_agent"]["S"])
+        except (KeyError, ValueError, TypeError):
+            # Not of our making: something else wrote it, and that is for `faults` to tell.
+            unreadable += 1
+    return Holding(pk.rpartition("#")[2], state, count, digest, tuple(events), evidences, unreadable)
+
+
+def event_item(event: Event) -> dict[str, Any]:
+    """The item of a ledger event."""
+    item: dict[str, Any] = {
+        **key(event.partition_key, event.sort_key),
+        "event_id": string(event.event_id),
+        "kind": string(event.kind),
+        "occurred_at": number(event.occurred_at),
+        "arrived_at": number(event.arrived_at),
+        "actor": string(event.actor),
+        "channel": string(event.channel),
+        "registers": {"M": {name: number(at) for name, at in event.effect.registers.items()}},
+        "topics": string(",".join(event.topics)),
+    }
+    if event.effect.choices:
+        item["choices"] = {"M": {name: choice_value(each) for name, each in event.effect.choices.items()}}
+    for name in ("locale", "notice", "reference", "source", "evidence_hash"):
+        if text := getattr(event, name):
+            item[name] = string(text)
+    if event.suspected_automation:
+        item["suspected_automation"] = {"BOOL": True}
+    return item
+
+
+def event(item: Mapping[str, Any]) -> Event:
+    """The ledger event in an item."""
+    _, brand, subscriber_id = item["pk"]["S"].split("#", 2)
+    return Event(
+        event_id=item["event_id"]["S"],
+        kind=Kind(item["kind"]["S"]),
+        brand=brand,
+        subscriber_id=subscriber_id,
+        occurred_at=integer(item, "occurred_at"),
+        arrived_at=integer(item, "arrived_at"),
+        actor=Actor(item["actor"]["S"]),
+        channel=Channel(item["channel"]["S"]),
+        effect=Consent(
+            {name: int(each["N"]) for name, each in item["registers"]["M"].items()},
+            {name: choice(each) for name, each in item.get("choices", {"M": {}})["M"].items()},
+        ),
+        topics=tuple(item["topics"]["S"].split(",")) if item["topics"]["S"] else (),
+        locale=text(item, "locale"),
+        notice=text(item, "notice"),
+        reference=text(item, "reference"),
+        source=text(item, "source"),
+        suspected_automation="suspected_automation" in item,
+        evidence_hash=text(item, "evidence_hash"),
+    )
+
+
+def consent(item: Mapping[str, Any]) -> Consent:
+    """Registers and choices of a state item; none for an empty one."""
+    registers: dict[str, int] = {}
+    choices: dict[str, Choice] = {}
+    for name, value in item.items():
+        if name.startswith(("in.", "out.", "ask.", "claim.")) or name in {rules.COMPLAINT, rules.BOUNCE}:
+            registers[name] = int(value["N"])
+        elif name.startswith("frequency.") or name in {rules.PAUSE, rules.LOCALE}:
+            choices[name] = choice(value)
+    return Consent(registers, choices)
+
+
+def last_event(event: Event) -> dict[str, Any]:
+    """The event that changed the state last: what the stream tells listeners beside the old and new registers."""
+    told = {
+        "event_id": event.event_id,
+        "kind": event.kind,
+        "channel": event.channel,
+        "reference": event.reference,
+    }
+    return {
+        "M": {
+            **{name: string(text) for name, text in told.items()},
+            "occurred_at": number(event.occurred_at),
+            "suspected_automation": {"BOOL": event.suspected_automation},
+        }
+    }
+
+
+def choice_value(choice: Choice) -> dict[str, Any]:
+    """A choice, as an attribute."""
+    return {"L": [number(choice.at), string(choice.by), string(choice.value)]}
+
+
+def choice(value: Mapping[str, Any]) -> Choice:
+    """The choice in an attribute."""
+    at, by, chosen = value["L"]
+    return Choice(int(at["N"]), by["S"], chosen["S"])
+
+
+def key(pk: str, sk: str) -> dict[str, Any]:
+    """A primary key."""
+    return {"pk": string(pk), "sk": string(sk)}
+
+
+def string(text: str) -> dict[str, str]:
+    """A string attribute."""
+    return {"S": text}
+
+
+def number(number: int) -> dict[str, str]:
+    """A number attribute."""
+    return {"N": str(number)}
+
+
+def integer(item: Mapping[str, Any], name: str) -> int:
+    """An attribute's number; 0 where there is none."""
+    return int(item[name]["N"]) if name in item else 0
+
+
+def text(item: Mapping[str, Any], name: str) -> str:
+    """An attribute's string; empty where there is none."""
+    return str(item[name]["S"]) if name in item else ""
