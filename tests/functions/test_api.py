@@ -177,7 +177,7 @@ def test_json_of_another_kind_is_refused(world: World, body: str) -> None:
         ("subscribe", {"topics": ["news", 7]}, "topics[1]"),
         ("subscribe", {"topics": ["news", "NEWS"]}, "topics[1]"),
         ("subscribe", {"topics": ["news"] * 51}, "topics"),
-        ("subscribe", {"locale": SECRET}, "locale"),
+        ("subscribe", {"locale": f"{SECRET} {SECRET}"}, "locale"),
         ("subscribe", {"reference": SECRET + "x" * 60}, "reference"),
         ("subscribe", {"reference": f"{SECRET}é"}, "reference"),
         ("subscribe", {"reference": f"{SECRET}\n"}, "reference"),
@@ -537,6 +537,15 @@ def test_the_document_needs_no_key_and_describes_every_call(world: World) -> Non
                 assert status.startswith("2") or set(told["content"]) == {"application/problem+json"}
             assert operation["summary"]
     assert document["security"] == [{"key": []}]
+
+
+@pytest.mark.parametrize(("asked", "gets"), [("de-AT", "de"), ("fr_CA", "fr"), ("sv", "en"), (None, "en")])
+def test_a_subscription_in_another_language_gets_the_nearest(world: World, asked: str | None, gets: str) -> None:
+    body = {"email": "ann@example.com", "topics": ["news"], "locale": asked}
+    assert world.api("POST", "/v1/subscriptions", body, key=world.api_key()).status == 202
+    contact = wiring.store().contact("demo", world.subscriber_id())
+    assert contact is not None
+    assert contact.locale == gets
 
 
 def test_every_reference_in_the_document_leads_somewhere(world: World) -> None:

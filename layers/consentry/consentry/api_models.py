@@ -1,0 +1,251 @@
+"""The platforms' API as typed bodies: what may be asked and what is answered. Its OpenAPI document is made of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from consentry import consent as rules
+from consentry import tokens
+from consentry.intake import ReportKind, Result  # noqa: TC001 - pydantic reads the annotations
+
+MAX_BATCH: Final = 1_000
+MAX_EVENTS: Final = 100
+MAX_EVENT_ID: Final = 200
+
+Email = Annotated[str, Field(max_length=1_000, examples=["ann@example.com"], json_schema_extra={"format": "email"})]
+TopicId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,15}$")]
+SubscriberId = Annotated[str, Field(max_length=100, examples=["K9Xdq1X4AVefMXC3P9olGg"])]
+Reference = Annotated[
+    str,
+    Field(
+        max_length=tokens.MAX_REFERENCE,
+        pattern=r"^[\x20-\x7e]*$",
+        description="Your own, opaque: it comes back in events.",
+        examples=["spring-2027"],
+    ),
+]
+
+
+class Model(BaseModel):
+    """A body. What we don't know is refused: a misspelt field must not be passed over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Subscription(Model):
+    """Somebody asks for topics."""
+
+    email: Email
+    topics: Annotated[list[TopicId], Field(min_length=1, max_length=50)]
+    locale: Annotated[
+        str | None,
+        Field(
+            max_length=35,
+            pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$",
+            description="BCP 47; the mail comes in the nearest language that the brand speaks.",
+            examples=["de-AT"],
+        ),
+    ] = None
+    reference: Reference | None = None
+    source: Annotated[str | None, Field(max_length=200, description="Where the request came from.")] = None
+
+
+class Accepted(BaseModel):
+    """The same answer, whatever is known of the address."""
+
+    subscriber_id: str
+    status: Literal["accepted"] = "accepted"
+
+
+class Recipient(Model):
+    """One person of a mailing."""
+
+    email: Email
+    reference: Reference | None = None
+
+
+class Mailing(Model):
+    """Who gets a mail on a topic."""
+
+    topic: TopicId
+    recipients: Annotated[list[Recipient], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class Question(Model):
+    """Whom may be mailed on a topic? Addresses or subscriber ids, not both."""
+
+    topic: TopicId
+    emails: Annotated[list[Email] | None, Field(min_length=1, max_length=MAX_BATCH)] = None
+    subscriber_ids: Annotated[list[SubscriberId] | None, Field(min_length=1, max_length=MAX_BATCH)] = None
+
+    @model_validator(mode="after")
+    def one_kind(self) -> Question:
+        """Exactly one of the two lists."""
+        if (self.emails is None) == (self.subscriber_ids is None):
+            raise ValueError("give either emails or subscriber_ids")
+        return self
+
+
+class ReportedEvent(Model):
+    """One thing that you heard."""
+
+    event_id: Annotated[str, Field(min_length=1, max_length=MAX_EVENT_ID, description="Yours; echoed.")]
+    kind: ReportKind
+    email: Email | None = None
+    subscriber_id: SubscriberId | None = None
+    topics: Annotated[
+        list[TopicId] | None,
+        Field(max_length=50, description="Of an opt-out that names none: every topic. A claim must name some."),
+    ] = None
+    occurred_at: Annotated[AwareDatetime, Field(description="RFC 3339. Later than now counts as now.")]
+    reference: Reference | None = None
+
+
+class Events(Model):
+    """What you heard. Each item is a ReportedEvent; one that isn't spoils no other."""
+
+    events: Annotated[
+        list[Any],
+        Field(
+            min_length=1,
+            max_length=MAX_EVENTS,
+            json_schema_extra={
+                "items": {
+                    "anyOf": [
+                        {"$ref": "#/components/schemas/ReportedEvent"},
+                        {"description": "Anything else is answered `invalid`, and spoils no other event."},
+                    ]
+                }
+            },
+        ),
+    ]
+
+
+class Reported(BaseModel):
+    """What became of one event."""
+
+    event_id: str
+    result: Result
+    error: Annotated[str | None, Field(description="Why it is invalid.")] = None
+
+
+class Results(BaseModel):
+    """In the order of the events."""
+
+    results: list[Reported]
+
+
+class Erased(BaseModel):
+    """It is done."""
+
+    erased: Literal[True]
+
+
+class Person(Model):
+    """Whose consent."""
+
+    email: Email
+
+
+class Link(BaseModel):
+    """What goes into one person's mail."""
+
+    subscriber_id: str
+    unsubscribe_url: str
+    preferences_url: str
+    headers: Annotated[
+        dict[str, str],
+        Field(description="Add them to the mail as they are, and have DKIM cover both (RFC 8058)."),
+    ]
+
+
+class Links(BaseModel):
+    """In the order of the recipients."""
+
+    links: list[Link]
+
+
+class Decision(BaseModel):
+    """May this person be mailed on the topic now?"""
+
+    subscriber_id: str
+    allowed: bool
+    reason: rules.Reason
+    status: rules.Status
+    frequency: Annotated[str | None, Field(description="How often the person wants the topic.")] = None
+    paused_until: Annotated[str | None, Field(description="RFC 3339, UTC.")] = None
+
+
+class Decisions(BaseModel):
+    """In the order of the question."""
+
+    decisions: list[Decision]
+
+
+class Standing(BaseModel):
+    """How a person stands to one topic."""
+
+    status: rules.Status
+    allowed: bool
+    reason: rules.Reason
+    since: str | None
+    frequency: str | None
+
+
+class Subscriber(BaseModel):
+    """How a person stands to every topic."""
+
+    subscriber_id: str
+    topics: dict[str, Standing]
+    paused_until: str | None
+    suppressed: bool
+    locale: str | None
+
+
+class LedgerEvent(BaseModel):
+    """One thing that happened."""
+
+    event_id: str
+    kind: str
+    topics: list[str]
+    occurred_at: str
+    arrived_at: str
+    actor: str
+    channel: str
+    suspected_automation: bool
+    evidence: dict[str, str]
+
+
+class Ledger(BaseModel):
+    """Oldest first."""
+
+    events: list[LedgerEvent]
+    intact: Annotated[bool, Field(description="Nothing was changed, removed or slipped in.")]
+    next: Annotated[str | None, Field(description="Pass it as `start` for the next page.")] = None
+
+
+class ConsentRecords(BaseModel):
+    """In the terms of ISO/IEC TS 27560."""
+
+    schema_version: str
+    intact: bool
+    records: list[dict[str, Any]]
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    field: Annotated[str, Field(examples=["recipients[3].email"])]
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] | None = None
