@@ -222,6 +222,7 @@ def test_a_platform_that_does_what_the_guide_says_makes_mails_with_headers_unbro
 def test_the_guide_tells_the_waits_between_tries() -> None:
     def told(seconds: int) -> str:
         unit, name = next((unit, name) for unit, name in ((3600, "h"), (60, "min"), (1, "s")) if seconds >= unit)
-        return f"{seconds // unit} {name}"
+        rest = seconds % unit // 60
+        return f"{seconds // unit} {name}" + (f" {rest} min" if rest else "")
 
     assert f"tried again after {', '.join(map(told, notifications.WAITS_S))}:" in GUIDE

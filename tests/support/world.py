@@ -16,7 +16,7 @@ from consentry.keyring import issue_api_key
 from consentry.ledger import Actor, Channel, Event, Kind
 from consentry.tokens import Link, Purpose
 from support import calls, events, tables
-from support.html import Page
+from support.page import Page
 
 NOW: Final = 1_800_000_000_000
 """When a test begins, epoch ms."""

@@ -95,6 +95,7 @@ class Keyring:
 
     def notification_secrets(self, brand: str, endpoint: str) -> list[str]:
         """The secrets that sign what an endpoint gets, oldest first: more than one while they are exchanged."""
+        self._freshen()
         return list(self._brand(brand).get("notifications", {}).get(endpoint, []))
 
     def refresh(self) -> bool:

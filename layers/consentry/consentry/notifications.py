@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from consentry.items import Change
 
 TYPE: Final = "consent.changed"
-LONGEST_WAIT_S: Final = 12 * 3600
-"""A message can stay invisible in SQS for this long."""
+LONGEST_WAIT_S: Final = 42_000
+"""SQS lets a message be invisible for 12 hours from its receipt, which lies a moment back."""
 WAITS_S: Final = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, *[LONGEST_WAIT_S] * 5)
 """Between one try and the next: three days in all, then the message is given up. The queue's `maxReceiveCount` in the
 template is one more than their number."""
@@ -38,7 +38,7 @@ class Notification(NamedTuple):
     subscriber_id: str
     event_id: str
     timestamp: int
-    """Epoch ms of the change's recording."""
+    """When it occurred, epoch ms."""
     data: dict[str, Any]
 
     def to_json(self) -> str:
