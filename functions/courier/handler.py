@@ -13,16 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-
-from consentry import pages, web, wiring
+from consentry import batches, pages, wiring
+from consentry.batches import LaterError
 from consentry.courier import Courier, MailDue, PutOffError
 from consentry.ledger import new_event_id
 from consentry.mails import Body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -35,17 +32,10 @@ TEMPLATES: Final = Path(__file__).with_name("templates")
 _LONGEST_DELAY_S: Final = 900
 """SQS's own limit."""
 
-# A batch that fails whole is answered like any other: the exception instead would be logged with every cause's text,
-# and SES's quote addresses.
-_from_stream: Final = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
-_from_queue: Final = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-
 
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
     """Records of the stream, or references from the queue; those that failed are answered."""
-    if event["Records"][0]["eventSource"] == "aws:sqs":
-        return process_partial_response(event, _reporting(try_again), _from_queue)
-    return process_partial_response(event, _reporting(announce), _from_stream)
+    return batches.process(event, stream=announce, queue=try_again)
 
 
 def announce(record: DynamoDBRecord) -> None:
@@ -64,23 +54,10 @@ def announce(record: DynamoDBRecord) -> None:
 
 def try_again(record: SQSRecord) -> None:
     """A mail that was put off. If it can't be sent now either, the queue brings it back."""
-    _deliver(MailDue(*json.loads(record.body)))
-
-
-def _reporting(handle: Callable[[Any], None]) -> Callable[[Any], None]:
-    """`handle`, with what goes wrong logged: the record comes back, and no one else would tell why."""
-
-    def reported(record: Any) -> None:
-        try:
-            handle(record)
-        except PutOffError as exc:
-            wiring.logger().warning("mail put off", seconds=exc.seconds)
-            raise
-        except Exception as exc:
-            web.report(exc, handle.__name__)
-            raise
-
-    return reported
+    try:
+        _deliver(MailDue(*json.loads(record.body)))
+    except PutOffError as exc:
+        raise LaterError from exc
 
 
 def _deliver(due: MailDue) -> None:

@@ -7,11 +7,10 @@ endpoint that fails is tried again, less and less often, for three days; it hold
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-
-from consentry import items, notifications, outgoing, wiring
+from consentry import batches, items, notifications, outgoing, wiring
+from consentry.batches import LaterError
 from consentry.outgoing import UnreachableError
 
 if TYPE_CHECKING:
@@ -21,19 +20,14 @@ if TYPE_CHECKING:
 
     from consentry.notifications import Notification
 
-_from_stream: Final = BatchProcessor(event_type=EventType.DynamoDBStreams)
-_from_queue: Final = BatchProcessor(event_type=EventType.SQS)
 
-
-class NotTakenError(Exception):
+class NotTakenError(LaterError):
     """The endpoint didn't take the notification."""
 
 
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
     """Records of the stream, or messages of the queue; those that failed are answered."""
-    if event["Records"][0]["eventSource"] == "aws:sqs":
-        return process_partial_response(event, tell, _from_queue)
-    return process_partial_response(event, announce, _from_stream)
+    return batches.process(event, stream=announce, queue=tell)
 
 
 def announce(record: DynamoDBRecord) -> None:

@@ -489,7 +489,7 @@ def test_no_address_secret_or_token_is_logged(post: Post, monkeypatch: pytest.Mo
 
 def test_many_people_are_taken_side_by_side_and_answered_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a table: what the pool does with what `take` answers."""
-    intake = Intake(None, lambda _: b"")  # type: ignore[arg-type]
+    intake = Intake(None, lambda _: b"", None)  # type: ignore[arg-type]
     seen: list[str] = []
 
     def take(_brand: Any, report: Report, *_: Any) -> Receipt:
@@ -506,7 +506,7 @@ def test_many_people_are_taken_side_by_side_and_answered_in_order(monkeypatch: p
 
 
 def test_when_one_of_many_fails_the_rest_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    intake = Intake(None, lambda _: b"")  # type: ignore[arg-type]
+    intake = Intake(None, lambda _: b"", None)  # type: ignore[arg-type]
     seen: list[str] = []
 
     def take(_brand: Any, report: Report, *_: Any) -> Receipt:

@@ -82,7 +82,7 @@ class Deployment:
 
     def report(self, email: str, kind: ReportKind, at: int, topics: tuple[str, ...] = ()) -> None:
         """Put something on record."""
-        intake = Intake(self.store, self.keyring.pepper)
+        intake = Intake(self.store, self.keyring.pepper, self.store)
         intake.take(self.brand, Report(kind, at, email, topics=topics), Channel.API, max(at, 1_700_000_000_000))
 
     def consent(self, email: str) -> rules.Consent:

@@ -30,7 +30,8 @@ class Ann:
         self.brand = brand
         self.now = people.NOW
         self.store = MemoryStore()
-        self.journeys = Journeys(self.store, Tokens(Keyring(lambda: '{"root": "r"}')))  # type: ignore[arg-type]
+        keys = Keyring(lambda: '{"root": "r"}')
+        self.journeys = Journeys(self.store, Tokens(keys), self.store)  # type: ignore[arg-type]
 
     def how(self, channel: Channel = Channel.PAGE, **otherwise: Any) -> Circumstances:
         self.now += 1_000

@@ -47,7 +47,7 @@ def erase(
         keys = deployment.keyring(secret_id)
         store = deployment.store(table, keys)
         brand = Brands([]).even_if_gone(brand_id)
-        intake = Intake(store, keys.pepper)
+        intake = Intake(store, keys.pepper, store)
         complaints = Complaints()
         if unspelled := [each for each in ids if not addresses.is_subscriber_id(each)]:
             raise CanNotRunError(f"--subscriber-id: {len(unspelled)} of {len(ids)} are not 22 characters of base64url")

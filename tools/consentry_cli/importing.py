@@ -149,7 +149,7 @@ def import_(
             reader = Reader(stream, form_of(source, form))
             chosen = presets.PRESETS[preset] if preset else presets.PLAIN
             interpreter = _Interpreter(
-                Intake(store, keys.pepper),
+                Intake(store, keys.pepper, store),
                 brand,
                 chosen,
                 reader,

@@ -113,6 +113,7 @@ def _run(options: Options, ending: ExitStack) -> None:
     routes = gaps.routes_of(deployment)
     gaps.create_routes(deployment, routes, cloud.endpoint)
     gaps.enable_expiry(deployment, cloud.endpoint)
+    gaps.one_record_a_call(cloud.endpoint)
     gaps.let_mails_pass(deployment, cloud.endpoint)
     seed.verify_senders(cloud.endpoint, senders)
     if options.dynamodb_endpoint_url and engine.prepare(options.dynamodb_endpoint_url, cloud.endpoint, table):

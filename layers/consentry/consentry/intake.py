@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from consentry.brands import Brand
+    from consentry.spool import Recorder
     from consentry.store import Store
 
 _ID_BYTES: Final = 12
@@ -86,9 +87,10 @@ class InvalidReportError(ValueError):
 class Intake:
     """Applies reports."""
 
-    def __init__(self, store: Store, pepper: Callable[[str], bytes]) -> None:
-        """`pepper` answers a brand's pepper."""
+    def __init__(self, store: Store, pepper: Callable[[str], bytes], recorder: Recorder | Store) -> None:
+        """`pepper` answers a brand's pepper; `recorder` keeps reports while the table is away."""
         self._store = store
+        self._recorder = recorder
         self._pepper = pepper
 
     def take(self, brand: Brand, report: Report, channel: Channel, now: int, source: str = "") -> Receipt:
@@ -108,7 +110,7 @@ class Intake:
             event = self.event(brand, report, channel, now, source)
         except InvalidReportError as exc:
             return Receipt(Result.INVALID, str(exc))
-        outcome = self._store.record(event).outcome
+        outcome = self._recorder.record(event).outcome
         return Receipt(Result(outcome.value) if outcome is not Outcome.THROTTLED else Result.DUPLICATE)
 
     def take_all(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from consentry import addresses
     from consentry.brands import Brand
+    from consentry.spool import Recorder
 
 DAY_MS: Final = 24 * 3600 * 1000
 PAUSE_DAYS: Final = (30, 60, 90)
@@ -64,9 +65,11 @@ class Wishes(NamedTuple):
 class Journeys:
     """The acts of recipients, over a store and the keys to their links."""
 
-    def __init__(self, store: Store, tokens: Tokens) -> None:
+    def __init__(self, store: Store, tokens: Tokens, recorder: Recorder | Store) -> None:
+        """`recorder` is for what must not be lost while the table is away: opt-outs and pauses."""
         self.store = store
         self.tokens = tokens
+        self._recorder = recorder
 
     # --- opting in ---------------------------------------------------------------------------------------------
 
@@ -162,7 +165,7 @@ class Journeys:
             reference=link.reference,
         )
         forget = topics == (EVERY_TOPIC,) and not brand.keeps_address
-        self.store.record(
+        self._recorder.record(
             event,
             evidence=how.evidence,
             evidence_days=brand.evidence_days,
@@ -175,7 +178,7 @@ class Journeys:
         event = self._event(Kind.PAUSED, brand, link.subscriber_id, how, Consent(), ())
         until = str(how.now + days * DAY_MS)
         effect = Consent({}, {rules.PAUSE: Choice(how.now, event.event_id, until)})
-        self.store.record(event._replace(effect=effect), evidence=how.evidence, evidence_days=brand.evidence_days)
+        self._recorder.record(event._replace(effect=effect), evidence=how.evidence, evidence_days=brand.evidence_days)
         return Link(Purpose.UNDO, brand.id, link.subscriber_id, (), at=how.now)
 
     def undo(self, brand: Brand, link: Link, how: Circumstances) -> None:

@@ -66,6 +66,8 @@ class Outcome(StrEnum):
     """Something later is there already, or an opt-out beats it."""
     THROTTLED = "throttled"
     """A mail to this address is too recent; nothing was written."""
+    SPOOLED = "spooled"
+    """The table is away; it waits in a queue, and will be written."""
 
 
 class Claim(StrEnum):

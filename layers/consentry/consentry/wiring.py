@@ -20,7 +20,8 @@ from consentry import mails
 from consentry.intake import Intake
 from consentry.journeys import Journeys
 from consentry.keyring import Keyring, SecretUnavailableError
-from consentry.store import Store
+from consentry.spool import Recorder
+from consentry.store import Store, StoreUnavailableError
 from consentry.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -33,12 +34,19 @@ _COMPILED: Final = Path(__file__).with_name("compiled")
 """Where `consentry_build` puts brands and catalogues when it builds the layer."""
 
 _IMPATIENT: Final = Config(
-    connect_timeout=0.8,
-    read_timeout=1.2,
+    connect_timeout=0.5,
+    read_timeout=0.7,
     retries={"mode": "standard", "total_max_attempts": 2},
     tcp_keepalive=True,
 )
 """For what a person waits for: the answer stays under 3 s when the table hangs."""
+
+_LAST_RESORT: Final = Config(
+    connect_timeout=0.3,
+    read_timeout=0.5,
+    retries={"mode": "standard", "total_max_attempts": 1},
+)
+"""For the spool, when the table has hung: the answer still comes within 3 s."""
 
 _PATIENT: Final = Config(
     connect_timeout=2,
@@ -109,15 +117,21 @@ def store() -> Store:
 
 
 @cache
+def recorder() -> Recorder:
+    """Records what must not be lost."""
+    return Recorder(store(), _spool)
+
+
+@cache
 def journeys() -> Journeys:
     """What a person can do."""
-    return Journeys(store(), tokens())
+    return Journeys(store(), tokens(), recorder())
 
 
 @cache
 def intake() -> Intake:
     """What others report."""
-    return Intake(store(), keyring().pepper)
+    return Intake(store(), keyring().pepper, recorder())
 
 
 def send_mail(sender: str, recipient: str, raw: bytes) -> None:
@@ -187,6 +201,16 @@ def _mail_client() -> Any:
 @cache
 def _queue_client() -> Any:
     return _client("sqs", _PATIENT)
+
+
+def _spool(text: str) -> None:
+    try:
+        # A client of its own: whoever clicked waits for it, and the table has used up most of their time.
+        client = _client("sqs", _LAST_RESORT)
+        client.send_message(QueueUrl=os.environ["SPOOL_QUEUE_URL"], MessageBody=text)
+    except (BotoCoreError, ClientError, KeyError) as exc:
+        raise StoreUnavailableError("neither table nor spool can be written") from exc
+    logger().warning("spooled")
 
 
 def _client(service: str, config: Config) -> Any:

@@ -1,0 +1,66 @@
+"""Batches: records of the table's stream, or messages of a queue, each handled by itself and failing by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+from consentry import web, wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+
+# Powertools' own exception for a batch that fails whole would be logged with every cause's text, and causes quote
+# addresses.
+_PROCESSORS: Final = {
+    "aws:dynamodb": BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False),
+    "aws:sqs": BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
+}
+
+
+class LaterError(Exception):
+    """The record can't be dealt with now, as was to be expected: it comes back."""
+
+
+class AllFailedError(Exception):
+    """Every record of a stream's batch failed."""
+
+
+def process(event: dict[str, Any], **handlers: Callable[[Any], None]) -> PartialItemFailureResponse:
+    """Handle each record, and answer those that have to come back.
+
+    A batch of the stream of which nothing could be done raises: then the whole of it comes back, also from a mapping
+    that knows no partial answers.
+
+    Args:
+        event: what Lambda got.
+        handlers: `stream` and `queue`; each gets a Powertools record and raises what goes wrong.
+
+    Raises:
+        AllFailedError: see above; it names no cause, since causes may quote an address.
+    """
+    source = event["Records"][0]["eventSource"]
+    handle = handlers["queue" if source == "aws:sqs" else "stream"]
+    answer = process_partial_response(event, _reporting(handle), _PROCESSORS[source])
+    if source == "aws:dynamodb" and len(answer["batchItemFailures"]) == len(event["Records"]):
+        raise AllFailedError(f"all {len(event['Records'])} records failed")
+    return answer
+
+
+def _reporting(handle: Callable[[Any], None]) -> Callable[[Any], None]:
+    """`handle`, with what goes wrong logged: the record comes back, and no one else would tell why."""
+
+    def reported(record: Any) -> None:
+        try:
+            handle(record)
+        except LaterError as exc:
+            wiring.logger().warning("put off", kind=type(exc).__name__)
+            raise
+        except Exception as exc:
+            web.report(exc, handle.__name__)
+            raise
+
+    return reported
