@@ -1,0 +1,91 @@
+"""A running stack, and what a person, a platform and an operator can do with it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import boto3
+import urllib3
+
+from support.waiting import eventually
+
+
+class Answer(NamedTuple):
+    """An HTTP answer."""
+
+    status: int
+    headers: Any
+    text: str
+
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    def fields(self, number: int = 0) -> dict[str, str]:
+        """The hidden fields of the page's forms, by their order."""
+        form = re.findall(r"<form.*?</form>", self.text, re.DOTALL)[number]
+        hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
+        return {name: html.unescape(value) for name, value in hidden}
+
+
+class Stack:
+    """What a person, a platform and an operator can do with a running stack."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self.told = told
+        self.base: str = told["base_url"]
+        self._http = urllib3.PoolManager(retries=False, timeout=60)
+        credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        self.dynamodb: Any = boto3.client(
+            "dynamodb", endpoint_url=told["aws_endpoint_url"], region_name=told["region"], **credentials
+        )
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        form: dict[str, str] | list[tuple[str, str]] | None = None,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        url = path if path.startswith("http") else self.base + path
+        sent = dict(headers or {})
+        if form is not None:
+            body = urlencode(form).encode()
+            sent["content-type"] = "application/x-www-form-urlencoded"
+        answer = self._http.request(method, url, body=body, headers=sent, redirect=False)
+        return Answer(answer.status, answer.headers, answer.data.decode())
+
+    def api(self, method: str, path: str, body: Any = None, *, brand: str = "demo", **headers: str) -> Answer:
+        sent = {
+            "authorization": f"Bearer {self.told['api_keys'][brand]}",
+            "content-type": "application/json",
+            **headers,
+        }
+        return self.call(method, path, body=None if body is None else json.dumps(body).encode(), headers=sent)
+
+    def mails_to(self, address: str) -> list[dict[str, Any]]:
+        outbox = self.call("GET", self.told["outbox_url"]).json()
+        return [mail for mail in outbox if mail["to"] == address]
+
+    def mail_to(self, address: str, number: int = 1) -> dict[str, Any]:
+        """The `number`th mail to an address, once it is there."""
+        mails = eventually(lambda: self.mails_to(address), lambda mails: len(mails) >= number)
+        return mails[number - 1]
+
+    def status(self, address: str, topic: str = "news", brand: str = "demo") -> str:
+        answer = self.api("POST", "/v1/subscribers/lookup", {"email": address}, brand=brand)
+        return str(answer.json()["topics"][topic]["status"])
+
+    def items(self, subscriber_id: str) -> list[dict[str, Any]]:
+        """Everything that the table holds on a subscriber."""
+        found: list[dict[str, Any]] = self.dynamodb.query(
+            TableName=self.told["table_name"],
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": f"S#demo#{subscriber_id}"}},
+        )["Items"]
+        return found
