@@ -22,7 +22,7 @@ run: ## build and run the whole stack on this machine; PORT=N, AWS_PORT=N and DY
 	@$(SETUP) && exec env PYTHONPATH=tools .venv/bin/python -m embedded
 
 test: ## run every test; ARGS='-k name' and the like go to pytest
-	@$(SETUP) --tests && exec .venv/bin/pytest $(ARGS)
+	@$(SETUP) --tests && exec .venv/bin/pytest $(or $(ARGS),--cov)
 
 check: ## formatting, lint, types, and the template
 	@$(SETUP)
