@@ -18,7 +18,8 @@ MINT = ("links", "mint", "--brand", "demo", "--topic", "news", "--base-url", "ht
 LINUX = Path("/proc/self/status")
 PEOPLE = 150
 SMALL_BATCHES = (
-    "import time\n"
+    "import signal, time\n"
+    "signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it\n"
     "from consentry.store import Store\n"
     "from consentry_cli import importing; importing.BATCH = 20\n"
     "record = Store.record\n"

@@ -37,7 +37,7 @@ _IMPATIENT: Final = Config(
     connect_timeout=0.5,
     read_timeout=1.15,
     # This mode waits some 50 ms before the second try; `standard` waits up to a second.
-    retries={"mode": "legacy", "max_attempts": 1},
+    retries={"mode": "legacy", "total_max_attempts": 2},
     tcp_keepalive=True,
 )
 """For what a person waits for: two tries and the spool come to less than 3 s when the table hangs."""
