@@ -317,6 +317,12 @@ def test_an_opt_out_that_the_old_address_made_since_follows_too(post: Post) -> N
     assert post.registers("ann@example.org") == {"out.news": AT, "out.offers": AT}
 
 
+def test_a_bounce_of_the_old_mailbox_does_not_follow(post: Post) -> None:
+    post.say("mailchimp", hooks.saying("mailchimp", "bounced"))
+    assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"duplicate": 1}
+    assert post.registers("ann@example.org") == {}
+
+
 def test_opt_ins_do_not_follow(post: Post) -> None:
     post.opt_in(AT)
     post.say("mailchimp", {**hooks.saying("mailchimp", "claimed"), "data[list_id]": "b7c6eb2165"})

@@ -33,8 +33,6 @@ _FEW: Final = 8
 _AT_ONCE: Final = 10
 """The table's client has as many connections."""
 _OUT: Final = rules.opt_out("")
-_FOLLOWS: Final = (rules.COMPLAINT, rules.BOUNCE)
-"""What follows a person to another address, beside every opt-out."""
 
 
 class ReportKind(StrEnum):
@@ -152,7 +150,7 @@ class Intake:
         return [receipts[at] for at in range(len(reports))]
 
     def move(self, brand: Brand, old: str, new: str, channel: Channel, now: int, source: str = "") -> Receipt:
-        """Carry a person's opt-outs, complaint and bounce from their old address to the new one.
+        """Carry a person's opt-outs and complaint from their old address to the new one.
 
         They keep their instants, so an opt-in of the new address that is later than them stays in force. What the old
         address agreed to doesn't follow: whoever reads the new mailbox hasn't agreed to anything yet. `DUPLICATE`: the
@@ -166,14 +164,14 @@ class Intake:
         except InvalidReportError as exc:
             return Receipt(Result.INVALID, str(exc))
         registers = self._store.read(brand.id, was).registers
-        carried = {name: at for name, at in registers.items() if name.startswith(_OUT) or name in _FOLLOWS}
+        # What the person said follows them. A bounce is the old mailbox's own, and often why there is a new one.
+        carried = {name: at for name, at in registers.items() if name.startswith(_OUT) or name == rules.COMPLAINT}
         if not carried or was == is_now:
             return Receipt(Result.DUPLICATE)
         topics = tuple(sorted(name.removeprefix(_OUT) for name in carried if name.startswith(_OUT)))
-        suppressed = Kind.COMPLAINED if rules.COMPLAINT in carried else Kind.BOUNCED
         event = Event(
             event_id=_event_id(brand.id, is_now, "moved", sorted(carried.items())),
-            kind=Kind.UNSUBSCRIBED if topics else suppressed,
+            kind=Kind.UNSUBSCRIBED if topics else Kind.COMPLAINED,
             brand=brand.id,
             subscriber_id=is_now,
             occurred_at=max(carried.values()),
