@@ -87,7 +87,6 @@ def _page(request: Request, brand: Brand, consent: Consent, *, saved: bool, show
         lang,
         rows=rows,
         locale=consent.chosen(rules.LOCALE),
-        frequencies=rules.FREQUENCIES,
         paused_until=rules.pause_end(consent, request.now),
         days=journeys.PAUSE_DAYS,
         saved=saved,

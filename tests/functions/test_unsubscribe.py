@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -477,3 +479,26 @@ def test_undoing_an_earlier_opt_out_leaves_a_later_one_in_force(world: World) ->
     world.now += SECOND
     assert world.post(undo_everything).status == 200
     assert (world.status(topic="news"), world.status(topic="offers")) == ("subscribed", "unsubscribed")
+
+
+def test_one_click_loads_no_more_than_it_needs() -> None:
+    """A click that wakes a function waits for every import: rendering, mails, reports and schemas come when needed."""
+    room = Path(__file__).parents[2] / "functions" / "unsubscribe" / "handler.py"
+    code = f"import runpy, sys; runpy.run_path({str(room)!r}); print(*sys.modules)"
+    environment = {name: value for name, value in os.environ.items() if name != "AWS_LAMBDA_FUNCTION_NAME"}
+    ran = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    loaded = set(ran.stdout.split())
+    assert "consentry.journeys" in loaded
+    assert not loaded & {
+        "aws_lambda_powertools",
+        "boto3",
+        "consentry.intake",
+        "consentry.mails",
+        "consentry.pages",
+        "email_validator",
+        "jinja2",
+        "pydantic",
+        "yaml",
+    }

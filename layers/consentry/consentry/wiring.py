@@ -16,8 +16,6 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consentry import brands as brands_module
-from consentry import mails
-from consentry.intake import Intake
 from consentry.journeys import Journeys
 from consentry.keyring import Keyring, SecretUnavailableError
 from consentry.spool import Recorder
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
     from consentry.brands import Brands
+    from consentry.intake import Intake
     from consentry.notifications import Notification
 
 _COMPILED: Final = Path(__file__).with_name("compiled")
@@ -132,11 +131,15 @@ def journeys() -> Journeys:
 @cache
 def intake() -> Intake:
     """What others report."""
+    from consentry.intake import Intake  # noqa: PLC0415 - no click reports anything
+
     return Intake(store(), keyring().pepper, recorder())
 
 
 def send_mail(sender: str, recipient: str, raw: bytes) -> None:
     """Hand a mail to SES; see `mails.send`."""
+    from consentry import mails  # noqa: PLC0415 - a click sends no mail, and needs no mail library
+
     mails.send(_mail_client(), sender, recipient, raw)
 
 
