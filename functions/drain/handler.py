@@ -1,10 +1,10 @@
-"""The drain: records what was accepted while the table was away."""
+"""The drain: makes count what was accepted while the table or the keys were away."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from consentry import batches, spool, wiring
+from consentry import batches, wiring
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -17,12 +17,9 @@ def handler(event: dict[str, Any], _context: object) -> PartialItemFailureRespon
 
 
 def record(message: SQSRecord) -> None:
-    """Record one event, as of its own instant."""
-    waiting = spool.from_json(message.body)
-    recorded = wiring.store().record(
-        waiting.event, evidence=waiting.evidence, evidence_days=waiting.evidence_days, address=waiting.address
-    )
-    wiring.logger().info("drained", outcome=recorded.outcome.value, kind=waiting.event.kind.value)
+    """Record one, as of its own instant."""
+    outcome = wiring.replay().apply(message.body)
+    wiring.logger().info("drained", outcome=outcome)
 
 
 wiring.prepare()

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consentry import consent as rules
 from consentry import journeys, pages, web, wiring
-from consentry.consent import Consent
 from consentry.journeys import Circumstances, Wishes
+from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Channel
+from consentry.spool import Unverified
 from consentry.tokens import NotOursError, Purpose
 
 if TYPE_CHECKING:
     from consentry.brands import Brand
+    from consentry.consent import Consent
     from consentry.tokens import Link
     from consentry.web import Request, Response
 
@@ -31,17 +33,30 @@ def show(request: Request) -> Response:
 
 def save(request: Request) -> Response:
     """Make it what the form says."""
-    link, brand = _open(request)
     form = request.form()
+    try:
+        link, brand = _open(request)
+    except SecretUnavailableError:
+        if form.get("scope", [""])[0] != "all":
+            raise
+        return _keep_unverified(request)
     locale = form.get("locale", [""])[0]
     lang = pages.language(request, brand, shown=form.get("lang", [""])[0])
     how = Circumstances(request.now, Channel.PREFERENCES, request.evidence, lang)
     if form.get("scope", [""])[0] == "all":
-        wiring.journeys().unsubscribe(brand, link, how, everything=True)
-        consent = wiring.journeys().glance(link) | Consent({rules.opt_out(rules.EVERY_TOPIC): request.now})
+        consent = wiring.journeys().unsubscribe_from_everything(brand, link, how)
         return _page(request, brand, consent, saved=True, shown=lang)
     consent = wiring.journeys().save(brand, link, _wishes(form, brand), how)
     return _page(request, brand, consent, saved=True, shown=locale or lang)
+
+
+def _keep_unverified(request: Request) -> Response:
+    """Accept "everything off" while no key can be had: it waits, and is verified before it counts."""
+    token = request.parameters["token"]
+    wiring.tokens().read_unverified(Purpose.PREFERENCES, token)
+    waiting = Unverified(Purpose.PREFERENCES, token, request.now, Channel.PREFERENCES, everything=True)
+    wiring.recorder().keep(waiting)
+    return web.text(200, "You are unsubscribed from everything.")
 
 
 def _wishes(form: dict[str, list[str]], brand: Brand) -> Wishes:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from consentry import journeys, web, wiring
 from consentry.journeys import Circumstances, Form
-from consentry.ledger import Channel
+from consentry.keyring import SecretUnavailableError
+from consentry.ledger import Channel, Evidence
+from consentry.spool import Unverified
 from consentry.tokens import Purpose
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from consentry.web import Request, Response
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
+LEFT: Final = "You are unsubscribed."
+MAX_STAMP: Final = 300
+"""Characters; ours are shorter."""
 
 
 def ask(request: Request) -> Response:
@@ -41,33 +46,78 @@ def ask(request: Request) -> Response:
 
 def leave(request: Request) -> Response:
     """Opt out. What is not plainly the page's own form is a one-click opt-out from the link's topics."""
-    link, brand = _open(request)
     form = request.form()
     scope = form.get("scope", [""])[0]
     days = form.get("days", [""])[0]
-    if scope not in {"topic", "all"} and not (scope == "pause" and days in map(str, journeys.PAUSE_DAYS)):
+    by_form = scope in {"topic", "all"} or (scope == "pause" and days in map(str, journeys.PAUSE_DAYS))
+    try:
+        link, brand = _open(request)
+        if by_form:
+            return _leave_by_form(request, link, brand, form)
         wiring.journeys().unsubscribe(brand, link, Circumstances(request.now, Channel.ONE_CLICK))
-        return web.text(200, "You are unsubscribed.")
+    except SecretUnavailableError:
+        return _keep_unverified(request, form, by_form=by_form)
+    return web.text(200, LEFT)
 
+
+def _leave_by_form(request: Request, link: Link, brand: Brand, form: dict[str, list[str]]) -> Response:
     from consentry import pages  # noqa: PLC0415 - as above
 
     lang = pages.language(request, brand, shown=form.get("lang", [""])[0])
     person = wiring.journeys().stamped(Form.UNSUBSCRIBE, link, form.get("stamp", [""])[0], request.now)
     how = Circumstances(request.now, Channel.PAGE, request.evidence, lang, suspected_automation=not person)
+    scope = form["scope"][0]
     if scope == "pause":
-        undo = wiring.journeys().pause(brand, link, int(days), how)
+        undo = wiring.journeys().pause(brand, link, int(form["days"][0]), how)
     else:
         undo = wiring.journeys().unsubscribe(brand, link, how, everything=scope == "all")
+    return _left(request, link, brand, form, undo=wiring.tokens().sign(undo), preferences=_preferences(link))
+
+
+def _keep_unverified(request: Request, form: dict[str, list[str]], *, by_form: bool) -> Response:
+    """Accept what can't be verified while no key can be had: it waits, and is verified before it counts."""
+    token = request.parameters["token"]
+    claimed = wiring.tokens().read_unverified(Purpose.UNSUBSCRIBE, token)
+    waiting = Unverified(Purpose.UNSUBSCRIBE, token, request.now, Channel.ONE_CLICK)
+    if not by_form:
+        wiring.recorder().keep(waiting)
+        return web.text(200, LEFT)
+
+    from consentry import pages  # noqa: PLC0415 - as above
+
+    brand = wiring.brands().even_if_gone(claimed.brand)
+    wiring.recorder().keep(
+        waiting._replace(
+            channel=Channel.PAGE,
+            everything=form["scope"][0] == "all",
+            pause_days=int(form["days"][0]) if form["scope"][0] == "pause" else 0,
+            stamp=form.get("stamp", [""])[0][:MAX_STAMP],
+            locale=pages.language(request, brand, shown=form.get("lang", [""])[0]),
+            evidence=request.evidence if brand.evidence_days else Evidence(),
+        )
+    )
+    if wiring.brands().get(claimed.brand) is None:  # a name that anybody may have made up is shown to nobody
+        return web.text(200, LEFT)
+    return _left(request, claimed, brand, form)
+
+
+def _left(
+    request: Request, link: Link, brand: Brand, form: dict[str, list[str]], *, undo: str = "", preferences: str = ""
+) -> Response:
+    """What was done, and how to take it back; without keys there are no links for that."""
+    from consentry import pages  # noqa: PLC0415 - as above
+
+    scope = form["scope"][0]
     return pages.render(
         TEMPLATES,
         "left.html",
         brand,
-        lang,
+        pages.language(request, brand, shown=form.get("lang", [""])[0]),
         scope=scope,
         topics=link.topics,
-        until=request.now + int(days) * journeys.DAY_MS if scope == "pause" else 0,
-        undo=wiring.tokens().sign(undo),
-        preferences=_preferences(link),
+        until=request.now + int(form["days"][0]) * journeys.DAY_MS if scope == "pause" else 0,
+        undo=undo,
+        preferences=preferences,
     )
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from consentry import spool, wiring
+from consentry import dead_letters, spool, wiring
 from consentry.consent import Choice, Consent
+from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
-from consentry.spool import Spooled
+from consentry.spool import Spooled, Unverified
 from consentry.store import Address, StoreUnavailableError
+from consentry.tokens import Purpose
+from support import calls
 from support.world import SECOND, World
 
 
@@ -50,6 +56,23 @@ def queue(world: World, monkeypatch: pytest.MonkeyPatch) -> Queue:
     return queue
 
 
+@contextmanager
+def keyring_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A container that starts while Secrets Manager doesn't answer."""
+
+    def unavailable() -> str:
+        raise SecretUnavailableError
+
+    forget = (wiring.keyring, wiring.tokens, wiring.store, wiring.recorder, wiring.journeys, wiring.replay)
+    for each in forget:
+        each.cache_clear()
+    with monkeypatch.context() as broken:
+        broken.setattr(wiring, "_fetch_keyring", unavailable)
+        yield
+    for each in forget:
+        each.cache_clear()
+
+
 def test_only_when_the_queue_is_away_too_is_the_person_asked_to_come_back(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,6 +80,142 @@ def test_only_when_the_queue_is_away_too_is_the_person_asked_to_come_back(
     with world.table_away():
         answer = world.post(world.leave_url())
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+
+
+def test_what_table_and_queue_could_not_take_is_in_the_log_and_nobody_can_read_it(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
+) -> None:
+    monkeypatch.setenv("SPOOL_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/gone")
+    with world.table_away():
+        assert world.post(world.leave_url(), {"scope": "topic"}).status == 503
+    [letter] = dead_letters.find(logged.getvalue())
+    assert all(said not in logged.getvalue() for said in (world.subscriber_id(), "203.0.113.7", "news"))
+    for wrong in (wiring.keyring().pepper("demo"), wiring.keyring().ledger_key("demo")):
+        with pytest.raises(dead_letters.BrokenSealError):
+            dead_letters.unseal(wrong, letter)
+    world.now += 60 * SECOND
+    waiting = dead_letters.unseal(wiring.keyring().dead_letter_key(), letter)
+    assert wiring.replay().apply(waiting) == "applied"
+    assert (world.status(), world.intact()) == ("unsubscribed", True)
+    assert int(world.events()[-1]["occurred_at"]["N"]) == world.now - 60 * SECOND, "as of the click"
+    assert wiring.replay().apply(waiting) == "duplicate"
+
+
+def test_with_nothing_left_at_all_the_log_says_so_and_no_more(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
+) -> None:
+    url = world.leave_url()
+    monkeypatch.setenv("SPOOL_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/gone")
+    with keyring_away(monkeypatch):
+        assert world.post(url).status == 503
+    assert "nothing could be kept" in logged.getvalue()
+    assert url.rpartition("/")[2] not in logged.getvalue()
+
+
+# --- the keys are away ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", [None, {"scope": "topic"}, {"scope": "all"}], ids=["one click", "topic", "everything"])
+def test_an_opt_out_is_accepted_by_a_container_that_has_no_keys_yet(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch, form: Any
+) -> None:
+    world.subscribed("news")
+    url = world.leave_url()
+    with keyring_away(monkeypatch):
+        answer = world.post(url, form)
+        assert answer.status == 200
+        assert form is None or (answer.page.heading, len(answer.page.forms)) == ("You are unsubscribed", 0)
+        assert len(queue.drain()) == 1, "it waits for the keys"
+    assert world.status() == "subscribed"
+    world.now += 60 * SECOND
+    assert queue.drain() == []
+    assert world.status() == "unsubscribed"
+    [event] = [each for each in world.events() if each["kind"]["S"] == "unsubscribed"]
+    assert int(event["occurred_at"]["N"]) == world.now - 60 * SECOND, "as of the click"
+    assert ("suspected_automation" in event) == (form is not None), "no page was seen before"
+    assert queue.drain() == []
+    assert len([each for each in world.events() if each["kind"]["S"] == "unsubscribed"]) == 1
+
+
+def test_a_person_who_saw_the_page_before_the_keys_went_is_no_machine(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = world.leave_url()
+    form = dict(world.get(url).page.form().fields)
+    world.now += 2 * SECOND
+    with keyring_away(monkeypatch):
+        assert world.post(url, form | {"scope": "pause", "days": "30"}).status == 200
+    assert queue.drain() == []
+    assert world.decision(topic="product") == "paused"
+    assert "suspected_automation" not in world.events()[-1]
+
+
+def test_everything_off_in_the_preferences_needs_no_keys_either(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = world.choose_url()
+    with keyring_away(monkeypatch):
+        assert world.post(url, {"scope": "all"}).status == 200
+        assert world.post(url, {"topics": "news"}).status == 503
+    assert queue.drain() == []
+    assert {world.status(topic=topic) for topic in ("news", "offers", "product")} == {"unsubscribed"}
+
+
+def test_a_forged_link_is_accepted_without_keys_and_then_opts_nobody_out(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = world.leave_url()
+    forged = url[:-1] + ("A" if url[-1] != "A" else "E")
+    other = "/u/" + world.confirm_url().rpartition("/")[2]
+    with keyring_away(monkeypatch):
+        assert world.post(forged).status == 200
+        assert [world.post("/u/nonsense").status, world.post(other).status] == [404, 404]
+    assert queue.drain() == []
+    assert world.events() == []
+
+
+def test_without_keys_a_page_shows_no_name_that_somebody_made_up(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = world.leave_url(brand="trust-your-bank")
+    with keyring_away(monkeypatch):
+        answer = world.post(url, {"scope": "topic"})
+    assert (answer.status, answer.body) == (200, "You are unsubscribed.\n")
+    assert queue.drain() == []
+    assert world.status(brand="trust-your-bank") == "unsubscribed"
+
+
+# --- the table is away ------------------------------------------------------------------------------------------------
+
+
+def test_unticked_topics_are_opt_outs_and_are_accepted_while_the_table_is_away(world: World, queue: Queue) -> None:
+    world.subscribed("news", "offers")
+    url = world.choose_url()
+    away = "ProvisionedThroughputExceededException"
+    with (
+        calls.answering(world.table_client, "GetItem", away) as reads,
+        calls.answering(world.table_client, "TransactWriteItems", away) as writes,
+    ):
+        answer = world.post(url, {"topics": "news", "frequency.news": "weekly", "locale": "de"})
+        assert answer.status == 200
+        assert (reads, writes) == ([], [away]), "whoever waits does so for one try alone"
+    world.now += 60 * SECOND
+    assert queue.drain() == []
+    assert [world.decision(topic) for topic in ("news", "offers", "product")] == [
+        "subscribed",
+        "unsubscribed",
+        "unsubscribed",
+    ]
+    assert world.consent().chosen("frequency.news") == "weekly"
+    assert world.intact()
+
+
+def test_evidence_that_the_brand_keeps_for_no_day_does_not_wait_in_the_queue(world: World, queue: Queue) -> None:
+    with world.table_away():
+        world.post(world.leave_url(brand="other"), {"scope": "topic"}, headers={"user-agent": "Told Nobody"})
+    [message] = queue.waiting()
+    assert "Told Nobody" not in message["body"]
+    assert "203.0.113" not in message["body"]
 
 
 @pytest.mark.parametrize("form", [None, {"scope": "topic"}, {"scope": "all"}], ids=["one click", "topic", "everything"])
@@ -169,6 +328,16 @@ def test_a_spooled_event_reads_back_as_it_was() -> None:
     for waiting in (Spooled(event), Spooled(event, Evidence("::1", "UA"), 30, Address.FORGET)):
         assert spool.from_json(waiting.to_json()) == waiting
     for junk in ("", "{}", "[1,2,3,4]", json.dumps([[1], None, 0, None])):
+        with pytest.raises((ValueError, TypeError, KeyError)):
+            spool.from_json(junk)
+
+
+def test_what_waits_unverified_reads_back_as_it_was() -> None:
+    waiting = Unverified(
+        Purpose.UNSUBSCRIBE, "a.b", 5, Channel.PAGE, everything=True, locale="de", evidence=Evidence("::1", "UA")
+    )
+    assert spool.from_json(waiting.to_json()) == waiting
+    for junk in ('{"purpose": "q"}', json.dumps({**json.loads(waiting.to_json()), "more": 1})):
         with pytest.raises((ValueError, TypeError, KeyError)):
             spool.from_json(junk)
 

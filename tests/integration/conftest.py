@@ -16,6 +16,7 @@ from consentry import brands, tokens
 from consentry.brands import Brand
 from consentry.journeys import Journeys
 from consentry.keyring import Keyring
+from consentry.spool import Recorder
 from support import dynamodb_local
 from support.tables import Table
 
@@ -70,4 +71,4 @@ def brand() -> Brand:
 @pytest.fixture
 def journeys(table: Table) -> Journeys:
     """What a person can do, on the table."""
-    return Journeys(table.store, tokens.Tokens(Keyring(lambda: '{"root": "not so random"}')), table.store)
+    return Journeys(table.store, tokens.Tokens(Keyring(lambda: '{"root": "not so random"}')), Recorder(table.store))

@@ -14,6 +14,7 @@ from consentry.items import Contact
 from consentry.journeys import DAY_MS, Circumstances, Form, Journeys, Wishes
 from consentry.keyring import Keyring
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
+from consentry.spool import Recorder
 from consentry.store import Address, Outcome, StoreUnavailableError
 from consentry.tokens import Link, Purpose, Tokens
 from support import people
@@ -31,7 +32,7 @@ class Ann:
         self.now = people.NOW
         self.store = MemoryStore()
         keys = Keyring(lambda: '{"root": "r"}')
-        self.journeys = Journeys(self.store, Tokens(keys), self.store)  # type: ignore[arg-type]
+        self.journeys = Journeys(self.store, Tokens(keys), Recorder(self.store))  # type: ignore[arg-type]
 
     def how(self, channel: Channel = Channel.PAGE, **otherwise: Any) -> Circumstances:
         self.now += 1_000

@@ -13,6 +13,7 @@ from consentry import consent as rules
 from consentry.consent import EVERY_TOPIC, Choice, Consent, Reason, Status
 from consentry.items import Contact
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind, new_event_id
+from consentry.spool import Spooled
 from consentry.store import Address, Outcome, Store, StoreUnavailableError
 from consentry.tokens import Link, NotOursError, Purpose, Tokens
 
@@ -65,7 +66,7 @@ class Wishes(NamedTuple):
 class Journeys:
     """The acts of recipients, over a store and the keys to their links."""
 
-    def __init__(self, store: Store, tokens: Tokens, recorder: Recorder | Store) -> None:
+    def __init__(self, store: Store, tokens: Tokens, recorder: Recorder) -> None:
         """`recorder` is for what must not be lost while the table is away: opt-outs and pauses."""
         self.store = store
         self.tokens = tokens
@@ -154,6 +155,23 @@ class Journeys:
 
     def unsubscribe(self, brand: Brand, link: Link, how: Circumstances, *, everything: bool = False) -> Link:
         """Opt out of the link's topics, or of everything. Answers the link that undoes it."""
+        left = self._left(brand, link, how, everything=everything)
+        self._recorder.record(**left._asdict())
+        return Link(Purpose.UNDO, brand.id, link.subscriber_id, left.event.topics, at=how.now)
+
+    def unsubscribe_from_everything(self, brand: Brand, link: Link, how: Circumstances) -> Consent:
+        """Opt out of everything; answers consent as far as it is known, for a page that shows it."""
+        left = self._left(brand, link, how, everything=True)
+        try:
+            known = self.store.read(brand.id, link.subscriber_id)
+        except StoreUnavailableError:
+            # Whoever waits has waited long enough for a table that is away.
+            self._recorder.keep(left)
+            return left.event.effect
+        self._recorder.record(**left._asdict())
+        return known | left.event.effect
+
+    def _left(self, brand: Brand, link: Link, how: Circumstances, *, everything: bool) -> Spooled:
         topics = (EVERY_TOPIC,) if everything or not link.topics else link.topics
         event = self._event(
             Kind.UNSUBSCRIBED,
@@ -165,13 +183,7 @@ class Journeys:
             reference=link.reference,
         )
         forget = topics == (EVERY_TOPIC,) and not brand.keeps_address
-        self._recorder.record(
-            event,
-            evidence=how.evidence,
-            evidence_days=brand.evidence_days,
-            address=Address.FORGET if forget else None,
-        )
-        return Link(Purpose.UNDO, brand.id, link.subscriber_id, topics, at=how.now)
+        return Spooled(event, how.evidence, brand.evidence_days, Address.FORGET if forget else None)
 
     def pause(self, brand: Brand, link: Link, days: int, how: Circumstances) -> Link:
         """No mail for some days. Answers the link that undoes it."""
@@ -228,19 +240,36 @@ class Journeys:
     # --- choosing ----------------------------------------------------------------------------------------------
 
     def save(self, brand: Brand, link: Link, wishes: Wishes, how: Circumstances) -> Consent:
-        """Make consent what the form says; answers it. What the form leaves as it was is not written."""
-        current = self.store.read(brand.id, link.subscriber_id)
-        event = self._event(Kind.PREFERENCES, brand, link.subscriber_id, how, Consent(), ())
+        """Make consent what the form says; answers it. What the form leaves as it was is not written.
+
+        While the table is away nobody knows how it was. What is not ticked is an opt-out, and so the whole form is
+        spooled, as it stands.
+        """
+        try:
+            known = self.store.read(brand.id, link.subscriber_id)
+        except StoreUnavailableError:
+            event = self._saved(brand, link, wishes, how, None)
+            self._recorder.keep(Spooled(event, how.evidence, brand.evidence_days))
+            return event.effect
+        event = self._saved(brand, link, wishes, how, known)
+        if event.effect == Consent({}, {}):
+            return known
+        self._recorder.record(event, evidence=how.evidence, evidence_days=brand.evidence_days)
+        return known | event.effect
+
+    def _saved(self, brand: Brand, link: Link, wishes: Wishes, how: Circumstances, known: Consent | None) -> Event:
+        """The event of a saved form: what it changes of what is known, or all that it says if nothing is."""
+        event = self._event(Kind.PREFERENCES, brand, link.subscriber_id, how, Consent(), (), reference=link.reference)
         registers: dict[str, int] = {}
         for topic in brand.topics:
-            accepted = accepts(current, topic, brand, how.now)
+            accepted = None if known is None else accepts(known, topic, brand, how.now)
             if topic in wishes.on and not accepted:
                 registers[rules.opt_in(topic)] = how.now
-            elif topic in wishes.shown and topic not in wishes.on and accepted:
+            elif topic in wishes.shown and topic not in wishes.on and accepted is not False:
                 registers[rules.opt_out(topic)] = how.now
         values = {rules.frequency(topic): value for topic, value in wishes.frequencies.items()}
         if wishes.pause_days is not None:
-            running = rules.pause_end(current, how.now) is not None
+            running = known is None or rules.pause_end(known, how.now) is not None
             if wishes.pause_days or running:
                 until = how.now + wishes.pause_days * DAY_MS if wishes.pause_days else 0
                 values[rules.PAUSE] = str(until)
@@ -249,18 +278,10 @@ class Journeys:
         choices = {
             name: Choice(how.now, event.event_id, value)
             for name, value in values.items()
-            if current.chosen(name) != value
+            if known is None or known.chosen(name) != value
         }
-        effect = Consent(registers, choices)
-        if effect == Consent({}, {}):
-            return current
         topics = tuple(name.partition(".")[2] for name in registers)
-        self.store.record(
-            event._replace(effect=effect, topics=topics, reference=link.reference),
-            evidence=how.evidence,
-            evidence_days=brand.evidence_days,
-        )
-        return current | effect
+        return event._replace(effect=Consent(registers, choices), topics=topics)
 
     # --- forms -------------------------------------------------------------------------------------------------
 

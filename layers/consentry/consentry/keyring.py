@@ -76,6 +76,10 @@ class Keyring:
         """What the brand's ledger is hashed with. It never changes."""
         return self._key("ledger", brand)
 
+    def dead_letter_key(self) -> bytes:
+        """What seals an opt-out that only the log could keep. 32 bytes, the same for all brands."""
+        return self._key("dead letter", "")
+
     def api_key(self, presented: str) -> ApiKey | None:
         """The API key that was presented, or None.
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from consentry.brands import Brands
     from consentry.intake import Intake
     from consentry.notifications import Notification
+    from consentry.replay import Replay
 
 _COMPILED: Final = Path(__file__).with_name("compiled")
 """Where `consentry_build` puts brands and catalogues when it builds the layer."""
@@ -54,6 +55,10 @@ _PATIENT: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
 )
 """For mails: nobody waits, and a throttled call is worth waiting for."""
+
+
+METRICS: Final = "Consentry"
+"""The namespace of our metrics in CloudWatch."""
 
 
 class Settings(NamedTuple):
@@ -120,6 +125,14 @@ def store() -> Store:
 def recorder() -> Recorder:
     """Records what must not be lost."""
     return Recorder(store(), _spool)
+
+
+@cache
+def replay() -> Replay:
+    """Makes count what had to wait."""
+    from consentry.replay import Replay  # noqa: PLC0415 - a click replays nothing
+
+    return Replay(store(), tokens(), brands())
 
 
 @cache
@@ -207,14 +220,36 @@ def _queue_client() -> Any:
     return _client("sqs", _PATIENT)
 
 
+def count(metric: str) -> None:
+    """Add one to a metric, by a line in the log (CloudWatch's embedded metric format)."""
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415 - for rare events
+
+    with single_metric(metric, MetricUnit.Count, 1, namespace=METRICS):
+        pass
+
+
 def _spool(text: str) -> None:
     try:
         # A client of its own: whoever clicked waits for it, and the table has used up most of their time.
         client = _client("sqs", _LAST_RESORT)
         client.send_message(QueueUrl=os.environ["SPOOL_QUEUE_URL"], MessageBody=text)
     except (BotoCoreError, ClientError, KeyError) as exc:
+        _keep_in_log(text)
         raise StoreUnavailableError("neither table nor spool can be written") from exc
     logger().warning("spooled")
+
+
+def _keep_in_log(text: str) -> None:
+    from consentry import dead_letters  # noqa: PLC0415 - for a day when nearly everything is away
+
+    try:
+        letter = dead_letters.seal(keyring().dead_letter_key(), text)
+    except SecretUnavailableError:
+        count("OptOutsNotKept")
+        logger().error("table, spool and keyring are away: nothing could be kept")
+        return
+    count("OptOutsKeptInLog")
+    logger().error("kept in the log alone", dead_letter=letter)
 
 
 def _client(service: str, config: Config) -> Any:

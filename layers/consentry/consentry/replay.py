@@ -1,0 +1,63 @@
+"""Replay: makes count what had to wait, in the spool or in the log, as of its own instant.
+
+Doing it again changes nothing: an event is recorded under its own id once, and registers only grow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from consentry import spool
+from consentry.journeys import Circumstances, Form, Journeys
+from consentry.ledger import Channel
+from consentry.spool import Recorder, Unverified
+from consentry.store import Outcome
+from consentry.tokens import ExpiredError, NotOursError
+
+if TYPE_CHECKING:
+    from consentry.brands import Brands
+    from consentry.store import Store
+    from consentry.tokens import Tokens
+
+NOT_OURS: Final = "not_ours"
+"""The outcome of a token that turned out to be forged, damaged or of a purpose that opts nobody out."""
+
+
+class Replay:
+    """Applies what waited."""
+
+    def __init__(self, store: Store, tokens: Tokens, brands: Brands) -> None:
+        """Straight to the table: what can't be recorded now goes on waiting where it is."""
+        self._store = store
+        self._tokens = tokens
+        self._brands = brands
+        self._journeys = Journeys(store, tokens, Recorder(store))
+
+    def apply(self, text: str) -> str:
+        """Record what a message or dead letter says. Answers an `Outcome`, or `NOT_OURS`.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is none of ours.
+            StoreUnavailableError, SecretUnavailableError: not now.
+        """
+        waiting = spool.from_json(text)
+        if isinstance(waiting, Unverified):
+            return self._leave(waiting)
+        return self._store.record(
+            waiting.event, evidence=waiting.evidence, evidence_days=waiting.evidence_days, address=waiting.address
+        ).outcome.value
+
+    def _leave(self, waiting: Unverified) -> str:
+        try:
+            link = self._tokens.read(waiting.purpose, waiting.token, waiting.at)
+        except (NotOursError, ExpiredError):
+            return NOT_OURS
+        brand = self._brands.even_if_gone(link.brand)
+        by_form = waiting.channel is Channel.PAGE
+        person = not by_form or self._journeys.stamped(Form.UNSUBSCRIBE, link, waiting.stamp, waiting.at)
+        how = Circumstances(waiting.at, waiting.channel, waiting.evidence, waiting.locale, not person)
+        if waiting.pause_days:
+            self._journeys.pause(brand, link, waiting.pause_days, how)
+        else:
+            self._journeys.unsubscribe(brand, link, how, everything=waiting.everything)
+        return Outcome.APPLIED.value
