@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
+from consentry import wiring
 from support import events
 
 ROOT: Final = Path(__file__).parents[2]
@@ -37,6 +38,7 @@ def of_type(kind: str) -> dict[str, Any]:
 
 FUNCTIONS: Final = of_type("AWS::Serverless::Function")
 QUEUES: Final = of_type("AWS::SQS::Queue")
+ALARMS: Final = of_type("AWS::CloudWatch::Alarm")
 STATEMENTS: Final = [
     (name, statement)
     for name, function in FUNCTIONS.items()
@@ -247,6 +249,35 @@ def test_a_queue_is_encrypted_and_loses_nothing(name: str) -> None:
     target, _ = queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
     assert target in QUEUES
     assert target.endswith("DeadLetters")
+
+
+@pytest.mark.parametrize("name", [each for each in QUEUES if each.endswith("DeadLetters")])
+def test_dead_letters_raise_an_alarm_and_can_be_found(name: str) -> None:
+    alarms = [
+        each
+        for each in ALARMS.values()
+        if each["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        and each["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": [name, "QueueName"]}}]
+    ]
+    assert [each["Threshold"] for each in alarms] == [0]
+    assert TEMPLATE["Outputs"][f"{name}Url"]["Value"] == {"Ref": name}
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_says_what_it_means_and_wakes_somebody(name: str) -> None:
+    alarm = ALARMS[name]
+    assert alarm["AlarmDescription"]
+    told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    assert alarm["AlarmActions"] == told
+    assert alarm["TreatMissingData"] == "notBreaching", "queues and metrics that nothing happened to have no data"
+    assert f"`{name}`" in (ROOT / "docs/deploying.md").read_text("utf-8")
+
+
+def test_an_alarm_of_a_metric_of_ours_is_of_one_that_is_counted() -> None:
+    code = "".join(each.read_text() for each in (ROOT / "layers/consentry/consentry").glob("*.py"))
+    ours = {each["MetricName"] for each in ALARMS.values() if each["Namespace"] == wiring.METRICS}
+    assert ours
+    assert all(f'count("{name}")' in code for name in ours)
 
 
 def test_a_queue_waits_six_times_as_long_as_its_function() -> None:

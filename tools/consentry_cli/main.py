@@ -15,6 +15,7 @@ from consentry_cli import (
     ledgers,
     links,
     notifications,
+    spools,
     webhooks,
 )
 
@@ -38,4 +39,5 @@ main.add_command(importing.import_)
 main.add_command(exporting.export)
 main.add_command(erasing.erase)
 main.add_command(ledgers.group)
+main.add_command(spools.group)
 main.add_command(webhooks.group)
