@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from consentry import batches, wiring
+from consentry import batches, replay, wiring
+from consentry.keyring import SecretUnavailableError
+from consentry.store import StoreUnavailableError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -18,7 +20,12 @@ def handler(event: dict[str, Any], _context: object) -> PartialItemFailureRespon
 
 def record(message: SQSRecord) -> None:
     """Record one, as of its own instant."""
-    outcome = wiring.replay().apply(message.body)
+    try:
+        outcome = wiring.replay().apply(message.body)
+    except (StoreUnavailableError, SecretUnavailableError):
+        tries = int(message.attributes.approximate_receive_count)
+        wiring.put_off_spooled(message.receipt_handle, replay.wait(tries))
+        raise
     wiring.logger().info("drained", outcome=outcome)
 
 

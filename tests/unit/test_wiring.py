@@ -169,6 +169,17 @@ def test_notifications_wait_in_their_queue_each_endpoint_by_itself(aws: Aws, mon
     )
 
 
+def test_what_cannot_be_recorded_yet_goes_on_waiting_in_the_spool(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPOOL_QUEUE_URL", "https://sqs/spool")
+    wiring.put_off_spooled("receipt", 900)
+    assert aws.calls == [
+        (
+            "change_message_visibility",
+            {"QueueUrl": "https://sqs/spool", "ReceiptHandle": "receipt", "VisibilityTimeout": 900},
+        )
+    ]
+
+
 def test_reports_of_others_go_into_the_same_table(aws: Aws) -> None:
     assert wiring.intake() is wiring.intake()
     assert [service for service, _ in aws.built] == ["dynamodb"]

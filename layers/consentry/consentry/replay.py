@@ -23,6 +23,18 @@ NOT_OURS: Final = "not_ours"
 """The outcome of a token that turned out to be forged, damaged or of a purpose that opts nobody out."""
 
 
+_FIRST_WAIT_S: Final = 5
+_LONGEST_WAIT_S: Final = 900
+
+
+def wait(tries: int) -> int:
+    """Seconds until what could not be recorded is tried again: soon at first, and then patiently.
+
+    The queue gives a message up after 1,000 tries: with these waits that is ten days.
+    """
+    return min(_FIRST_WAIT_S << min(tries - 1, 10), _LONGEST_WAIT_S)
+
+
 class Replay:
     """Applies what waited."""
 

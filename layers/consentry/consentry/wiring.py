@@ -194,14 +194,25 @@ def queue_notifications(notifications: list[Notification]) -> None:
 
 
 def put_off_notification(receipt_handle: str, seconds: int) -> None:
-    """Let the queue bring a message back after so many seconds.
+    """Let the queue bring a notification back after so many seconds.
 
     Raises:
         botocore's errors: it comes back sooner.
     """
-    _queue_client().change_message_visibility(
-        QueueUrl=os.environ["NOTIFICATION_QUEUE_URL"], ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
-    )
+    _put_off(os.environ["NOTIFICATION_QUEUE_URL"], receipt_handle, seconds)
+
+
+def put_off_spooled(receipt_handle: str, seconds: int) -> None:
+    """Let the spool bring a message back after so many seconds.
+
+    Raises:
+        botocore's errors: it comes back at another time.
+    """
+    _put_off(os.environ["SPOOL_QUEUE_URL"], receipt_handle, seconds)
+
+
+def _put_off(queue: str, receipt_handle: str, seconds: int) -> None:
+    _queue_client().change_message_visibility(QueueUrl=queue, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds)
 
 
 @cache
