@@ -97,7 +97,7 @@ class Intake:
         Args:
             brand: whose subscriber it is about.
             report: what is said.
-            channel: `API`, `WEBHOOK` or `IMPORT`.
+            channel: `API`, `WEBHOOK`, `IMPORT` or `FEEDBACK`.
             now: epoch ms of its arrival.
             source: who says it, such as the provider of a webhook.
 
@@ -229,7 +229,8 @@ class Intake:
             raise InvalidReportError("occurred_at: before 1970")
         topics = tuple(dict.fromkeys(report.topics))
         effect, topics = _effect(brand, report.kind, topics, occurred_at)
-        provider = channel is Channel.WEBHOOK and report.kind in {ReportKind.COMPLAINED, ReportKind.BOUNCED}
+        about_mail = report.kind in {ReportKind.COMPLAINED, ReportKind.BOUNCED}
+        provider = channel is Channel.FEEDBACK or (channel is Channel.WEBHOOK and about_mail)
         return Event(
             event_id=_event_id(brand.id, subscriber_id, report.kind, topics, occurred_at),
             kind=Kind(report.kind.value),
