@@ -20,6 +20,7 @@ from moto.ses.models import ses_backends
 from consentry import wiring
 from consentry.batches import AllFailedError
 from consentry.brands import Brands
+from consentry.ledger import Kind
 from consentry.store import COOLDOWN_MS
 from support import calls
 from support.world import DAY, HOUR, SECOND, World
@@ -343,6 +344,17 @@ def test_many_people_get_a_mail_each(mailroom: Mailroom) -> None:
     records = [mailroom.ask(each) for each in people]
     assert mailroom.stream(*records) == []
     assert [mail["To"] for mail in mailroom.sent] == people
+
+
+def test_a_mail_in_the_queue_does_not_go_to_an_address_that_bounced_meanwhile(mailroom: Mailroom) -> None:
+    with mailroom.refusing("TooManyRequestsException"):
+        mailroom.stream(mailroom.ask())
+    mailroom.world.now += SECOND
+    mailroom.world.happened({"bounce": mailroom.world.now}, kind=Kind.BOUNCED)
+    mailroom.world.now += 60 * SECOND
+    assert mailroom.retry() == []
+    assert mailroom.sent == []
+    assert mailroom.waiting() == []
 
 
 # --- the mail ---------------------------------------------------------------------------------------------------------

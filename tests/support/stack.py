@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import boto3
 import urllib3
 
+from embedded.deploy import STACK
 from support.waiting import eventually
 
 
@@ -38,10 +39,19 @@ class Stack:
         self.told = told
         self.base: str = told["base_url"]
         self._http = urllib3.PoolManager(retries=False, timeout=60)
+        self.dynamodb = self.client("dynamodb")
+
+    def client(self, service: str) -> Any:
+        """An operator's client of the embedded AWS."""
         credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        self.dynamodb: Any = boto3.client(
-            "dynamodb", endpoint_url=told["aws_endpoint_url"], region_name=told["region"], **credentials
+        return boto3.client(  # type: ignore[call-overload]  # the service is a variable here
+            service, endpoint_url=self.told["aws_endpoint_url"], region_name=self.told["region"], **credentials
         )
+
+    def output(self, name: str) -> str:
+        """One of the template's outputs."""
+        (stack,) = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+        return next(str(each["OutputValue"]) for each in stack["Outputs"] if each["OutputKey"] == name)
 
     def call(
         self,

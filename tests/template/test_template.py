@@ -274,7 +274,8 @@ def test_an_alarm_says_what_it_means_and_wakes_somebody(name: str) -> None:
 
 
 def test_an_alarm_of_a_metric_of_ours_is_of_one_that_is_counted() -> None:
-    code = "".join(each.read_text() for each in (ROOT / "layers/consentry/consentry").glob("*.py"))
+    rooms = [*(ROOT / "functions").glob("*/handler.py"), *(ROOT / "layers/consentry/consentry").glob("*.py")]
+    code = "".join(each.read_text() for each in rooms)
     ours = {each["MetricName"] for each in ALARMS.values() if each["Namespace"] == wiring.METRICS}
     assert ours
     assert all(f'count("{name}")' in code for name in ours)
@@ -299,6 +300,96 @@ def test_what_fails_in_a_batch_fails_alone_and_is_kept() -> None:
                     assert properties["DestinationConfig"]["OnFailure"]["Destination"], name
                     assert properties["MaximumRetryAttempts"] >= 0, name
                     assert properties["BisectBatchOnFunctionError"] is True, name
+
+
+# --- feedback ---------------------------------------------------------------------------------------------------------
+
+
+def only(kind: str) -> tuple[str, dict[str, Any]]:
+    """The one resource of a type: its logical id and properties."""
+    (found,) = of_type(kind).items()
+    return found
+
+
+def statement_of(kind: str) -> dict[str, Any]:
+    """The one statement of the one policy of a type."""
+    (statement,) = flat(only(kind)[1]["PolicyDocument"]["Statement"])
+    assert isinstance(statement, dict)
+    return statement
+
+
+def test_ses_alone_and_for_our_own_mails_alone_may_publish_to_the_topic() -> None:
+    topic, _ = only("AWS::SNS::Topic")
+    configuration_set, _ = only("AWS::SES::ConfigurationSet")
+    assert only("AWS::SNS::TopicPolicy")[1]["Topics"] == [{"Ref": topic}]
+    statement = statement_of("AWS::SNS::TopicPolicy")
+    assert (statement["Effect"], statement["Principal"]) == ("Allow", {"Service": "ses.amazonaws.com"})
+    assert (statement["Action"], statement["Resource"]) == ("sns:Publish", {"Ref": topic})
+    condition = statement["Condition"]
+    assert condition["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    (source,) = texts(condition["ArnEquals"]["aws:SourceArn"])
+    assert source.endswith(f":${{AWS::AccountId}}:configuration-set/${{{configuration_set}}}")
+    assert set(condition) == {"StringEquals", "ArnEquals"}
+
+
+def test_the_topic_alone_may_fill_the_feedbacks_queue() -> None:
+    topic, _ = only("AWS::SNS::Topic")
+    statement = statement_of("AWS::SQS::QueuePolicy")
+    assert only("AWS::SQS::QueuePolicy")[1]["Queues"] == [{"Ref": "FeedbackQueue"}]
+    assert (statement["Effect"], statement["Principal"]) == ("Allow", {"Service": "sns.amazonaws.com"})
+    assert (statement["Action"], statement["Resource"]) == (
+        "sqs:SendMessage",
+        {"Fn::GetAtt": ["FeedbackQueue", "Arn"]},
+    )
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": topic}}}
+    _, subscription = only("AWS::SNS::Subscription")
+    assert (subscription["TopicArn"], subscription["Protocol"]) == ({"Ref": topic}, "sqs")
+    assert subscription["Endpoint"] == {"Fn::GetAtt": ["FeedbackQueue", "Arn"]}
+    assert subscription["RawMessageDelivery"] is True, "the function reads SES's JSON, not SNS's envelope"
+
+
+def test_the_topic_is_encrypted_with_a_key_that_ses_may_use() -> None:
+    _, topic = only("AWS::SNS::Topic")
+    name, key = only("AWS::KMS::Key")
+    assert topic["KmsMasterKeyId"] == {"Ref": name}
+    assert key["EnableKeyRotation"] is True
+    (statement,) = [each for each in key["KeyPolicy"]["Statement"] if each["Principal"].get("Service")]
+    assert statement["Principal"] == {"Service": "ses.amazonaws.com"}
+    assert sorted(statement["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
+
+
+def test_ses_tells_what_matters_for_consent_and_watches_nobody() -> None:
+    name, destination = only("AWS::SES::ConfigurationSetEventDestination")
+    assert destination["ConfigurationSetName"] == {"Ref": only("AWS::SES::ConfigurationSet")[0]}
+    told = destination["EventDestination"]
+    assert told["Enabled"] is True
+    assert sorted(told["MatchingEventTypes"]) == ["bounce", "complaint", "reject", "subscription"]
+    assert told["SnsDestination"] == {"TopicARN": {"Ref": only("AWS::SNS::Topic")[0]}}
+    assert RESOURCES[name]["DependsOn"] == only("AWS::SNS::TopicPolicy")[0], "SES tries to publish when it is made"
+
+
+def test_who_sends_may_use_the_configuration_set_that_every_mail_names() -> None:
+    senders = {name for name, statement in STATEMENTS if "ses:SendEmail" in flat(statement["Action"])}
+    assert senders == {"CourierFunction"}
+    used = {
+        text
+        for name, statement in STATEMENTS
+        if name in senders and "ses:SendEmail" in flat(statement["Action"])
+        for text in texts(statement["Resource"])
+    }
+    assert any(text.endswith(":configuration-set/${ConfigurationSet}") for text in used)
+    variables = FUNCTIONS["CourierFunction"]["Environment"]["Variables"]
+    assert variables["CONFIGURATION_SET"] == {"Ref": "ConfigurationSet"}
+
+
+def test_the_feedback_reads_no_table_and_sends_nothing() -> None:
+    actions = {each for name, each_of in STATEMENTS if name == "FeedbackFunction" for each in flat(each_of["Action"])}
+    assert actions == {
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+        "secretsmanager:GetSecretValue",
+        "sqs:ChangeMessageVisibility",
+    }
 
 
 # --- HTTP -------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 from consentry import wiring
 from consentry.keyring import SecretUnavailableError
 from consentry.mails import NotSentError
+from support import people
 
 pytestmark = pytest.mark.usefixtures("deployed")
 
@@ -120,14 +121,15 @@ def test_the_keyring_is_the_secret_that_the_template_names(aws: Aws) -> None:
 
 
 def test_a_mail_goes_through_ses(aws: Aws) -> None:
-    wiring.send_mail("hello@meadow.example", "ann@example.com", b"raw")
+    wiring.send_mail(people.brand(), "ann@example.com", b"raw")
     assert [service for service, _ in aws.built] == ["sesv2"]
     [(operation, arguments)] = aws.calls
     assert operation == "send_email"
     assert arguments["Destination"] == {"ToAddresses": ["ann@example.com"]}
+    assert arguments["ConfigurationSetName"] == "consentry-test"
     aws.answers["send_email"] = ClientError({"Error": {"Code": "MessageRejected"}}, "SendEmail")
     with pytest.raises(NotSentError):
-        wiring.send_mail("hello@meadow.example", "ann@example.com", b"raw")
+        wiring.send_mail(people.brand(), "ann@example.com", b"raw")
     assert len(aws.built) == 1
 
 
@@ -220,3 +222,15 @@ def test_a_keyring_that_is_away_in_initialisation_is_asked_for_again(aws: Aws, m
     assert warned == ["keyring unavailable in initialisation"]
     aws.answers["get_secret_value"] = answer
     assert wiring.keyring().signing_keys("demo")
+
+
+def test_what_ses_told_waits_in_its_queue(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEEDBACK_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/feedback")
+    wiring.put_off_feedback("handle", 60)
+    [(operation, arguments)] = aws.calls
+    assert operation == "change_message_visibility"
+    assert arguments == {
+        "QueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/feedback",
+        "ReceiptHandle": "handle",
+        "VisibilityTimeout": 60,
+    }

@@ -12,6 +12,7 @@ import re
 import time
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 ANY_METHOD = "x-amazon-apigateway-any-method"
 INTEGRATION = "x-amazon-apigateway-integration"
+SIMULATOR = "simulator.amazonses.com"
+"""The domain of SES's mailbox simulator."""
 INTERNAL_SERVER_ERROR = b'{"message":"Internal Server Error"}'
 
 
@@ -147,6 +150,64 @@ def _is_about_mail(statement: Mapping[str, Any]) -> bool:
     """Whether a policy's statement allows SES actions, and no others."""
     actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
     return statement["Effect"] == "Allow" and all(action.startswith("ses:Send") for action in actions)
+
+
+def tell_of_mail(request: Mapping[str, Any], message_id: str, *, endpoint: str) -> None:
+    """Publish what becomes of a mail, since the emulator keeps event destinations and tells them nothing.
+
+    As on AWS, whoever wants to see a bounce or complaint mails to the mailbox simulator.
+    """
+    events = events_of(request, message_id, datetime.now(UTC))
+    if not events:
+        return
+    ses, sns = client("sesv2", endpoint), client("sns", endpoint)
+    name = request["ConfigurationSetName"]
+    found = ses.get_configuration_set_event_destinations(ConfigurationSetName=name)["EventDestinations"]
+    for destination in found:
+        for event in events:
+            wanted = event["eventType"].upper() in destination["MatchingEventTypes"]
+            if destination["Enabled"] and wanted and "SnsDestination" in destination:
+                sns.publish(TopicArn=destination["SnsDestination"]["TopicArn"], Message=json.dumps(event))
+
+
+def events_of(request: Mapping[str, Any], message_id: str, at: datetime) -> list[dict[str, Any]]:
+    """What SES tells of a mail (``SendEmail``'s JSON body) whose recipients live in the mailbox simulator.
+
+    https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html#send-email-simulator
+    """
+    if "ConfigurationSetName" not in request:
+        return []
+    instant = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    told = {"timestamp": instant, "feedbackId": message_id}
+    recipients = request["Destination"]["ToAddresses"]
+    sender = request["FromEmailAddress"]
+    mail = {
+        "timestamp": instant,
+        "source": sender,
+        "sendingAccountId": ACCOUNT,
+        "messageId": message_id,
+        "destination": recipients,
+        "commonHeaders": {"from": [sender], "to": recipients},
+        "tags": {
+            "ses:configuration-set": [request["ConfigurationSetName"]],
+            **{tag["Name"]: [tag["Value"]] for tag in request.get("EmailTags", [])},
+        },
+    }
+    events: list[dict[str, Any]] = []
+    for recipient in recipients:
+        person, _, domain = recipient.lower().partition("@")
+        if domain != SIMULATOR:
+            continue
+        match person.partition("+")[0]:
+            case "bounce":
+                people = [{"emailAddress": recipient, "action": "failed", "status": "5.1.1"}]
+                bounce = {**told, "bounceType": "Permanent", "bounceSubType": "General", "bouncedRecipients": people}
+                events.append({"eventType": "Bounce", "bounce": bounce, "mail": mail})
+            case "complaint":
+                people = [{"emailAddress": recipient}]
+                complaint = {**told, "complaintFeedbackType": "abuse", "complainedRecipients": people}
+                events.append({"eventType": "Complaint", "complaint": complaint, "mail": mail})
+    return events
 
 
 def as_api_gateway_answers(status: int, body: bytes) -> tuple[int, bytes]:

@@ -11,6 +11,7 @@ import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -136,7 +137,7 @@ def _run(options: Options, ending: ExitStack) -> None:
         routes=routes,
         authority=base_url.removeprefix("http://"),
     )
-    outbox = Outbox()
+    outbox = Outbox(after=partial(gaps.tell_of_mail, endpoint=cloud.endpoint))
     console = Console(
         about=about,
         outbox=outbox,

@@ -10,8 +10,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from consentry import consent as rules
 from consentry import mails
-from consentry.store import COOLDOWN_MS, Claim, StoreUnavailableError
+from consentry.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS, Claim, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ class Delivery(StrEnum):
 
     SENT = "sent"
     NOT_NEEDED = "not_needed"
-    """Sent before, asked for anew since, erased, or of a brand that is gone."""
+    """Sent before, asked for anew since, erased, of a brand that is gone, or its address bounced or complained."""
 
 
 class PutOffError(Exception):
@@ -59,11 +60,11 @@ class Courier:
         store: Store,
         tokens: Tokens,
         brands: Brands,
-        send: Callable[[str, str, bytes], None],
+        send: Callable[[Brand, str, bytes], None],
         write: Callable[[Brand, Contact, Links], Body],
         base_url: str,
     ) -> None:
-        """`send` hands sender, recipient and raw mail to SES; `write` makes the texts from the templates."""
+        """`send` hands a brand's recipient and raw mail to SES; `write` makes the texts from the templates."""
         self._store = store
         self._tokens = tokens
         self._brands = brands
@@ -87,6 +88,8 @@ class Courier:
         contact = self._store.contact(due.brand, due.subscriber_id)
         if brand is None or contact is None or contact.asked_at != due.asked_at:
             return Delivery.NOT_NEEDED
+        if self._suppressed(due):
+            return Delivery.NOT_NEEDED
         raw = self._compose(brand, due, contact)
         claim = self._store.claim_mail(*due, claimant, now)
         if claim is Claim.NOT_NEEDED:
@@ -94,7 +97,7 @@ class Courier:
         if claim is Claim.HELD:
             raise PutOffError(_AFTER_COOLDOWN_S)
         try:
-            self._send(brand.sender, contact.address, raw)
+            self._send(brand, contact.address, raw)
         except mails.NotSentError as exc:
             self._store.release_mail(*due, claimant)
             raise PutOffError(_SOON_S) from exc
@@ -106,6 +109,12 @@ class Courier:
             # It went out, and the claim keeps others from sending it again within the cooldown.
             return Delivery.SENT
         return Delivery.SENT
+
+    def _suppressed(self, due: MailDue) -> bool:
+        """Whether a complaint or bounce became known since the request that would have kept it from being taken."""
+        registers = self._store.read(due.brand, due.subscriber_id).registers
+        newest = max(registers.get(rules.COMPLAINT, 0), registers.get(rules.BOUNCE, 0))
+        return newest > due.asked_at - SUPPRESSED_COOLDOWN_MS
 
     def _compose(self, brand: Brand, due: MailDue, contact: Contact) -> bytes:
         links = mails.confirmation_links(self._tokens, brand, due.subscriber_id, contact, self._base_url)

@@ -85,7 +85,7 @@ class InvalidReportError(ValueError):
 class Intake:
     """Applies reports."""
 
-    def __init__(self, store: Store, pepper: Callable[[str], bytes], recorder: Recorder | Store) -> None:
+    def __init__(self, store: Store, pepper: Callable[[str], bytes], recorder: Recorder) -> None:
         """`pepper` answers a brand's pepper; `recorder` keeps reports while the table is away."""
         self._store = store
         self._recorder = recorder
@@ -97,7 +97,7 @@ class Intake:
         Args:
             brand: whose subscriber it is about.
             report: what is said.
-            channel: `API`, `WEBHOOK` or `IMPORT`.
+            channel: `API`, `WEBHOOK`, `IMPORT` or `FEEDBACK`.
             now: epoch ms of its arrival.
             source: who says it, such as the provider of a webhook.
 
@@ -229,7 +229,8 @@ class Intake:
             raise InvalidReportError("occurred_at: before 1970")
         topics = tuple(dict.fromkeys(report.topics))
         effect, topics = _effect(brand, report.kind, topics, occurred_at)
-        provider = channel is Channel.WEBHOOK and report.kind in {ReportKind.COMPLAINED, ReportKind.BOUNCED}
+        about_mail = report.kind in {ReportKind.COMPLAINED, ReportKind.BOUNCED}
+        provider = channel is Channel.FEEDBACK or (channel is Channel.WEBHOOK and about_mail)
         return Event(
             event_id=_event_id(brand.id, subscriber_id, report.kind, topics, occurred_at),
             kind=Kind(report.kind.value),

@@ -25,7 +25,7 @@ from consentry.tokens import Tokens
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
-    from consentry.brands import Brands
+    from consentry.brands import Brand, Brands
     from consentry.intake import Intake
     from consentry.notifications import Notification
     from consentry.replay import Replay
@@ -149,11 +149,19 @@ def intake() -> Intake:
     return Intake(store(), keyring().pepper, recorder())
 
 
-def send_mail(sender: str, recipient: str, raw: bytes) -> None:
+@cache
+def queued_intake() -> Intake:
+    """What others report, out of a queue: while the table is away it comes back from there, and needs no spool."""
+    from consentry.intake import Intake  # noqa: PLC0415 - as above
+
+    return Intake(store(), keyring().pepper, Recorder(store()))
+
+
+def send_mail(brand: Brand, recipient: str, raw: bytes) -> None:
     """Hand a mail to SES; see `mails.send`."""
     from consentry import mails  # noqa: PLC0415 - a click sends no mail, and needs no mail library
 
-    mails.send(_mail_client(), sender, recipient, raw)
+    mails.send(_mail_client(), brand, recipient, raw, os.environ["CONFIGURATION_SET"])
 
 
 def put_off(reference: str, seconds: int) -> None:
@@ -213,6 +221,15 @@ def put_off_spooled(receipt_handle: str, seconds: int) -> None:
 
 def _put_off(queue: str, receipt_handle: str, seconds: int) -> None:
     _queue_client().change_message_visibility(QueueUrl=queue, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds)
+
+
+def put_off_feedback(receipt_handle: str, seconds: int) -> None:
+    """Let the queue bring an event of SES back after so many seconds.
+
+    Raises:
+        botocore's errors: it comes back sooner.
+    """
+    _put_off(os.environ["FEEDBACK_QUEUE_URL"], receipt_handle, seconds)
 
 
 @cache
