@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from consentry.brands import Brands
     from consentry.intake import Intake
+    from consentry.mailbox import Mailbox
     from consentry.notifications import Notification
 
 _COMPILED: Final = Path(__file__).with_name("compiled")
@@ -134,6 +135,14 @@ def intake() -> Intake:
     from consentry.intake import Intake  # noqa: PLC0415 - no click reports anything
 
     return Intake(store(), keyring().pepper, recorder())
+
+
+@cache
+def mailbox() -> Mailbox:
+    """The mails that came in."""
+    from consentry.mailbox import Mailbox  # noqa: PLC0415 - no click reads a mail
+
+    return Mailbox(_client("s3", _PATIENT))
 
 
 def send_mail(sender: str, recipient: str, raw: bytes) -> None:
