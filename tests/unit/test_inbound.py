@@ -105,7 +105,8 @@ MACHINE: Final = [
 
 @pytest.mark.parametrize("head", MACHINE)
 def test_what_a_machine_sends_counts_only_if_its_subject_is_the_token_alone(head: str) -> None:
-    assert left(letter(head, subject=T)) == [("news",)]
+    for bare in (T, f"<{T}>", f'"{T}"', f"{T[:50]}\n {T[50:]}"):
+        assert left(letter(head, subject=bare)) == [("news",)]
     for raw in (
         letter(head, subject=f"Automatic reply: {T}"),
         letter(head, subject=f"Re: {T}"),
@@ -179,6 +180,7 @@ def test_a_mail_providers_button_opts_out(write: Callable[[str], bytes]) -> None
         f"=?iso-2022-jp?B?{base64.b64encode(T.encode()).decode()}?=",
         f"=?utf-8?B?{base64.b64encode(T.encode()).decode().rstrip('=')}?=",
         f"=?utf-8?q?Re=3A_?= =?x-none?q?{T[:30].replace('_', '=5F')}?=\n =?utf-8?q?{T[30:].replace('_', '=5F')}?=",
+        f"unsubscribe =?utf-8?q?{T[:30].replace('_', '=5F')}?= =?utf-8?q?{T[30:].replace('_', '=5F')}?=",
         f"=?utf-8?b?!?= {T}",
         f"h\udcfc\udcff {T}",
         f"\nSubject: something else\nSubject: {T}",
@@ -215,6 +217,7 @@ def test_a_token_is_found_in_the_address(head: str, to: str) -> None:
         f"I want out\n\n> {T[:50]}\n> {T[50:]}\n\nAnn",
         f"{T[:76]} \n{T[76:]}",
         f"token: {T}\nThanks",
+        f"a-word-that-looks-like-one.{T}",
         f'<a href=3D"{link()}">'.replace("=3D", "="),
     ],
 )
@@ -259,8 +262,17 @@ def test_a_text_that_comes_after_too_much_is_not_read() -> None:
     assert understand(letter(text="x " * inbound.MOST + link())).finding is Finding.NOTHING
 
 
+def test_a_part_that_comes_after_a_hundred_is_not_read() -> None:
+    def after(parts: int) -> bytes:
+        return letter("Content-Type: multipart/mixed; boundary=b\n", "--b\n\nx\n" * parts + f"--b\n\n{link()}\n--b--\n")
+
+    assert left(after(90)) == [("news",)]
+    assert left(after(100)) == []
+
+
 def test_several_links_of_one_person_all_count_and_each_once() -> None:
-    raw = letters.reply(link(), link("offers"), link(), link("news", "offers"))
+    elsewhere = TOKENS.sign(Link(Purpose.UNSUBSCRIBE, "demo", "K9Xdq1X4AVefMXC3P9olGg", ("news",), "another mailing"))
+    raw = letters.reply(link(), link("offers"), link(), elsewhere, link("news", "offers"))
     assert left(raw) == [("news",), ("offers",), ("news", "offers")]
 
 
@@ -292,6 +304,8 @@ def test_what_ses_found_out_is_told_and_names_nobody() -> None:
 
 
 def test_what_came_with_the_mail_is_not_taken_for_ses_own() -> None:
+    twice = stored(letter(subject=T), results="dkim=pass; dkim=fail")
+    assert understand(twice).verdicts == "dkim=pass spam=pass", "the first of several signatures"
     forged = "X-SES-Spam-Verdict: PASS\nAuthentication-Results: amazonses.com; dkim=pass\n"
     raw = stored(letter(forged, subject=T), results="dkim=fail", spam="FAIL")
     assert understand(raw).verdicts == "dkim=fail spam=fail"
