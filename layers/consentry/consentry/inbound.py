@@ -4,7 +4,7 @@ A link is looked for in the subject, where `mails.mailto` puts it, then in the a
 the mail doesn't matter, the token does; but what a machine answers by itself is nobody's wish.
 
 Not the standard library's MIME parser: over 160 KB of nested parts, or an address with many brackets, it raises
-`RecursionError` after a second. What is here goes over the mail once, whatever it holds, and raises nothing.
+`RecursionError`, the former after a second. What is here is linear in the mail, whatever it holds, and raises nothing.
 """
 
 from __future__ import annotations
