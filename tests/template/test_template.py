@@ -53,6 +53,11 @@ def flat(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def is_wide(resource: str) -> bool:
+    """Whether a resource holds a wildcard, other than for whatever lies in a bucket of ours."""
+    return "*" in re.sub(r"^\$\{\w+Bucket\.Arn\}/\*$", "", resource)
+
+
 def texts(node: Any) -> Iterator[str]:
     """Every string in a part of the template."""
     if isinstance(node, dict):
@@ -91,14 +96,14 @@ def test_a_statement_allows_named_actions_on_named_resources_and_says_what_for(
         assert re.fullmatch(r"[a-z0-9-]+:[A-Za-z0-9]+", action), action
     assert flat(statement["Resource"])
     if (function, statement["Sid"]) not in WIDE_RESOURCES:
-        assert not [text for text in texts(statement["Resource"]) if "*" in text]
+        assert not [text for text in texts(statement["Resource"]) if is_wide(text)]
 
 
 def test_no_statement_is_listed_as_wide_that_is_not() -> None:
     wide = {
         (function, statement["Sid"])
         for function, statement in STATEMENTS
-        if any("*" in text for text in texts(statement["Resource"]))
+        if any(is_wide(text) for text in texts(statement["Resource"]))
     }
     assert wide == WIDE_RESOURCES
     for function, statement in STATEMENTS:
@@ -311,18 +316,18 @@ def only(kind: str) -> tuple[str, dict[str, Any]]:
     return found
 
 
-def statement_of(kind: str) -> dict[str, Any]:
-    """The one statement of the one policy of a type."""
-    (statement,) = flat(only(kind)[1]["PolicyDocument"]["Statement"])
-    assert isinstance(statement, dict)
-    return statement
+def statements(policy: str) -> dict[str, dict[str, Any]]:
+    """The statements of a resource's policy, by purpose; one that is there on a condition as if it held."""
+    listed = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
+    plain = [each["Fn::If"][1] if "Fn::If" in each else each for each in listed]
+    return {each["Sid"]: each for each in plain}
 
 
 def test_ses_alone_and_for_our_own_mails_alone_may_publish_to_the_topic() -> None:
     topic, _ = only("AWS::SNS::Topic")
     configuration_set, _ = only("AWS::SES::ConfigurationSet")
     assert only("AWS::SNS::TopicPolicy")[1]["Topics"] == [{"Ref": topic}]
-    statement = statement_of("AWS::SNS::TopicPolicy")
+    (statement,) = statements("FeedbackTopicPolicy").values()
     assert (statement["Effect"], statement["Principal"]) == ("Allow", {"Service": "ses.amazonaws.com"})
     assert (statement["Action"], statement["Resource"]) == ("sns:Publish", {"Ref": topic})
     condition = statement["Condition"]
@@ -334,8 +339,8 @@ def test_ses_alone_and_for_our_own_mails_alone_may_publish_to_the_topic() -> Non
 
 def test_the_topic_alone_may_fill_the_feedbacks_queue() -> None:
     topic, _ = only("AWS::SNS::Topic")
-    statement = statement_of("AWS::SQS::QueuePolicy")
-    assert only("AWS::SQS::QueuePolicy")[1]["Queues"] == [{"Ref": "FeedbackQueue"}]
+    (statement,) = statements("FeedbackQueuePolicy").values()
+    assert RESOURCES["FeedbackQueuePolicy"]["Properties"]["Queues"] == [{"Ref": "FeedbackQueue"}]
     assert (statement["Effect"], statement["Principal"]) == ("Allow", {"Service": "sns.amazonaws.com"})
     assert (statement["Action"], statement["Resource"]) == (
         "sqs:SendMessage",
@@ -390,6 +395,88 @@ def test_the_feedback_reads_no_table_and_sends_nothing() -> None:
         "secretsmanager:GetSecretValue",
         "sqs:ChangeMessageVisibility",
     }
+
+
+# --- mails that come in -----------------------------------------------------------------------------------------------
+
+
+def test_a_bucket_is_private_encrypted_and_keeps_nothing_for_long() -> None:
+    assert of_type("AWS::S3::Bucket")
+    for name, bucket in of_type("AWS::S3::Bucket").items():
+        block = bucket["PublicAccessBlockConfiguration"]
+        assert set(block) == {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}, name
+        assert all(block.values()), name
+        assert bucket["BucketEncryption"], name
+        assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}], name
+        assert "VersioningConfiguration" not in bucket, "what is deleted is gone"
+        assert "BucketName" not in bucket, "names are everybody's"
+        (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+        assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 15), name
+
+
+def test_a_mail_is_kept_as_long_as_a_message_tells_of_it() -> None:
+    (rule,) = RESOURCES["InboundBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    for name in ("InboundQueue", "InboundDeadLetters"):
+        assert rule["ExpirationInDays"] * 86_400 > QUEUES[name]["MessageRetentionPeriod"], name
+
+
+def test_a_stack_with_unread_mails_is_not_deleted() -> None:
+    """CloudFormation deletes only empty buckets; one that is retained would keep mails that nobody reads any more."""
+    assert RESOURCES["InboundBucket"]["DeletionPolicy"] == "Delete"
+
+
+def test_the_bucket_takes_mails_from_this_accounts_ses_alone_and_only_encrypted() -> None:
+    told = statements("InboundBucketPolicy")
+    assert set(told) == {"EncryptedConnectionsOnly", "StoreMails"}
+    refused, taken = told["EncryptedConnectionsOnly"], told["StoreMails"]
+    assert (refused["Effect"], refused["Principal"], refused["Action"]) == ("Deny", "*", "s3:*")
+    assert refused["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert [taken[each] for each in ("Effect", "Principal", "Action")] == [
+        "Allow",
+        {"Service": "ses.amazonaws.com"},
+        "s3:PutObject",
+    ]
+    assert taken["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    (source,) = texts(taken["Condition"]["ArnLike"])
+    assert source.endswith(":${AWS::AccountId}:receipt-rule-set/${InboundRules}:receipt-rule/*")
+
+
+def test_only_s3_of_this_account_may_tell_the_queue() -> None:
+    (told,) = statements("InboundQueuePolicy").values()
+    assert [told[each] for each in ("Effect", "Principal", "Action")] == [
+        "Allow",
+        {"Service": "s3.amazonaws.com"},
+        "sqs:SendMessage",
+    ]
+    assert told["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert RESOURCES["InboundBucket"]["DependsOn"] == "InboundQueuePolicy", "S3 tries the queue first"
+
+
+def test_a_region_without_inbound_mail_needs_no_part_of_ses() -> None:
+    inbound = {name: each for name, each in RESOURCES.items() if each["Type"].startswith("AWS::SES::Receipt")}
+    assert set(inbound) == {"InboundRules", "InboundRule"}
+    for name, each in inbound.items():
+        assert each["Condition"] == "HasInboundDomains", name
+    assert TEMPLATE["Parameters"]["InboundDomains"]["Default"] == ""
+    pattern = TEMPLATE["Parameters"]["InboundDomains"]["AllowedPattern"]
+    assert [
+        text for text in ("", "a.example", "a.example,b.example", "a, b", "A.example,") if re.fullmatch(pattern, text)
+    ] == [
+        "",
+        "a.example",
+        "a.example,b.example",
+    ]
+
+
+def test_a_flood_of_mails_leaves_room_for_clicks() -> None:
+    arrived = FUNCTIONS["MailboxFunction"]["Events"]["Arrived"]["Properties"]
+    assert 2 <= arrived["ScalingConfig"]["MaximumConcurrency"] <= 10
+
+
+def test_mails_are_scanned_and_taken_over_whatever_line_they_come() -> None:
+    rule = RESOURCES["InboundRule"]["Properties"]["Rule"]
+    assert (rule["Enabled"], rule["ScanEnabled"], rule["TlsPolicy"]) == (True, True, "Optional")
+    assert rule["Actions"] == [{"S3Action": {"BucketName": {"Ref": "InboundBucket"}}}], "and never an answer"
 
 
 # --- HTTP -------------------------------------------------------------------------------------------------------------
@@ -501,6 +588,13 @@ def test_the_layer_imports_nothing_that_does_not_ship() -> None:
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for top in {name.partition(".")[0] for name in names}:
                 assert top in modules or top in sys.stdlib_module_names, (path, top)
+
+
+def test_every_service_that_is_called_ships_with_its_description() -> None:
+    called = set(re.findall(r'_client\("(\w+)"', (ROOT / "layers/consentry/consentry/wiring.py").read_text()))
+    shipped_services = re.search(r"^SERVICES = (.*)$", (ROOT / "layers/vendor/Makefile").read_text(), re.MULTILINE)
+    assert shipped_services
+    assert called == set(shipped_services[1].split())
 
 
 def test_every_package_that_ships_is_pinned_by_version_and_hash() -> None:

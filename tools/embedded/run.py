@@ -25,6 +25,7 @@ from embedded import (
     emulator,
     engine,
     gaps,
+    incoming,
     interrupts,
     ports,
     receiver,
@@ -116,6 +117,7 @@ def _run(options: Options, ending: ExitStack) -> None:
     gaps.enable_expiry(deployment, cloud.endpoint)
     gaps.one_record_a_call(cloud.endpoint)
     gaps.let_mails_pass(deployment, cloud.endpoint)
+    gaps.let_plain_http_pass(deployment, cloud.endpoint)
     seed.verify_senders(cloud.endpoint, senders)
     if options.dynamodb_endpoint_url and engine.prepare(options.dynamodb_endpoint_url, cloud.endpoint, table):
         streams.follow(options.dynamodb_endpoint_url, cloud.endpoint, table)
@@ -233,6 +235,8 @@ def _about(
         "api_keys": dict(api_keys),
         "webhook_secrets": dict(webhook_secrets),
         "notifications_url": base_url + receiver.PATH,
+        "inbound_url": base_url + incoming.PATH,
+        "inbound_bucket": deployment.outputs["InboundBucketName"],
         "notification_queue_url": deployment.outputs["NotificationQueueUrl"],
         "notification_dead_letters_url": deployment.outputs["NotificationDeadLettersUrl"],
         "pid": os.getpid(),

@@ -7,9 +7,6 @@ registers grow to an instant only once, and a ledger event is named by what it s
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -17,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from consentry import addresses
 from consentry import consent as rules
 from consentry.consent import EVERY_TOPIC, Consent
-from consentry.ledger import Actor, Channel, Event, Kind, new_event_id
+from consentry.ledger import Actor, Channel, Event, Kind, event_id_of, new_event_id
 from consentry.store import Outcome
 
 if TYPE_CHECKING:
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
     from consentry.spool import Recorder
     from consentry.store import Store
 
-_ID_BYTES: Final = 12
 _FEW: Final = 8
 """So many people are done one after the other: threads would cost more than they save."""
 _AT_ONCE: Final = 10
@@ -170,7 +166,7 @@ class Intake:
             return Receipt(Result.DUPLICATE)
         topics = tuple(sorted(name.removeprefix(_OUT) for name in carried if name.startswith(_OUT)))
         event = Event(
-            event_id=_event_id(brand.id, is_now, "moved", sorted(carried.items())),
+            event_id=event_id_of(brand.id, is_now, "moved", sorted(carried.items())),
             kind=Kind.UNSUBSCRIBED if topics else Kind.COMPLAINED,
             brand=brand.id,
             subscriber_id=is_now,
@@ -232,7 +228,7 @@ class Intake:
         about_mail = report.kind in {ReportKind.COMPLAINED, ReportKind.BOUNCED}
         provider = channel is Channel.FEEDBACK or (channel is Channel.WEBHOOK and about_mail)
         return Event(
-            event_id=_event_id(brand.id, subscriber_id, report.kind, topics, occurred_at),
+            event_id=event_id_of(brand.id, subscriber_id, report.kind, topics, occurred_at),
             kind=Kind(report.kind.value),
             brand=brand.id,
             subscriber_id=subscriber_id,
@@ -273,12 +269,6 @@ def _effect(brand: Brand, kind: ReportKind, topics: tuple[str, ...], at: int) ->
     if unknown := [topic for topic in topics if topic not in brand.topics]:
         raise InvalidReportError(f"topics: not of {brand.id}: {len(unknown)} of {len(topics)}")
     return Consent({rules.claim(topic): at for topic in topics}), topics
-
-
-def _event_id(*said: object) -> str:
-    """Names an event by what it says: the same report has the same name, whatever ids it came under."""
-    digest = hashlib.sha256(json.dumps(said).encode()).digest()
-    return base64.urlsafe_b64encode(digest[:_ID_BYTES]).decode()
 
 
 def _repeated(first: Receipt) -> Receipt:

@@ -40,6 +40,10 @@ class Circumstances(NamedTuple):
     locale: str = ""
     """The language of the page that the person saw."""
     suspected_automation: bool = False
+    source: str = ""
+    """What is known of where it came from; names nobody."""
+    event_id: str = ""
+    """Names the event, where the same act may reach us again; else it gets a new name."""
 
 
 class Form(StrEnum):
@@ -311,7 +315,7 @@ class Journeys:
         source: str = "",
     ) -> Event:
         return Event(
-            event_id=new_event_id(),
+            event_id=how.event_id or new_event_id(),
             kind=kind,
             brand=brand.id,
             subscriber_id=subscriber_id,
@@ -324,7 +328,7 @@ class Journeys:
             locale=how.locale,
             notice=brand.notice,
             reference=reference,
-            source=source,
+            source=source or how.source,
             suspected_automation=how.suspected_automation,
         )
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from consentry.brands import Brand, Brands
     from consentry.intake import Intake
+    from consentry.mailbox import Mailbox
     from consentry.notifications import Notification
     from consentry.replay import Replay
 
@@ -155,6 +156,20 @@ def queued_intake() -> Intake:
     from consentry.intake import Intake  # noqa: PLC0415 - as above
 
     return Intake(store(), keyring().pepper, Recorder(store()))
+
+
+@cache
+def queued_journeys() -> Journeys:
+    """What a person can do, out of a queue: as above."""
+    return Journeys(store(), tokens(), Recorder(store()))
+
+
+@cache
+def mailbox() -> Mailbox:
+    """The mails that came in."""
+    from consentry.mailbox import Mailbox  # noqa: PLC0415 - no click reads a mail
+
+    return Mailbox(_client("s3", _PATIENT))
 
 
 def send_mail(brand: Brand, recipient: str, raw: bytes) -> None:
