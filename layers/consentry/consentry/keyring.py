@@ -76,6 +76,10 @@ class Keyring:
         """What the brand's ledger is hashed with. It never changes."""
         return self._key("ledger", brand)
 
+    def archive_key(self) -> bytes:
+        """What signs the archive's manifests, which are about every brand. It never changes."""
+        return self._key("archive", "")
+
     def api_key(self, presented: str) -> ApiKey | None:
         """The API key that was presented, or None.
 

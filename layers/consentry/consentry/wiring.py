@@ -6,6 +6,7 @@ Lambda's initialisation, which runs at full speed before the first request.
 
 from __future__ import annotations
 
+import base64
 import os
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from consentry.tokens import Tokens
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
+    from consentry.archivist import Archivist
     from consentry.brands import Brands
     from consentry.intake import Intake
     from consentry.notifications import Notification
@@ -53,7 +55,7 @@ _PATIENT: Final = Config(
     read_timeout=10,
     retries={"mode": "standard", "total_max_attempts": 4},
 )
-"""For mails: nobody waits, and a throttled call is worth waiting for."""
+"""For mails and the archive: nobody waits, and a throttled call is worth waiting for."""
 
 
 class Settings(NamedTuple):
@@ -152,6 +154,28 @@ def put_off(reference: str, seconds: int) -> None:
     _queue_client().send_message(QueueUrl=os.environ["MAIL_QUEUE_URL"], MessageBody=reference, DelaySeconds=seconds)
 
 
+@cache
+def archivist() -> Archivist:
+    """Copies the ledger to the archive."""
+    from consentry.archivist import Archivist, Places  # noqa: PLC0415 - one function needs it, once a month
+
+    client = _client("dynamodb", _PATIENT)
+    patient = Store(client, settings().table, keyring().ledger_key)
+    return Archivist(patient, Places(client, settings().table), _put_archive, keyring(), _send_archive)
+
+
+def start_archive(month: str, now: int) -> str:
+    """Begin to archive a month, and answer the run's name; see `archivist.start`.
+
+    Raises:
+        ValueError: the month isn't one, or hasn't begun.
+        botocore's errors: not all is queued; start again.
+    """
+    from consentry import archivist as module  # noqa: PLC0415 - as above
+
+    return module.start(_send_archive, month, int(os.environ["ARCHIVE_SEGMENTS"]), now)
+
+
 def prepare() -> None:
     """Build, in Lambda's initialisation, what the first click needs: the table's client, brands, and keys.
 
@@ -205,6 +229,29 @@ def _mail_client() -> Any:
 @cache
 def _queue_client() -> Any:
     return _client("sqs", _PATIENT)
+
+
+def _send_archive(text: str) -> None:
+    _queue_client().send_message(QueueUrl=os.environ["ARCHIVE_QUEUE_URL"], MessageBody=text)
+
+
+@cache
+def _archive_client() -> Any:
+    return _client("s3", _PATIENT)
+
+
+def _put_archive(key: str, body: bytes, sha256: bytes) -> None:
+    from consentry.archivist import ArchiveUnavailableError  # noqa: PLC0415 - as above
+
+    try:
+        _archive_client().put_object(
+            Bucket=os.environ["ARCHIVE_BUCKET"],
+            Key=key,
+            Body=body,
+            ChecksumSHA256=base64.b64encode(sha256).decode(),
+        )
+    except (BotoCoreError, ClientError) as exc:
+        raise ArchiveUnavailableError("the archive can't be written") from exc
 
 
 def _spool(text: str) -> None:
