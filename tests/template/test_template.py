@@ -283,7 +283,7 @@ def test_without_an_archive_nothing_of_it_is_deployed() -> None:
 
 def test_the_archives_function_has_time_for_a_step_and_what_follows() -> None:
     assert FUNCTIONS["ArchiveFunction"]["Timeout"] >= 2 * archivist.STEP_S
-    assert archivist.PART_BYTES * 8 <= GLOBAL["MemorySize"] << 20
+    assert GLOBAL["MemorySize"] << 20 >= archivist.PART_BYTES * 8
     assert TEMPLATE["Parameters"]["ArchiveSegments"]["MaxValue"] == archivist.MOST_SEGMENTS
 
 

@@ -248,6 +248,7 @@ def _put_archive(key: str, body: bytes, sha256: bytes) -> None:
             Bucket=os.environ["ARCHIVE_BUCKET"],
             Key=key,
             Body=body,
+            ChecksumAlgorithm="SHA256",  # S3 asks for it by name where objects are locked
             ChecksumSHA256=base64.b64encode(sha256).decode(),
         )
     except (BotoCoreError, ClientError) as exc:
