@@ -442,6 +442,13 @@ def test_every_package_that_ships_is_pinned_by_version_and_hash() -> None:
     assert "--require-hashes" in (ROOT / "layers/vendor/Makefile").read_text()
 
 
+def test_the_services_that_are_called_are_those_that_ship() -> None:
+    told = re.search(r"^SERVICES = (.*)$", (ROOT / "layers/vendor/Makefile").read_text(), re.MULTILINE)
+    assert told
+    wiring = (ROOT / "layers/consentry/consentry/wiring.py").read_text()
+    assert sorted(told[1].split()) == sorted(set(re.findall(r'_client\("([a-z0-9]+)"', wiring)))
+
+
 def test_functions_import_the_layer_powertools_pydantic_and_the_standard_library_alone() -> None:
     for path, tree in sources():
         for node in ast.walk(tree):
