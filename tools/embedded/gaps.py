@@ -136,6 +136,17 @@ def lock_objects(deployment: Deployment, endpoint: str) -> None:
         )
 
 
+def allow_plain_http(deployment: Deployment, endpoint: str) -> None:
+    """Take away bucket policies that ask for TLS, since the emulator enforces them and speaks plain HTTP alone."""
+    for resource in deployment.template["Resources"].values():
+        if resource["Type"] != "AWS::S3::BucketPolicy":
+            continue
+        statements = resource["Properties"]["PolicyDocument"]["Statement"]
+        if all("aws:SecureTransport" in each["Condition"].get("Bool", {}) for each in statements):
+            bucket = deployment.resources[resource["Properties"]["Bucket"]["Ref"]]
+            client("s3", endpoint).delete_bucket_policy(Bucket=bucket)
+
+
 def one_record_a_call(endpoint: str) -> None:
     """Have a stream's records come one by one, since the emulator drops those that a partial answer names as failed."""
     functions = client("lambda", endpoint)

@@ -114,6 +114,7 @@ def _run(options: Options, ending: ExitStack) -> None:
     gaps.create_routes(deployment, routes, cloud.endpoint)
     gaps.enable_expiry(deployment, cloud.endpoint)
     gaps.lock_objects(deployment, cloud.endpoint)
+    gaps.allow_plain_http(deployment, cloud.endpoint)
     gaps.one_record_a_call(cloud.endpoint)
     gaps.let_mails_pass(deployment, cloud.endpoint)
     seed.verify_senders(cloud.endpoint, senders)
