@@ -313,6 +313,18 @@ def test_a_table_too_large_for_a_step_is_archived_in_many(world: World, kept: Ar
     assert len(kept.heads()) == 8, "one each, though a page may end before it"
 
 
+def test_a_step_that_takes_long_ends_in_time_and_goes_on_in_another(
+    world: World, kept: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consentry.store._ITEMS_A_PAGE", 2)
+    monkeypatch.setattr("consentry.archivist.STEP_S", 0)
+    for number in range(6):
+        world.subscribed("news", email=person(number))
+    kept.begin(month=MONTH)
+    assert kept.work() > 6
+    assert len(kept.events()) == 6
+
+
 def test_an_event_that_somebody_broke_stops_nothing(world: World, kept: Archive) -> None:
     world.subscribed("news")
     world.subscribed("news", email="bob@example.com")

@@ -103,9 +103,12 @@ def name(number: int) -> str:
 
 
 def told(result: Result) -> dict[str, str]:
-    """What was said of whom."""
-    lines = (line.split("\t") for line in result.stdout.splitlines())
-    return {who[-5:]: what for who, what in lines}
+    """What was said of whom; somebody who is in several parts of the archive may have several lines."""
+    said: dict[str, str] = {}
+    for line in result.stdout.splitlines():
+        who, what = line.split("\t")
+        said[who[-5:]] = "; ".join(filter(None, [said.get(who[-5:]), what]))
+    return said
 
 
 @pytest.fixture
@@ -165,8 +168,8 @@ def test_of_hundreds_those_who_were_removed_or_put_back_in_time_are_found_by_the
     done = brand.verify("--archive", tmp_path)
     assert done.exit_code == 1
     assert told(done) == {
-        "00066": "2 archived events are missing; the consent is gone",
-        "00077": "1 archived event is missing; the ledger went back in time",
+        "00066": "archived events are missing; the consent is gone",
+        "00077": "archived events are missing; the ledger went back in time",
     }
 
 
@@ -181,11 +184,11 @@ def peak(brand: Brand, *options: str | Path) -> int:
 
 
 def test_ten_times_the_subscribers_take_no_more_memory(brand: Brand, tmp_path: Path, small: None) -> None:
-    brand.fill(200)
+    brand.fill(100)
     brand.archive(tmp_path / "small")
     brand.verify("--archive", tmp_path / "small")  # what is loaded once is loaded
     few = peak(brand, "--archive", tmp_path / "small")
-    brand.fill(1_800, first=200)
+    brand.fill(900, first=100)
     brand.archive(tmp_path / "large")
     many = peak(brand, "--archive", tmp_path / "large")
     assert many < few * 1.5

@@ -17,6 +17,7 @@ from consentry_cli.progress import progress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from consentry.archive import Loss
     from consentry.ledger import Fault
     from consentry.store import Store
     from consentry_cli.archives import Archive
@@ -101,8 +102,13 @@ def archive_now(queue_url: str, month: str | None, segments: int) -> None:
 
 
 def _compare(store: Store, brand_id: str, key: bytes, kept: Archive, only: str | None) -> int:
-    """How much the table has lost of what the archive has, and the archive itself of what it should have."""
-    compared = lost = 0
+    """How many persons the table has lost something of, and how much is wrong with the archive itself.
+
+    Somebody may be in several parts, with something to tell in each.
+    """
+    compared = 0
+    lost: set[str] = set()
+    told: set[tuple[str, Loss]] = set()
     with progress("archived ledgers") as show:
         for lines in kept.ledgers(brand_id):
             first = next(lines)
@@ -111,12 +117,16 @@ def _compare(store: Store, brand_id: str, key: bytes, kept: Archive, only: str |
             compared += 1
             show(compared)
             held = store.holding(brand_id, first["subscriber_id"])
-            lost += _tell(first["subscriber_id"], archive.losses(key, held, chain([first], lines)))
+            found = archive.losses(key, held, chain([first], lines))
+            news = [each for each in found if (held.subscriber_id, each) not in told]
+            if _tell(held.subscriber_id, news):
+                lost.add(held.subscriber_id)
+                told.update((held.subscriber_id, each) for each in news)
     for fault in kept.faults:
         click.echo(f"archive\t{fault}")
     months = f"{kept.months[0]} to {kept.months[-1]}" if kept.months else "no month"
-    click.echo(f"{compared} archived ledgers of {months} compared, {lost} not intact", err=True)
-    return lost + len(kept.faults)
+    click.echo(f"{compared} archived ledgers of {months} compared, {len(lost)} not intact", err=True)
+    return len(lost) + len(kept.faults)
 
 
 def _verify_all(store: Store, brand_id: str) -> tuple[int, int]:

@@ -17,13 +17,14 @@ import hmac
 import json
 import re
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry.ledger import hash_event, partition_key
 from consentry.platforms import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from consentry.items import Head
     from consentry.ledger import Event, Holding
@@ -56,6 +57,16 @@ class Part(NamedTuple):
     """Of the object, hex."""
     events: int
     heads: int
+
+
+class Loss(StrEnum):
+    """What a ledger has lost of what the archive has."""
+
+    MISSING = "archived events are missing"
+    CHANGED = "archived events were changed"
+    GONE = "the consent is gone"
+    BACK = "the ledger went back in time"
+    OTHER = "the ledger is another one"
 
 
 class UnprovenError(Exception):
@@ -150,7 +161,7 @@ def parts_of(key: bytes, text: bytes) -> tuple[str, str, list[Part]]:
     return told["month"], told["run"], [Part(**part) for part in told["parts"]]
 
 
-def losses(key: bytes, held: Holding, lines: Iterable[Mapping[str, Any]]) -> list[str]:
+def losses(key: bytes, held: Holding, lines: Iterable[Mapping[str, Any]]) -> list[Loss]:
     """What a subscriber's ledger has lost of what the archive has; nothing, if it is all there.
 
     Args:
@@ -160,39 +171,27 @@ def losses(key: bytes, held: Holding, lines: Iterable[Mapping[str, Any]]) -> lis
     """
     hashes = {f"{hash_event(key, event):020x}" for event in held.events}
     ids = {event.event_id for event in held.events}
-    missing = changed = 0
-    found: list[str] = []
-    for line in lines:
-        if line["line"] == "head":
-            found += _behind(held, line)
-        elif line["hash"] not in hashes:
-            changed += line["event_id"] in ids
-            missing += line["event_id"] not in ids
-    if changed:
-        found.insert(0, f"{changed} archived {_events(changed)} changed")
-    if missing:
-        found.insert(0, f"{missing} archived {_events(missing)} missing")
-    return found
+    found = {_loss(held, hashes, ids, line) for line in lines}
+    return [each for each in Loss if each in found]
 
 
-def _behind(held: Holding, head: Mapping[str, Any]) -> list[str]:
-    """Events are only ever added: a ledger with fewer, or with as many but others, was put back."""
+def _loss(held: Holding, hashes: Container[str], ids: Container[str], line: Mapping[str, Any]) -> Loss | None:
+    if line["line"] == "event":
+        if line["hash"] in hashes:
+            return None
+        return Loss.CHANGED if line["event_id"] in ids else Loss.MISSING
+    # Events are only ever added: a ledger with fewer, or with as many but others, was put back.
     if held.consent is None:
-        return ["the consent is gone"]
-    if held.ledger_count < head["ledger_count"]:
-        return ["the ledger went back in time"]
-    if held.ledger_count == head["ledger_count"] and held.ledger_digest != head["ledger_digest"]:
-        return ["the ledger is another one"]
-    return []
+        return Loss.GONE
+    if held.ledger_count < line["ledger_count"]:
+        return Loss.BACK
+    same = held.ledger_count > line["ledger_count"] or held.ledger_digest == line["ledger_digest"]
+    return None if same else Loss.OTHER
 
 
 def person(line: Mapping[str, Any]) -> str:
     """Whose line it is."""
     return partition_key(line["brand"], line["subscriber_id"])
-
-
-def _events(number: int) -> str:
-    return "event is" if number == 1 else "events are"
 
 
 def _month(month: str) -> tuple[int, int]:
