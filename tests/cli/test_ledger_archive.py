@@ -24,7 +24,8 @@ VERIFY = ("ledger", "verify", "--brand", "demo", "--archive")
 MONTH = "2023-11"
 ARRIVED = 1_700_000_000_000
 """In that month."""
-NOW = ARRIVED + 60 * 86_400_000
+NOW = ARRIVED + 20 * 86_400_000
+"""The 4th of the next."""
 ANN, BOB = "ann@example.com", "bob@example.com"
 
 
@@ -39,8 +40,9 @@ def run(deployment: Deployment, put: Callable[[str, bytes, bytes], None], month:
 
 
 @pytest.fixture
-def filled(deployment: Deployment) -> Deployment:
-    """Three persons with two events each."""
+def filled(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    """Three persons with two events each, when their month is over."""
+    monkeypatch.setattr("time.time_ns", lambda: NOW * 1_000_000)
     for person in (ANN, BOB, "cy@example.com"):
         report(deployment, person, ReportKind.CLAIMED, ReportKind.UNSUBSCRIBED)
     return deployment
@@ -134,7 +136,7 @@ def test_somebody_in_several_parts_and_months_is_told_of_once_for_each_loss(
 ) -> None:
     monkeypatch.setattr("consentry.store._ITEMS_A_PAGE", 1)
     monkeypatch.setattr("consentry.archivist.PART_BYTES", 0)
-    for month in ("2023-11", "2023-12"):
+    for month in ("2023-11", "2023-12"):  # whose window begins four weeks before
         run(filled, archives.into(tmp_path / "archive"), month)
     drop(filled, *of(filled, ANN))
     done = filled.run(*VERIFY, tmp_path / "archive")
@@ -184,6 +186,19 @@ def test_a_month_that_is_missing_between_others_is_found(filled: Deployment, cop
     assert "2023-08 to 2023-11" in done.stderr
     run(filled, archives.into(copy), "2023-10")
     assert filled.run(*VERIFY, copy).exit_code == 0
+
+
+def test_an_archive_that_goes_on_no_longer_is_found(
+    filled: Deployment, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever means to take something away may first see to it that nothing is archived any more."""
+    january = archive.window("2024-01").until
+    for day, status in ((-29, 0), (2, 1), (3, 1)):
+        monkeypatch.setattr("time.time_ns", lambda day=day: (january + day * 86_400_000) * 1_000_000)
+        assert filled.run(*VERIFY, copy).exit_code == status, day
+    assert filled.run(*VERIFY, copy).stdout == f"archive\tthere is nothing after {MONTH}\n"
+    run(filled, archives.into(copy), "2023-12")
+    assert filled.run(*VERIFY, copy).stdout == "archive\tthere is nothing after 2023-12\n"
 
 
 def test_a_run_that_never_came_to_its_end_proves_nothing(filled: Deployment, copy: Path) -> None:

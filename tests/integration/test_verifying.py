@@ -119,7 +119,8 @@ def brand(real_table: Table) -> Iterator[Brand]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages of a hundred items, parts of a page."""
+    """Pages of a hundred items, parts of a page; and the month of the events is the one that runs."""
+    monkeypatch.setattr("time.time_ns", lambda: NOW * 1_000_000)
     monkeypatch.setattr("consentry.store._ITEMS_A_PAGE", 100)
     monkeypatch.setattr("consentry.archivist.PART_BYTES", 0)
 

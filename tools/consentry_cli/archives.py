@@ -32,6 +32,10 @@ _MOST_BYTES: Final = 1 << 28
 """No object of the archive comes near it; nothing larger is read."""
 
 
+_DUE_MS: Final = 3 * 24 * 3600 * 1000
+"""A month is archived on the second of the next; after so long it is missed."""
+
+
 class _Place(Protocol):
     """Where the archive's objects are."""
 
@@ -45,8 +49,8 @@ class _Place(Protocol):
 class Archive:
     """What the archive has."""
 
-    def __init__(self, place: _Place, key: bytes) -> None:
-        """`key` is what manifests are signed with."""
+    def __init__(self, place: _Place, key: bytes, now: int) -> None:
+        """`key` is what manifests are signed with; `now` in epoch ms."""
         self._place = place
         self.faults: list[str] = []
         """What is wrong with the archive itself; complete once `ledgers` has come to its end."""
@@ -70,6 +74,8 @@ class Archive:
             while (month := archive.following(month)) < self.months[-1]:
                 if month not in self.months:
                     self.faults.append(f"{month} is missing")
+            if self.months[-1] < archive.month_before(now - _DUE_MS):
+                self.faults.append(f"there is nothing after {self.months[-1]}")
 
     def ledgers(self, brand: str) -> Iterator[Iterator[dict[str, Any]]]:
         """The lines on each subscriber of the brand; somebody has as many turns as there are parts with them.
@@ -95,8 +101,8 @@ class Archive:
         return None
 
 
-def open_archive(where: str, key: bytes) -> Archive:
-    """The archive at `s3://BUCKET[/PREFIX]`, or in a folder.
+def open_archive(where: str, key: bytes, now: int) -> Archive:
+    """The archive at `s3://BUCKET[/PREFIX]`, or in a folder; `now` in epoch ms.
 
     Raises:
         CanNotRunError: there is none.
@@ -104,11 +110,11 @@ def open_archive(where: str, key: bytes) -> Archive:
     if where.startswith(_S3):
         bucket, _, prefix = where.removeprefix(_S3).partition("/")
         client: Any = boto3.client("s3", config=deployment.PERSEVERING)
-        return Archive(_Bucket(client, bucket, f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""), key)
+        return Archive(_Bucket(client, bucket, f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""), key, now)
     folder = Path(where)
     if not folder.is_dir():
         raise CanNotRunError(f"--archive: {where} is no folder; a bucket is s3://BUCKET")
-    return Archive(_Folder(folder), key)
+    return Archive(_Folder(folder), key, now)
 
 
 class _Bucket:
