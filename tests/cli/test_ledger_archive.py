@@ -35,8 +35,8 @@ def report(deployment: Deployment, person: str, *kinds: ReportKind) -> None:
         deployment.report(person, kind, ARRIVED - 1_000 + number, topics)
 
 
-def run(deployment: Deployment, put: Callable[[str, bytes, bytes], None], month: str = MONTH) -> str:
-    return archives.make(deployment.store, deployment.dynamodb, TABLE, deployment.keyring, put, month, now=NOW)
+def run(deployment: Deployment, put: Callable[[str, bytes, bytes], None], month: str = MONTH, *, now: int = NOW) -> str:
+    return archives.make(deployment.store, deployment.dynamodb, TABLE, deployment.keyring, put, month, now=now)
 
 
 @pytest.fixture
@@ -192,12 +192,14 @@ def test_an_archive_that_goes_on_no_longer_is_found(
     filled: Deployment, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever means to take something away may first see to it that nothing is archived any more."""
-    january = archive.window("2024-01").until
+    february = archive.window("2024-01").until
     for day, status in ((-29, 0), (2, 1), (3, 1)):
-        monkeypatch.setattr("time.time_ns", lambda day=day: (january + day * 86_400_000) * 1_000_000)
+        monkeypatch.setattr("time.time_ns", lambda day=day: (february + day * 86_400_000) * 1_000_000)
         assert filled.run(*VERIFY, copy).exit_code == status, day
     assert filled.run(*VERIFY, copy).stdout == f"archive\tthere is nothing after {MONTH}\n"
     run(filled, archives.into(copy), "2023-12")
+    assert filled.run(*VERIFY, copy).exit_code == 1, "it began when the month was not over"
+    run(filled, archives.into(copy), "2023-12", now=february)
     assert filled.run(*VERIFY, copy).stdout == "archive\tthere is nothing after 2023-12\n"
 
 

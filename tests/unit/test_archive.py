@@ -53,6 +53,12 @@ def test_the_month_before_is_over_and_the_next_follows_it(now: datetime) -> None
     assert archive.following(before) == archive.month_of(ms(now))
 
 
+@pytest.mark.parametrize(("began", "whole"), [("20261130T235959Z", False), ("20261201T000000Z", True)])
+def test_a_run_that_began_within_its_month_is_not_the_whole_of_it(began: str, whole: bool) -> None:
+    assert archive.is_whole("2026-11", f"{began}-0a1b2c3d") is whole
+    assert archive.is_whole("2026-12", f"{began}-0a1b2c3d") is False
+
+
 # --- what is lost -----------------------------------------------------------------------------------------------------
 
 

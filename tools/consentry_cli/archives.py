@@ -65,8 +65,8 @@ class Archive:
                 self._runs[month, run] = parts
         if not self._runs and not unproven:
             raise CanNotRunError("there is no manifest: not an archive, or no run has come to its end")
-        self.months = sorted({month for month, _ in self._runs})
-        """Those of which it has a whole run."""
+        self.months = sorted({month for month, run in self._runs if archive.is_whole(month, run)})
+        """Those that were archived once they were over."""
         if unproven:
             self.faults.append(f"{unproven} manifests aren't of this deployment, or were changed")
         if self.months:

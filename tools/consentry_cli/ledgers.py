@@ -124,7 +124,7 @@ def _compare(store: Store, brand_id: str, key: bytes, kept: Archive, only: str |
                 told.update((held.subscriber_id, each) for each in news)
     for fault in kept.faults:
         click.echo(f"archive\t{fault}")
-    months = f"{kept.months[0]} to {kept.months[-1]}" if kept.months else "no month"
+    months = f"{kept.months[0]} to {kept.months[-1]}" if kept.months else "no month that is over"
     click.echo(f"{compared} archived ledgers of {months} compared, {len(lost)} not intact", err=True)
     return len(lost) + len(kept.faults)
 

@@ -98,6 +98,11 @@ def month_before(now: int) -> str:
     return month_of(_begins(month_of(now)) - 1)
 
 
+def is_whole(month: str, run: str) -> bool:
+    """Whether a run began after its month was over; one of a month that is running lacks the rest of it."""
+    return run[:8] >= f"{following(month).replace('-', '')}01"
+
+
 def event_line(key: bytes, event: Event) -> dict[str, Any]:
     """An event as the archive has it: as `consentry export` tells it, and what it set, but nothing personal."""
     facts = {"locale": event.locale, "notice": event.notice, "evidence_hash": event.evidence_hash}
