@@ -476,6 +476,24 @@ def test_the_ledger_tells_everything_that_happened_oldest_first(world: World) ->
     assert told["events"][1]["evidence"]["reference"] == "spring"
 
 
+def test_evidence_is_told_no_longer_than_the_brand_keeps_it(world: World) -> None:
+    """DynamoDB deletes what has expired within days; nobody is to see it meanwhile."""
+    key = world.api_key()
+    world.post("/s/demo", {"email": ANN, "topics": "news"}, headers={"user-agent": "Thunderbird"})
+    item = next(each for each in world.items() if each["sk"]["S"].startswith("V#"))
+    world.now = int(item["expires_at"]["N"]) * 1000 - 1
+    paths = [f"/v1/subscribers/{world.subscriber_id()}/{name}" for name in ("ledger", "record")]
+    for path in paths:
+        assert "203.0.113.7" in world.api("GET", path, key=key).body
+    world.now += 1
+    assert item in world.items()
+    for path in paths:
+        answer = world.api("GET", path, key=key)
+        assert "203.0.113.7" not in answer.body
+        assert "Thunderbird" not in answer.body
+        assert answer.json["intact"] is True
+
+
 def test_a_long_ledger_comes_in_pages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world.room("api"), "LEDGER_PAGE", 2)
     key = world.api_key()

@@ -64,8 +64,8 @@ class World:
     def __init__(self, load_room: Callable[[str], ModuleType], clients: dict[str, Any]) -> None:
         self._load = load_room
         self.now = NOW
-        self.dynamodb, self.secrets, self.ses, self.sqs = (
-            clients[each] for each in ("dynamodb", "secretsmanager", "sesv2", "sqs")
+        self.dynamodb, self.secrets, self.ses, self.sqs, self.s3 = (
+            clients[each] for each in ("dynamodb", "secretsmanager", "sesv2", "sqs", "s3")
         )
         tables.create(self.dynamodb, os.environ["TABLE_NAME"])
         document = json.dumps({"root": "not so random", "brands": {}})

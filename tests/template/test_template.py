@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
-from consentry import wiring
+from consentry import archivist, wiring
 from support import events
 
 ROOT: Final = Path(__file__).parents[2]
@@ -27,6 +27,8 @@ WIDE_RESOURCES: Final = {
     ("CourierFunction", "SendMails"),
 }
 """Statements whose resource holds a wildcard, each with its reason."""
+
+"""The objects of a folder in a bucket of ours: they can't be named one by one."""
 
 ALLOWED_IMPORTS: Final = {"consentry", "aws_lambda_powertools", "pydantic"}
 
@@ -55,7 +57,7 @@ def flat(value: Any) -> list[Any]:
 
 def is_wide(resource: str) -> bool:
     """Whether a resource holds a wildcard, other than for whatever lies in a bucket of ours."""
-    return "*" in re.sub(r"^\$\{\w+Bucket\.Arn\}/\*$", "", resource)
+    return "*" in re.sub(r"^\$\{\w+Bucket\.Arn\}/([a-z]+/)?\*$", "", resource)
 
 
 def texts(node: Any) -> Iterator[str]:
@@ -120,7 +122,20 @@ def test_the_purposes_of_one_functions_statements_differ() -> None:
 def test_no_function_may_do_more_to_the_table_than_its_work_needs() -> None:
     for function, statement in STATEMENTS:
         actions = {each for each in flat(statement["Action"]) if each.startswith("dynamodb:")}
-        assert not actions & {"dynamodb:Scan", "dynamodb:DeleteTable", "dynamodb:UpdateTable"}, function
+        assert not actions & {"dynamodb:DeleteTable", "dynamodb:UpdateTable"}, function
+        assert ("dynamodb:Scan" in actions) == ((function, statement["Sid"]) == ("ArchiveFunction", "ReadEveryLedger"))
+
+
+def test_the_archives_function_can_write_no_consent_and_delete_nothing() -> None:
+    statements = {statement["Sid"]: statement for name, statement in STATEMENTS if name == "ArchiveFunction"}
+    writing = [each for each in statements.values() if {"dynamodb:PutItem", "s3:PutObject"} & {*flat(each["Action"])}]
+    assert [each["Sid"] for each in writing] == ["NoteWhereRunsAre", "WriteParts"]
+    assert statements["NoteWhereRunsAre"]["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["L#archive#*"]}
+    }
+    actions = {action for each in statements.values() for action in flat(each["Action"])}
+    assert {each for each in actions if each.startswith("s3:")} == {"s3:PutObject"}
+    assert not [each for each in actions if "Delete" in each or "Bypass" in each or "Update" in each]
 
 
 def test_the_permissions_are_those_that_the_stores_calls_need() -> None:
@@ -241,6 +256,40 @@ def test_the_keyring_survives_the_stack() -> None:
     for name, secret in secrets.items():
         assert (secret["DeletionPolicy"], secret["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
         assert "SecretString" not in secret["Properties"], name
+
+
+def test_what_is_archived_can_neither_be_changed_nor_read_by_the_public_nor_go_with_the_stack() -> None:
+    name, bucket = "ArchiveBucket", RESOURCES["ArchiveBucket"]
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = bucket["Properties"]
+    assert properties["ObjectLockEnabled"] is True
+    retention = properties["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
+    assert retention == {"Mode": {"Ref": "ArchiveLockMode"}, "Years": {"Ref": "ArchiveLockYears"}}
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert [*properties["PublicAccessBlockConfiguration"].values()] == [True] * 4
+    assert properties["BucketEncryption"]
+    rules = properties["LifecycleConfiguration"]["Rules"]
+    assert not [each for rule in rules for each in rule if "Expiration" in each], "nothing goes by itself"
+    (policy,) = statements("ArchiveBucketPolicy").values()
+    assert (policy["Effect"], policy["Principal"], policy["Action"]) == ("Deny", "*", "s3:*")
+    assert policy["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert policy["Resource"] == [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}]
+
+
+def test_without_an_archive_nothing_of_it_is_deployed() -> None:
+    parts = {name: each for name, each in RESOURCES.items() if name.startswith("Archive")}
+    outputs = {name: each for name, each in TEMPLATE["Outputs"].items() if name.startswith("Archive")}
+    assert len(parts) == 7
+    for name, each in {**parts, **outputs}.items():
+        assert each["Condition"] == "HasArchive", name
+    others = {name: each for name, each in RESOURCES.items() if name not in parts}
+    assert not [text for text in texts(others) if "Archive" in text]
+
+
+def test_the_archives_function_has_time_for_a_step_and_what_follows() -> None:
+    assert FUNCTIONS["ArchiveFunction"]["Timeout"] >= 2 * archivist.STEP_S
+    assert GLOBAL["MemorySize"] << 20 >= archivist.PART_BYTES * 8
+    assert TEMPLATE["Parameters"]["ArchiveSegments"]["MaxValue"] == archivist.MOST_SEGMENTS
 
 
 @pytest.mark.parametrize("name", QUEUES)
@@ -400,7 +449,7 @@ def test_the_feedback_reads_no_table_and_sends_nothing() -> None:
 # --- mails that come in -----------------------------------------------------------------------------------------------
 
 
-def test_a_bucket_is_private_encrypted_and_keeps_nothing_for_long() -> None:
+def test_a_bucket_is_private_and_encrypted() -> None:
     assert of_type("AWS::S3::Bucket")
     for name, bucket in of_type("AWS::S3::Bucket").items():
         block = bucket["PublicAccessBlockConfiguration"]
@@ -408,10 +457,14 @@ def test_a_bucket_is_private_encrypted_and_keeps_nothing_for_long() -> None:
         assert all(block.values()), name
         assert bucket["BucketEncryption"], name
         assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}], name
-        assert "VersioningConfiguration" not in bucket, "what is deleted is gone"
         assert "BucketName" not in bucket, "names are everybody's"
-        (rule,) = bucket["LifecycleConfiguration"]["Rules"]
-        assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 15), name
+
+
+def test_a_mail_that_came_in_is_soon_gone() -> None:
+    bucket = RESOURCES["InboundBucket"]["Properties"]
+    assert "VersioningConfiguration" not in bucket, "what is deleted is gone"
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 15)
 
 
 def test_a_mail_is_kept_as_long_as_a_message_tells_of_it() -> None:

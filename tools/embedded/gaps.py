@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 from embedded.aws import ACCOUNT, client
+from embedded.deploy import STACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -115,6 +116,27 @@ def enable_expiry(deployment: Deployment, endpoint: str) -> None:
                 TableName=deployment.resources[logical_id],
                 TimeToLiveSpecification={"AttributeName": expiry["AttributeName"], "Enabled": True},
             )
+
+
+def lock_objects(deployment: Deployment, endpoint: str) -> None:
+    """Lock what buckets are to lock, since the emulator ignores ``ObjectLockConfiguration``."""
+    s3, cloudformation = client("s3", endpoint), client("cloudformation", endpoint)
+    for logical_id, resource in deployment.template["Resources"].items():
+        lock = resource.get("Properties", {}).get("ObjectLockConfiguration")
+        if resource["Type"] != "AWS::S3::Bucket" or not lock or logical_id not in deployment.resources:
+            continue
+        bucket = deployment.resources[logical_id]
+        given = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["Parameters"]
+        values = {each["ParameterKey"]: each["ParameterValue"] for each in given}
+        retention = lock["Rule"]["DefaultRetention"]
+        mode, years = (values[retention[name]["Ref"]] for name in ("Mode", "Years"))
+        s3.put_object_lock_configuration(
+            Bucket=bucket,
+            ObjectLockConfiguration={
+                "ObjectLockEnabled": "Enabled",
+                "Rule": {"DefaultRetention": {"Mode": mode, "Years": int(years)}},
+            },
+        )
 
 
 def one_record_a_call(endpoint: str) -> None:

@@ -115,6 +115,7 @@ def _run(options: Options, ending: ExitStack) -> None:
     routes = gaps.routes_of(deployment)
     gaps.create_routes(deployment, routes, cloud.endpoint)
     gaps.enable_expiry(deployment, cloud.endpoint)
+    gaps.lock_objects(deployment, cloud.endpoint)
     gaps.one_record_a_call(cloud.endpoint)
     gaps.let_mails_pass(deployment, cloud.endpoint)
     gaps.let_plain_http_pass(deployment, cloud.endpoint)
@@ -239,6 +240,8 @@ def _about(
         "inbound_bucket": deployment.outputs["InboundBucketName"],
         "notification_queue_url": deployment.outputs["NotificationQueueUrl"],
         "notification_dead_letters_url": deployment.outputs["NotificationDeadLettersUrl"],
+        "archive_bucket": deployment.outputs["ArchiveBucketName"],
+        "archive_queue_url": deployment.outputs["ArchiveQueueUrl"],
         "pid": os.getpid(),
         "log": str(folder / "emulator.log"),
     }

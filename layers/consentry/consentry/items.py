@@ -40,6 +40,17 @@ class Contact(NamedTuple):
     reference: str = ""
 
 
+class Head(NamedTuple):
+    """How a subscriber's ledger stands."""
+
+    brand: str
+    subscriber_id: str
+    ledger_count: int
+    """How many events there are."""
+    ledger_digest: int
+    """The sum of their hashes."""
+
+
 class Change(NamedTuple):
     """One change of a person's state, as the table's stream tells it."""
 
@@ -95,8 +106,17 @@ def contact_item(event: Event, contact: Contact) -> dict[str, Any]:
     }
 
 
-def holding(pk: str, items: Iterable[dict[str, Any]]) -> Holding:
-    """Everything held on one subscriber, from the items of a partition."""
+def head(item: Mapping[str, Any]) -> Head:
+    """How the ledger stands, in a state item."""
+    _, brand, subscriber_id = item["pk"]["S"].split("#", 2)
+    return Head(brand, subscriber_id, integer(item, "ledger_count"), integer(item, "ledger_digest"))
+
+
+def holding(pk: str, items: Iterable[dict[str, Any]], now: int) -> Holding:
+    """Everything held on one subscriber, from the items of a partition; `now` in epoch seconds.
+
+    Evidence whose time is over isn't held any more, even if TTL has yet to delete it.
+    """
     state, count, digest, unreadable = None, 0, 0, 0
     evidences: dict[str, Evidence] = {}
     events: list[Event] = []
@@ -112,7 +132,7 @@ def holding(pk: str, items: Iterable[dict[str, Any]]) -> Holding:
                     events.append(read)
                 else:
                     unreadable += 1
-            elif sk.startswith("V#"):
+            elif sk.startswith("V#") and not 0 < integer(item, "expires_at") <= now:
                 evidences[sk[2:]] = Evidence(item["ip"]["S"], item["user_agent"]["S"])
         except (KeyError, ValueError, TypeError):
             # Not of our making: something else wrote it, and that is for `faults` to tell.

@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from consentry import consent as rules
 from consentry import items
 from consentry.consent import Consent
-from consentry.items import CONTACT, DAY_S, STATE, Contact
+from consentry.items import CONTACT, DAY_S, STATE, Contact, Head
 from consentry.ledger import (
     Event,
     Evidence,
@@ -104,6 +104,15 @@ class LedgerPage(NamedTuple):
     intact: bool
     next: str | None
     """Where the next page starts; None on the last."""
+
+
+class Swept(NamedTuple):
+    """A page of a scan over everybody's ledger."""
+
+    found: list[Event | Head]
+    """In the order of the scan: a subscriber's events, and then how their ledger stands."""
+    next: Mapping[str, Any] | None
+    """The key after which the next page starts; None on the last."""
 
 
 class Store:
@@ -220,11 +229,20 @@ class Store:
         Raises:
             StoreUnavailableError: the table can't be read.
         """
-        held = self._holding(brand, subscriber_id)
+        held = self.holding(brand, subscriber_id)
         page = [event for event in held.events if not start or event.evidence_key > start]
         shown = [(event, held.evidences.get(event.evidence_key, Evidence())) for event in page[:limit]]
         more = page[limit - 1].evidence_key if len(page) > limit else None
         return LedgerPage(shown, not self.faults(brand, held), more)
+
+    def holding(self, brand: str, subscriber_id: str) -> Holding:
+        """All that proves the subscriber's consent.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        found = self._partition(brand, subscriber_id)
+        return items.holding(partition_key(brand, subscriber_id), found, _now_s())
 
     def verify(self, brand: str, subscriber_id: str) -> list[Fault]:
         """What is wrong with the subscriber's ledger; nothing, if it is intact.
@@ -232,7 +250,7 @@ class Store:
         Raises:
             StoreUnavailableError: the table can't be read.
         """
-        return self.faults(brand, self._holding(brand, subscriber_id))
+        return self.faults(brand, self.holding(brand, subscriber_id))
 
     def faults(self, brand: str, held: Holding) -> list[Fault]:
         """What is wrong with a ledger that was read before."""
@@ -255,7 +273,7 @@ class Store:
         """
         scanned = self._scan(brand, segment, segments)
         for pk, part in groupby(scanned, key=lambda item: str(item["pk"]["S"])):
-            yield items.holding(pk, part)
+            yield items.holding(pk, part, _now_s())
 
     def consents(self, brand: str, *, segment: int = 0, segments: int = 1) -> Iterator[tuple[str, Consent]]:
         """`subscriber_id` and consent of everybody who has one, as `everyone` does.
@@ -265,6 +283,47 @@ class Store:
         """
         for item in self._scan(brand, segment, segments, only=STATE):
             yield item["pk"]["S"].rpartition("#")[2], items.consent(item)
+
+    def sweep(self, since: int, until: int, *, segment: int, segments: int, start: Mapping[str, Any] | None) -> Swept:
+        """A page of the events that arrived from `since` and before `until`, of all brands, and of everybody's head.
+
+        Addresses and evidence don't leave the table. The answers are eventually consistent.
+
+        Args:
+            since: epoch ms.
+            until: epoch ms.
+            segment: which part of the table, from 0.
+            segments: how many parts there are.
+            start: the key after which to go on; None at the beginning.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "Segment": segment,
+            "TotalSegments": segments,
+            "Limit": _ITEMS_A_PAGE,
+            "FilterExpression": "begins_with(pk, :person) AND (sk = :state"
+            " OR (begins_with(sk, :event) AND arrived_at >= :since AND arrived_at < :until))",
+            "ExpressionAttributeValues": {
+                ":person": items.string("S#"),
+                ":state": items.string(STATE),
+                ":event": items.string("E#"),
+                ":since": items.number(since),
+                ":until": items.number(until),
+            },
+        }
+        if start is not None:
+            request["ExclusiveStartKey"] = start
+        answer = self._call("scan", **request)
+        found: list[Event | Head] = []
+        for item in answer["Items"]:
+            try:
+                found.append(items.head(item) if item["sk"]["S"] == STATE else items.event(item))
+            except (KeyError, ValueError, TypeError):
+                continue  # something else wrote it, and that is for `faults` to tell
+        return Swept(found, answer.get("LastEvaluatedKey"))
 
     def history(self, brand: str, subscriber_id: str) -> list[Event]:
         """Every event of the subscriber, oldest first.
@@ -563,9 +622,6 @@ class Store:
             self._sleep(random.uniform(0.02, 0.1) * 2**attempt)  # noqa: S311 - jitter, not a secret
         raise StoreUnavailableError("the table answers only in part")
 
-    def _holding(self, brand: str, subscriber_id: str) -> Holding:
-        return items.holding(partition_key(brand, subscriber_id), self._partition(brand, subscriber_id))
-
     def _scan(self, brand: str, segment: int, segments: int, only: str = "") -> Iterator[dict[str, Any]]:
         request: dict[str, Any] = {
             "TableName": self._table,
@@ -603,6 +659,10 @@ class Store:
         except (BotoCoreError, ClientError) as exc:
             raise StoreUnavailableError("the table can't be read") from exc
         return answer
+
+
+def _now_s() -> int:
+    return time.time_ns() // 1_000_000_000
 
 
 def _narrowed(event: Event, left: Consent) -> Event:

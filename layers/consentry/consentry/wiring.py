@@ -6,6 +6,7 @@ Lambda's initialisation, which runs at full speed before the first request.
 
 from __future__ import annotations
 
+import base64
 import os
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from consentry.tokens import Tokens
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
+    from consentry.archivist import Archivist
     from consentry.brands import Brand, Brands
     from consentry.intake import Intake
     from consentry.mailbox import Mailbox
@@ -55,7 +57,7 @@ _PATIENT: Final = Config(
     read_timeout=10,
     retries={"mode": "standard", "total_max_attempts": 4},
 )
-"""For mails: nobody waits, and a throttled call is worth waiting for."""
+"""For mails and the archive: nobody waits, and a throttled call is worth waiting for."""
 
 
 METRICS: Final = "Consentry"
@@ -169,7 +171,7 @@ def mailbox() -> Mailbox:
     """The mails that came in."""
     from consentry.mailbox import Mailbox  # noqa: PLC0415 - no click reads a mail
 
-    return Mailbox(_client("s3", _PATIENT))
+    return Mailbox(_bucket_client())
 
 
 def send_mail(brand: Brand, recipient: str, raw: bytes) -> None:
@@ -186,6 +188,28 @@ def put_off(reference: str, seconds: int) -> None:
         botocore's errors: it isn't queued.
     """
     _queue_client().send_message(QueueUrl=os.environ["MAIL_QUEUE_URL"], MessageBody=reference, DelaySeconds=seconds)
+
+
+@cache
+def archivist() -> Archivist:
+    """Copies the ledger to the archive."""
+    from consentry.archivist import Archivist, Places  # noqa: PLC0415 - one function needs it, once a month
+
+    client = _client("dynamodb", _PATIENT)
+    patient = Store(client, settings().table, keyring().ledger_key)
+    return Archivist(patient, Places(client, settings().table), _put_archive, keyring(), _send_archive)
+
+
+def start_archive(month: str, now: int) -> str:
+    """Begin to archive a month, and answer the run's name; see `archivist.start`.
+
+    Raises:
+        ValueError: the month isn't one, or hasn't begun.
+        botocore's errors: not all is queued; start again.
+    """
+    from consentry import archivist as module  # noqa: PLC0415 - as above
+
+    return module.start(_send_archive, month, int(os.environ["ARCHIVE_SEGMENTS"]), now)
 
 
 def prepare() -> None:
@@ -269,6 +293,30 @@ def count(metric: str) -> None:
 
     with single_metric(metric, MetricUnit.Count, 1, namespace=METRICS):
         pass
+
+
+def _send_archive(text: str) -> None:
+    _queue_client().send_message(QueueUrl=os.environ["ARCHIVE_QUEUE_URL"], MessageBody=text)
+
+
+@cache
+def _bucket_client() -> Any:
+    return _client("s3", _PATIENT)
+
+
+def _put_archive(key: str, body: bytes, sha256: bytes) -> None:
+    from consentry.archivist import ArchiveUnavailableError  # noqa: PLC0415 - as above
+
+    try:
+        _bucket_client().put_object(
+            Bucket=os.environ["ARCHIVE_BUCKET"],
+            Key=key,
+            Body=body,
+            ChecksumAlgorithm="SHA256",  # S3 asks for it by name where objects are locked
+            ChecksumSHA256=base64.b64encode(sha256).decode(),
+        )
+    except (BotoCoreError, ClientError) as exc:
+        raise ArchiveUnavailableError("the archive can't be written") from exc
 
 
 def _spool(text: str) -> None:
