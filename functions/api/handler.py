@@ -300,6 +300,8 @@ def _once(
     except idempotency.InProgressError as exc:
         raise ApiProblemError(409, "The same call is being worked on") from exc
     except StoreUnavailableError as exc:
+        if event["rawPath"] == "/v1/events":
+            return resolve()  # spooled, if need be; and what is told twice is recorded once, whatever key it came with
         return _early(away(exc))
     return resolve() if computed else kept
 

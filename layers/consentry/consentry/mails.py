@@ -121,7 +121,7 @@ def compose(brand: Brand, contact: Contact, links: Links, body: Body) -> bytes:
 
 
 def send(client: Any, sender: str, recipient: str, raw: bytes) -> None:
-    """Hand a mail to SES.
+    """Hand a mail to SES, with a client that doesn't try again when the mail may have been taken.
 
     Raises:
         NotSentError: it wasn't taken.
@@ -137,7 +137,7 @@ def send(client: Any, sender: str, recipient: str, raw: bytes) -> None:
         if exc.response.get("Error", {}).get("Code") in _SURELY_NOT_SENT:
             raise NotSentError from exc
         raise UnknownFateError from exc
-    except BotoCoreError as exc:
+    except (BotoCoreError, ValueError) as exc:  # a garbled answer reads as ValueError
         raise UnknownFateError from exc
 
 

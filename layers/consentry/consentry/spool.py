@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from consentry.consent import Choice, Consent
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
-from consentry.store import Address, Outcome, Recorded, StoreUnavailableError
+from consentry.store import Address, Outcome, Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +56,15 @@ class Recorder:
         self._store = store
         self._spool = spool
 
+    def keep(self, event: Event, *, evidence: Evidence | None = None, evidence_days: int = 0) -> Recorded:
+        """Straight into the spool: for who has just found the table away, and doesn't wait for it once more.
+
+        Raises:
+            StoreUnavailableError: the queue is away too.
+        """
+        self._spool(Spooled(event, evidence, evidence_days).to_json())
+        return Recorded(Outcome.SPOOLED, Consent())
+
     def record(
         self,
         event: Event,
@@ -64,14 +73,14 @@ class Recorder:
         evidence_days: int = 0,
         address: Address | None = None,
     ) -> Recorded:
-        """`Store.record`, or `SPOOLED` while the table is away.
+        """`Store.record`, or `SPOOLED` while the table is away, or anything else fails.
 
         Raises:
             StoreUnavailableError: the queue is away too; only then is the caller told to come back.
         """
         try:
             return self._store.record(event, evidence=evidence, evidence_days=evidence_days, address=address)
-        except StoreUnavailableError:
+        except Exception:  # noqa: BLE001 - whatever is wrong with the table or with us, an opt-out is kept
             self._spool(Spooled(event, evidence, evidence_days, address).to_json())
             return Recorded(Outcome.SPOOLED, Consent())
 

@@ -7,6 +7,8 @@ Lambda's initialisation, which runs at full speed before the first request.
 from __future__ import annotations
 
 import os
+import random
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -53,7 +55,18 @@ _PATIENT: Final = Config(
     read_timeout=10,
     retries={"mode": "standard", "total_max_attempts": 4},
 )
-"""For mails: nobody waits, and a throttled call is worth waiting for."""
+"""For queues: nobody waits, and a message that comes twice does no harm."""
+
+_ONCE: Final = Config(
+    connect_timeout=2,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 1},
+)
+"""For mails: SES may have taken one whose answer was a fault, or none, and would take it again."""
+
+_BUSY: Final = frozenset({"TooManyRequestsException", "ThrottlingException"})
+"""SES's answers that say that it took nothing, and will in a moment."""
+_MOST_OFFERS: Final = 4
 
 
 class Settings(NamedTuple):
@@ -199,7 +212,17 @@ def _session() -> botocore.session.Session:
 
 @cache
 def _mail_client() -> Any:
-    return _client("sesv2", _PATIENT)
+    client = _client("sesv2", _ONCE)
+    client.meta.events.register("needs-retry.sesv2.SendEmail", _when_to_offer_again)
+    return client
+
+
+def _when_to_offer_again(response: tuple[object, dict[str, Any]] | None, attempts: int, **_: object) -> float | None:
+    """Seconds after which botocore offers a mail to SES again; None: it doesn't."""
+    code = response[1].get("Error", {}).get("Code") if response else None
+    if code not in _BUSY or attempts >= _MOST_OFFERS:
+        return None
+    return float(random.uniform(0.25, 0.5) * 2**attempts)  # noqa: S311 - jitter, not a secret
 
 
 @cache
@@ -212,8 +235,13 @@ def _spool(text: str) -> None:
         # A client of its own: whoever clicked waits for it, and the table has used up most of their time.
         client = _client("sqs", _LAST_RESORT)
         client.send_message(QueueUrl=os.environ["SPOOL_QUEUE_URL"], MessageBody=text)
-    except (BotoCoreError, ClientError, KeyError) as exc:
+    except (BotoCoreError, ClientError, ValueError, KeyError) as exc:  # a garbled answer reads as ValueError
         raise StoreUnavailableError("neither table nor spool can be written") from exc
+    fault = sys.exception()
+    if fault is not None and not isinstance(fault, StoreUnavailableError):
+        from consentry import web  # noqa: PLC0415 - it imports this module
+
+        web.report(fault, "spool")
     logger().warning("spooled")
 
 
@@ -225,5 +253,5 @@ def _fetch_keyring() -> str:
     try:
         client = _client("secretsmanager", _IMPATIENT)
         return str(client.get_secret_value(SecretId=settings().keyring)["SecretString"])
-    except (BotoCoreError, ClientError) as exc:
+    except (BotoCoreError, ClientError, ValueError) as exc:  # a garbled answer reads as ValueError
         raise SecretUnavailableError("the keyring can't be read") from exc
