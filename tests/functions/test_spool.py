@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -11,7 +12,8 @@ from consentry import spool, wiring
 from consentry.consent import Choice, Consent
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.spool import Spooled
-from consentry.store import Address, StoreUnavailableError
+from consentry.store import Address, Store, StoreUnavailableError
+from support import calls
 from support.world import SECOND, World
 
 
@@ -136,6 +138,95 @@ def test_reports_of_platforms_are_spooled_and_told_so(world: World, queue: Queue
     assert [each["result"] for each in answer.json["results"]] == ["spooled"]
     queue.drain()
     assert world.status() == "unsubscribed"
+
+
+def test_reports_under_an_idempotency_key_are_spooled_too(world: World, queue: Queue) -> None:
+    """The key can't be looked up, and needn't be: a report is named by what it says."""
+    key = world.api_key()
+    event = {"event_id": "1", "kind": "unsubscribed", "email": "ann@example.com", "occurred_at": "2027-01-15T07:59:00Z"}
+    with world.table_away():
+        for _ in range(2):
+            answer = world.api(
+                "POST", "/v1/events", {"events": [event]}, key=key, headers={"idempotency-key": "the same"}
+            )
+            assert [each["result"] for each in answer.json["results"]] == ["spooled"]
+    queue.drain()
+    assert world.status() == "unsubscribed"
+    assert len(world.events()) == 1
+
+
+def test_an_opt_out_is_kept_whatever_else_fails(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
+) -> None:
+    """Also what nobody thought of: it is logged by kind and place, and the person is not sent away."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("of ann@example.com")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "record", fail)
+        assert world.post(world.leave_url()).status == 200
+    assert "ZeroDivisionError" in logged.getvalue()
+    assert "ann@" not in logged.getvalue()
+    queue.drain()
+    assert world.status() == "unsubscribed"
+
+
+def test_an_opt_out_is_kept_when_every_answer_of_the_table_is_garbled(world: World, queue: Queue) -> None:
+    garbled = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    with calls.answering(world.table_client, "TransactWriteItems", garbled):
+        assert world.post(world.leave_url()).status == 200
+    queue.drain()
+    assert world.status() == "unsubscribed"
+
+
+def test_topics_turned_off_in_the_preferences_are_accepted_too(world: World, queue: Queue) -> None:
+    world.subscribed("news", "offers")
+    url = world.choose_url()
+    fields = [each for each in world.get(url).page.forms[0].fields if each != ("topics", "news")]
+    world.now += SECOND
+    with world.table_away():
+        saved = world.post(url, [*fields, ("frequency.offers", "weekly")])
+    assert saved.status == 200
+    assert ("topics", "offers") in saved.page.forms[0].fields
+    assert ("topics", "news") not in saved.page.forms[0].fields
+    world.now += 60 * SECOND
+    queue.drain()
+    assert [world.status(topic=topic) for topic in ("news", "offers")] == ["unsubscribed", "subscribed"]
+    assert world.events()[-1]["registers"]["M"].keys() == {"out.news"}, "what was ticked before is no new opt-in"
+    assert world.intact()
+
+
+def test_a_form_that_doesnt_tell_what_was_ticked_opts_nobody_in(world: World, queue: Queue) -> None:
+    with world.table_away():
+        assert world.post(world.choose_url(), {"topics": "news"}).status == 200
+    queue.drain()
+    assert [world.status(topic=topic) for topic in ("news", "offers", "product")] == [
+        "none",
+        "unsubscribed",
+        "unsubscribed",
+    ]
+
+
+@pytest.mark.parametrize("more", [("topics", "news"), ("frequency.news", "weekly"), ("locale", "de")], ids=str)
+def test_a_form_that_ends_no_mail_is_not_spooled(world: World, queue: Queue, more: tuple[str, str]) -> None:
+    url = world.choose_url()
+    form = [*world.get(url).page.forms[0].fields, more]
+    with world.table_away():
+        answer = world.post(url, form)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert queue.waiting() == []
+
+
+@pytest.mark.parametrize("form", [{"scope": "all"}, {"topics": "news"}], ids=["everything", "all but one"])
+def test_who_chooses_waits_for_a_table_that_is_away_only_once(world: World, queue: Queue, form: Any) -> None:
+    refusals = ["ThrottlingException"] * 5
+    with (
+        calls.answering(world.table_client, "GetItem", *refusals) as reads,
+        calls.answering(world.table_client, "TransactWriteItems", *refusals) as writes,
+    ):
+        assert world.post(world.choose_url(), form).status == 200
+    assert len(reads) + len(writes) == 9
 
 
 def test_a_confirmation_is_not_spooled(world: World, queue: Queue) -> None:

@@ -1,4 +1,4 @@
-"""A crowd that lives with a running stack: people who ask, confirm, leave, pause and come back, and what they were told.
+"""A crowd that lives with a running stack: people who ask, confirm, leave, pause, come back, and what they were told.
 
 Every act keeps the window of time in which it took place and the answer that it got. From these alone follows what
 must be true of a person in the end, whatever went wrong in between.

@@ -31,12 +31,11 @@ class Fault(StrEnum):
 
 
 class Gate:
-    """Stands where functions expect a service.
+    """Stands where functions expect a service; `target` says where it is."""
 
-    Args (of `fault`): which faults a call may meet, and how likely it meets one.
-    """
-
-    def __init__(self, rng: random.Random, taken: Callable[[dict[str, Any]], None], change: Callable[[Any], None]):
+    def __init__(
+        self, rng: random.Random, taken: Callable[[dict[str, Any]], None], change: Callable[[Any], None]
+    ) -> None:
         """`taken` hears of each call that the service took; `change` may alter a call before it is passed on."""
         self.target = ""
         self.fired = 0

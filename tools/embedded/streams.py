@@ -26,7 +26,7 @@ PAUSE = 0.3
 LONGEST_PAUSE = 5.0
 """Seconds; the pause before another try doubles up to it."""
 BATCH = 10
-"""Records of one invocation at most, as the template has it: the mappings themselves were set to one for the emulator."""
+"""Records of one invocation at most, as in the template; the mappings were set to one, for the emulator's sake."""
 
 
 def follow(endpoint: str, emulator: str, table: str) -> None:
