@@ -100,7 +100,7 @@ class _Follower:
             tries = tries + 1 if failed_from == 0 else 1
             left = left[failed_from:]
             if 0 <= most < tries:
-                complain(f"warning: {len(left)} records of the stream are given up after {most} tries")
+                complain(f"warning: {len(left)} records of the stream are given up after {most} more tries")
                 return
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
