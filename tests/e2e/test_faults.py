@@ -221,18 +221,18 @@ def gate_fails(at: Gate, *faults: Fault, probability: float) -> Iterator[Callabl
 
 @contextmanager
 def functions_die(site: Site) -> Iterator[Callable[[], int]]:
-    """Kill some functions' processes; the table is slow, so that most are in the middle of a call."""
+    """Kill functions' processes in the middle of a call. The table is slow, so that there is a middle."""
     over = threading.Event()
     killed: Counter[str] = Counter()
     rng = random.Random(site.seed)  # noqa: S311 - as above
 
     def kill() -> None:
-        while killed["all"] < KILLED and not over.wait(1.0):
-            pids = children(site.stack.told["emulator_pid"])
-            if pids:
-                pid = rng.choice(pids)
-                os.kill(pid, signal.SIGKILL)
+        while killed["all"] < KILLED and not over.wait(0.02):
+            busy = [pid for pid in children(site.stack.told["emulator_pid"]) if is_busy(pid)]
+            if busy:
+                os.kill(rng.choice(busy), signal.SIGKILL)
                 killed["all"] += 1
+                over.wait(0.7)
 
     site.table.obey({"latency": {"min": 100, "max": 400}})
     killer = threading.Thread(target=kill, daemon=True)
@@ -256,6 +256,15 @@ def children(pid: int) -> list[int]:
         if int(fields[1]) == pid and fields[0] != "Z":
             found.append(int(stat.parent.name))
     return found
+
+
+def is_busy(pid: int) -> bool:
+    """Whether a function's process is at work: one that waits for its next event reads from a pipe."""
+    try:
+        waits_in = Path(f"/proc/{pid}/wchan").read_text()
+    except OSError:
+        return False
+    return "pipe_read" not in waits_in
 
 
 # --- the run ---------------------------------------------------------------------------------------------------------
@@ -301,11 +310,11 @@ class Run:
         with self.phase("queues away"), gate_fails(site.queues, Fault.THROTTLED, probability=0.8) as fired:
             crowd.live("queues away", PEOPLE)
             self.fired["queues away"] = fired()
+        self.table_hangs()
+        self.table_and_queue_away()
         with self.phase("functions die"), functions_die(site) as fired:
             crowd.live("functions die", PEOPLE, patient=True)
             self.fired["functions die"] = fired()
-        self.table_hangs()
-        self.table_and_queue_away()
 
     def table_hangs(self) -> None:
         """Only opt-outs, and only their answers' times."""
@@ -358,12 +367,13 @@ class Run:
 
 def warm_up(site: Site) -> None:
     """Start as many of each function as will be asked at once, so that no answer's time is that of a start."""
-    person = site.crowd.newcomer("none", 0)
+    person = site.crowd.newcomer("warm", 0)
     with table_fails(site, [{"latency": 600}]):
         for count in range(2, HANGING_AT_ONCE + 1, 2):
             calls = [("GET", person.leave_url)] * count
             if count <= AT_ONCE:
-                calls += [("GET", person.choose_url), ("GET", f"/v1/subscribers/{person.subscriber_id}")] * count
+                api, hook = f"/v1/subscribers/{person.subscriber_id}", "/hooks/demo/standard"
+                calls += [("GET", person.choose_url), ("GET", api), ("POST", hook), ("GET", "/s/demo")] * count
             with ThreadPoolExecutor(max_workers=len(calls)) as pool:
                 list(pool.map(lambda call: site.stack.api(*call), calls))
 

@@ -34,7 +34,7 @@ class Microburst:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = urllib3.PoolManager(retries=False, timeout=10)
+        self._http = urllib3.PoolManager(retries=False, timeout=30)
 
     def obey(self, *rules: dict[str, Any]) -> None:
         """These rules and no others, for calls of the table (not of its stream); the first that fits applies."""

@@ -37,7 +37,7 @@ class Stack:
     def __init__(self, told: dict[str, Any]) -> None:
         self.told = told
         self.base: str = told["base_url"]
-        self._http = urllib3.PoolManager(retries=False, timeout=60)
+        self._http = urllib3.PoolManager(retries=False, timeout=60, maxsize=16)
         credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
         self.dynamodb: Any = boto3.client(
             "dynamodb", endpoint_url=told["aws_endpoint_url"], region_name=told["region"], **credentials
