@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consentry import consent as rules
 from consentry import journeys, pages, web, wiring
+from consentry.consent import Consent
 from consentry.journeys import Circumstances, Wishes
 from consentry.ledger import Channel
 from consentry.tokens import NotOursError, Purpose
 
 if TYPE_CHECKING:
     from consentry.brands import Brand
-    from consentry.consent import Consent
     from consentry.tokens import Link
     from consentry.web import Request, Response
 
@@ -37,7 +37,8 @@ def save(request: Request) -> Response:
     lang = pages.language(request, brand, shown=form.get("lang", [""])[0])
     how = Circumstances(request.now, Channel.PREFERENCES, request.evidence, lang)
     if form.get("scope", [""])[0] == "all":
-        consent = wiring.journeys().leave_everything(brand, link, how)
+        wiring.journeys().unsubscribe(brand, link, how, everything=True)
+        consent = wiring.journeys().glance(link) | Consent({rules.opt_out(rules.EVERY_TOPIC): request.now})
         return _page(request, brand, consent, saved=True, shown=lang)
     consent = wiring.journeys().save(brand, link, _wishes(form, brand), how)
     return _page(request, brand, consent, saved=True, shown=locale or lang)
@@ -66,8 +67,7 @@ def _wishes(form: dict[str, list[str]], brand: Brand) -> Wishes:
     if not good:
         raise web.ProblemError(400, "bad_choice")
     shown = form.get("shown", list(brand.topics))
-    was_on = form["was_on"][0].split() if "was_on" in form else None
-    return Wishes(on, shown, frequencies, int(days) if days else None, locale or None, was_on)
+    return Wishes(on, shown, frequencies, int(days) if days else None, locale or None)
 
 
 def _page(request: Request, brand: Brand, consent: Consent, *, saved: bool, shown: str = "") -> Response:

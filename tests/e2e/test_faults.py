@@ -145,9 +145,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             spooled.append(time.time_ns() // 1_000_000)
 
     def hurry(asked: dict[str, Any]) -> None:
-        """What is put off for minutes comes back within a second."""
-        if "DelaySeconds" in asked:
-            asked["DelaySeconds"] = min(asked["DelaySeconds"], 1)
+        """What is put off for minutes comes back within seconds."""
+        for name, most in (("DelaySeconds", 1), ("VisibilityTimeout", 5)):
+            if name in asked:
+                asked[name] = min(asked[name], most)
 
     with ExitStack() as ending:
         engine = ending.enter_context(dynamodb_local.running())
@@ -499,6 +500,10 @@ class Judge:
                 if not any(act.since <= instant for instant in outs):
                     self.breaks(person, f"no event of the opt-out from {topic} by {act.way}")
                     self.lost[person.phase] += 1
+        for act in person.of("pause"):
+            paused = [int(each["occurred_at"]["N"]) for each in kept.events if each["kind"]["S"] == "paused"]
+            if act.acknowledged and not any(act.since <= instant <= act.until for instant in paused):
+                self.breaks(person, "no event of the pause")
 
     def opt_ins(self, person: Person, kept: Held) -> None:
         """Nobody is opted in but by an act of theirs."""

@@ -180,55 +180,6 @@ def test_an_opt_out_is_kept_when_every_answer_of_the_table_is_garbled(world: Wor
     assert world.status() == "unsubscribed"
 
 
-def test_topics_turned_off_in_the_preferences_are_accepted_too(world: World, queue: Queue) -> None:
-    world.subscribed("news", "offers")
-    url = world.choose_url()
-    fields = [each for each in world.get(url).page.forms[0].fields if each != ("topics", "news")]
-    world.now += SECOND
-    with world.table_away():
-        saved = world.post(url, [*fields, ("frequency.offers", "weekly")])
-    assert saved.status == 200
-    assert ("topics", "offers") in saved.page.forms[0].fields
-    assert ("topics", "news") not in saved.page.forms[0].fields
-    world.now += 60 * SECOND
-    queue.drain()
-    assert [world.status(topic=topic) for topic in ("news", "offers")] == ["unsubscribed", "subscribed"]
-    assert world.events()[-1]["registers"]["M"].keys() == {"out.news"}, "what was ticked before is no new opt-in"
-    assert world.intact()
-
-
-def test_a_form_that_doesnt_tell_what_was_ticked_opts_nobody_in(world: World, queue: Queue) -> None:
-    with world.table_away():
-        assert world.post(world.choose_url(), {"topics": "news"}).status == 200
-    queue.drain()
-    assert [world.status(topic=topic) for topic in ("news", "offers", "product")] == [
-        "none",
-        "unsubscribed",
-        "unsubscribed",
-    ]
-
-
-@pytest.mark.parametrize("more", [("topics", "news"), ("frequency.news", "weekly"), ("locale", "de")], ids=str)
-def test_a_form_that_ends_no_mail_is_not_spooled(world: World, queue: Queue, more: tuple[str, str]) -> None:
-    url = world.choose_url()
-    form = [*world.get(url).page.forms[0].fields, more]
-    with world.table_away():
-        answer = world.post(url, form)
-    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
-    assert queue.waiting() == []
-
-
-@pytest.mark.parametrize("form", [{"scope": "all"}, {"topics": "news"}], ids=["everything", "all but one"])
-def test_who_chooses_waits_for_a_table_that_is_away_only_once(world: World, queue: Queue, form: Any) -> None:
-    refusals = ["ThrottlingException"] * 5
-    with (
-        calls.answering(world.table_client, "GetItem", *refusals) as reads,
-        calls.answering(world.table_client, "TransactWriteItems", *refusals) as writes,
-    ):
-        assert world.post(world.choose_url(), form).status == 200
-    assert len(reads) + len(writes) == 9
-
-
 def test_a_confirmation_is_not_spooled(world: World, queue: Queue) -> None:
     """An opt-in can wait for its person; only what ends mail must not."""
     url = world.confirm_url()

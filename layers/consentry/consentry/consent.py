@@ -133,11 +133,6 @@ def opt_out(topic: str) -> str:
     return f"out.{topic}"
 
 
-def is_opt_out(register: str) -> bool:
-    """Whether a register ends mail by an opt-out."""
-    return register.startswith("out.")
-
-
 def frequency(topic: str) -> str:
     """The choice of how often a topic may come."""
     return f"frequency.{topic}"

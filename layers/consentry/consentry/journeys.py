@@ -60,8 +60,6 @@ class Wishes(NamedTuple):
     pause_days: int | None
     """0 ends a pause, None leaves it as it is."""
     locale: str | None
-    was_on: Collection[str] | None = None
-    """The topics that were ticked when the page was shown, if the form tells: what to go by while the table is away."""
 
 
 class Journeys:
@@ -157,17 +155,6 @@ class Journeys:
     def unsubscribe(self, brand: Brand, link: Link, how: Circumstances, *, everything: bool = False) -> Link:
         """Opt out of the link's topics, or of everything. Answers the link that undoes it."""
         topics = (EVERY_TOPIC,) if everything or not link.topics else link.topics
-        self._leave(brand, link, topics, how)
-        return Link(Purpose.UNDO, brand.id, link.subscriber_id, topics, at=how.now)
-
-    def leave_everything(self, brand: Brand, link: Link, how: Circumstances) -> Consent:
-        """Opt out of everything; answers consent as it is now, or what of it is sure while the table is away."""
-        outcome = self._leave(brand, link, (EVERY_TOPIC,), how)
-        # Who has waited for a table that is away doesn't wait for it once more.
-        known = Consent() if outcome is Outcome.SPOOLED else self.glance(link)
-        return known | Consent({rules.opt_out(EVERY_TOPIC): how.now})
-
-    def _leave(self, brand: Brand, link: Link, topics: tuple[str, ...], how: Circumstances) -> Outcome:
         event = self._event(
             Kind.UNSUBSCRIBED,
             brand,
@@ -178,12 +165,13 @@ class Journeys:
             reference=link.reference,
         )
         forget = topics == (EVERY_TOPIC,) and not brand.keeps_address
-        return self._recorder.record(
+        self._recorder.record(
             event,
             evidence=how.evidence,
             evidence_days=brand.evidence_days,
             address=Address.FORGET if forget else None,
-        ).outcome
+        )
+        return Link(Purpose.UNDO, brand.id, link.subscriber_id, topics, at=how.now)
 
     def pause(self, brand: Brand, link: Link, days: int, how: Circumstances) -> Link:
         """No mail for some days. Answers the link that undoes it."""
@@ -243,35 +231,38 @@ class Journeys:
     # --- choosing ----------------------------------------------------------------------------------------------
 
     def save(self, brand: Brand, link: Link, wishes: Wishes, how: Circumstances) -> Consent:
-        """Make consent what the form says; answers it. What the form leaves as it was is not written.
-
-        While the table is away, a form that ends mail (a topic turned off, a pause) is kept whole in the spool; how
-        things were is then taken from the form itself.
-
-        Raises:
-            StoreUnavailableError: the table is away, and nothing in the form ends mail; or the spool is away, too.
-        """
-        away = None
-        try:
-            current = self.store.read(brand.id, link.subscriber_id)
-            accepted = {topic for topic in brand.topics if accepts(current, topic, brand, how.now)}
-        except StoreUnavailableError as exc:
-            # A form that doesn't tell what was ticked turns off what isn't, and opts nobody in.
-            accepted, away = set(brand.topics if wishes.was_on is None else wishes.was_on), exc
-            current = Consent({rules.opt_in(topic): how.now for topic in accepted})
+        """Make consent what the form says; answers it. What the form leaves as it was is not written."""
+        current = self.store.read(brand.id, link.subscriber_id)
         event = self._event(Kind.PREFERENCES, brand, link.subscriber_id, how, Consent(), ())
-        effect = _chosen(brand, wishes, current, accepted, event)
+        registers: dict[str, int] = {}
+        for topic in brand.topics:
+            accepted = accepts(current, topic, brand, how.now)
+            if topic in wishes.on and not accepted:
+                registers[rules.opt_in(topic)] = how.now
+            elif topic in wishes.shown and topic not in wishes.on and accepted:
+                registers[rules.opt_out(topic)] = how.now
+        values = {rules.frequency(topic): value for topic, value in wishes.frequencies.items()}
+        if wishes.pause_days is not None:
+            running = rules.pause_end(current, how.now) is not None
+            if wishes.pause_days or running:
+                until = how.now + wishes.pause_days * DAY_MS if wishes.pause_days else 0
+                values[rules.PAUSE] = str(until)
+        if wishes.locale:
+            values[rules.LOCALE] = wishes.locale
+        choices = {
+            name: Choice(how.now, event.event_id, value)
+            for name, value in values.items()
+            if current.chosen(name) != value
+        }
+        effect = Consent(registers, choices)
         if effect == Consent({}, {}):
-            if away:
-                raise away
             return current
-        topics = tuple(name.partition(".")[2] for name in effect.registers)
-        event = event._replace(effect=effect, topics=topics, reference=link.reference)
-        ends_mail = rules.PAUSE in effect.choices or any(map(rules.is_opt_out, effect.registers))
-        if away and not ends_mail:
-            raise away
-        record = self._recorder.keep if away else self._recorder.record if ends_mail else self.store.record
-        record(event, evidence=how.evidence, evidence_days=brand.evidence_days)
+        topics = tuple(name.partition(".")[2] for name in registers)
+        self.store.record(
+            event._replace(effect=effect, topics=topics, reference=link.reference),
+            evidence=how.evidence,
+            evidence_days=brand.evidence_days,
+        )
         return current | effect
 
     # --- forms -------------------------------------------------------------------------------------------------
@@ -327,28 +318,6 @@ def accepts(consent: Consent, topic: str, brand: Brand, now: int) -> bool:
         Reason.OPT_OUT_TOPIC,
         Reason.PAUSED,
     }
-
-
-def _chosen(brand: Brand, wishes: Wishes, current: Consent, accepted: Collection[str], event: Event) -> Consent:
-    """What a form changes in how things are."""
-    now = event.occurred_at
-    registers: dict[str, int] = {}
-    for topic in brand.topics:
-        if topic in wishes.on and topic not in accepted:
-            registers[rules.opt_in(topic)] = now
-        elif topic in wishes.shown and topic not in wishes.on and topic in accepted:
-            registers[rules.opt_out(topic)] = now
-    values = {rules.frequency(topic): value for topic, value in wishes.frequencies.items()}
-    if wishes.pause_days:
-        values[rules.PAUSE] = str(now + wishes.pause_days * DAY_MS)
-    elif wishes.pause_days == 0 and rules.pause_end(current, now) is not None:
-        values[rules.PAUSE] = "0"
-    if wishes.locale:
-        values[rules.LOCALE] = wishes.locale
-    choices = {
-        name: Choice(now, event.event_id, value) for name, value in values.items() if current.chosen(name) != value
-    }
-    return Consent(registers, choices)
 
 
 def _locale(event: Event) -> Consent:

@@ -56,15 +56,6 @@ class Recorder:
         self._store = store
         self._spool = spool
 
-    def keep(self, event: Event, *, evidence: Evidence | None = None, evidence_days: int = 0) -> Recorded:
-        """Straight into the spool: for who has just found the table away, and doesn't wait for it once more.
-
-        Raises:
-            StoreUnavailableError: the queue is away too.
-        """
-        self._spool(Spooled(event, evidence, evidence_days).to_json())
-        return Recorded(Outcome.SPOOLED, Consent())
-
     def record(
         self,
         event: Event,
