@@ -157,7 +157,10 @@ def report(body: Annotated[Events, Body()]) -> Response[str]:
     """
     brand = _brand("write")
     now = _now()
-    results = [_reported(brand, each, now) for each in body.events]
+    results: list[dict[str, Any]] = []
+    for each in body.events:
+        away = any(told["result"] == Result.SPOOLED for told in results)
+        results.append(_reported(brand, each, now, away=away))
     return _answer({"results": results})
 
 
@@ -381,7 +384,7 @@ def _field_problem(field: str, detail: str) -> ApiProblemError:
     return ApiProblemError(400, f"{field}: {detail}", [{"field": field, "detail": detail}])
 
 
-def _reported(brand: Brand, given: Any, now: int) -> dict[str, Any]:
+def _reported(brand: Brand, given: Any, now: int, *, away: bool) -> dict[str, Any]:
     event_id = str(given.get("event_id", ""))[:MAX_EVENT_ID] if isinstance(given, dict) else ""
     try:
         event = ReportedEvent.model_validate(given)
@@ -396,7 +399,7 @@ def _reported(brand: Brand, given: Any, now: int) -> dict[str, Any]:
         topics=tuple(event.topics or ()),
         reference=event.reference or "",
     )
-    receipt = wiring.intake().take(brand, said, Channel.API, now)
+    receipt = wiring.intake().take(brand, said, Channel.API, now, away=away)
     told = {"event_id": event_id, "result": receipt.result.value}
     return told | ({"error": receipt.error} if receipt.error else {})
 

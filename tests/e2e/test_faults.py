@@ -288,7 +288,6 @@ class Run:
         yield
         self.spooled[name] = len(self.site.spooled) - before
         self.took[name] = time.monotonic() - began
-        print(time.strftime("%H:%M:%S"), name, f"{self.took[name]:.1f}", flush=True)
 
     def everything(self) -> None:
         site, crowd = self.site, self.site.crowd

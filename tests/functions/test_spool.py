@@ -10,6 +10,7 @@ import pytest
 
 from consentry import spool, wiring
 from consentry.consent import Choice, Consent
+from consentry.intake import Report, ReportKind, Result
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.spool import Spooled
 from consentry.store import Address, Store, StoreUnavailableError
@@ -153,6 +154,38 @@ def test_reports_under_an_idempotency_key_are_spooled_too(world: World, queue: Q
     queue.drain()
     assert world.status() == "unsubscribed"
     assert len(world.events()) == 1
+
+
+def test_of_many_reports_only_the_first_waits_for_a_table_that_is_away(world: World, queue: Queue) -> None:
+    """Else a hundred of them would outlast the function."""
+    key = world.api_key()
+    events = [
+        {
+            "event_id": f"{n}",
+            "kind": "unsubscribed",
+            "email": f"ann{n}@example.com",
+            "occurred_at": "2027-01-15T07:59:00Z",
+        }
+        for n in range(8)
+    ]
+    refusals = ["ThrottlingException"] * 20
+    with calls.answering(world.table_client, "TransactWriteItems", *refusals) as left:
+        answer = world.api("POST", "/v1/events", {"events": events}, key=key)
+    assert {each["result"] for each in answer.json["results"]} == {"spooled"}
+    assert len(left) == 19
+    queue.drain()
+    assert [world.status(email=f"ann{n}@example.com") for n in range(8)] == ["unsubscribed"] * 8
+
+
+def test_of_many_reports_of_a_provider_only_some_wait_for_a_table_that_is_away(world: World, queue: Queue) -> None:
+    brand = wiring.brands().get("demo")
+    assert brand is not None
+    reports = [Report(ReportKind.UNSUBSCRIBED, world.now, f"ann{n}@example.com") for n in range(40)]
+    refusals = ["ThrottlingException"] * 100
+    with calls.answering(world.table_client, "TransactWriteItems", *refusals) as left:
+        receipts = wiring.intake().take_all(brand, reports, Channel.WEBHOOK, world.now)
+    assert {receipt.result for receipt in receipts} == {Result.SPOOLED}
+    assert len(left) >= 80, "no more than are at it side by side"
 
 
 def test_an_opt_out_is_kept_whatever_else_fails(

@@ -17,7 +17,6 @@ from consentry.brands import Brand
 from consentry.journeys import Journeys
 from consentry.keyring import Keyring
 from consentry.spool import Recorder
-from consentry.store import StoreUnavailableError
 from support import dynamodb_local
 from support.tables import Table
 
@@ -69,13 +68,7 @@ def brand() -> Brand:
     return found
 
 
-def _no_spool(_: str) -> None:
-    raise StoreUnavailableError("no spool here")
-
-
 @pytest.fixture
 def journeys(table: Table) -> Journeys:
     """What a person can do, on the table."""
-    return Journeys(
-        table.store, tokens.Tokens(Keyring(lambda: '{"root": "not so random"}')), Recorder(table.store, _no_spool)
-    )
+    return Journeys(table.store, tokens.Tokens(Keyring(lambda: '{"root": "not so random"}')), Recorder(table.store))

@@ -22,6 +22,7 @@ from standardwebhooks import Webhook
 from embedded.outbox import as_mail
 from support.page import Page
 from support.stack import Answer, Stack
+from support.waiting import eventually
 
 TOPICS: Final = ("news", "offers", "product")
 READING_S: Final = 1.1
@@ -150,7 +151,8 @@ class Crowd:
         rng = random.Random(f"{self._seed} {phase} {number}")  # noqa: S311 - which journey somebody takes
         person = Person(f"{rng.randbytes(6).hex()}-{number}@example.com", phase, rng)
         body = {"topic": "news", "recipients": [{"email": person.email}]}
-        minted = self.stack.api("POST", "/v1/links", body).json()["links"][0]
+        answer = eventually(lambda: self.stack.api("POST", "/v1/links", body), lambda answer: answer.status == 200)
+        minted = answer.json()["links"][0]
         person.subscriber_id = minted["subscriber_id"]
         person.leave_url, person.choose_url = minted["unsubscribe_url"], minted["preferences_url"]
         self.people.append(person)

@@ -24,6 +24,7 @@ from consentry import consent as rules
 from consentry.consent import Consent
 from consentry.intake import Intake, InvalidReportError, Report, ReportKind
 from consentry.ledger import Channel, Kind
+from consentry.spool import Recorder
 from consentry.store import Outcome, StoreUnavailableError
 from consentry.tokens import is_reference
 from consentry_cli import deployment, presets
@@ -149,7 +150,7 @@ def import_(
             reader = Reader(stream, form_of(source, form))
             chosen = presets.PRESETS[preset] if preset else presets.PLAIN
             interpreter = _Interpreter(
-                Intake(store, keys.pepper, store),
+                Intake(store, keys.pepper, Recorder(store)),
                 brand,
                 chosen,
                 reader,

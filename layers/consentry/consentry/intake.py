@@ -18,6 +18,7 @@ from consentry import addresses
 from consentry import consent as rules
 from consentry.consent import EVERY_TOPIC, Consent
 from consentry.ledger import Actor, Channel, Event, Kind, new_event_id
+from consentry.spool import Spooled
 from consentry.store import Outcome
 
 if TYPE_CHECKING:
@@ -85,13 +86,15 @@ class InvalidReportError(ValueError):
 class Intake:
     """Applies reports."""
 
-    def __init__(self, store: Store, pepper: Callable[[str], bytes], recorder: Recorder | Store) -> None:
+    def __init__(self, store: Store, pepper: Callable[[str], bytes], recorder: Recorder) -> None:
         """`pepper` answers a brand's pepper; `recorder` keeps reports while the table is away."""
         self._store = store
         self._recorder = recorder
         self._pepper = pepper
 
-    def take(self, brand: Brand, report: Report, channel: Channel, now: int, source: str = "") -> Receipt:
+    def take(
+        self, brand: Brand, report: Report, channel: Channel, now: int, source: str = "", *, away: bool = False
+    ) -> Receipt:
         """Apply one report.
 
         Args:
@@ -100,6 +103,7 @@ class Intake:
             channel: `API`, `WEBHOOK` or `IMPORT`.
             now: epoch ms of its arrival.
             source: who says it, such as the provider of a webhook.
+            away: the table was just found to be away, by another report of the same call: nobody waits for it again.
 
         Raises:
             StoreUnavailableError: nothing is lost by reporting it again.
@@ -108,6 +112,9 @@ class Intake:
             event = self.event(brand, report, channel, now, source)
         except InvalidReportError as exc:
             return Receipt(Result.INVALID, str(exc))
+        if away:
+            self._recorder.keep(Spooled(event))
+            return Receipt(Result.SPOOLED)
         outcome = self._recorder.record(event).outcome
         return Receipt(Result(outcome.value) if outcome is not Outcome.THROTTLED else Result.DUPLICATE)
 
@@ -122,6 +129,7 @@ class Intake:
             StoreUnavailableError: some may be applied, none is lost by reporting all of them again.
         """
         people: dict[str, list[int]] = {}
+        away: list[bool] = []
         for at, report in enumerate(reports):
             people.setdefault(report.email or report.subscriber_id, []).append(at)
 
@@ -133,7 +141,9 @@ class Intake:
                 if said in taken:
                     receipts.append((at, _repeated(taken[said])))
                 else:
-                    taken[said] = self.take(brand, said, channel, now, source)
+                    taken[said] = self.take(brand, said, channel, now, source, away=bool(away))
+                    if taken[said].result is Result.SPOOLED:
+                        away.append(True)
                     receipts.append((at, taken[said]))
             return receipts
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from consentry.consent import Choice, Consent
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
-from consentry.store import Address, Outcome, Recorded
+from consentry.store import Address, Outcome, Recorded, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +51,8 @@ def from_json(text: str) -> Spooled:
 class Recorder:
     """Records what must not be lost: in the table, or else in the spool."""
 
-    def __init__(self, store: Store, spool: Callable[[str], None]) -> None:
-        """`spool` queues a text, or raises `StoreUnavailableError`."""
+    def __init__(self, store: Store, spool: Callable[[str], None] | None = None) -> None:
+        """`spool` queues a text, or raises `StoreUnavailableError`; None where what fails waits already."""
         self._store = store
         self._spool = spool
 
@@ -72,8 +72,20 @@ class Recorder:
         try:
             return self._store.record(event, evidence=evidence, evidence_days=evidence_days, address=address)
         except Exception:  # noqa: BLE001 - whatever is wrong with the table or with us, an opt-out is kept
-            self._spool(Spooled(event, evidence, evidence_days, address).to_json())
+            if self._spool is None:
+                raise
+            self.keep(Spooled(event, evidence, evidence_days, address))
             return Recorded(Outcome.SPOOLED, Consent())
+
+    def keep(self, waiting: Spooled) -> None:
+        """Spool it without asking the table, which is known to be away, or can't be asked.
+
+        Raises:
+            StoreUnavailableError: the queue is away too.
+        """
+        if self._spool is None:
+            raise StoreUnavailableError("the table is away")
+        self._spool(waiting.to_json())
 
 
 def _event(fields: list[Any]) -> Event:

@@ -230,11 +230,15 @@ def _queue_client() -> Any:
     return _client("sqs", _PATIENT)
 
 
+@cache
+def _spool_client() -> Any:
+    # One of its own: whoever clicked waits for it, and the table has used up most of their time.
+    return _client("sqs", _LAST_RESORT)
+
+
 def _spool(text: str) -> None:
     try:
-        # A client of its own: whoever clicked waits for it, and the table has used up most of their time.
-        client = _client("sqs", _LAST_RESORT)
-        client.send_message(QueueUrl=os.environ["SPOOL_QUEUE_URL"], MessageBody=text)
+        _spool_client().send_message(QueueUrl=os.environ["SPOOL_QUEUE_URL"], MessageBody=text)
     except (BotoCoreError, ClientError, ValueError, KeyError) as exc:  # a garbled answer reads as ValueError
         raise StoreUnavailableError("neither table nor spool can be written") from exc
     fault = sys.exception()
