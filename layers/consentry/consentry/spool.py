@@ -71,7 +71,7 @@ class Recorder:
         """
         try:
             return self._store.record(event, evidence=evidence, evidence_days=evidence_days, address=address)
-        except Exception:  # noqa: BLE001 - whatever is wrong with the table or with us, an opt-out is kept
+        except Exception:
             if self._spool is None:
                 raise
             self.keep(Spooled(event, evidence, evidence_days, address))
