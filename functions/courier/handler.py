@@ -13,11 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import batches, pages, wiring
+from consentry import batches, pages, web, wiring
 from consentry.batches import LaterError
 from consentry.courier import Courier, MailDue, PutOffError
 from consentry.ledger import new_event_id
 from consentry.mails import Body
+from consentry.store import StoreUnavailableError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 TEMPLATES: Final = Path(__file__).with_name("templates")
 _LONGEST_DELAY_S: Final = 900
 """SQS's own limit."""
+_TABLE_AWAY_S: Final = 60
 
 
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
@@ -48,8 +50,11 @@ def announce(record: DynamoDBRecord) -> None:
     try:
         _deliver(due)
     except PutOffError as exc:
-        wiring.put_off(json.dumps(due), min(exc.seconds, _LONGEST_DELAY_S))
-        wiring.logger().warning("mail put off", seconds=exc.seconds)
+        _put_off(due, exc.seconds)
+    except StoreUnavailableError as exc:
+        # The stream gives a record up after a few tries; the queue has hours.
+        web.report(exc, announce.__name__)
+        _put_off(due, _TABLE_AWAY_S)
 
 
 def try_again(record: SQSRecord) -> None:
@@ -58,6 +63,11 @@ def try_again(record: SQSRecord) -> None:
         _deliver(MailDue(*json.loads(record.body)))
     except PutOffError as exc:
         raise LaterError from exc
+
+
+def _put_off(due: MailDue, seconds: int) -> None:
+    wiring.put_off(json.dumps(due), min(seconds, _LONGEST_DELAY_S))
+    wiring.logger().warning("mail put off", seconds=seconds)
 
 
 def _deliver(due: MailDue) -> None:

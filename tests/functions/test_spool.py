@@ -12,10 +12,11 @@ import pytest
 
 from consentry import dead_letters, replay, spool, wiring
 from consentry.consent import Choice, Consent
+from consentry.intake import Report, ReportKind, Result
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.spool import Spooled, Unverified
-from consentry.store import Address, StoreUnavailableError
+from consentry.store import Address, Store, StoreUnavailableError
 from consentry.tokens import Purpose
 from support import calls
 from support.world import SECOND, World
@@ -304,6 +305,78 @@ def test_reports_of_platforms_are_spooled_and_told_so(world: World, queue: Queue
     with world.table_away():
         answer = world.api("POST", "/v1/events", {"events": [event]}, key=key)
     assert [each["result"] for each in answer.json["results"]] == ["spooled"]
+    queue.drain()
+    assert world.status() == "unsubscribed"
+
+
+def test_reports_under_an_idempotency_key_are_spooled_too(world: World, queue: Queue) -> None:
+    """The key can't be looked up, and needn't be: a report is named by what it says."""
+    key = world.api_key()
+    event = {"event_id": "1", "kind": "unsubscribed", "email": "ann@example.com", "occurred_at": "2027-01-15T07:59:00Z"}
+    with world.table_away():
+        for _ in range(2):
+            answer = world.api(
+                "POST", "/v1/events", {"events": [event]}, key=key, headers={"idempotency-key": "the same"}
+            )
+            assert [each["result"] for each in answer.json["results"]] == ["spooled"]
+    queue.drain()
+    assert world.status() == "unsubscribed"
+    assert len(world.events()) == 1
+
+
+def test_of_many_reports_only_the_first_waits_for_a_table_that_is_away(world: World, queue: Queue) -> None:
+    """Else a hundred of them would outlast the function."""
+    key = world.api_key()
+    events = [
+        {
+            "event_id": f"{n}",
+            "kind": "unsubscribed",
+            "email": f"ann{n}@example.com",
+            "occurred_at": "2027-01-15T07:59:00Z",
+        }
+        for n in range(8)
+    ]
+    refusals = ["ThrottlingException"] * 20
+    with calls.answering(world.table_client, "TransactWriteItems", *refusals) as left:
+        answer = world.api("POST", "/v1/events", {"events": events}, key=key)
+    assert {each["result"] for each in answer.json["results"]} == {"spooled"}
+    assert len(left) == 19
+    queue.drain()
+    assert [world.status(email=f"ann{n}@example.com") for n in range(8)] == ["unsubscribed"] * 8
+
+
+def test_of_many_reports_of_a_provider_only_some_wait_for_a_table_that_is_away(world: World, queue: Queue) -> None:
+    brand = wiring.brands().get("demo")
+    assert brand is not None
+    reports = [Report(ReportKind.UNSUBSCRIBED, world.now, f"ann{n}@example.com") for n in range(40)]
+    refusals = ["ThrottlingException"] * 100
+    with calls.answering(world.table_client, "TransactWriteItems", *refusals) as left:
+        receipts = wiring.intake().take_all(brand, reports, Channel.WEBHOOK, world.now)
+    assert {receipt.result for receipt in receipts} == {Result.SPOOLED}
+    assert len(left) >= 80, "no more than are at it side by side"
+
+
+def test_an_opt_out_is_kept_whatever_else_fails(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
+) -> None:
+    """Also what nobody thought of: it is logged by kind and place, and the person is not sent away."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("of ann@example.com")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "record", fail)
+        assert world.post(world.leave_url()).status == 200
+    assert "ZeroDivisionError" in logged.getvalue()
+    assert "ann@" not in logged.getvalue()
+    queue.drain()
+    assert world.status() == "unsubscribed"
+
+
+def test_an_opt_out_is_kept_when_every_answer_of_the_table_is_garbled(world: World, queue: Queue) -> None:
+    garbled = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    with calls.answering(world.table_client, "TransactWriteItems", garbled):
+        assert world.post(world.leave_url()).status == 200
     queue.drain()
     assert world.status() == "unsubscribed"
 

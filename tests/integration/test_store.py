@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -442,6 +443,8 @@ FAULTS: Final = [
     ConnectTimeoutError(endpoint_url="http://table"),
     ReadTimeoutError(endpoint_url="http://table"),
     EndpointConnectionError(endpoint_url="http://table"),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "an answer was garbled on its way"),
+    ResponseParserError("so was this"),
 ]
 CALLS: Final = [
     ("TransactWriteItems", lambda store: store.record(opted_out())),
@@ -513,6 +516,20 @@ def test_a_write_that_keeps_colliding_is_given_up_in_the_end(table: Table) -> No
         table.store.record(opted_out())
     assert len(left) == 45
     assert table.items() == []
+
+
+def test_a_write_that_collides_slowly_is_given_up_while_somebody_still_waits(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count(NOW // 1000, 0.6)
+    monkeypatch.setattr("consentry.store.time.monotonic", lambda: next(ticks))
+    endless = [cancelled("TransactionConflict", "None")] * 5
+    with (
+        answering(table.client, "TransactWriteItems", *endless) as left,
+        pytest.raises(StoreUnavailableError),
+    ):
+        table.store.record(opted_out())
+    assert len(left) == 3
 
 
 def test_a_change_is_measured_against_what_another_wrote_a_moment_before(table: Table) -> None:

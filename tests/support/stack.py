@@ -38,7 +38,7 @@ class Stack:
     def __init__(self, told: dict[str, Any]) -> None:
         self.told = told
         self.base: str = told["base_url"]
-        self._http = urllib3.PoolManager(retries=False, timeout=60)
+        self._http = urllib3.PoolManager(retries=False, timeout=60, maxsize=16)
         self.dynamodb = self.client("dynamodb")
 
     def client(self, service: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consentry import addresses, journeys
+from consentry import addresses, journeys, spool
 from consentry import consent as rules
 from consentry.brands import Brand, Brands
 from consentry.consent import Choice, Consent, Status
@@ -14,7 +14,7 @@ from consentry.items import Contact
 from consentry.journeys import DAY_MS, Circumstances, Form, Journeys, Wishes
 from consentry.keyring import Keyring
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
-from consentry.spool import Recorder
+from consentry.spool import Recorder, Spooled
 from consentry.store import Address, Outcome, StoreUnavailableError
 from consentry.tokens import Link, Purpose, Tokens
 from support import people
@@ -32,7 +32,21 @@ class Ann:
         self.now = people.NOW
         self.store = MemoryStore()
         keys = Keyring(lambda: '{"root": "r"}')
-        self.journeys = Journeys(self.store, Tokens(keys), Recorder(self.store))  # type: ignore[arg-type]
+        self.spool: list[str] | None = None
+        """What is spooled; None while there is no spool."""
+        self.journeys = Journeys(self.store, Tokens(keys), Recorder(self.store, self._spool))  # type: ignore[arg-type]
+
+    def _spool(self, text: str) -> None:
+        if self.spool is None:
+            raise StoreUnavailableError("away, too")
+        self.spool.append(text)
+
+    def drains(self) -> None:
+        """What was spooled is recorded."""
+        for waiting in map(spool.from_json, self.spool or ()):
+            assert isinstance(waiting, Spooled)
+            self.store.record(waiting.event)
+        self.spool = []
 
     def how(self, channel: Channel = Channel.PAGE, **otherwise: Any) -> Circumstances:
         self.now += 1_000
@@ -273,6 +287,26 @@ def test_undo_twice_is_undo(ann: Ann) -> None:
     before = len(ann.events)
     ann.undoes(link)
     assert len(ann.events) == before
+    assert ann.allowed("news")
+
+
+def test_undo_counts_of_an_opt_out_that_still_waits_to_be_recorded(ann: Ann) -> None:
+    ann.subscribes("news")
+    ann.store.away, ann.spool = True, []
+    link = ann.leaves("news")
+    ann.store.away = False
+    ann.undoes(link)
+    ann.drains()
+    assert rules.status(ann.consent, "news") is Status.SUBSCRIBED
+
+
+def test_undo_counts_of_a_pause_that_still_waits_to_be_recorded(ann: Ann) -> None:
+    ann.subscribes("news")
+    ann.store.away, ann.spool = True, []
+    link = ann.pauses()
+    ann.store.away = False
+    ann.undoes(link)
+    ann.drains()
     assert ann.allowed("news")
 
 

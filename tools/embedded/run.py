@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,8 @@ class Options:
     """The emulator's port; None: 4566 or a free one."""
     dynamodb_endpoint_url: str | None = None
     """Where the functions (not the deployment) find DynamoDB; None: the emulator."""
+    functions_environment: Mapping[str, str] = field(default_factory=dict)
+    """What the functions find in their environment beside their own, such as another endpoint of a service."""
 
 
 def run(options: Options) -> None:
@@ -100,6 +102,7 @@ def _run(options: Options, ending: ExitStack) -> None:
     if options.dynamodb_endpoint_url:
         functions_environment["AWS_ENDPOINT_URL_DYNAMODB"] = options.dynamodb_endpoint_url
         say("note: IAM isn't enforced while the functions' DynamoDB is elsewhere")
+    functions_environment |= options.functions_environment
     cloud = emulator.start(
         folder,
         port=options.aws_port,
@@ -133,6 +136,8 @@ def _run(options: Options, ending: ExitStack) -> None:
         api_keys=api_keys,
         webhook_secrets=webhook_secrets,
         folder=folder,
+        emulator_pid=cloud.process.pid,
+        mail_url=f"http://{ports.LOOPBACK}:{ports.port_of(recorder)}",
     )
     gateway = Gateway(
         endpoint=cloud.endpoint,
@@ -221,6 +226,8 @@ def _about(
     api_keys: Mapping[str, str],
     webhook_secrets: Mapping[str, str],
     folder: Path,
+    emulator_pid: int,
+    mail_url: str,
 ) -> dict[str, Any]:
     """What ``stack.json`` tells; what the template doesn't have yet is left out."""
     about = {
@@ -231,6 +238,8 @@ def _about(
         "region": aws.REGION,
         "table_name": deployment.outputs["TableName"],
         "spool_queue_url": deployment.outputs.get("SpoolQueueUrl"),
+        "mail_queue_url": deployment.outputs["MailQueueUrl"],
+        "mail_url": mail_url,
         "keyring_secret_arn": deployment.outputs["KeyringSecretArn"],
         "brand": seed.BRANDS[0],
         "api_keys": dict(api_keys),
@@ -243,6 +252,7 @@ def _about(
         "archive_bucket": deployment.outputs["ArchiveBucketName"],
         "archive_queue_url": deployment.outputs["ArchiveQueueUrl"],
         "pid": os.getpid(),
+        "emulator_pid": emulator_pid,
         "log": str(folder / "emulator.log"),
     }
     return {name: value for name, value in about.items() if value is not None}

@@ -15,6 +15,7 @@ from consentry import addresses
 from consentry import consent as rules
 from consentry.consent import EVERY_TOPIC, Consent
 from consentry.ledger import Actor, Channel, Event, Kind, event_id_of, new_event_id
+from consentry.spool import Spooled
 from consentry.store import Outcome
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ class Intake:
         self._recorder = recorder
         self._pepper = pepper
 
-    def take(self, brand: Brand, report: Report, channel: Channel, now: int, source: str = "") -> Receipt:
+    def take(
+        self, brand: Brand, report: Report, channel: Channel, now: int, source: str = "", *, away: bool = False
+    ) -> Receipt:
         """Apply one report.
 
         Args:
@@ -96,6 +99,7 @@ class Intake:
             channel: `API`, `WEBHOOK`, `IMPORT` or `FEEDBACK`.
             now: epoch ms of its arrival.
             source: who says it, such as the provider of a webhook.
+            away: the table was just found to be away, by another report of the same call: nobody waits for it again.
 
         Raises:
             StoreUnavailableError: nothing is lost by reporting it again.
@@ -104,6 +108,9 @@ class Intake:
             event = self.event(brand, report, channel, now, source)
         except InvalidReportError as exc:
             return Receipt(Result.INVALID, str(exc))
+        if away:
+            self._recorder.keep(Spooled(event))
+            return Receipt(Result.SPOOLED)
         outcome = self._recorder.record(event).outcome
         return Receipt(Result(outcome.value) if outcome is not Outcome.THROTTLED else Result.DUPLICATE)
 
@@ -118,6 +125,7 @@ class Intake:
             StoreUnavailableError: some may be applied, none is lost by reporting all of them again.
         """
         people: dict[str, list[int]] = {}
+        away: list[bool] = []
         for at, report in enumerate(reports):
             people.setdefault(report.email or report.subscriber_id, []).append(at)
 
@@ -129,7 +137,9 @@ class Intake:
                 if said in taken:
                     receipts.append((at, _repeated(taken[said])))
                 else:
-                    taken[said] = self.take(brand, said, channel, now, source)
+                    taken[said] = self.take(brand, said, channel, now, source, away=bool(away))
+                    if taken[said].result is Result.SPOOLED:
+                        away.append(True)
                     receipts.append((at, taken[said]))
             return receipts
 

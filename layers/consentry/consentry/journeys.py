@@ -201,16 +201,19 @@ class Journeys:
         """Put consent back as it was before the opt-out or pause that the link is of.
 
         What it was follows from the ledger: the events before that instant, joined. Only what the person accepted
-        then, and no longer does, is opted in to; nothing else is touched. A later opt-out stands.
+        then, and no longer does, is opted in to; nothing else is touched. A later opt-out stands. What it undoes may
+        still wait in the spool; it counts as if it had been recorded, so that it finds itself undone.
         """
         history = self.store.history(brand.id, link.subscriber_id)
         before = rules.join(event.effect for event in history if event.occurred_at < link.at)
         current = rules.join(event.effect for event in history)
+        current |= Consent({rules.opt_out(topic): link.at for topic in link.topics})
         event = self._event(Kind.UNDONE, brand, link.subscriber_id, how, Consent(), link.topics)
         if not link.topics:
             ended = rules.pause_end(before, how.now)
             back = Choice(how.now, event.event_id, str(ended or 0))
-            if (current.chosen(rules.PAUSE) or "0") == back.value:
+            paused = current.choices.get(rules.PAUSE)
+            if paused and paused.at >= link.at and paused.value == back.value:
                 return
             effect = Consent({}, {rules.PAUSE: back})
         else:

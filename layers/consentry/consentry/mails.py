@@ -127,7 +127,7 @@ def compose(brand: Brand, contact: Contact, links: Links, body: Body) -> bytes:
 
 
 def send(client: Any, brand: Brand, recipient: str, raw: bytes, configuration_set: str) -> None:
-    """Hand a confirmation mail to SES.
+    """Hand a confirmation mail to SES, with a client that doesn't try again when the mail may have been taken.
 
     SES tells what becomes of it as the configuration set says, and repeats the tags when it does.
 
@@ -147,7 +147,7 @@ def send(client: Any, brand: Brand, recipient: str, raw: bytes, configuration_se
         if exc.response.get("Error", {}).get("Code") in _SURELY_NOT_SENT:
             raise NotSentError from exc
         raise UnknownFateError from exc
-    except BotoCoreError as exc:
+    except (BotoCoreError, ValueError) as exc:  # a garbled answer reads as ValueError
         raise UnknownFateError from exc
 
 

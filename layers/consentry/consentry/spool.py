@@ -102,14 +102,16 @@ class Recorder:
         evidence_days: int = 0,
         address: Address | None = None,
     ) -> Recorded:
-        """`Store.record`, or `SPOOLED` while the table is away.
+        """`Store.record`, or `SPOOLED` while the table is away, or anything else fails.
 
         Raises:
             StoreUnavailableError: the queue is away too; only then is the caller told to come back.
         """
         try:
             return self._store.record(event, evidence=evidence, evidence_days=evidence_days, address=address)
-        except StoreUnavailableError:
+        except Exception:
+            if self._spool is None:
+                raise
             self.keep(Spooled(event, evidence, evidence_days, address))
             return Recorded(Outcome.SPOOLED, Consent())
 

@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from consentry import consent as rules
 from consentry import items
@@ -45,6 +46,11 @@ _ATTEMPTS: Final = 5
 _RETRIED: Final = frozenset(
     {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"}
 )
+_PATIENCE_S: Final = 1.0
+"""After so long no other attempt is begun: whoever waits is to be told, or spooled, while they still wait."""
+_AWAY: Final = (BotoCoreError, ClientError, ResponseParserError, ValueError)
+"""What botocore raises when it gets no answer, a refusal, or one that was garbled on its way: it decodes what came
+before it looks at the checksum."""
 _KEYS_A_BATCH: Final = 100
 """BatchGetItem's own limit."""
 _BATCHES_AT_ONCE: Final = 10
@@ -431,7 +437,7 @@ class Store:
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
-        except (BotoCoreError, ClientError) as exc:
+        except _AWAY as exc:
             raise StoreUnavailableError("the table can't be written") from exc
         return True
 
@@ -454,13 +460,16 @@ class Store:
             extra = [*extra, self._put_evidence(event, evidence, evidence_days)]
         wanted = event.effect
         current = Consent()
-        for _ in range(_ATTEMPTS):
+        until = time.monotonic() + _PATIENCE_S
+        for attempted in range(_ATTEMPTS):
+            if attempted and time.monotonic() > until:
+                break
             operations = [
                 self._grow(event, hash_event(key, event), cooling=cooling),
                 self._put_event(event, attempt),
                 *extra,
             ]
-            reasons = self._transact(operations)
+            reasons = self._transact(operations, until)
             if not reasons:
                 return Recorded(Outcome.APPLIED, current)
             state, written = _old(reasons, 0), _old(reasons, 1)
@@ -557,7 +566,7 @@ class Store:
             update["ExpressionAttributeValues"] = {":soon": items.number(event.arrived_at // 1000 + DAY_S)}
         return {"Update": update}
 
-    def _transact(self, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _transact(self, operations: list[dict[str, Any]], until: float) -> list[dict[str, Any]]:
         """Nothing if the transaction was applied, else the reasons why a condition cancelled it."""
         for attempt in range(_ATTEMPTS):
             try:
@@ -566,13 +575,15 @@ class Store:
                 reasons: list[dict[str, Any]] = exc.response.get("CancellationReasons", [])
                 codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
                 if codes & _RETRIED:
+                    if time.monotonic() > until:
+                        break
                     # Somebody else writes this person's items at this very moment.
                     self._sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - jitter, not a secret
                     continue
                 if codes == {"ConditionalCheckFailed"}:
                     return reasons
                 raise StoreUnavailableError("the transaction was cancelled") from exc
-            except (BotoCoreError, ClientError) as exc:
+            except _AWAY as exc:
                 raise StoreUnavailableError("the table can't be written") from exc
             else:
                 return []
@@ -591,7 +602,7 @@ class Store:
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
-        except (BotoCoreError, ClientError) as exc:
+        except _AWAY as exc:
             raise StoreUnavailableError("the table can't be written") from exc
         return True
 
@@ -656,7 +667,7 @@ class Store:
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
-        except (BotoCoreError, ClientError) as exc:
+        except _AWAY as exc:
             raise StoreUnavailableError("the table can't be read") from exc
         return answer
 

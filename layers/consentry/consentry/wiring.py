@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import os
+import random
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -57,8 +59,18 @@ _PATIENT: Final = Config(
     read_timeout=10,
     retries={"mode": "standard", "total_max_attempts": 4},
 )
-"""For mails and the archive: nobody waits, and a throttled call is worth waiting for."""
+"""For queues and the archive: nobody waits, and what comes twice does no harm."""
 
+_ONCE: Final = Config(
+    connect_timeout=2,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 1},
+)
+"""For mails: SES may have taken one whose answer was a fault, or none, and would take it again."""
+
+_BUSY: Final = frozenset({"TooManyRequestsException", "ThrottlingException"})
+"""SES's answers that say that it took nothing, and will in a moment."""
+_MOST_OFFERS: Final = 4
 
 METRICS: Final = "Consentry"
 """The namespace of our metrics in CloudWatch."""
@@ -279,7 +291,17 @@ def _session() -> botocore.session.Session:
 
 @cache
 def _mail_client() -> Any:
-    return _client("sesv2", _PATIENT)
+    client = _client("sesv2", _ONCE)
+    client.meta.events.register("needs-retry.sesv2.SendEmail", _when_to_offer_again)
+    return client
+
+
+def _when_to_offer_again(response: tuple[object, dict[str, Any]] | None, attempts: int, **_: object) -> float | None:
+    """Seconds after which botocore offers a mail to SES again; None: it doesn't."""
+    code = response[1].get("Error", {}).get("Code") if response else None
+    if code not in _BUSY or attempts >= _MOST_OFFERS:
+        return None
+    return float(random.uniform(0.25, 0.5) * 2**attempts)  # noqa: S311 - jitter, not a secret
 
 
 @cache
@@ -319,14 +341,23 @@ def _put_archive(key: str, body: bytes, sha256: bytes) -> None:
         raise ArchiveUnavailableError("the archive can't be written") from exc
 
 
+@cache
+def _spool_client() -> Any:
+    # One of its own: whoever clicked waits for it, and the table has used up most of their time.
+    return _client("sqs", _LAST_RESORT)
+
+
 def _spool(text: str) -> None:
     try:
-        # A client of its own: whoever clicked waits for it, and the table has used up most of their time.
-        client = _client("sqs", _LAST_RESORT)
-        client.send_message(QueueUrl=os.environ["SPOOL_QUEUE_URL"], MessageBody=text)
-    except (BotoCoreError, ClientError, KeyError) as exc:
+        _spool_client().send_message(QueueUrl=os.environ["SPOOL_QUEUE_URL"], MessageBody=text)
+    except (BotoCoreError, ClientError, ValueError, KeyError) as exc:  # a garbled answer reads as ValueError
         _keep_in_log(text)
         raise StoreUnavailableError("neither table nor spool can be written") from exc
+    fault = sys.exception()
+    if fault is not None and not isinstance(fault, StoreUnavailableError):
+        from consentry import web  # noqa: PLC0415 - it imports this module
+
+        web.report(fault, "spool")
     logger().warning("spooled")
 
 
@@ -351,5 +382,5 @@ def _fetch_keyring() -> str:
     try:
         client = _client("secretsmanager", _IMPATIENT)
         return str(client.get_secret_value(SecretId=settings().keyring)["SecretString"])
-    except (BotoCoreError, ClientError) as exc:
+    except (BotoCoreError, ClientError, ValueError) as exc:  # a garbled answer reads as ValueError
         raise SecretUnavailableError("the keyring can't be read") from exc
