@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consentry import batches, pages, wiring
 from consentry.batches import LaterError
-from consentry.courier import Courier, MailDue, PutOffError
+from consentry.courier import Courier, HeldBackError, MailDue, PutOffError
 from consentry.ledger import new_event_id
 from consentry.mails import Body
 
@@ -48,16 +48,24 @@ def announce(record: DynamoDBRecord) -> None:
     try:
         _deliver(due)
     except PutOffError as exc:
-        wiring.put_off(json.dumps(due), min(exc.seconds, _LONGEST_DELAY_S))
-        wiring.logger().warning("mail put off", seconds=exc.seconds)
+        _put_off(due, exc)
 
 
 def try_again(record: SQSRecord) -> None:
     """A mail that was put off. If it can't be sent now either, the queue brings it back."""
+    due = MailDue(*json.loads(record.body))
     try:
-        _deliver(MailDue(*json.loads(record.body)))
+        _deliver(due)
+    except HeldBackError as exc:
+        # As a message of its own: the queue counts how often it brings one back, and gives up.
+        _put_off(due, exc)
     except PutOffError as exc:
         raise LaterError from exc
+
+
+def _put_off(due: MailDue, exc: PutOffError) -> None:
+    wiring.put_off(json.dumps(due), min(exc.seconds, _LONGEST_DELAY_S))
+    wiring.logger().warning("mail put off", seconds=exc.seconds)
 
 
 def _deliver(due: MailDue) -> None:
@@ -75,6 +83,7 @@ def _courier() -> Courier:
         wiring.send_mail,
         write,
         wiring.settings().public_url,
+        wiring.breaker(),
     )
 
 

@@ -49,11 +49,12 @@ def leave(request: Request) -> Response:
         wiring.journeys().unsubscribe(brand, link, Circumstances(request.now, Channel.ONE_CLICK))
         return web.text(200, "You are unsubscribed.")
 
-    from consentry import pages  # noqa: PLC0415 - as above
+    from consentry import pages, scanners  # noqa: PLC0415 - as above
 
     lang = pages.language(request, brand, shown=form.get("lang", [""])[0])
     person = wiring.journeys().stamped(Form.UNSUBSCRIBE, link, form.get("stamp", [""])[0], request.now)
-    how = Circumstances(request.now, Channel.PAGE, request.evidence, lang, suspected_automation=not person)
+    suspected = not person or scanners.recognised(request.evidence.user_agent)
+    how = Circumstances(request.now, Channel.PAGE, request.evidence, lang, suspected_automation=suspected)
     if scope == "pause":
         undo = wiring.journeys().pause(brand, link, int(days), how)
     else:

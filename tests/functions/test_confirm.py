@@ -128,10 +128,10 @@ def test_a_second_fresh_mail_within_ten_minutes_is_not_sent(world: World) -> Non
     url = world.confirm_url()
     world.now += 8 * DAY
     first = submit(world, url, world.get(url))
-    before = world.items()
+    before = world.people()
     second = submit(world, url, world.get(url))
     assert second.body == first.body
-    assert world.items() == before
+    assert world.people() == before
 
 
 def test_without_the_address_an_expired_link_leads_to_the_form(world: World) -> None:
@@ -140,7 +140,7 @@ def test_without_the_address_an_expired_link_leads_to_the_form(world: World) -> 
     answer = submit(world, url, world.get(url))
     assert (answer.status, answer.page.heading) == (200, "Please sign up again")
     assert any(link.startswith("/s/demo") for link in answer.page.links)
-    assert world.items() == []
+    assert world.people() == []
 
 
 def test_asking_for_a_fresh_mail_with_a_link_that_is_good_opts_nobody_in(world: World) -> None:
@@ -156,11 +156,11 @@ def test_an_opt_out_since_the_request_stands(world: World, left: str) -> None:
     url = world.confirm_url()
     world.now += HOUR
     world.happened({left: world.now})
-    before = world.items()
+    before = world.people()
     answer = press(world, url)
     assert (answer.status, answer.page.heading) == (409, "You unsubscribed after this mail was sent")
     assert world.status() == "unsubscribed"
-    assert world.items() == before
+    assert world.people() == before
 
 
 def test_an_opt_out_at_the_very_instant_of_the_request_stands(world: World) -> None:
@@ -217,10 +217,10 @@ def test_a_form_that_comes_back_after_exactly_a_second_is_a_persons(world: World
 def test_a_second_click_still_says_done(world: World) -> None:
     url = world.confirm_url()
     first = press(world, url)
-    before = world.items()
+    before = world.people()
     second = press(world, url)
     assert (second.status, second.page.heading) == (200, first.page.heading)
-    assert world.items() == before
+    assert world.people() == before
 
 
 def test_the_page_after_confirming_leads_to_the_preferences(world: World) -> None:

@@ -131,10 +131,10 @@ def test_a_request_is_pending_and_its_mail_is_due(world: World) -> None:
 
 def test_spellings_of_one_address_are_one_person(world: World) -> None:
     world.post("/s/demo", {"email": "ANN@EXAMPLE.COM", "topics": "news"})
-    before = world.items()
+    before = world.people()
     world.now += MINUTE
     world.post("/s/demo", {"email": " ann@example.com", "topics": "offers"})
-    assert world.items() == before
+    assert world.people() == before
 
 
 def test_a_topic_named_twice_is_asked_for_once(world: World) -> None:
@@ -167,11 +167,11 @@ def test_a_brand_that_keeps_no_evidence_gets_none(world: World) -> None:
 
 def test_a_hundred_requests_within_ten_minutes_are_one_mail(world: World) -> None:
     world.post("/s/demo", {"email": ANN, "topics": "news"})
-    before = world.items()
+    before = world.people()
     for at in range(20):
         world.now += 29_000
         world.post("/s/demo", {"email": ANN, "topics": ("news", "offers")[at % 2]}, ip=f"198.51.100.{at}")
-    assert world.items() == before
+    assert world.people() == before
     world.now += 20_000
     world.post("/s/demo", {"email": ANN, "topics": "news"})
     assert len(world.events()) == 2
@@ -180,10 +180,10 @@ def test_a_hundred_requests_within_ten_minutes_are_one_mail(world: World) -> Non
 @pytest.mark.parametrize("suppression", ["complaint", "bounce"])
 def test_no_mail_goes_out_within_a_day_of_a_complaint_or_bounce(world: World, suppression: str) -> None:
     world.happened({suppression: world.now})
-    before = world.items()
+    before = world.people()
     world.now += DAY - 1
     world.post("/s/demo", {"email": ANN, "topics": "news"})
-    assert world.items() == before
+    assert world.people() == before
     world.now += 1
     world.post("/s/demo", {"email": ANN, "topics": "news"})
     assert contact_of(world)

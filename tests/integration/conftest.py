@@ -70,4 +70,4 @@ def brand() -> Brand:
 @pytest.fixture
 def journeys(table: Table) -> Journeys:
     """What a person can do, on the table."""
-    return Journeys(table.store, tokens.Tokens(Keyring(lambda: '{"root": "not so random"}')), table.store)
+    return Journeys(table.store, tokens.Tokens(Keyring(lambda: '{"root": "not so random"}')), table.store, table.limits)

@@ -17,7 +17,7 @@ from consentry.mails import Body, Links, NotSentError, UnknownFateError
 from consentry.store import COOLDOWN_MS, StoreUnavailableError
 from consentry.tokens import Tokens
 from support import people
-from support.memory import MemoryStore
+from support.memory import MemoryBreaker, MemoryStore
 
 DUE = MailDue("demo", people.SUBSCRIBER, people.NOW)
 CONTACT = Contact("ann@example.com", "en", ("news",), people.NOW, "event-1")
@@ -42,7 +42,7 @@ class Office:
     """A courier, its store and its post, with one mail due."""
 
     def __init__(self, *brands: Brand) -> None:
-        self.store, self.post = MemoryStore(), Post()
+        self.store, self.post, self.breaker = MemoryStore(), Post(), MemoryBreaker()
         self.store.contacts[people.SUBSCRIBER] = CONTACT
         self.courier = Courier(
             self.store,  # type: ignore[arg-type]
@@ -51,6 +51,7 @@ class Office:
             self.post.send,
             write,
             "https://links.example.com",
+            self.breaker,  # type: ignore[arg-type]
         )
 
     def deliver(self, due: MailDue = DUE, claimant: str = "first") -> Delivery:

@@ -17,7 +17,7 @@ from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.store import Address, Outcome, StoreUnavailableError
 from consentry.tokens import Link, Purpose, Tokens
 from support import people
-from support.memory import MemoryStore
+from support.memory import MemoryLimits, MemoryStore
 
 ANN = addresses.Address("Ann@example.com", "ann@example.com")
 EVIDENCE = Evidence("203.0.113.7", "Mozilla")
@@ -31,7 +31,8 @@ class Ann:
         self.now = people.NOW
         self.store = MemoryStore()
         keys = Keyring(lambda: '{"root": "r"}')
-        self.journeys = Journeys(self.store, Tokens(keys), self.store)  # type: ignore[arg-type]
+        self.limits = MemoryLimits()
+        self.journeys = Journeys(self.store, Tokens(keys), self.store, self.limits)  # type: ignore[arg-type]
 
     def how(self, channel: Channel = Channel.PAGE, **otherwise: Any) -> Circumstances:
         self.now += 1_000

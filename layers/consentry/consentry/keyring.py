@@ -76,6 +76,10 @@ class Keyring:
         """What the brand's ledger is hashed with. It never changes."""
         return self._key("ledger", brand)
 
+    def limit_key(self, brand: str) -> bytes:
+        """What hides IP addresses and mailboxes in the names of the brand's budgets."""
+        return self._key("limit", brand)
+
     def api_key(self, presented: str) -> ApiKey | None:
         """The API key that was presented, or None.
 

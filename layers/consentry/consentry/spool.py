@@ -63,14 +63,17 @@ class Recorder:
         evidence: Evidence | None = None,
         evidence_days: int = 0,
         address: Address | None = None,
+        crowd: dict[str, Any] | None = None,
     ) -> Recorded:
-        """`Store.record`, or `SPOOLED` while the table is away.
+        """`Store.record`, or `SPOOLED` while the table is away; what is spooled joins no crowd.
 
         Raises:
             StoreUnavailableError: the queue is away too; only then is the caller told to come back.
         """
         try:
-            return self._store.record(event, evidence=evidence, evidence_days=evidence_days, address=address)
+            return self._store.record(
+                event, evidence=evidence, evidence_days=evidence_days, address=address, crowd=crowd
+            )
         except StoreUnavailableError:
             self._spool(Spooled(event, evidence, evidence_days, address).to_json())
             return Recorded(Outcome.SPOOLED, Consent())

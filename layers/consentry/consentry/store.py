@@ -38,10 +38,13 @@ if TYPE_CHECKING:
 
 COOLDOWN_MS: Final = 10 * 60 * 1000
 """At most one confirmation mail to an address in this time."""
+DAY_MS: Final = 24 * 3600 * 1000
+"""At most three confirmation mails to an address in this time."""
 SUPPRESSED_COOLDOWN_MS: Final = 24 * 3600 * 1000
 """The same for an address after a complaint or a permanent bounce, counted from it."""
 
 _ATTEMPTS: Final = 5
+_ATTEMPTS_TO_JOIN: Final = 2
 _RETRIED: Final = frozenset(
     {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"}
 )
@@ -65,7 +68,7 @@ class Outcome(StrEnum):
     SUPERSEDED = "superseded"
     """Something later is there already, or an opt-out beats it."""
     THROTTLED = "throttled"
-    """A mail to this address is too recent; nothing was written."""
+    """Mails to this address are too recent or too many; nothing was written."""
     SPOOLED = "spooled"
     """The table is away; it waits in a queue, and will be written."""
 
@@ -129,6 +132,7 @@ class Store:
         evidence: Evidence | None = None,
         evidence_days: int = 0,
         address: Address | None = None,
+        crowd: dict[str, Any] | None = None,
     ) -> Recorded:
         """Apply an event's effect and put it in the ledger, in one write.
 
@@ -137,12 +141,14 @@ class Store:
             evidence: kept for `evidence_days`, apart from the event.
             evidence_days: 0 keeps none.
             address: what to do, in the same write, with the address that we may hold; None leaves it.
+            crowd: what `Limits.crowd` answered. A crowd that is full marks the event as `suspected_automation`, and
+                never keeps it out.
 
         Raises:
             StoreUnavailableError: try again later; nothing is lost by doing so.
         """
         extra = [self._settle(event, address)] if address else []
-        return self._record(event, evidence, evidence_days, extra)
+        return self._record(event, evidence, evidence_days, extra, crowd=crowd)
 
     def request(
         self,
@@ -151,26 +157,30 @@ class Store:
         *,
         evidence: Evidence | None = None,
         evidence_days: int = 0,
+        budget: dict[str, Any] | None = None,
     ) -> Recorded:
         """Record a subscribe request, and that a mail is due, in one write.
 
         Answers `THROTTLED`, having written nothing, while the last mail to this address is younger than
-        `COOLDOWN_MS`, or a complaint or bounce younger than `SUPPRESSED_COOLDOWN_MS`.
+        `COOLDOWN_MS`, the last but two younger than `DAY_MS`, or a complaint or bounce younger than
+        `SUPPRESSED_COOLDOWN_MS`; and when `budget`, what `Limits.mail_to` answered, is spent.
 
         Raises:
             StoreUnavailableError: see `record`.
         """
-        mail = {
-            "Put": {
-                "TableName": self._table,
-                "Item": items.contact_item(event, contact),
-                # The mail before this one has cooled down (or there was none).
-                "ConditionExpression": "attribute_not_exists(asked_at) OR asked_at <= :cooled",
-                "ExpressionAttributeValues": {":cooled": items.number(event.arrived_at - COOLDOWN_MS)},
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
+        mail = items.contact_update(event, contact)
+        mail["TableName"] = self._table
+        # The mail before this one has cooled down (or there was none), and so has the third before it.
+        mail["ConditionExpression"] = (
+            "(attribute_not_exists(asked_at) OR asked_at <= :cooled)"
+            " AND (attribute_not_exists(asked_3) OR asked_3 <= :a_day_ago)"
+        )
+        mail["ExpressionAttributeValues"] |= {
+            ":cooled": items.number(event.arrived_at - COOLDOWN_MS),
+            ":a_day_ago": items.number(event.arrived_at - DAY_MS),
         }
-        return self._record(event, evidence, evidence_days, [mail], cooling=True)
+        extra = [{"Update": each} for each in (mail, budget) if each]
+        return self._record(event, evidence, evidence_days, extra, cooling=True)
 
     def erase(self, event: Event) -> None:
         """Remove address and evidence of a subscriber, and record that it was done.
@@ -386,6 +396,7 @@ class Store:
         extra: list[dict[str, Any]],
         *,
         cooling: bool = False,
+        crowd: dict[str, Any] | None = None,
     ) -> Recorded:
         attempt = new_event_id()
         key = self._ledger_key(event.brand)
@@ -401,9 +412,13 @@ class Store:
                 self._put_event(event, attempt),
                 *extra,
             ]
-            reasons = self._transact(operations)
+            reasons = self._transact(operations, crowd)
             if not reasons:
                 return Recorded(Outcome.APPLIED, current)
+            if crowd and _old(reasons[len(operations) :], 0) is not None:
+                event, crowd = event._replace(suspected_automation=True), None
+                if _failed(reasons) == 1:
+                    continue
             state, written = _old(reasons, 0), _old(reasons, 1)
             if written is not None:
                 # Ours if it says so: then the answer of our own first try was lost on the way.
@@ -498,16 +513,21 @@ class Store:
             update["ExpressionAttributeValues"] = {":soon": items.number(event.arrived_at // 1000 + DAY_S)}
         return {"Update": update}
 
-    def _transact(self, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Nothing if the transaction was applied, else the reasons why a condition cancelled it."""
+    def _transact(self, operations: list[dict[str, Any]], crowd: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Nothing if the transaction was applied, else the reasons why a condition cancelled it.
+
+        A crowd is joined with it, unless others keep writing: it is the one item that people share, and no reason
+        for one to wait for another.
+        """
         for attempt in range(_ATTEMPTS):
+            joining = [{"Update": crowd}] if crowd and attempt < _ATTEMPTS_TO_JOIN else []
             try:
-                self._client.transact_write_items(TransactItems=operations)
+                self._client.transact_write_items(TransactItems=[*operations, *joining])
             except self._client.exceptions.TransactionCanceledException as exc:
                 reasons: list[dict[str, Any]] = exc.response.get("CancellationReasons", [])
                 codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
                 if codes & _RETRIED:
-                    # Somebody else writes this person's items at this very moment.
+                    # Somebody else writes one of the items at this very moment.
                     self._sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - jitter, not a secret
                     continue
                 if codes == {"ConditionalCheckFailed"}:
@@ -624,5 +644,10 @@ def _cooling(state: Mapping[str, Any], event: Event) -> bool:
 
 
 def _old(reasons: list[dict[str, Any]], at: int) -> dict[str, Any] | None:
-    reason = reasons[at]
+    """The item on which the condition of an operation failed; None if it didn't."""
+    reason = reasons[at] if at < len(reasons) else {}
     return reason.get("Item", {}) if reason.get("Code") == "ConditionalCheckFailed" else None
+
+
+def _failed(reasons: list[dict[str, Any]]) -> int:
+    return sum(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons)

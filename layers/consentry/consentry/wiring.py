@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from consentry import brands as brands_module
 from consentry.journeys import Journeys
 from consentry.keyring import Keyring, SecretUnavailableError
+from consentry.limits import Limits
 from consentry.spool import Recorder
 from consentry.store import Store, StoreUnavailableError
 from consentry.tokens import Tokens
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
     from consentry.brands import Brands
+    from consentry.breaker import Breaker
     from consentry.intake import Intake
     from consentry.notifications import Notification
 
@@ -125,7 +127,24 @@ def recorder() -> Recorder:
 @cache
 def journeys() -> Journeys:
     """What a person can do."""
-    return Journeys(store(), tokens(), recorder())
+    return Journeys(store(), tokens(), recorder(), limits())
+
+
+@cache
+def limits() -> Limits:
+    """What may be done how often."""
+    return Limits(table_client(), settings().table, keyring().limit_key)
+
+
+@cache
+def breaker() -> Breaker:
+    """Holds confirmation mails back when there are too many."""
+    from consentry.breaker import Breaker  # noqa: PLC0415 - no click sends a mail
+
+    def opened(brand: str) -> None:
+        logger().error("breaker open", brand=brand)  # the template's metric filter looks for these words
+
+    return Breaker(table_client(), settings().table, limits(), opened)
 
 
 @cache
