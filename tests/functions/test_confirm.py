@@ -247,3 +247,38 @@ def test_nobody_is_opted_in_to_a_brand_that_is_gone(world: World) -> None:
     url = f"/c/{world.token(Purpose.CONFIRM, brand='gone')}"
     assert [world.get(url).status, world.post(url).status] == [404, 404]
     assert world.items() == []
+
+
+# --- a fresh mail has its limits --------------------------------------------------------------------------------------
+
+
+def test_asking_for_fresh_mails_is_counted_like_the_form_and_looks_the_same(world: World) -> None:
+    world.post("/s/demo", {"email": ANN, "topics": "news"})
+    url = world.confirm_url()
+    world.now += 8 * DAY
+    for at in range(29):
+        world.post("/s/demo", {"email": f"p{at}@example.com", "topics": "news"})
+    stranger = world.confirm_url(email="nobody@example.com", at=world.now - 8 * DAY)
+    without_address = world.post(stranger, {"action": "resend"})
+    before = world.items()
+    answer = world.post(url, {"action": "resend"})
+    assert (answer.status, answer.page.heading) == (200, "Now check your inbox")
+    assert world.post(stranger, {"action": "resend"}).body == without_address.body
+    assert world.items() == before
+    from_elsewhere = world.post(url, {"action": "resend"}, ip="203.0.113.8")
+    assert from_elsewhere.body == answer.body
+    assert wiring.store().contact("demo", world.subscriber_id()).asked_at == world.now
+
+
+def test_fresh_mails_to_variants_of_a_mailbox_come_from_one_budget(world: World) -> None:
+    emails = [f"ann+{at}@gmail.com" for at in range(4)]
+    links = []
+    for email in emails:
+        world.post("/s/demo", {"email": email, "topics": "news"})
+        links.append(world.confirm_url(email=email))
+        world.now += DAY
+    world.now += 8 * DAY
+    for url in links:
+        world.post(url, {"action": "resend"})
+    renewed = [wiring.store().contact("demo", world.subscriber_id(email)).asked_at == world.now for email in emails]
+    assert renewed == [True] * 3 + [False]
