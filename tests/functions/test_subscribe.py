@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -208,49 +209,50 @@ def test_three_mails_a_day_are_all_that_an_address_gets(world: World) -> None:
     assert len(world.events()) == 4
 
 
+_strangers = itertools.count()
+
+
 def ask_of(world: World, number: int, **how: Any) -> set[str]:
-    """So many people ask; the answers that they got."""
-    first = len(world.events()) + 1_000 * world.now
-    posts = [world.post("/s/demo", {"email": f"p{first + at}@example.com", "topics": "news"}, **how)
-             for at in range(number)]  # fmt: skip
-    return {str(answer.raw) for answer in posts}
-
-
-def test_one_visitor_can_ask_thirty_times_an_hour_and_never_learns_it(world: World) -> None:
-    assert len(ask_of(world, 35)) == 1
-    assert len(world.events()) == 30
-    ask_of(world, 1, ip="203.0.113.8")
-    assert len(world.events()) == 31
-    world.now += HOUR
-    ask_of(world, 1)
-    assert len(world.events()) == 32
-    assert "203.0.113" not in str([item for item in world.items() if item["sk"]["S"] == "BUDGET"])
-
-
-@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip", "true-client-ip"])
-def test_a_visitor_who_claims_other_addresses_is_still_one(world: World, header: str) -> None:
-    for at in range(32):
-        ask_of(world, 1, headers={header: f"for=198.51.100.{at}" if header == "forwarded" else f"198.51.100.{at}"})
-    assert len(world.events()) == 30
-
-
-def test_visitors_without_an_address_share_one_budget(world: World) -> None:
-    ask_of(world, 16, ip="")
-    ask_of(world, 16, ip="not an address")
-    assert len(world.events()) == 30
+    """So many people ask, each for the first time; the answers that they got."""
+    emails = [f"p{next(_strangers)}@example.com" for _ in range(number)]
+    return {str(world.post("/s/demo", {"email": each, "topics": "news"}, **how).raw) for each in emails}
 
 
 @pytest.fixture
-def narrow(world: World, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The demonstration brand, with room for five requests an hour."""
+def narrow(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demonstration brand, with room for three requests an hour of a visitor and five of all."""
     demo = wiring.brands().get("demo")
     assert demo
-    changed = demo._replace(limits=Bounds(requests_an_hour=5))
+    changed = demo._replace(limits=Bounds(requests_an_hour_per_ip=3, requests_an_hour=5))
     monkeypatch.setitem(wiring.brands()._brands, "demo", changed)
-    return changed
 
 
-def test_a_form_takes_so_many_requests_an_hour_from_everybody_together(world: World, narrow: Any) -> None:
+def test_one_visitor_can_ask_so_many_times_an_hour_and_never_learns_it(world: World, narrow: None) -> None:
+    assert len(ask_of(world, 9)) == 1
+    assert len(world.events()) == 3
+    ask_of(world, 1, ip="203.0.113.8")
+    assert len(world.events()) == 4
+    world.now += HOUR
+    ask_of(world, 1)
+    assert len(world.events()) == 5
+    assert "203.0.113" not in str([item for item in world.items() if item["sk"]["S"] == "BUDGET"])
+
+
+def test_a_visitor_who_claims_other_addresses_is_still_one(world: World, narrow: None) -> None:
+    claims = ("x-forwarded-for", "x-real-ip", "cf-connecting-ip", "true-client-ip")
+    for at in range(5):
+        claimed = f"198.51.100.{at}"
+        ask_of(world, 1, headers=dict.fromkeys(claims, claimed) | {"forwarded": f"for={claimed}"})
+    assert len(world.events()) == 3
+
+
+def test_visitors_without_an_address_share_one_budget(world: World, narrow: None) -> None:
+    ask_of(world, 2, ip="")
+    ask_of(world, 2, ip="not an address")
+    assert len(world.events()) == 3
+
+
+def test_a_form_takes_so_many_requests_an_hour_from_everybody_together(world: World, narrow: None) -> None:
     answers = [ask_of(world, 1, ip=f"198.51.100.{at}") for at in range(8)]
     assert len(set.union(*answers)) == 1
     assert len(world.events()) == 5
@@ -258,7 +260,7 @@ def test_a_form_takes_so_many_requests_an_hour_from_everybody_together(world: Wo
     assert world.status(brand="other") == "pending"
 
 
-def test_a_platform_is_not_kept_out_when_the_form_is_full(world: World, narrow: Any) -> None:
+def test_a_platform_is_not_kept_out_when_the_form_is_full(world: World, narrow: None) -> None:
     for at in range(6):
         ask_of(world, 1, ip=f"198.51.100.{at}")
     before = len(world.events())

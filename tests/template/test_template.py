@@ -270,6 +270,30 @@ def test_what_fails_in_a_batch_fails_alone_and_is_kept() -> None:
                     assert properties["BisectBatchOnFunctionError"] is True, name
 
 
+# --- alarms -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_alarm_watches_a_metric_that_is_made_and_missing_figures_are_no_alarm() -> None:
+    made = {
+        (json.dumps(each["MetricNamespace"]), each["MetricName"])
+        for metric in of_type("AWS::Logs::MetricFilter").values()
+        for each in metric["MetricTransformations"]
+    }
+    assert made
+    for name, alarm in of_type("AWS::CloudWatch::Alarm").items():
+        assert (json.dumps(alarm["Namespace"]), alarm["MetricName"]) in made, name
+        assert alarm["TreatMissingData"] == "notBreaching", name
+        assert alarm["AlarmDescription"], name
+
+
+def test_a_metric_looks_for_words_that_the_code_logs() -> None:
+    logged = "".join(path.read_text() for path in (ROOT / "layers/consentry/consentry").rglob("*.py"))
+    for name, metric in of_type("AWS::Logs::MetricFilter").items():
+        found = re.fullmatch(r'\{ \$\.message = "([a-z ]+)" \}', metric["FilterPattern"])
+        assert found, name
+        assert f'"{found[1]}"' in logged, name
+
+
 # --- HTTP -------------------------------------------------------------------------------------------------------------
 
 
