@@ -206,6 +206,39 @@ def test_an_opt_out_is_on_record_with_all_that_is_known(ann: Ann) -> None:
     assert ann.store.evidence[event.event_id] == (EVIDENCE, 365)
 
 
+def test_a_request_that_is_not_admitted_leaves_no_trace(ann: Ann) -> None:
+    ann.limits.admitting = False
+    ann.asks("news")
+    assert ann.outcome is Outcome.THROTTLED
+    assert ann.events == []
+    assert ann.store.contacts == {}
+
+
+def test_a_fresh_mail_that_is_not_admitted_looks_as_if_it_were_sent(ann: Ann) -> None:
+    link = ann.asks("news")
+    ann.limits.admitting = False
+    assert ann.journeys.ask_again(ann.brand, link, ann.how()) is True
+    assert len(ann.events) == 1
+    ann.store.contacts.clear()
+    assert ann.journeys.ask_again(ann.brand, link, ann.how()) is False
+
+
+def test_a_platform_is_admitted_by_its_key(ann: Ann) -> None:
+    ann.limits.admitting = False
+    ann.asks("news", channel=Channel.API)
+    assert ann.outcome is Outcome.APPLIED
+
+
+def test_only_who_leaves_by_the_page_joins_a_crowd(ann: Ann) -> None:
+    ann.leaves("news", channel=Channel.ONE_CLICK)
+    ann.leaves("news", everything=True, channel=Channel.PREFERENCES)
+    ann.pauses()
+    assert ann.limits.crowds == []
+    ann.leaves("offers")
+    ann.leaves("news", everything=True)
+    assert ann.limits.crowds == [("203.0.113.7", journeys.LEAVING_TOGETHER)] * 2
+
+
 def test_a_request_through_the_api_is_on_record_as_the_platforms(ann: Ann) -> None:
     how = ann.how(Channel.API)
     ann.journeys.subscribe(ann.brand, people.SUBSCRIBER, ANN, ["news"], how, reference="r", source="shop")

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 from consentry import wiring
 from consentry.keyring import SecretUnavailableError
 from consentry.mails import NotSentError
+from support import people
 
 pytestmark = pytest.mark.usefixtures("deployed")
 
@@ -167,6 +168,15 @@ def test_notifications_wait_in_their_queue_each_endpoint_by_itself(aws: Aws, mon
         "change_message_visibility",
         {"QueueUrl": "https://sqs/notifications", "ReceiptHandle": "receipt", "VisibilityTimeout": 60},
     )
+
+
+def test_an_open_breaker_is_logged_with_its_brand_and_nothing_else(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr(wiring, "logger", type("Log", (), {"error": lambda _, text, **more: told.append((text, more))}))
+    aws.answers["query"] = {"Items": []}
+    monkeypatch.setattr(wiring.limits(), "spend", lambda *_: False)
+    assert wiring.breaker().holds(people.brand(), 1) > 0
+    assert told == [("breaker open", {"brand": "demo"})]
 
 
 def test_reports_of_others_go_into_the_same_table(aws: Aws) -> None:
