@@ -85,6 +85,7 @@ class Limits:
         """Join those for whom this IP address acts in this second; None without an IP address.
 
         The operation's condition fails for whoever would be one more than `most`. Joining again always succeeds.
+        Crowds that have room for different numbers are different crowds.
         """
         if not ip:
             return None
