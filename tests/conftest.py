@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "TABLE_NAME": "consentry-test",
     "SPOOL_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/spool",
     "CONFIGURATION_SET": "consentry-test",
+    "POWERTOOLS_METRICS_NAMESPACE": "Consentry/test",
     "MAIL_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/mails",
 }
 

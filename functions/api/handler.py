@@ -77,7 +77,7 @@ def _says(model: type[BaseModel]) -> dict[int, Any]:
 
 @app.post("/v1/subscriptions", status_code=202, tags=["Subscriptions"], summary="Ask for a double opt-in")
 def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
-    """Records the request and sends the confirmation mail, unless one went to this address a moment ago.
+    """Records the request and sends the confirmation mail, unless this address had one a moment ago, or three today.
 
     The answer is the same whatever is known of the address.
     """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consentry import batches, pages, web, wiring
 from consentry.batches import LaterError
-from consentry.courier import Courier, MailDue, PutOffError
+from consentry.courier import Courier, HeldBackError, MailDue, PutOffError
 from consentry.ledger import new_event_id
 from consentry.mails import Body
 from consentry.store import StoreUnavailableError
@@ -59,8 +59,12 @@ def announce(record: DynamoDBRecord) -> None:
 
 def try_again(record: SQSRecord) -> None:
     """A mail that was put off. If it can't be sent now either, the queue brings it back."""
+    due = MailDue(*json.loads(record.body))
     try:
-        _deliver(MailDue(*json.loads(record.body)))
+        _deliver(due)
+    except HeldBackError as exc:
+        # As a message of its own: the queue counts how often it brings one back, and gives up.
+        _put_off(due, exc.seconds)
     except PutOffError as exc:
         raise LaterError from exc
 
@@ -85,6 +89,7 @@ def _courier() -> Courier:
         wiring.send_mail,
         write,
         wiring.settings().public_url,
+        wiring.breaker(),
     )
 
 

@@ -68,7 +68,10 @@ def keyring_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def unavailable() -> str:
         raise SecretUnavailableError
 
-    forget = (wiring.keyring, wiring.tokens, wiring.store, wiring.recorder, wiring.journeys, wiring.replay)
+    forget = (
+        *(wiring.keyring, wiring.tokens, wiring.store, wiring.limits, wiring.recorder),
+        *(wiring.journeys, wiring.queued_journeys, wiring.replay),
+    )
     for each in forget:
         each.cache_clear()
     with monkeypatch.context() as broken:

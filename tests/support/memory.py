@@ -1,9 +1,9 @@
-"""The store, in memory: what the rules of `Store` come to when nothing goes wrong and nobody else writes."""
+"""Store and limits, in memory: what their rules come to when nothing goes wrong and nobody else writes."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from consentry import consent as rules
 from consentry.consent import Consent
@@ -34,6 +34,7 @@ class MemoryStore:
         evidence: Evidence | None = None,
         evidence_days: int = 0,
         address: Address | None = None,
+        crowd: Any = None,
     ) -> Recorded:
         current = self.read(event.brand, event.subscriber_id)
         left = rules.news(current, event.effect)
@@ -46,7 +47,13 @@ class MemoryStore:
         return Recorded(Outcome.APPLIED, current if left != event.effect else Consent())
 
     def request(
-        self, event: Event, contact: Contact, *, evidence: Evidence | None = None, evidence_days: int = 0
+        self,
+        event: Event,
+        contact: Contact,
+        *,
+        evidence: Evidence | None = None,
+        evidence_days: int = 0,
+        budget: Any = None,
     ) -> Recorded:
         if self.throttled:
             return Recorded(Outcome.THROTTLED, Consent())
@@ -83,3 +90,31 @@ class MemoryStore:
     def _reach(self) -> None:
         if self.away:
             raise StoreUnavailableError("away")
+
+
+class MemoryLimits:
+    """Lets everybody in, until told otherwise; notes who joins a crowd."""
+
+    def __init__(self) -> None:
+        self.admitting = True
+        self.crowds: list[tuple[str, int]] = []
+
+    def admits(self, brand: Any, ip: str, now: int) -> bool:
+        return self.admitting
+
+    def mail_to(self, brand: Any, address: Any, now: int) -> None:
+        return None
+
+    def crowd(self, brand: str, subscriber_id: str, ip: str, most: int, now: int) -> dict[str, Any]:
+        self.crowds.append((ip, most))
+        return {"most": most}
+
+
+class MemoryBreaker:
+    """Holds mails back as long as it is told to, in ms."""
+
+    def __init__(self) -> None:
+        self.held = 0
+
+    def holds(self, brand: Any, now: int) -> int:
+        return self.held

@@ -196,6 +196,10 @@ class World:
         found = self.dynamodb.scan(TableName=os.environ["TABLE_NAME"])["Items"]
         return sorted(found, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
 
+    def people(self) -> list[dict[str, Any]]:
+        """The same without what belongs to nobody, such as spent budgets."""
+        return [item for item in self.items() if item["pk"]["S"].startswith("S#")]
+
     def events(self) -> list[dict[str, Any]]:
         """Every ledger event in the table."""
         return [item for item in self.items() if item["sk"]["S"].startswith("E#")]

@@ -12,7 +12,7 @@ from consentry import consent as rules
 from consentry import mails
 from consentry.brands import Brand, Brands
 from consentry.consent import Consent
-from consentry.courier import Courier, Delivery, MailDue, PutOffError
+from consentry.courier import Courier, Delivery, HeldBackError, MailDue, PutOffError
 from consentry.items import Contact
 from consentry.keyring import Keyring
 from consentry.ledger import Actor, Channel, Event, Kind
@@ -20,7 +20,7 @@ from consentry.mails import Body, Links, NotSentError, UnknownFateError
 from consentry.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS, StoreUnavailableError
 from consentry.tokens import Tokens
 from support import people
-from support.memory import MemoryStore
+from support.memory import MemoryBreaker, MemoryStore
 
 DUE = MailDue("demo", people.SUBSCRIBER, people.NOW)
 CONTACT = Contact("ann@example.com", "en", ("news",), people.NOW, "event-1")
@@ -45,7 +45,7 @@ class Office:
     """A courier, its store and its post, with one mail due."""
 
     def __init__(self, *brands: Brand) -> None:
-        self.store, self.post = MemoryStore(), Post()
+        self.store, self.post, self.breaker = MemoryStore(), Post(), MemoryBreaker()
         self.store.contacts[people.SUBSCRIBER] = CONTACT
         self.courier = Courier(
             self.store,  # type: ignore[arg-type]
@@ -54,6 +54,7 @@ class Office:
             self.post.send,
             write,
             "https://links.example.com",
+            self.breaker,  # type: ignore[arg-type]
         )
 
     def deliver(self, due: MailDue = DUE, claimant: str = "first") -> Delivery:
@@ -88,6 +89,26 @@ def test_a_mail_of_unknown_fate_is_left_alone_for_the_cooldown(office: Office) -
         office.deliver(claimant="second")
     assert caught.value.seconds * 1000 > COOLDOWN_MS
     assert office.post.sent == []
+
+
+def test_a_mail_that_the_breaker_holds_back_is_not_claimed_and_comes_back_when_sqs_can_bring_it(office: Office) -> None:
+    office.breaker.held = 300_000
+    waits = set()
+    for _ in range(50):
+        with pytest.raises(HeldBackError) as caught:
+            office.deliver()
+        waits.add(caught.value.seconds)
+    assert 300 < min(waits) <= max(waits) <= 900
+    assert len(waits) > 5, "those that wait together come back apart"
+    assert office.store.claims == {}
+    office.breaker.held = 0
+    assert office.deliver(claimant="second") is Delivery.SENT
+
+
+def test_a_mail_that_nobody_waits_for_is_not_counted(office: Office) -> None:
+    office.breaker.held = 300_000
+    assert office.deliver(DUE._replace(brand="gone")) is Delivery.NOT_NEEDED
+    assert office.deliver(DUE._replace(asked_at=people.NOW - 1)) is Delivery.NOT_NEEDED
 
 
 def test_nothing_is_sent_that_could_not_be_claimed(office: Office) -> None:

@@ -192,6 +192,7 @@ def test_a_reader_finds_every_purpose_of_a_token() -> None:
         ("The brand", SCHEMA),
         ("Topics", SCHEMA["properties"]["topics"]["additionalProperties"]),
         ("Theme", SCHEMA["properties"]["theme"]),
+        ("Limits", SCHEMA["properties"]["limits"]),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )

@@ -18,7 +18,7 @@ from consentry.spool import Recorder, Spooled
 from consentry.store import Address, Outcome, StoreUnavailableError
 from consentry.tokens import Link, Purpose, Tokens
 from support import people
-from support.memory import MemoryStore
+from support.memory import MemoryLimits, MemoryStore
 
 ANN = addresses.Address("Ann@example.com", "ann@example.com")
 EVIDENCE = Evidence("203.0.113.7", "Mozilla")
@@ -34,7 +34,13 @@ class Ann:
         keys = Keyring(lambda: '{"root": "r"}')
         self.spool: list[str] | None = None
         """What is spooled; None while there is no spool."""
-        self.journeys = Journeys(self.store, Tokens(keys), Recorder(self.store, self._spool))  # type: ignore[arg-type]
+        self.limits = MemoryLimits()
+        self.journeys = Journeys(
+            self.store,  # type: ignore[arg-type]
+            Tokens(keys),
+            Recorder(self.store, self._spool),  # type: ignore[arg-type]
+            self.limits,  # type: ignore[arg-type]
+        )
 
     def _spool(self, text: str) -> None:
         if self.spool is None:
@@ -218,6 +224,39 @@ def test_an_opt_out_is_on_record_with_all_that_is_known(ann: Ann) -> None:
     assert event.occurred_at == event.arrived_at == ann.now
     assert event.suspected_automation
     assert ann.store.evidence[event.event_id] == (EVIDENCE, 365)
+
+
+def test_a_request_that_is_not_admitted_leaves_no_trace(ann: Ann) -> None:
+    ann.limits.admitting = False
+    ann.asks("news")
+    assert ann.outcome is Outcome.THROTTLED
+    assert ann.events == []
+    assert ann.store.contacts == {}
+
+
+def test_a_fresh_mail_that_is_not_admitted_looks_as_if_it_were_sent(ann: Ann) -> None:
+    link = ann.asks("news")
+    ann.limits.admitting = False
+    assert ann.journeys.ask_again(ann.brand, link, ann.how()) is True
+    assert len(ann.events) == 1
+    ann.store.contacts.clear()
+    assert ann.journeys.ask_again(ann.brand, link, ann.how()) is False
+
+
+def test_a_platform_is_admitted_by_its_key(ann: Ann) -> None:
+    ann.limits.admitting = False
+    ann.asks("news", channel=Channel.API)
+    assert ann.outcome is Outcome.APPLIED
+
+
+def test_only_who_leaves_by_the_page_joins_a_crowd(ann: Ann) -> None:
+    ann.leaves("news", channel=Channel.ONE_CLICK)
+    ann.leaves("news", everything=True, channel=Channel.PREFERENCES)
+    ann.pauses()
+    assert ann.limits.crowds == []
+    ann.leaves("offers")
+    ann.leaves("news", everything=True)
+    assert ann.limits.crowds == [("203.0.113.7", journeys.LEAVING_TOGETHER)] * 2
 
 
 def test_a_request_through_the_api_is_on_record_as_the_platforms(ann: Ann) -> None:

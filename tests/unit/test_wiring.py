@@ -258,6 +258,15 @@ def test_what_cannot_be_recorded_yet_goes_on_waiting_in_the_spool(aws: Aws, monk
     ]
 
 
+def test_an_open_breaker_is_logged_with_its_brand_and_nothing_else(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr(wiring, "logger", type("Log", (), {"error": lambda _, text, **more: told.append((text, more))}))
+    aws.answers["query"] = {"Items": []}
+    monkeypatch.setattr(wiring.limits(), "spend", lambda *_: False)
+    assert wiring.breaker().holds(people.brand(), 1) > 0
+    assert told == [("breaker open", {"brand": "demo"})]
+
+
 def test_reports_of_others_go_into_the_same_table(aws: Aws) -> None:
     assert wiring.intake() is wiring.intake()
     assert [service for service, _ in aws.built] == ["dynamodb"]

@@ -248,6 +248,7 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
         "privacy_url": data.get("privacy_url", ""),
         "keeps_address": data.get("keeps_address", False),
         "evidence_days": data.get("evidence_days", 0),
+        "limits": data.get("limits", {}),
         "webhooks": {
             name: {"topics": webhook.get("topics", {}), "arns": webhook.get("arns", [])}
             for name, webhook in data.get("webhooks", {}).items()

@@ -21,13 +21,11 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from consentry import archive, items
 from consentry.archive import Part
 from consentry.items import Head
 from consentry.ledger import partition_key
-from consentry.store import StoreUnavailableError
+from consentry.store import AWAY, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -239,7 +237,7 @@ class Places:
             if codes == {"ConditionalCheckFailed"}:
                 return False
             raise StoreUnavailableError("the transaction was cancelled") from exc
-        except (BotoCoreError, ClientError) as exc:
+        except AWAY as exc:
             raise StoreUnavailableError("the table can't be written") from exc
         return True
 
@@ -264,7 +262,7 @@ class Places:
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(TableName=self._table, **arguments)
-        except (BotoCoreError, ClientError) as exc:
+        except AWAY as exc:
             raise StoreUnavailableError("the table can't be read") from exc
         return answer
 

@@ -7,6 +7,7 @@ nobody tries again until a second mail could do no harm.
 
 from __future__ import annotations
 
+import random
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consentry.brands import Brand, Brands
+    from consentry.breaker import Breaker
     from consentry.items import Contact
     from consentry.mails import Body, Links
     from consentry.store import Store
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 _SOON_S: Final = 60
 _AFTER_COOLDOWN_S: Final = COOLDOWN_MS // 1000 + 30
+_SPREAD_S: Final = 600
+"""Mails that were held back together come back over this time: all at once, they would open the breaker again."""
 
 
 class MailDue(NamedTuple):
@@ -52,6 +56,10 @@ class PutOffError(Exception):
         self.seconds = seconds
 
 
+class HeldBackError(PutOffError):
+    """The breaker is open. That is no fault of the mail, and counts for nothing however often it happens."""
+
+
 class Courier:
     """Sends confirmation mails."""
 
@@ -63,6 +71,7 @@ class Courier:
         send: Callable[[Brand, str, bytes], None],
         write: Callable[[Brand, Contact, Links], Body],
         base_url: str,
+        breaker: Breaker,
     ) -> None:
         """`send` hands a brand's recipient and raw mail to SES; `write` makes the texts from the templates."""
         self._store = store
@@ -71,6 +80,7 @@ class Courier:
         self._send = send
         self._write = write
         self._base_url = base_url
+        self._breaker = breaker
 
     def deliver(self, due: MailDue, claimant: str, now: int) -> Delivery:
         """Send the mail that is due, if it still is.
@@ -81,6 +91,7 @@ class Courier:
             now: epoch ms.
 
         Raises:
+            HeldBackError: the breaker is open.
             PutOffError: it could not be sent now.
             StoreUnavailableError: it could not be claimed now.
         """
@@ -90,6 +101,8 @@ class Courier:
             return Delivery.NOT_NEEDED
         if self._suppressed(due):
             return Delivery.NOT_NEEDED
+        if held := self._breaker.holds(brand, now):
+            raise HeldBackError(held // 1000 + random.randint(1, _SPREAD_S))  # noqa: S311 - jitter, not a secret
         raw = self._compose(brand, due, contact)
         claim = self._store.claim_mail(*due, claimant, now)
         if claim is Claim.NOT_NEEDED:

@@ -91,10 +91,12 @@ def contact(item: Mapping[str, Any]) -> Contact:
     )
 
 
-def contact_item(event: Event, contact: Contact) -> dict[str, Any]:
-    """The contact item of a request; it expires."""
-    return {
-        **key(event.partition_key, CONTACT),
+def contact_update(event: Event, contact: Contact) -> dict[str, Any]:
+    """An update that makes the contact item that of a request, with its mail due; it expires.
+
+    What the request before it left is written over, but for the instants of the last three requests.
+    """
+    fields = {
         "mail": string("due"),
         "address": string(contact.address),
         "locale": string(contact.locale),
@@ -103,6 +105,15 @@ def contact_item(event: Event, contact: Contact) -> dict[str, Any]:
         "event_id": string(contact.event_id),
         "reference": string(contact.reference),
         "expires_at": number(event.arrived_at // 1000 + _CONTACT_DAYS * DAY_S),
+    }
+    # Every right side sees the item as it was before, so the instants move on by one.
+    shifted = ["asked_3 = if_not_exists(asked_2, :never)", "asked_2 = if_not_exists(asked_at, :never)"]
+    sets = [*shifted, *(f"#{name} = :{name}" for name in fields)]
+    return {
+        "Key": key(event.partition_key, CONTACT),
+        "UpdateExpression": f"SET {', '.join(sets)} REMOVE claimed_by, claim_ends",
+        "ExpressionAttributeNames": {f"#{name}": name for name in fields},
+        "ExpressionAttributeValues": {":never": number(0)} | {f":{name}": value for name, value in fields.items()},
     }
 
 

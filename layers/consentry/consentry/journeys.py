@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from consentry import addresses
 from consentry import consent as rules
 from consentry.consent import EVERY_TOPIC, Choice, Consent, Reason, Status
 from consentry.items import Contact
@@ -20,14 +21,18 @@ from consentry.tokens import Link, NotOursError, Purpose, Tokens
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from consentry import addresses
     from consentry.brands import Brand
+    from consentry.limits import Limits
     from consentry.spool import Recorder
 
 DAY_MS: Final = 24 * 3600 * 1000
 PAUSE_DAYS: Final = (30, 60, 90)
 FASTEST_PERSON_MS: Final = 1_000
 """A form that comes back sooner than this after its page was shown was not posted by a person."""
+LEAVING_TOGETHER: Final = 3
+"""People who can leave by the page from one IP address in one second; the next is marked as a machine's doing."""
+CONFIRMING_TOGETHER: Final = 8
+"""People who can confirm so; the next is asked a second question."""
 
 
 class Circumstances(NamedTuple):
@@ -70,11 +75,12 @@ class Wishes(NamedTuple):
 class Journeys:
     """The acts of recipients, over a store and the keys to their links."""
 
-    def __init__(self, store: Store, tokens: Tokens, recorder: Recorder) -> None:
+    def __init__(self, store: Store, tokens: Tokens, recorder: Recorder, limits: Limits) -> None:
         """`recorder` is for what must not be lost while the table is away: opt-outs and pauses."""
         self.store = store
         self.tokens = tokens
         self._recorder = recorder
+        self._limits = limits
 
     # --- opting in ---------------------------------------------------------------------------------------------
 
@@ -91,8 +97,11 @@ class Journeys:
     ) -> Outcome:
         """Record that somebody asks for topics; the confirmation mail follows from the record.
 
-        Whoever calls must tell the visitor the same, whatever the outcome.
+        Nothing is recorded when a budget is spent, of the visitor or of the form. Whoever calls must tell the visitor
+        the same, whatever the outcome.
         """
+        if not self._admits(brand, how):
+            return Outcome.THROTTLED
         event = self._event(
             Kind.ASKED,
             brand,
@@ -114,13 +123,25 @@ class Journeys:
             event.event_id,
             reference,
         )
-        return self.store.request(event, contact, evidence=how.evidence, evidence_days=brand.evidence_days).outcome
+        return self.store.request(
+            event,
+            contact,
+            evidence=how.evidence,
+            evidence_days=brand.evidence_days,
+            budget=self._limits.mail_to(brand, address, how.now),
+        ).outcome
 
     def ask_again(self, brand: Brand, link: Link, how: Circumstances) -> bool:
-        """Ask for a fresh mail in place of one that has expired; False if we no longer have the address."""
+        """Ask for a fresh mail in place of one that has expired; False if we no longer have the address.
+
+        A budget that is spent makes no difference to the answer.
+        """
+        admitted = self._admits(brand, how)
         contact = self.store.contact(brand.id, link.subscriber_id)
         if contact is None:
             return False
+        if not admitted:
+            return True
         event = self._event(
             Kind.ASKED,
             brand,
@@ -130,8 +151,19 @@ class Journeys:
             link.topics,
         )
         renewed = contact._replace(topics=link.topics, asked_at=how.now, event_id=event.event_id)
-        self.store.request(event, renewed, evidence=how.evidence, evidence_days=brand.evidence_days)
+        self.store.request(
+            event,
+            renewed,
+            evidence=how.evidence,
+            evidence_days=brand.evidence_days,
+            budget=self._limits.mail_to(brand, addresses.parse(contact.address), how.now),
+        )
         return True
+
+    def alone(self, brand: Brand, link: Link, how: Circumstances) -> bool:
+        """Whether no more people confirm from this IP address in this second than a busy office might."""
+        crowd = self._limits.crowd(brand.id, link.subscriber_id, how.evidence.ip, CONFIRMING_TOGETHER, how.now)
+        return self._limits.has_room(crowd)
 
     def confirm(self, brand: Brand, link: Link, how: Circumstances) -> tuple[str, ...]:
         """Opt in to what was asked for, as of the instant of the request: an opt-out since then stands.
@@ -158,9 +190,15 @@ class Journeys:
     # --- opting out --------------------------------------------------------------------------------------------
 
     def unsubscribe(self, brand: Brand, link: Link, how: Circumstances, *, everything: bool = False) -> Link:
-        """Opt out of the link's topics, or of everything. Answers the link that undoes it."""
+        """Opt out of the link's topics, or of everything. Answers the link that undoes it.
+
+        By the page, somebody who leaves with too many others at once is marked as a machine's doing, and leaves.
+        """
         left = self._left(brand, link, how, everything=everything)
-        self._recorder.record(**left._asdict())
+        crowd = None
+        if how.channel is Channel.PAGE:  # one click comes from providers' machines, which act for many
+            crowd = self._limits.crowd(brand.id, link.subscriber_id, how.evidence.ip, LEAVING_TOGETHER, how.now)
+        self._recorder.record(**left._asdict(), crowd=crowd)
         return Link(Purpose.UNDO, brand.id, link.subscriber_id, left.event.topics, at=how.now)
 
     def unsubscribe_from_everything(self, brand: Brand, link: Link, how: Circumstances) -> Consent:
@@ -304,6 +342,10 @@ class Journeys:
             return False
         ours = (shown.brand, shown.subscriber_id, shown.topics) == (link.brand, link.subscriber_id, (form,))
         return ours and now - shown.at >= FASTEST_PERSON_MS
+
+    def _admits(self, brand: Brand, how: Circumstances) -> bool:
+        """Whether there is room for a request. Platforms hold a key, and are trusted to count their own."""
+        return how.channel is Channel.API or self._limits.admits(brand, how.evidence.ip, how.now)
 
     def _event(
         self,

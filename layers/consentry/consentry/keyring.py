@@ -84,6 +84,10 @@ class Keyring:
         """What signs the archive's manifests, which are about every brand. It never changes."""
         return self._key("archive", "")
 
+    def limit_key(self, brand: str) -> bytes:
+        """What hides IP addresses and mailboxes in the names of the brand's budgets."""
+        return self._key("limit", brand)
+
     def api_key(self, presented: str) -> ApiKey | None:
         """The API key that was presented, or None.
 

@@ -101,14 +101,17 @@ class Recorder:
         evidence: Evidence | None = None,
         evidence_days: int = 0,
         address: Address | None = None,
+        crowd: dict[str, Any] | None = None,
     ) -> Recorded:
-        """`Store.record`, or `SPOOLED` while the table is away, or anything else fails.
+        """`Store.record`, or `SPOOLED` while the table is away, or anything else fails; what is spooled joins no crowd.
 
         Raises:
             StoreUnavailableError: the queue is away too; only then is the caller told to come back.
         """
         try:
-            return self._store.record(event, evidence=evidence, evidence_days=evidence_days, address=address)
+            return self._store.record(
+                event, evidence=evidence, evidence_days=evidence_days, address=address, crowd=crowd
+            )
         except Exception:
             if self._spool is None:
                 raise

@@ -39,16 +39,19 @@ if TYPE_CHECKING:
 
 COOLDOWN_MS: Final = 10 * 60 * 1000
 """At most one confirmation mail to an address in this time."""
+DAY_MS: Final = 24 * 3600 * 1000
+"""At most three confirmation mails to an address in this time."""
 SUPPRESSED_COOLDOWN_MS: Final = 24 * 3600 * 1000
 """The same for an address after a complaint or a permanent bounce, counted from it."""
 
 _ATTEMPTS: Final = 5
+_ATTEMPTS_TO_JOIN: Final = 2
 _RETRIED: Final = frozenset(
     {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"}
 )
 _PATIENCE_S: Final = 1.0
 """After so long no other attempt is begun: whoever waits is to be told, or spooled, while they still wait."""
-_AWAY: Final = (BotoCoreError, ClientError, ResponseParserError, ValueError)
+AWAY: Final = (BotoCoreError, ClientError, ResponseParserError, ValueError)
 """What botocore raises when it gets no answer, a refusal, or one that was garbled on its way: it decodes what came
 before it looks at the checksum."""
 _KEYS_A_BATCH: Final = 100
@@ -71,7 +74,7 @@ class Outcome(StrEnum):
     SUPERSEDED = "superseded"
     """Something later is there already, or an opt-out beats it."""
     THROTTLED = "throttled"
-    """A mail to this address is too recent; nothing was written."""
+    """Mails to this address are too recent or too many; nothing was written."""
     SPOOLED = "spooled"
     """The table is away; it waits in a queue, and will be written."""
 
@@ -144,6 +147,7 @@ class Store:
         evidence: Evidence | None = None,
         evidence_days: int = 0,
         address: Address | None = None,
+        crowd: dict[str, Any] | None = None,
     ) -> Recorded:
         """Apply an event's effect and put it in the ledger, in one write.
 
@@ -152,12 +156,14 @@ class Store:
             evidence: kept for `evidence_days`, apart from the event.
             evidence_days: 0 keeps none.
             address: what to do, in the same write, with the address that we may hold; None leaves it.
+            crowd: what `Limits.crowd` answered. A crowd that is full marks the event as `suspected_automation`, and
+                never keeps it out.
 
         Raises:
             StoreUnavailableError: try again later; nothing is lost by doing so.
         """
         extra = [self._settle(event, address)] if address else []
-        return self._record(event, evidence, evidence_days, extra)
+        return self._record(event, evidence, evidence_days, extra, crowd=crowd)
 
     def request(
         self,
@@ -166,26 +172,30 @@ class Store:
         *,
         evidence: Evidence | None = None,
         evidence_days: int = 0,
+        budget: dict[str, Any] | None = None,
     ) -> Recorded:
         """Record a subscribe request, and that a mail is due, in one write.
 
         Answers `THROTTLED`, having written nothing, while the last mail to this address is younger than
-        `COOLDOWN_MS`, or a complaint or bounce younger than `SUPPRESSED_COOLDOWN_MS`.
+        `COOLDOWN_MS`, the last but two younger than `DAY_MS`, or a complaint or bounce younger than
+        `SUPPRESSED_COOLDOWN_MS`; and when `budget`, what `Limits.mail_to` answered, is spent.
 
         Raises:
             StoreUnavailableError: see `record`.
         """
-        mail = {
-            "Put": {
-                "TableName": self._table,
-                "Item": items.contact_item(event, contact),
-                # The mail before this one has cooled down (or there was none).
-                "ConditionExpression": "attribute_not_exists(asked_at) OR asked_at <= :cooled",
-                "ExpressionAttributeValues": {":cooled": items.number(event.arrived_at - COOLDOWN_MS)},
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
+        mail = items.contact_update(event, contact)
+        mail["TableName"] = self._table
+        # The mail before this one has cooled down (or there was none), and so has the third before it.
+        mail["ConditionExpression"] = (
+            "(attribute_not_exists(asked_at) OR asked_at <= :cooled)"
+            " AND (attribute_not_exists(asked_3) OR asked_3 <= :a_day_ago)"
+        )
+        mail["ExpressionAttributeValues"] |= {
+            ":cooled": items.number(event.arrived_at - COOLDOWN_MS),
+            ":a_day_ago": items.number(event.arrived_at - DAY_MS),
         }
-        return self._record(event, evidence, evidence_days, [mail], cooling=True)
+        extra = [{"Update": each} for each in (mail, budget) if each]
+        return self._record(event, evidence, evidence_days, extra, cooling=True)
 
     def erase(self, event: Event) -> None:
         """Remove address and evidence of a subscriber, and record that it was done.
@@ -437,7 +447,7 @@ class Store:
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
-        except _AWAY as exc:
+        except AWAY as exc:
             raise StoreUnavailableError("the table can't be written") from exc
         return True
 
@@ -451,6 +461,7 @@ class Store:
         extra: list[dict[str, Any]],
         *,
         cooling: bool = False,
+        crowd: dict[str, Any] | None = None,
     ) -> Recorded:
         attempt = new_event_id()
         key = self._ledger_key(event.brand)
@@ -461,17 +472,19 @@ class Store:
         wanted = event.effect
         current = Consent()
         until = time.monotonic() + _PATIENCE_S
-        for attempted in range(_ATTEMPTS):
-            if attempted and time.monotonic() > until:
-                break
+        for _ in _attempts(until):
             operations = [
                 self._grow(event, hash_event(key, event), cooling=cooling),
                 self._put_event(event, attempt),
                 *extra,
             ]
-            reasons = self._transact(operations, until)
+            reasons = self._transact(operations, until, crowd)
             if not reasons:
                 return Recorded(Outcome.APPLIED, current)
+            if crowd and _old(reasons[len(operations) :], 0) is not None:
+                event, crowd = event._replace(suspected_automation=True), None
+                if _failed(reasons) == 1:
+                    continue
             state, written = _old(reasons, 0), _old(reasons, 1)
             if written is not None:
                 # Ours if it says so: then the answer of our own first try was lost on the way.
@@ -566,24 +579,29 @@ class Store:
             update["ExpressionAttributeValues"] = {":soon": items.number(event.arrived_at // 1000 + DAY_S)}
         return {"Update": update}
 
-    def _transact(self, operations: list[dict[str, Any]], until: float) -> list[dict[str, Any]]:
-        """Nothing if the transaction was applied, else the reasons why a condition cancelled it."""
-        for attempt in range(_ATTEMPTS):
+    def _transact(
+        self, operations: list[dict[str, Any]], until: float, crowd: dict[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Nothing if the transaction was applied, else the reasons why a condition cancelled it.
+
+        A crowd is joined with it, unless others keep writing: it is the one item that people share, and no reason
+        for one to wait for another.
+        """
+        for attempt in _attempts(until):
+            joining = [{"Update": crowd}] if crowd and attempt < _ATTEMPTS_TO_JOIN else []
             try:
-                self._client.transact_write_items(TransactItems=operations)
+                self._client.transact_write_items(TransactItems=[*operations, *joining])
             except self._client.exceptions.TransactionCanceledException as exc:
                 reasons: list[dict[str, Any]] = exc.response.get("CancellationReasons", [])
                 codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
                 if codes & _RETRIED:
-                    if time.monotonic() > until:
-                        break
-                    # Somebody else writes this person's items at this very moment.
+                    # Somebody else writes one of the items at this very moment.
                     self._sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - jitter, not a secret
                     continue
                 if codes == {"ConditionalCheckFailed"}:
                     return reasons
                 raise StoreUnavailableError("the transaction was cancelled") from exc
-            except _AWAY as exc:
+            except AWAY as exc:
                 raise StoreUnavailableError("the table can't be written") from exc
             else:
                 return []
@@ -602,7 +620,7 @@ class Store:
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
-        except _AWAY as exc:
+        except AWAY as exc:
             raise StoreUnavailableError("the table can't be written") from exc
         return True
 
@@ -667,13 +685,21 @@ class Store:
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
-        except _AWAY as exc:
+        except AWAY as exc:
             raise StoreUnavailableError("the table can't be read") from exc
         return answer
 
 
 def _now_s() -> int:
     return time.time_ns() // 1_000_000_000
+
+
+def _attempts(until: float) -> Iterator[int]:
+    """The numbers of attempts, from 0, while there is patience for another: until an instant of the monotonic clock."""
+    for attempt in range(_ATTEMPTS):
+        if attempt and time.monotonic() > until:
+            return
+        yield attempt
 
 
 def _narrowed(event: Event, left: Consent) -> Event:
@@ -695,5 +721,10 @@ def _cooling(state: Mapping[str, Any], event: Event) -> bool:
 
 
 def _old(reasons: list[dict[str, Any]], at: int) -> dict[str, Any] | None:
-    reason = reasons[at]
+    """The item on which the condition of an operation failed; None if it didn't."""
+    reason = reasons[at] if at < len(reasons) else {}
     return reason.get("Item", {}) if reason.get("Code") == "ConditionalCheckFailed" else None
+
+
+def _failed(reasons: list[dict[str, Any]]) -> int:
+    return sum(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons)

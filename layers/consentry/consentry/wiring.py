@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from consentry import brands as brands_module
 from consentry.journeys import Journeys
 from consentry.keyring import Keyring, SecretUnavailableError
+from consentry.limits import Limits
 from consentry.spool import Recorder
 from consentry.store import Store, StoreUnavailableError
 from consentry.tokens import Tokens
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from consentry.archivist import Archivist
     from consentry.brands import Brand, Brands
+    from consentry.breaker import Breaker
     from consentry.intake import Intake
     from consentry.mailbox import Mailbox
     from consentry.notifications import Notification
@@ -71,9 +73,6 @@ _ONCE: Final = Config(
 _BUSY: Final = frozenset({"TooManyRequestsException", "ThrottlingException"})
 """SES's answers that say that it took nothing, and will in a moment."""
 _MOST_OFFERS: Final = 4
-
-METRICS: Final = "Consentry"
-"""The namespace of our metrics in CloudWatch."""
 
 
 class Settings(NamedTuple):
@@ -147,13 +146,31 @@ def replay() -> Replay:
     """Makes count what had to wait."""
     from consentry.replay import Replay  # noqa: PLC0415 - a click replays nothing
 
-    return Replay(store(), tokens(), brands())
+    return Replay(store(), tokens(), brands(), queued_journeys())
 
 
 @cache
 def journeys() -> Journeys:
     """What a person can do."""
-    return Journeys(store(), tokens(), recorder())
+    return Journeys(store(), tokens(), recorder(), limits())
+
+
+@cache
+def limits() -> Limits:
+    """What may be done how often."""
+    return Limits(table_client(), settings().table, keyring().limit_key)
+
+
+@cache
+def breaker() -> Breaker:
+    """Holds confirmation mails back when there are too many."""
+    from consentry.breaker import Breaker  # noqa: PLC0415 - no click sends a mail
+
+    def opened(brand: str) -> None:
+        count("BreakerOpened")
+        logger().error("breaker open", brand=brand)
+
+    return Breaker(table_client(), settings().table, limits(), opened)
 
 
 @cache
@@ -175,7 +192,7 @@ def queued_intake() -> Intake:
 @cache
 def queued_journeys() -> Journeys:
     """What a person can do, out of a queue: as above."""
-    return Journeys(store(), tokens(), Recorder(store()))
+    return Journeys(store(), tokens(), Recorder(store()), limits())
 
 
 @cache
@@ -313,7 +330,7 @@ def count(metric: str) -> None:
     """Add one to a metric, by a line in the log (CloudWatch's embedded metric format)."""
     from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415 - for rare events
 
-    with single_metric(metric, MetricUnit.Count, 1, namespace=METRICS):
+    with single_metric(metric, MetricUnit.Count, 1, namespace=os.environ["POWERTOOLS_METRICS_NAMESPACE"]):
         pass
 
 
