@@ -150,6 +150,7 @@ def test_attachments_are_not_read() -> None:
     for head in (
         "Content-Type: application/pdf\n",
         "Content-Type: message/rfc822\n",
+        "Content-Type: message/rfc822\n\nSubject: Stories from the garden\n",
         'Content-Disposition: attachment; filename="a.txt"\n',
         'Content-Type: text/calendar; name="b"\n',
     ):
@@ -310,7 +311,6 @@ def test_of_a_mail_that_cant_be_parsed_subject_and_addresses_still_count() -> No
     nested = f"{head}\n" * 8_000
     assert left(letter(head, nested, subject=T)) == [("news",)]
     assert left(letter(head, nested, to=f"unsubscribe+{T}@reply.meadow.example")) == [("news",)]
-    assert understand(letter(head, nested, subject=f"Re: {T}", to="<>"))[:2] == understand(letter(subject=T))[:2]
 
 
 def test_a_text_that_comes_after_too_much_is_not_read() -> None:
