@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import time
 from collections.abc import Callable
-from typing import Final
+from email.message import EmailMessage
+from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
@@ -148,6 +150,7 @@ def test_attachments_are_not_read() -> None:
     for head in (
         "Content-Type: application/pdf\n",
         "Content-Type: message/rfc822\n",
+        "Content-Type: message/rfc822\n\nSubject: Stories from the garden\n",
         'Content-Disposition: attachment; filename="a.txt"\n',
         'Content-Type: text/calendar; name="b"\n',
     ):
@@ -258,8 +261,62 @@ def test_a_mail_cut_off_within_its_attachment_is_read() -> None:
     assert left(letter(head, f"--b\n\n{link()}")) == [("news",)]
 
 
+@pytest.mark.parametrize("more", range(4))
+def test_a_long_text_cut_off_anywhere_is_read(more: int) -> None:
+    encoded = base64.encodebytes(f"{link()} {'x ' * inbound.MOST}".encode()).decode()
+    raw = letter(f"Content-Transfer-Encoding: base64\nX-More: {'x' * more}\n", encoded)
+    assert left(raw) == left(raw[: inbound.MOST]) == [("news",)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["no field", "Sübject: x", ":", "no field\n folded", "no field\nnor this", "From ann@example.com Fri", ">From a"],
+)
+def test_a_header_is_read_past_a_line_that_is_no_field(line: str) -> None:
+    assert left(f"To: {TO}\n{line}\n".encode() + letter(subject=T)) == [("news",)]
+    replied = f"To: {TO}\n{line}\n".encode() + letter("Auto-Submitted: auto-replied\n", link())
+    assert understand(replied).finding is Finding.REPLY
+    assert left(letter(subject=T).replace(b"Subject:", b"Subject :")) == [("news",)]
+
+
+def test_a_subject_that_cant_be_decoded_is_read_as_it_came() -> None:
+    def lookup(charset: str) -> codecs.CodecInfo | None:
+        if charset.startswith("x_broken"):
+            raise RuntimeError(charset)
+        return None
+
+    codecs.register(lookup)
+    try:
+        assert left(letter(subject=f"=?x_broken?q?Stop?= {T}")) == [("news",)]
+    finally:
+        codecs.unregister(lookup)
+
+
+def test_a_part_that_cant_be_decoded_spoils_no_other() -> None:
+    class Odd(EmailMessage):
+        def get_payload(self, *_: Any, **__: Any) -> Any:
+            raise RecursionError
+
+    readable = EmailMessage()
+    readable.set_content(link())
+    mail = EmailMessage()
+    mail.make_mixed()
+    mail.attach(Odd())
+    mail.attach(readable)
+    assert [each.strip() for each in inbound._texts(mail)] == [link()]
+
+
+def test_of_a_mail_that_cant_be_parsed_subject_and_addresses_still_count() -> None:
+    head = "Content-Type: message/rfc822\n"
+    nested = f"{head}\n" * 8_000
+    assert left(letter(head, nested, subject=T)) == [("news",)]
+    assert left(letter(head, nested, to=f"unsubscribe+{T}@reply.meadow.example")) == [("news",)]
+
+
 def test_a_text_that_comes_after_too_much_is_not_read() -> None:
-    assert understand(letter(text="x " * inbound.MOST + link())).finding is Finding.NOTHING
+    for much in ("x " * inbound.MOST, "\n" * 20_000):
+        assert understand(letter(text=much + link())).finding is Finding.NOTHING
+    assert left(letter(text="\n" * 19_000 + link())) == [("news",)]
 
 
 def test_a_part_that_comes_after_a_hundred_is_not_read() -> None:
@@ -359,12 +416,24 @@ def test_a_subject_folded_anywhere_is_read(at: int, fold: str) -> None:
 HOSTILE: Final = {
     "nested parts": "Content-Type: multipart/mixed; boundary=b0\n\n"
     + "".join(f"--b{n}\nContent-Type: multipart/mixed; boundary=b{n + 1}\n\n" for n in range(6_000)),
+    "nested parts and short lines": "Content-Type: multipart/mixed; boundary=b0\n\n"
+    + "".join(f"--b{n}\nContent-Type: multipart/mixed; boundary=b{n + 1}\n\n" for n in range(95))
+    + "\n" * 250_000,
+    "nested mails": "Content-Type: message/rfc822\n\n" * 8_000,
+    "delivery reports": "Content-Type: message/delivery-status\n\n" + "a: b\n\n" * 40_000,
+    "parameters": "Content-Type: multipart/mixed" + ";a*0*=x" * 37_000 + "\n\n",
+    "parameters of parts": "Content-Type: multipart/mixed; boundary=b\n\n"
+    + ('--b\nContent-Type: multipart/mixed;a="' + ";" * 2_570 + "\n\nx\n") * 97,
+    "fields": "a:\n" * 85_000,
     "many parts": "Content-Type: multipart/mixed; boundary=b\n\n" + "--b\n\nx\n" * 50_000,
     "many lines of dashes": "Content-Type: multipart/mixed; boundary=b\n\n" + "--\n" * 90_000,
     "brackets in an address": "Cc: " + "(" * 60_000 + "\n\n",
     "addresses without an end": "Cc: " + "unsubscribe+x," * 4_000 + "\n\n",
     "half encoded words": "Subject: " + "=?a?q?" * 10_000 + "\n\n",
     "encoded words": "Subject: " + "=?a?q?x?= " * 6_000 + "\n\n",
+    "words that aren't encoded": "Subject: " + "x=?utf-8?b?!?=" * 18_000 + "\n\n",
+    "a subject of words": "Subject: " + "a " * 130_000 + "\n\n",
+    "subjects": "Subject: =?a?q?x?=\n" * 13_000 + "\n\n",
     "a subject of folds": "Subject: " + "\n " * 30_000 + "x\n\n",
     "a name without a colon": "a" * 60_000 + "\n\n",
     "one long word": "\n" + "a" * 260_000,
@@ -381,7 +450,7 @@ HOSTILE: Final = {
 def test_a_mail_made_to_break_parsers_costs_little(raw: str) -> None:
     spent = time.process_time()
     assert understand(f"To: {TO}\n{raw}".encode()).links == ()
-    assert time.process_time() - spent < 1, "seconds of CPU"
+    assert time.process_time() - spent < 2, "seconds of CPU; half of one where nothing else runs"
 
 
 def test_no_mail_makes_us_try_more_than_fifty_tokens() -> None:

@@ -3,14 +3,21 @@
 A link is looked for in the subject, where `mails.mailto` puts it, then in the addresses, then in the text. Who wrote
 the mail doesn't matter, the token does; but what a machine answers by itself is nobody's wish.
 
-Not the standard library's MIME parser: over 160 KB of nested parts, or an address with many brackets, it raises
-`RecursionError`, the former after a second. What is here is linear in the mail, whatever it holds, and raises nothing.
+The standard library's parser reads them (`email.policy`), fenced in: it goes through a bounded number of lines and
+parts, its parsers of addresses and parameters are left alone, and where it fails over a mail all the same, the header
+alone is read. Subject and addresses count then, the text doesn't.
 """
 
 from __future__ import annotations
 
-import binascii
+import itertools
 import re
+from contextlib import suppress
+from email import message_from_bytes
+from email.headerregistry import HeaderRegistry
+from email.message import EmailMessage
+from email.parser import BytesHeaderParser
+from email.policy import EmailPolicy
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
@@ -19,14 +26,18 @@ from consentry.tokens import SPELLING, Link, NotOursError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from email.message import MIMEPart
+    from email.policy import Policy
 
     Fields = Mapping[str, list[str]]
-    """Header fields: values by name in lower case, the topmost first, folded as they came."""
+    """Header fields as they came, folds and all: values by name in lower case, the topmost first."""
 
 MOST: Final = 256 * 1024
 """Bytes of a mail that are ever looked at: its header, and the text that comes before attachments."""
 
-_MOST_HEADER: Final = 64 * 1024
+_MOST_FIELD: Final = 4 * 1024
+"""Characters of a field that are ever parsed: the parser's time grows with their square."""
+_MOST_LINES: Final = 20_000
 _MOST_CANDIDATES: Final = 50
 _MOST_PARTS: Final = 100
 
@@ -37,18 +48,15 @@ _BROKEN: Final = re.compile(r"(?<=[A-Za-z0-9_.-]{20})[ \t]*\n[ \t>]*(?=[A-Za-z0-
 """A line break within what may be a token, also where it is quoted."""
 _AROUND: Final = "<>()[]\"'"
 
-_FIELD: Final = re.compile(r"^([!-9;-~]+)[ \t]*:(.*(?:\n[ \t].*)*)", re.MULTILINE)
-_ENCODED_WORD: Final = re.compile(r"=\?[^?\s]{1,60}\?([bBqQ])\?([^?\s]*)\?=(?:\s+(?==\?))?")
-"""RFC 2047, 2, with the blanks up to the next one, which don't count. The charset doesn't matter: a token is ASCII."""
-_BOUNDARY: Final = re.compile(r'[;\s]boundary\s*=\s*(?:"([^"\n]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
-_DASHES: Final = re.compile(rb"^--([^\n]*)$", re.MULTILINE)
 _RESULT: Final = re.compile(r"(?:^|;)\s*(spf|dkim|dmarc)=([a-z]{2,12})\b")
 _OURS: Final = re.compile(r"(?<![\w.+-])unsubscribe(?:\+[^@\s]{0,300})?@", re.IGNORECASE)
 _DAEMON: Final = re.compile(r"(?<![\w.+-])mailer-daemon(?![\w+-])", re.IGNORECASE)
 _FEEDBACK: Final = re.compile(r"report-type\s*=\s*\"?feedback-report\b", re.IGNORECASE)
 
+_LINE: Final = re.compile(rb"^(?:([!-9;-~]+)[ \t]*(:)|(?![ \t]).+\n?(?:[ \t].*\n?)*)", re.MULTILINE)
+"""The beginning of a field, or a line of a header that is none, folds and all: the parser takes that for the text."""
+
 _RECIPIENTS: Final = ("to", "cc", "resent-to", "delivered-to", "x-original-to", "envelope-to", "received")
-_NOT_TEXT: Final[Fields] = {"content-type": ["application/octet-stream"]}
 
 
 class Origin(StrEnum):
@@ -96,8 +104,8 @@ def understand(raw: bytes, read: Callable[[str], Link]) -> Understood:
     Raises:
         what `read` raises, but for `NotOursError`.
     """
-    head, body = _split(raw[:MOST].replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
-    fields = _fields(head)
+    mail = _parsed(raw)
+    fields = _fields(mail)
     origin = _origin(fields)
     found: tuple[Finding, tuple[Link, ...]]
     if _first(fields, "x-ses-virus-verdict").upper() == "FAIL":
@@ -106,24 +114,26 @@ def understand(raw: bytes, read: Callable[[str], Link]) -> Understood:
         found = Finding.REPLY, ()
     elif origin is Origin.MACHINE:
         # As `?subject=` of our address says, and nothing more: "Automatic reply: …" is another matter.
-        bare = ("".join(each.split()).strip(_AROUND) for each in _subjects(fields))
+        bare = ("".join(each.split()).strip(_AROUND) for each in _subjects(mail))
         found = _opting_out(_links(bare, read))
     else:
-        found = _asked_by_person(fields, body, read)
+        found = _asked_by_person(fields, mail, read)
     finding, links = found
     return Understood(finding, links, origin, _verdicts(fields))
 
 
-def _asked_by_person(fields: Fields, body: bytes, read: Callable[[str], Link]) -> tuple[Finding, tuple[Link, ...]]:
+def _asked_by_person(
+    fields: Fields, mail: EmailMessage, read: Callable[[str], Link]
+) -> tuple[Finding, tuple[Link, ...]]:
     """The links of the first place that has any. Whoever puts one into the subject means it; text may be quoted."""
     recipients = [each for name in _RECIPIENTS for each in fields.get(name, ())]
-    for texts in (_subjects(fields), recipients):
+    for texts in (_subjects(mail), recipients):
         squeezed = ["".join(each.split()) for each in texts]
         if links := _links(_candidates([*texts, *squeezed]), read):
             return _opting_out(links)
     if not any(_OURS.search(each) for each in recipients):
         return Finding.NOTHING, ()
-    links = _links(_candidates(_texts(fields, body)), read)
+    links = _links(_candidates(_texts(mail)), read)
     if len({(link.brand, link.subscriber_id) for link in links}) > 1:
         return Finding.SEVERAL_PEOPLE, ()
     return _opting_out(links)
@@ -200,20 +210,49 @@ def _verdicts(fields: Fields) -> str:
     return " ".join(f"{name}={results[name].lower()}" for name in order if name in results)
 
 
-# --- the header ------------------------------------------------------------------------------------------------------
+# --- what the parser reads --------------------------------------------------------------------------------------------
 
 
-def _split(raw: bytes) -> tuple[bytes, bytes]:
-    """Header and body of a mail or a part; lines end in LF."""
-    if raw.startswith(b"\n"):
-        return b"", raw[1:]
-    head, _, body = raw.partition(b"\n\n")
-    return head[:_MOST_HEADER], body
+def _field(name: str, value: str) -> str:
+    """A field's value; a subject's with its encoded words read (RFC 2047, RFC 2231), but where that fails."""
+    value = value[:_MOST_FIELD].strip()
+    if name.lower() != "subject":
+        return value
+    try:
+        return str(_SUBJECT(name, value))
+    except Exception:  # noqa: BLE001 - over odd words the parser raises whatever comes
+        return value
 
 
-def _fields(head: bytes) -> Fields:
+_SUBJECT: Final = HeaderRegistry()
+_POLICY: Final = EmailPolicy(message_factory=EmailMessage, header_factory=_field)
+"""The modern policy, to which all fields but subjects are plain text: content types are read well enough that way."""
+
+
+def _parsed(raw: bytes) -> EmailMessage:
+    """A mail, or its header alone where the parser fails over the whole or finds too many parts."""
+    lines = raw[:MOST].splitlines()
+    if len(raw) >= MOST:
+        del lines[-1]  # part of a line of base64 would leave the whole text undecoded
+    head, blank, text = b"\n".join(lines[:_MOST_LINES]).partition(b"\n\n")
+    tidy = _LINE.sub(rb"\1\2", head) + blank + text
+    count = itertools.count()
+
+    def part(policy: Policy[EmailMessage]) -> EmailMessage:
+        if next(count) == _MOST_PARTS:
+            raise ValueError(_MOST_PARTS)
+        return EmailMessage(policy)
+
+    try:
+        mail: EmailMessage = message_from_bytes(tidy, policy=_POLICY.clone(message_factory=part))
+    except Exception:  # noqa: BLE001 - over odd mails the parser raises whatever comes, RecursionError for one
+        mail = BytesHeaderParser(policy=_POLICY).parsebytes(tidy)
+    return mail
+
+
+def _fields(mail: EmailMessage) -> Fields:
     fields: dict[str, list[str]] = {}
-    for name, value in _FIELD.findall(head.decode("latin-1")):
+    for name, value in mail.raw_items():
         fields.setdefault(name.lower(), []).append(value.strip())
     return fields
 
@@ -222,78 +261,18 @@ def _first(fields: Fields, name: str) -> str:
     return next(iter(fields.get(name, ())), "")
 
 
-def _subjects(fields: Fields) -> list[str]:
-    return [_decoded(each) for each in fields.get("subject", ())]
+def _subjects(mail: EmailMessage) -> list[str]:
+    return [str(each) for each in mail.get_all("subject", ())]
 
 
-def _decoded(value: str) -> str:
-    """A field's value with its encoded words read."""
-
-    def read(word: re.Match[str]) -> str:
-        data = word[2].encode("latin-1")
-        return (_base64(data) if word[1] in "bB" else binascii.a2b_qp(data, header=True)).decode("latin-1")
-
-    return _ENCODED_WORD.sub(read, value)
-
-
-# --- the text --------------------------------------------------------------------------------------------------------
-
-
-def _texts(fields: Fields, body: bytes) -> Iterator[str]:
-    """The text of a mail: its plain and HTML parts, but no attachments.
-
-    Parts are not nested here: a line that delimits any of the multiparts met so far ends the part before it.
-    """
-    part: Fields | None = fields
-    begins = parts = 0
-    boundaries = _boundaries(fields)
-    for line in _DASHES.finditer(body):
-        if part is None:
-            part, begins = _part(body, begins, line.start())
-            boundaries |= _boundaries(part)
-        name = line[1].rstrip()
-        opens = name in boundaries
-        if not opens and not (name.endswith(b"--") and name[:-2] in boundaries):
-            continue
-        yield from _text(part, body[begins : line.start()])
-        part, begins = None if opens else _NOT_TEXT, line.end() + 1
-        parts += 1
-        if parts == _MOST_PARTS:
-            return
-    if part is None:
-        part, begins = _part(body, begins, len(body))
-    yield from _text(part, body[begins:])
-
-
-def _part(body: bytes, begins: int, ends: int) -> tuple[Fields, int]:
-    """The header of the part that begins there, and where its content begins."""
-    head, content = _split(body[begins:ends])
-    return _fields(head), ends - len(content)
-
-
-def _boundaries(fields: Fields) -> set[bytes]:
-    said = f" {_first(fields, 'content-type')}"
-    found = _BOUNDARY.search(said) if said[1:11].lower() == "multipart/" else None
-    return {(found[1] or found[2]).rstrip().encode("latin-1")} if found else set()
-
-
-def _text(fields: Fields, content: bytes) -> Iterator[str]:
-    kind = _first(fields, "content-type").partition(";")[0].strip().lower() or "text/plain"
-    if kind not in {"text/plain", "text/html"}:
-        return
-    if _first(fields, "content-disposition").lower().startswith("attachment"):
-        return
-    encoding = _first(fields, "content-transfer-encoding").lower()
-    if encoding == "base64":
-        content = _base64(content)
-    elif encoding == "quoted-printable":
-        content = binascii.a2b_qp(content)
-    yield content.decode("latin-1")
-
-
-def _base64(data: bytes) -> bytes:
-    """As much as can be read: foreign characters are passed over, what was cut off is not missed."""
-    letters = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
-    if len(letters) % 4 == 1:
-        letters = letters[:-1]
-    return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
+def _texts(part: MIMEPart) -> Iterator[str]:
+    """The text of a mail: its plain and HTML parts, but no attachments, and not the mails attached."""
+    if part.get_content_maintype() == "multipart":
+        for each in part.iter_parts():
+            yield from _texts(each)
+    elif part.get_content_type() in {"text/plain", "text/html"} and part.get_content_disposition() != "attachment":
+        content: object = None
+        with suppress(Exception):  # as in `_parsed`; the other parts still count
+            content = part.get_payload(decode=True)
+        if isinstance(content, bytes):
+            yield content.decode("latin-1")  # the charset doesn't matter: a token is ASCII
