@@ -2,7 +2,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test check deploy lock setup
+.PHONY: help run test check fuzz deploy lock setup
 export SAM_CLI_TELEMETRY = 0
 
 # Any Python from 3.11 up; PYTHON=/some/python chooses one.
@@ -31,6 +31,10 @@ check: ## formatting, lint, types, and the template
 	.venv/bin/mypy
 	.venv/bin/cfn-lint template.yaml
 	$(SAM) validate --lint --region us-east-1
+
+fuzz: ## fuzz one target for as long as you like: ARGS='pages -max_total_time=600'; without ARGS, list the targets
+	@$(SETUP) && mkdir -p .local/fuzz && exec env PYTHONPATH=tests:tools:layers/consentry TMPDIR="$(CURDIR)/.local/fuzz" \
+	  .venv/bin/python -m fuzz $(ARGS) $(and $(ARGS),-artifact_prefix=.local/fuzz/)
 
 deploy: ## deploy to your AWS account; the first time with ARGS=--guided
 	@$(SETUP)

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from embedded.stack import running
-from support.stack import Stack
+from support.stack import Stack, standing
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running(tmp_path_factory.mktemp("stack")) as told:
-        yield Stack(told)
+    with standing(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack

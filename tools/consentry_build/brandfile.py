@@ -96,7 +96,9 @@ def _read(file: Path) -> tuple[list[Fault], dict[str, Any]]:
         text = file.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+    except RecursionError:
+        return [Fault(name, 0, "", "can't be read as YAML: too deeply nested")], {}
+    except (yaml.YAMLError, ValueError) as exc:  # a date such as 2001-99-99 is no YAMLError
         mark = getattr(exc, "problem_mark", None)
         return [Fault(name, mark.line + 1 if mark else 0, "file", f"can't be read as YAML: {exc}")], {}
     if twice := list(_twice(node)):

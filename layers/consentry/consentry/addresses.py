@@ -93,6 +93,11 @@ def subscriber_id(pepper: bytes, address: Address) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
+def may_stand_in(text: str) -> bool:
+    """Whether an address may stand in `text`: it has an `@`, plain or as URLs spell it."""
+    return "@" in text or "%40" in text
+
+
 def is_subscriber_id(text: str) -> bool:
     """Whether `text` is spelled as a subscriber id. 16 bytes leave the last character one of four."""
     return _SUBSCRIBER_ID.fullmatch(text) is not None

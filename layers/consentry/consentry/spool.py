@@ -8,7 +8,7 @@ no address; evidence (IP address and user agent) travels with it, in a queue tha
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry.consent import Choice, Consent
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
@@ -42,8 +42,8 @@ def from_json(text: str) -> Spooled:
     event, evidence, evidence_days, address = json.loads(text)
     return Spooled(
         _event(event),
-        None if evidence is None else Evidence(*evidence),
-        int(evidence_days),
+        None if evidence is None else Evidence(*map(_text, evidence)),
+        _whole(evidence_days),
         None if address is None else Address(address),
     )
 
@@ -80,16 +80,37 @@ def _event(fields: list[Any]) -> Event:
     """An event as JSON has it: its fields in order."""
     named = dict(zip(Event._fields, fields, strict=True))
     registers, choices = named["effect"]
+    texts: dict[str, Any] = {name: _text(value) for name, value in named.items() if name not in _NOT_TEXT}
     return Event(
-        **{
-            **named,
-            "kind": Kind(named["kind"]),
-            "actor": Actor(named["actor"]),
-            "channel": Channel(named["channel"]),
-            "effect": Consent(
-                {name: int(at) for name, at in registers.items()},
-                {name: Choice(int(at), by, value) for name, (at, by, value) in choices.items()},
-            ),
-            "topics": tuple(named["topics"]),
-        }
+        **texts,
+        kind=Kind(named["kind"]),
+        occurred_at=_whole(named["occurred_at"]),
+        arrived_at=_whole(named["arrived_at"]),
+        actor=Actor(named["actor"]),
+        channel=Channel(named["channel"]),
+        effect=Consent(
+            {name: _whole(at) for name, at in dict(registers).items()},
+            {name: Choice(_whole(at), _text(by), _text(value)) for name, (at, by, value) in dict(choices).items()},
+        ),
+        topics=tuple(map(_text, named["topics"])),
+        suspected_automation=named["suspected_automation"] is True,
     )
+
+
+_NOT_TEXT: Final = frozenset(
+    {"kind", "occurred_at", "arrived_at", "actor", "channel", "effect", "topics", "suspected_automation"}
+)
+"""Fields of an event that aren't plain text."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    value.encode()  # half of a surrogate pair, which JSON can spell and the table can't hold
+    return value
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("not a whole number")
+    return value
