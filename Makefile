@@ -24,13 +24,14 @@ run: ## build and run the whole stack on this machine; PORT=N, AWS_PORT=N and DY
 test: ## run every test; ARGS='-k name' and the like go to pytest
 	@$(SETUP) --tests && exec .venv/bin/pytest $(or $(ARGS),--cov)
 
-check: ## formatting, lint, types, and the template
-	@$(SETUP)
+check: ## formatting, lint, types, the template, and what is known of the packages
+	@$(SETUP) --checks
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/cfn-lint template.yaml
 	$(SAM) validate --lint --region us-east-1
+	PYTHONPATH=tools .venv/bin/python -m audit
 
 fuzz: ## fuzz one target for as long as you like: ARGS='pages -max_total_time=600'; without ARGS, list the targets
 	@$(SETUP) && mkdir -p .local/fuzz && exec env PYTHONPATH=tests:tools:layers/consentry TMPDIR="$(CURDIR)/.local/fuzz" \

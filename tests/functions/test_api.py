@@ -180,6 +180,11 @@ def test_json_of_another_kind_is_refused(world: World, body: str) -> None:
         ("subscribe", {"locale": f"{SECRET} {SECRET}"}, "locale"),
         ("subscribe", {"reference": SECRET + "x" * 60}, "reference"),
         ("subscribe", {"reference": f"{SECRET}é"}, "reference"),
+        ("subscribe", {"reference": f"{SECRET}@example.com"}, "reference"),
+        ("subscribe", {"reference": f"{SECRET}%40example.com"}, "reference"),
+        ("subscribe", {"source": f"form of {SECRET}@example.com"}, "source"),
+        ("links", {"recipients": [{"email": ANN, "reference": f"{SECRET}@example.com"}]}, "recipients[0].reference"),
+        ("links", {"recipients": [{"email": ANN, "reference": f"{SECRET}%40"}]}, "recipients[0].reference"),
         ("subscribe", {"reference": f"{SECRET}\n"}, "reference"),
         ("subscribe", {"source": SECRET + "x" * 200}, "source"),
         ("subscribe", {"source": f"{SECRET}\ud800"}, "source"),
@@ -366,6 +371,14 @@ def test_minted_links_work_and_carry_the_reference(world: World) -> None:
     world.post(link["unsubscribe_url"].removeprefix(base), body="List-Unsubscribe=One-Click")
     assert world.decision("product") == "unsubscribed"
     assert world.events()[0]["reference"] == {"S": "spring-2027"}
+
+
+@pytest.mark.parametrize("reference", ["ann@example.com", "ann%40example.com"])
+def test_a_link_that_was_minted_with_an_address_in_it_still_works(world: World, reference: str) -> None:
+    url = world.leave_url(reference=reference)
+    assert world.get(url).status == 200
+    assert world.post(url, {"scope": "topic"}).status == 200
+    assert world.status() == "unsubscribed"
 
 
 def test_decisions_come_in_order_with_repeats_and_their_reasons(world: World) -> None:
