@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from consentry import wiring
+from support import calls
 from support.world import HOUR, Answer, World
 
 ANN: Final = "ann@example.com"
@@ -315,6 +316,21 @@ def test_subscriptions_answer_the_same_whatever_is_known(world: World) -> None:
         answer = world.api("POST", "/v1/subscriptions", {"email": email, "topics": ["news"]}, key=key)
         assert answer.status == 202
         assert answer.json == {"subscriber_id": world.subscriber_id(email), "status": "accepted"}
+
+
+def test_known_and_unknown_people_cost_the_same_calls(world: World) -> None:
+    key = world.api_key()
+    world.subscribed("news", email="known@example.com")
+    world.happened({"complaint": world.now - HOUR}, email="complained@example.com")
+    world.api("POST", "/v1/subscriptions", {"email": "throttled@example.com", "topics": ["news"]}, key=key)
+    for path, rest in (("subscriptions", {"topics": ["news"]}), ("subscribers/lookup", {})):
+        made = set()
+        for name in ("unknown", "known", "complained", "throttled"):
+            with calls.counted(world.table_client) as seen:
+                world.api("POST", f"/v1/{path}", {"email": f"{name}@example.com", **rest}, key=key)
+            made.add(tuple(seen))
+        assert len(made) == 1, (path, made)
+        assert made != {()}
 
 
 def test_a_subscription_is_pending_with_all_that_the_platform_said(world: World) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import boto3
 import urllib3
@@ -20,6 +20,15 @@ from support.waiting import eventually
 
 VISITOR: Final = {"x-forwarded-for": "198.51.100.23", "user-agent": "Mozilla/5.0 (a device like no other, 5f3a9c)"}
 """Who calls, unless a test says otherwise: easy to find in a log."""
+
+_ROOMS: Final = {
+    "s": "Subscribe",
+    "c": "Confirm",
+    "u": "Unsubscribe",
+    "p": "Preferences",
+    "v1": "Api",
+    "hooks": "Webhook",
+}
 
 
 @contextmanager
@@ -55,6 +64,8 @@ class Stack:
         self.told = told
         self.base: str = told["base_url"]
         self.noted = logs.Noted()
+        self.called: set[str] = set()
+        """The functions that answered, by the first segment of the path."""
         self.noted.note_all([told["api_keys"], told["webhook_secrets"]])
         self._http = urllib3.PoolManager(retries=False, timeout=60)
         credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
@@ -78,6 +89,9 @@ class Stack:
             sent["content-type"] = "application/x-www-form-urlencoded"
         self.noted.note_call(url, body, sent)
         answer = self._http.request(method, url, body=body, headers=sent, redirect=False)
+        room = _ROOMS.get(urlsplit(url).path.split("/")[1])
+        if room and answer.status < 400:
+            self.called.add(room)
         text = answer.data.decode()
         self.noted.note_answer(text)
         return Answer(answer.status, answer.headers, text)
@@ -110,8 +124,9 @@ class Stack:
             "logs", endpoint_url=self.told["aws_endpoint_url"], region_name=self.told["region"], **credentials
         )
         written = logs.written_by(self.told, client)
-        called = [name for name, text in written.items() if "START RequestId" in text]
-        assert len(called) > 3, f"functions were called, and these are all that logged it: {called}"
+        logged = {name for name, text in written.items() if "START RequestId" in text}
+        for room in {"Unsubscribe", *self.called}:  # readiness was asked of /healthz
+            assert any(name.endswith(f"/{room}Logs") for name in logged), f"no log of {room} was found: {logged}"
         assert "Lambda worker spawned" in written["emulator.log"]
         assert "ready " in written["stack.log"]
         assert self.noted.secrets
