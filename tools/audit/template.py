@@ -13,13 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-import boto3
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
-from samtranslator.yaml_helper import yaml_parse
-
 from audit.verdict import Verdict
-from embedded.places import AUDIT_VENV, ROOT
+from embedded.places import AUDIT_VENV, ROOT, SAM_VENV
 
 ACCEPTED: Final = {
     "CKV_AWS_27": "queues are encrypted, with SQS's own key (SqsManagedSseEnabled, held to by tests/template)",
@@ -70,12 +65,13 @@ def verdict(report: dict[str, Any]) -> Verdict:
 
 
 def expanded(template: Path) -> dict[str, Any]:
-    """A SAM template as CloudFormation gets it; code stands where it always does, in some bucket."""
-    source = yaml_parse(template.read_text(encoding="utf-8"))
-    for resource in source["Resources"].values():
-        for place in {"CodeUri", "ContentUri"} & set(resource.get("Properties", {})):
-            resource["Properties"][place] = "s3://bucket/key"
-    defaults = {name: each.get("Default", "some") for name, each in source["Parameters"].items()}
-    session = boto3.Session(region_name="us-east-1")
-    made: dict[str, Any] = Translator({}, Parser(), boto_session=session).translate(source, defaults)
+    """A SAM template as CloudFormation gets it.
+
+    Raises:
+        subprocess.CalledProcessError: it isn't one.
+    """
+    # The translator pins what it shares with this project, so it runs where SAM does.
+    command: list[str | Path] = [SAM_VENV / "bin" / "python", Path(__file__).with_name("expand.py"), template]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own words
+    made: dict[str, Any] = json.loads(done.stdout)
     return made
