@@ -1,7 +1,7 @@
-"""`python -m fuzz TARGET [libFuzzer's options] [folders of inputs]`: fuzz one target; without any, list them.
+"""`python -m fuzz TARGET [libFuzzer's options] [inputs]`: fuzz one target, or try one input; without any, list them.
 
 Options: https://llvm.org/docs/LibFuzzer.html#options. A finding ends it with status 77, its traceback, and the input
-that led there, in a file that can be given again in place of a folder.
+that led there, in a file that can be given again as the only input.
 """
 
 from __future__ import annotations
@@ -58,15 +58,21 @@ def main() -> None:
     with atheris.instrument_imports(include=OURS):
         from fuzz.targets import TARGETS
 
-        if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
-            sys.exit(f"targets: {' '.join(TARGETS)}")
-        target = TARGETS[sys.argv.pop(1)]()
-        examples = tempfile.mkdtemp(prefix="consentry-fuzz-")
+        if len(sys.argv) < 2:
+            sys.stdout.write("".join(f"{name}\n" for name in TARGETS))
+            return
+        if sys.argv[1] not in TARGETS:
+            sys.exit(f"no such target; there are {', '.join(TARGETS)}")
+        name = sys.argv.pop(1)
+        target = TARGETS[name]()
+        # The same folder each time: what was found to lead further is where the next run begins.
+        inputs = Path(tempfile.gettempdir(), f"consentry-inputs-{name}")
+        inputs.mkdir(exist_ok=True)
         for number, example in enumerate(target.examples()):
-            Path(examples, f"example-{number}").write_bytes(example)
+            (inputs / f"example-{number}").write_bytes(example)
             target(example)  # what is loaded at the first use is instrumented, too
     if not [each for each in sys.argv[1:] if Path(each).is_file()]:
-        sys.argv.append(examples)  # as the last: libFuzzer adds what it finds to the first
+        sys.argv.append(str(inputs))
     atheris.Setup(sys.argv, target, custom_mutator=changed)
     atheris.Fuzz()
 

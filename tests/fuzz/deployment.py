@@ -89,6 +89,7 @@ class Deployment:
             KEYRING_SECRET_ARN="keyring",
             PUBLIC_URL="https://links.example.com",
             POWERTOOLS_SERVICE_NAME="consentry",
+            POWERTOOLS_LOG_LEVEL="DEBUG",
             CONSENTRY_COMPILED=os.environ.get("CONSENTRY_COMPILED") or _compiled(),
         )
         time.time_ns = lambda: NOW * 1_000_000
