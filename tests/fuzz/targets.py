@@ -1,7 +1,8 @@
 """What is fuzzed: at each place where bytes come in, what goes in, and what may come out.
 
 A target is one class: `__call__` takes the bytes of one run. What its docstring allows may be raised and answered;
-everything else is a finding, and so is a `Finding`. `examples` is where libFuzzer starts from.
+everything else is a finding, and so is a `Finding`. `examples` is where libFuzzer starts from, `rooms` the functions
+that are tried.
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ class Pages:
     body, stand for tokens of ours.
     """
 
+    rooms = ("subscribe", "confirm", "unsubscribe", "preferences")
+
     def __init__(self) -> None:
         self._deployment = Deployment()
         self._places = self._deployment.places()
@@ -108,6 +111,7 @@ class Pages:
         yield b"GET /s/demo?lang=fr-CH\naccept-language: de-AT;q=0.8, ar, *;q=0\nuser-agent: x\n\n"
         yield b"POST /c/{confirm}\n" + form + b"\nstamp={stamp}&lang=es&answer=yes"
         yield b"POST /c/{expired}\n\naction=resend&answer=no"
+        yield b"GET /c/{expired}\n\n"
         yield b"POST /u/{unsubscribe}\n" + form + b"\nList-Unsubscribe=One-Click"
         yield b"POST /u/{unsubscribe}\ncontent-type: multipart/form-data; boundary=x\n\n" + _MULTIPART
         yield b"POST /u/{unsubscribe}\nx-fuzz-base64: yes\n\nscope=pause&days=30&stamp={left}"
@@ -140,6 +144,8 @@ class Pages:
 
 class Api:
     """The API raises nothing, and answers JSON: never a fault of its own. Looks as for `Pages`; the key is added."""
+
+    rooms = ("api",)
 
     def __init__(self) -> None:
         self._deployment = Deployment()
@@ -183,6 +189,8 @@ class Webhooks:
 
     The first line names the provider; then headers, an empty line, the body.
     """
+
+    rooms = ("webhook",)
 
     def __init__(self) -> None:
         self._deployment = Deployment()
@@ -306,6 +314,8 @@ class Rows:
 class Records:
     """Courier and notifier answer which records failed, or raise `AllFailedError`. The input is JSON: `dynamodb`."""
 
+    rooms = ("courier", "notifier")
+
     def __init__(self) -> None:
         self._deployment = Deployment()
 
@@ -344,6 +354,8 @@ class Records:
 
 class Messages:
     """Courier, notifier and drain answer which messages failed. The first line names the room."""
+
+    rooms = ("courier", "notifier", "drain")
 
     def __init__(self) -> None:
         self._deployment = Deployment()

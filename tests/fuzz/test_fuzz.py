@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -33,8 +34,28 @@ runpy.run_module("fuzz", run_name="__main__")
 """Takes away what keeps a queue's message from setting a register to a text."""
 
 
+ANSWERS: Final = """
+import json
+from fuzz import targets
+answers = {}
+for name in ("pages", "api", "webhooks"):
+    seen = answers[name] = []
+    targets._require_sound = lambda answer, secrets: seen.append(answer["statusCode"])
+    target = targets.TARGETS[name]()
+    for example in target.examples():
+        target(example)
+print(json.dumps(answers))
+"""
+"""What the examples of some targets are answered."""
+
+
 def fuzz(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python on something that fuzzes; what it leaves is in the folder."""
+    return run(folder, *arguments, f"-artifact_prefix={folder}/", "-timeout=120", "-seed=1")
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own, where a deployment for fuzzing harms no other test."""
     folder.mkdir(parents=True, exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
     environment |= {
@@ -42,9 +63,8 @@ def fuzz(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(folder),
     }
-    command = [sys.executable, *arguments, f"-artifact_prefix={folder}/", "-timeout=120", "-seed=1"]
     return subprocess.run(  # noqa: S603 - our own words
-        command, capture_output=True, text=True, errors="replace", env=environment, check=False
+        [sys.executable, *arguments], capture_output=True, text=True, errors="replace", env=environment, check=False
     )
 
 
@@ -79,6 +99,23 @@ def test_whatever_comes_in_is_understood_or_refused(
     done = fuzzing[target].result()
     assert done.returncode == 0, f"make fuzz ARGS={target} would find:\n{(done.stdout + done.stderr)[-6_000:]}"
     assert "Done " in done.stderr, "it ran"
+
+
+def test_every_function_is_tried() -> None:
+    rooms = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+    tried = {room for target in TARGETS.values() for room in getattr(target, "rooms", ())}
+    assert rooms == tried, "a function that nothing is tried on: give it a target in tests/fuzz/targets.py"
+
+
+def test_examples_get_as_far_as_they_should(tmp_path: Path) -> None:
+    """Fuzzing that only ever meets a closed door finds nothing."""
+    done = run(tmp_path, "-c", ANSWERS)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    answers = json.loads(done.stdout.splitlines()[-1])
+    assert answers["pages"].count(200) >= 10
+    assert {405, 410} <= set(answers["pages"])
+    assert set(answers["api"]) == {200, 202, 401}
+    assert answers["webhooks"].count(200) >= 20
 
 
 @pytest.mark.usefixtures("_atheris")
