@@ -265,7 +265,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
         def resolve() -> dict[str, Any]:
             app.append_context(api_key=key)
-            return app.resolve(readable, context)
+            answer = app.resolve(readable, context)
+            return {**answer, "headers": {**web.ALWAYS, **answer["headers"]}}
 
         repeated = readable["headers"].get("idempotency-key", "")
         if key and repeated and readable["requestContext"]["http"]["method"] == "POST":

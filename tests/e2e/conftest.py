@@ -7,14 +7,13 @@ from typing import Final
 
 import pytest
 
-from embedded.stack import running
-from support.stack import Stack
+from support.stack import Stack, standing
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running(tmp_path_factory.mktemp("stack")) as told:
-        yield Stack(told)
+    with standing(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
 
 
 FIGURES: Final = pytest.StashKey[list[str]]()

@@ -25,13 +25,12 @@ from typing import Any, Final, NamedTuple
 import boto3
 import pytest
 
-from embedded.stack import running
 from embedded.streams import as_lambda_sees, passes
 from support import dynamodb_local, microburst
 from support.crowd import TOPICS, Act, Crowd, Mailbox, Person
 from support.gate import Fault, Gate, gate
 from support.microburst import Microburst
-from support.stack import Stack
+from support.stack import Stack, standing
 from support.waiting import eventually
 
 PEOPLE: Final = 30
@@ -155,8 +154,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         table = ending.enter_context(microburst.running(engine, folder / "microburst.log", seed))
         mail = ending.enter_context(gate(rng, mailbox.take))
         queues = ending.enter_context(gate(rng, queued, hurry))
-        told = ending.enter_context(
-            running(
+        stack = ending.enter_context(
+            standing(
                 folder,
                 dynamodb_endpoint_url=table.url,
                 functions_environment={
@@ -165,8 +164,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 },
             )
         )
-        mail.target, queues.target = told["mail_url"], told["aws_endpoint_url"]
-        stack = Stack(told)
+        mail.target, queues.target = stack.told["mail_url"], stack.told["aws_endpoint_url"]
         crowd = Crowd(stack, mailbox, seed, AT_ONCE)
         found = Site(
             stack,

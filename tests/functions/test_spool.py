@@ -424,7 +424,7 @@ def test_what_waits_unverified_reads_back_as_it_was() -> None:
         Purpose.UNSUBSCRIBE, "a.b", 5, Channel.PAGE, everything=True, locale="de", evidence=Evidence("::1", "UA")
     )
     assert spool.from_json(waiting.to_json()) == waiting
-    for junk in ('{"purpose": "q"}', json.dumps({**json.loads(waiting.to_json()), "more": 1})):
+    for junk in ('{"purpose": "q"}', json.dumps({**json.loads(waiting.to_json()), "at": "5"})):
         with pytest.raises((ValueError, TypeError, KeyError)):
             spool.from_json(junk)
 

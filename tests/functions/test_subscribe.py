@@ -9,7 +9,8 @@ import pytest
 
 from consentry import wiring
 from consentry.brands import Bounds
-from support.world import DAY, HOUR, World
+from support import calls
+from support.world import DAY, HOUR, SECOND, World
 
 ANN = "ann@example.com"
 MINUTE = 60_000
@@ -98,6 +99,22 @@ def test_known_unknown_throttled_and_suppressed_addresses_get_the_same_answer_to
     assert {answer.status for answer in answers} == {200}
     assert len({str(answer.raw) for answer in answers}) == 1
     assert answers[0].page.heading == "Now check your inbox"
+
+
+def test_known_unknown_throttled_and_suppressed_addresses_cost_the_same_calls(world: World) -> None:
+    """What is asked of AWS is nearly all of the time that an answer takes."""
+    world.subscribed("news", email="known@example.com")
+    world.happened({"complaint": world.now - HOUR}, email="complained@example.com")
+    world.happened({"bounce": world.now - 30 * DAY}, email="bounced@example.com")
+    world.happened({"out.*": world.now - HOUR}, email="left@example.com")
+    world.post("/s/demo", {"email": "throttled@example.com", "topics": "news"})
+    world.now += SECOND
+    made = {}
+    for name in ("unknown", "known", "complained", "bounced", "left", "throttled"):
+        with calls.counted(world.table_client) as table, calls.counted(world.secrets) as secrets:
+            world.post("/s/demo", {"email": f"{name}@example.com", "topics": "news"})
+        made[name] = (tuple(table), tuple(secrets))
+    assert set(made.values()) == {(("UpdateItem", "UpdateItem", "TransactWriteItems"), ())}, made
 
 
 def test_the_links_of_known_and_unknown_people_look_alike(world: World) -> None:

@@ -493,6 +493,13 @@ def test_no_address_secret_or_token_is_logged(post: Post, monkeypatch: pytest.Mo
 # --- many at once ---------------------------------------------------------------------------------------------------
 
 
+def test_an_event_whose_reference_may_hold_an_address_counts_without_it(post: Post) -> None:
+    said = hooks.saying("standard", "unsubscribed")
+    said["data"]["reference"] = "ann@example.com"
+    assert post.say("standard", said) == {"applied": 1}
+    assert "example.com" not in json.dumps(post.world.items())
+
+
 def test_many_people_are_taken_side_by_side_and_answered_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a table: what the pool does with what `take` answers."""
     intake = Intake(None, lambda _: b"", None)  # type: ignore[arg-type]

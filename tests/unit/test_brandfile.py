@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
 
 from consentry import brands
 from consentry_build import brandfile
 from consentry_build.brandfile import Fault, FaultyBrandsError, compile_folder, contrast, faults_of
+from support import odd
 
 ROOT = Path(__file__).parents[2]
 
@@ -363,3 +367,21 @@ def test_the_notice_changes_with_what_people_agree_to_and_with_nothing_else(tmp_
 def test_the_brands_of_the_repository_are_without_fault() -> None:
     for file in sorted((ROOT / "brands").glob("*.yaml")):
         assert faults_of(file) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["name: 2001-99-99", "name: !!int x", "a: !!float x", "[" * 300, "a: &a [*a]", "? [b]"]
+)
+def test_what_yaml_can_not_make_sense_of_is_a_fault_of_the_file(tmp_path: Path, text: str) -> None:
+    assert faults(tmp_path / "demo.yaml", text)
+
+
+def test_a_good_file_with_anything_in_place_of_something_is_told_of_or_can_be_used(tmp_path: Path) -> None:
+    @settings(max_examples=150)
+    @given(odd.changed(yaml.safe_load(GOOD)))
+    def holds(data: dict[str, Any]) -> None:
+        if not faults(tmp_path / "demo.yaml", yaml.safe_dump(data)):
+            (compiled,) = compile_folder(tmp_path)
+            assert brands.from_json(json.loads(json.dumps(compiled, ensure_ascii=False).encode())).topics
+
+    holds()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 
 import click
 
+from consentry import addresses
 from consentry import consent as rules
 from consentry.consent import Consent
 from consentry.intake import Intake, InvalidReportError, Report, ReportKind
@@ -275,8 +276,9 @@ class _Interpreter:
         topics = () if meaning.everywhere else presets.topics_of(row.values.get("topics")) or self._topics
         occurred_at, note = self._instant(row, meaning.kind)
         reference = row.text(self._preset.reference) if self._preset.reference else ""
-        if not is_reference(reference):
-            reference, note = "", note or "the reference can't be kept: at most 64 characters, printable ASCII"
+        if not is_reference(reference) or addresses.may_stand_in(reference):
+            why = "the reference can't be kept: at most 64 characters, printable ASCII, and no address"
+            reference, note = "", note or why
         if unknown := [topic for topic in topics if topic not in self._brand.topics and topic != rules.EVERY_TOPIC]:
             note = note or f"the brand has no topic {unknown[0]}"
         subscriber_id = row.text(self._id)

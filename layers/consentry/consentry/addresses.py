@@ -127,6 +127,11 @@ def mailbox(address: Address) -> str:
     return f"{local}@{domain}"
 
 
+def may_stand_in(text: str) -> bool:
+    """Whether an address may stand in `text`: it has an `@`, plain or as URLs spell it."""
+    return "@" in text or "%40" in text
+
+
 def is_subscriber_id(text: str) -> bool:
     """Whether `text` is spelled as a subscriber id. 16 bytes leave the last character one of four."""
     return _SUBSCRIBER_ID.fullmatch(text) is not None

@@ -53,6 +53,7 @@ class Report(NamedTuple):
     topics: tuple[str, ...] = ()
     """None: an opt-out is from every topic; a claim must name some."""
     reference: str = ""
+    """One that may hold an address is left out, and the rest counts."""
     event_id: str = ""
     """The reporter's own, echoed in the result; what counts is what the report says."""
 
@@ -248,7 +249,7 @@ class Intake:
             channel=channel,
             effect=effect,
             topics=topics,
-            reference=report.reference[:64],
+            reference="" if addresses.may_stand_in(report.reference) else report.reference[:64],
             source=source,
         )
 

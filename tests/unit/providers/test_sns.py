@@ -258,3 +258,11 @@ def test_leaving_everything_is_leaving_everything(desk: Any) -> None:
     event["subscription"]["newTopicPreferences"]["unsubscribeAll"] = True
     (report,) = desk.read("sns", event).reports
     assert (report.kind, report.topics) == (ReportKind.UNSUBSCRIBED, ())
+
+
+@pytest.mark.parametrize("odd", [[], {}, 1, None, True])
+def test_a_message_of_no_type_is_refused_and_no_fault_of_ours(desk: Any, odd: object) -> None:
+    sent = hooks.send("sns", hooks.saying("sns", "bounced"))
+    body = json.dumps(json.loads(sent.body) | {"Type": odd}).encode()
+    with pytest.raises(UnsignedError):
+        sns.verify(Call("POST", {}, {}, body, ""), SETUP, {}, NOW)

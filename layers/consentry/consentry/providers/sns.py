@@ -183,7 +183,7 @@ def _key(url: str) -> RSAPublicKey:
 
 
 def _signed(body: dict[str, Any]) -> bytes:
-    confirms = body.get("Type") in {"SubscriptionConfirmation", "UnsubscribeConfirmation"}
+    confirms = payload.text(body, "Type") in {"SubscriptionConfirmation", "UnsubscribeConfirmation"}
     names = _SIGNED_CONFIRMATION if confirms else _SIGNED
     parts = [f"{name}\n{body[name]}\n" for name in names if isinstance(body.get(name), str)]
     return "".join(parts).encode("utf-8", "surrogatepass")
