@@ -269,12 +269,12 @@ def is_busy(pid: int) -> bool:
 
 
 def answers_people(pid: int) -> bool:
-    """Whether a process is one of the functions behind the gateway."""
+    """Whether a process is one of the functions behind the pages."""
     try:
         environment = Path(f"/proc/{pid}/environ").read_text(errors="replace")
     except OSError:
         return False
-    return any(f"-{name}Function" in environment for name in ("Unsubscribe", "Confirm", "Preferences", "Api"))
+    return any(f"-{name}Function" in environment for name in ("Unsubscribe", "Confirm", "Preferences"))
 
 
 # --- the run ---------------------------------------------------------------------------------------------------------
