@@ -196,26 +196,60 @@ def test_without_keys_a_page_shows_no_name_that_somebody_made_up(
 # --- the table is away ------------------------------------------------------------------------------------------------
 
 
-def test_unticked_topics_are_opt_outs_and_are_accepted_while_the_table_is_away(world: World, queue: Queue) -> None:
+def test_topics_turned_off_in_the_preferences_are_accepted_too(world: World, queue: Queue) -> None:
     world.subscribed("news", "offers")
     url = world.choose_url()
+    changed = ("frequency.offers", "pause_days")
+    fields = [
+        each for each in world.get(url).page.forms[0].fields if each != ("topics", "news") and each[0] not in changed
+    ]
+    world.now += SECOND
     away = "ProvisionedThroughputExceededException"
     with (
         calls.answering(world.table_client, "GetItem", away) as reads,
         calls.answering(world.table_client, "TransactWriteItems", away) as writes,
     ):
-        answer = world.post(url, {"topics": "news", "frequency.news": "weekly", "locale": "de"})
-        assert answer.status == 200
+        saved = world.post(url, [*fields, ("frequency.offers", "weekly"), ("pause_days", "0")])
         assert (reads, writes) == ([], [away]), "whoever waits does so for one try alone"
+    assert saved.status == 200
+    assert ("topics", "offers") in saved.page.forms[0].fields
+    assert ("topics", "news") not in saved.page.forms[0].fields
     world.now += 60 * SECOND
     assert queue.drain() == []
-    assert [world.decision(topic) for topic in ("news", "offers", "product")] == [
-        "subscribed",
+    assert [world.status(topic=topic) for topic in ("news", "offers")] == ["unsubscribed", "subscribed"]
+    assert world.events()[-1]["registers"]["M"].keys() == {"out.news"}, "what was ticked before is no new opt-in"
+    assert world.consent().chosen("frequency.offers") == "weekly"
+    assert world.intact()
+
+
+def test_a_form_that_doesnt_tell_what_was_ticked_opts_nobody_in(world: World, queue: Queue) -> None:
+    with world.table_away():
+        assert world.post(world.choose_url(), {"topics": "news"}).status == 200
+    assert queue.drain() == []
+    assert [world.status(topic=topic) for topic in ("news", "offers", "product")] == [
+        "none",
         "unsubscribed",
         "unsubscribed",
     ]
-    assert world.consent().chosen("frequency.news") == "weekly"
-    assert world.intact()
+
+
+def test_a_topic_ticked_while_the_table_is_away_is_the_persons_own_act(world: World, queue: Queue) -> None:
+    url = world.choose_url()
+    form = [*world.get(url).page.forms[0].fields, ("topics", "news")]
+    with world.table_away():
+        assert world.post(url, form).status == 200
+    assert queue.drain() == []
+    assert world.status() == "subscribed"
+
+
+def test_a_form_that_changes_nothing_needs_no_table(world: World, queue: Queue) -> None:
+    world.subscribed("news")
+    url = world.choose_url()
+    form = world.get(url).page.forms[0].fields
+    with world.table_away():
+        saved = world.post(url, form)
+    assert ("topics", "news") in saved.page.forms[0].fields
+    assert queue.waiting() == []
 
 
 def test_evidence_that_the_brand_keeps_for_no_day_does_not_wait_in_the_queue(world: World, queue: Queue) -> None:

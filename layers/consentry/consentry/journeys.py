@@ -70,6 +70,8 @@ class Wishes(NamedTuple):
     pause_days: int | None
     """0 ends a pause, None leaves it as it is."""
     locale: str | None
+    was_on: Collection[str] | None = None
+    """The topics that were ticked when the page was shown, if the form tells."""
 
 
 class Journeys:
@@ -287,34 +289,39 @@ class Journeys:
     def save(self, brand: Brand, link: Link, wishes: Wishes, how: Circumstances) -> Consent:
         """Make consent what the form says; answers it. What the form leaves as it was is not written.
 
-        While the table is away nobody knows how it was. What is not ticked is an opt-out, and so the whole form is
-        spooled, as it stands.
+        While the table is away, how it was is taken from the form, which tells what was ticked when it was shown; one
+        that doesn't opts nobody in. A topic that is turned off is an opt-out, and so what the form changes is spooled.
         """
         try:
             known = self.store.read(brand.id, link.subscriber_id)
         except StoreUnavailableError:
-            event = self._saved(brand, link, wishes, how, None)
-            self._recorder.keep(Spooled(event, how.evidence, brand.evidence_days))
-            return event.effect
+            shown = brand.topics if wishes.was_on is None else wishes.was_on
+            ticked = Consent({rules.opt_in(topic): how.now for topic in brand.topics if topic in shown})
+            event = self._saved(brand, link, wishes, how, ticked, sure=False)
+            if event.effect != Consent({}, {}):
+                self._recorder.keep(Spooled(event, how.evidence, brand.evidence_days))
+            return ticked | event.effect
         event = self._saved(brand, link, wishes, how, known)
         if event.effect == Consent({}, {}):
             return known
         self._recorder.record(event, evidence=how.evidence, evidence_days=brand.evidence_days)
         return known | event.effect
 
-    def _saved(self, brand: Brand, link: Link, wishes: Wishes, how: Circumstances, known: Consent | None) -> Event:
-        """The event of a saved form: what it changes of what is known, or all that it says if nothing is."""
+    def _saved(
+        self, brand: Brand, link: Link, wishes: Wishes, how: Circumstances, known: Consent, *, sure: bool = True
+    ) -> Event:
+        """The event of a saved form: what it changes of what is known. If that isn't sure, a pause may run unseen."""
         event = self._event(Kind.PREFERENCES, brand, link.subscriber_id, how, Consent(), (), reference=link.reference)
         registers: dict[str, int] = {}
         for topic in brand.topics:
-            accepted = None if known is None else accepts(known, topic, brand, how.now)
+            accepted = accepts(known, topic, brand, how.now)
             if topic in wishes.on and not accepted:
                 registers[rules.opt_in(topic)] = how.now
-            elif topic in wishes.shown and topic not in wishes.on and accepted is not False:
+            elif topic in wishes.shown and topic not in wishes.on and accepted:
                 registers[rules.opt_out(topic)] = how.now
         values = {rules.frequency(topic): value for topic, value in wishes.frequencies.items()}
         if wishes.pause_days is not None:
-            running = known is None or rules.pause_end(known, how.now) is not None
+            running = not sure or rules.pause_end(known, how.now) is not None
             if wishes.pause_days or running:
                 until = how.now + wishes.pause_days * DAY_MS if wishes.pause_days else 0
                 values[rules.PAUSE] = str(until)
@@ -323,7 +330,7 @@ class Journeys:
         choices = {
             name: Choice(how.now, event.event_id, value)
             for name, value in values.items()
-            if known is None or known.chosen(name) != value
+            if known.chosen(name) != value
         }
         topics = tuple(name.partition(".")[2] for name in registers)
         return event._replace(effect=Consent(registers, choices), topics=topics)
