@@ -885,6 +885,16 @@ def test_a_confirmed_address_that_the_platform_wants_no_longer_expires(table: Ta
     assert "expires_at" not in table.item("CONTACT")
 
 
+def test_a_strangers_request_gives_a_kept_address_no_end(table: Table) -> None:
+    table.store.request(*asked())
+    table.store.record(opted_in(), address=Address.KEEP)
+    table.store.request(*asked(NOW + HOUR))
+    assert int(table.item("CONTACT")["expires_at"]["N"]) > NOW // 1000 + 1_000 * 365 * 86_400
+    table.store.record(opted_out("*", at=NOW + 2 * HOUR), address=Address.FORGET)
+    table.store.request(*asked(NOW + DAY))
+    assert int(table.item("CONTACT")["expires_at"]["N"]) == (NOW + DAY) // 1000 + 37 * 86_400, "nor for ever"
+
+
 def test_forgetting_an_address_that_we_never_held_does_no_harm(table: Table) -> None:
     assert table.store.record(opted_out("*"), address=Address.FORGET).outcome is Outcome.APPLIED
     assert table.store.contact("demo", ANN) is None

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 STATE: Final = "STATE"
 CONTACT: Final = "CONTACT"
 DAY_S: Final = 24 * 3600
+EVER_S: Final = 253_402_300_799
+"""The end of the year 9999, epoch seconds."""
 _CONTACT_DAYS: Final = 37
 """A link's 7 days, and 30 in which an expired one can be asked for again."""
 
@@ -108,7 +110,8 @@ def contact_update(event: Event, contact: Contact) -> dict[str, Any]:
     }
     # Every right side sees the item as it was before, so the instants move on by one.
     shifted = ["asked_3 = if_not_exists(asked_2, :never)", "asked_2 = if_not_exists(asked_at, :never)"]
-    sets = [*shifted, *(f"#{name} = :{name}" for name in fields)]
+    sets = [*shifted, *(f"#{name} = :{name}" for name in fields if name != "expires_at")]
+    sets.append("#expires_at = if_not_exists(kept_until, :expires_at)")
     return {
         "Key": key(event.partition_key, CONTACT),
         "UpdateExpression": f"SET {', '.join(sets)} REMOVE claimed_by, claim_ends",

@@ -571,11 +571,13 @@ class Store:
         update: dict[str, Any] = {
             "TableName": self._table,
             "Key": items.key(event.partition_key, CONTACT),
-            "UpdateExpression": "REMOVE expires_at",
+            # What keeps it also keeps it when a later request, which anybody may make, would set it an end.
+            "UpdateExpression": "SET kept_until = :ever REMOVE expires_at",
+            "ExpressionAttributeValues": {":ever": items.number(items.EVER_S)},
         }
         if address is Address.FORGET:
             # The instant of the last request stays for its cooldown, the address doesn't.
-            update["UpdateExpression"] = "SET expires_at = :soon REMOVE address"
+            update["UpdateExpression"] = "SET expires_at = :soon REMOVE address, kept_until"
             update["ExpressionAttributeValues"] = {":soon": items.number(event.arrived_at // 1000 + DAY_S)}
         return {"Update": update}
 
