@@ -36,7 +36,9 @@ def consentry(stack: Stack, *arguments: str) -> Result:
         "AWS_ACCESS_KEY_ID": "000000000000",
         "AWS_SECRET_ACCESS_KEY": "local",
     }
-    return CliRunner().invoke(main, arguments, env=environment)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers the credentials of whoever came first
+        return CliRunner().invoke(main, arguments, env=environment)
 
 
 def leaves(stack: Stack) -> str:

@@ -92,10 +92,8 @@ def test_a_mail_that_the_breaker_holds_back_waits_in_the_queue(stack: Any, opene
 
 
 def test_an_alarm_tells_of_an_open_breaker(stack: Any) -> None:
-    (metric,) = aws(stack, "logs").describe_metric_filters()["metricFilters"]
-    (alarm,) = [
-        each
-        for each in aws(stack, "cloudwatch").describe_alarms()["MetricAlarms"]
-        if each["MetricName"] == metric["metricTransformations"][0]["metricName"]
-    ]
-    assert alarm["Namespace"] == metric["metricTransformations"][0]["metricNamespace"]
+    alarms = aws(stack, "cloudwatch").describe_alarms()["MetricAlarms"]
+    (alarm,) = [each for each in alarms if each["MetricName"] == "BreakerOpened"]
+    functions = aws(stack, "lambda").get_paginator("list_functions").paginate()
+    (courier,) = [each for page in functions for each in page["Functions"] if "CourierFunction" in each["FunctionName"]]
+    assert alarm["Namespace"] == courier["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
