@@ -24,6 +24,8 @@ ENVIRONMENT = {
     "POWERTOOLS_SERVICE_NAME": "consentry",
     "TABLE_NAME": "consentry-test",
     "SPOOL_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/spool",
+    "CONFIGURATION_SET": "consentry-test",
+    "POWERTOOLS_METRICS_NAMESPACE": "Consentry/test",
     "MAIL_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/mails",
 }
 

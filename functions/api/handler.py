@@ -77,7 +77,7 @@ def _says(model: type[BaseModel]) -> dict[int, Any]:
 
 @app.post("/v1/subscriptions", status_code=202, tags=["Subscriptions"], summary="Ask for a double opt-in")
 def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
-    """Records the request and sends the confirmation mail, unless one went to this address a moment ago.
+    """Records the request and sends the confirmation mail, unless this address had one a moment ago, or three today.
 
     The answer is the same whatever is known of the address.
     """
@@ -157,7 +157,10 @@ def report(body: Annotated[Events, Body()]) -> Response[str]:
     """
     brand = _brand("write")
     now = _now()
-    results = [_reported(brand, each, now) for each in body.events]
+    results: list[dict[str, Any]] = []
+    for each in body.events:
+        away = any(told["result"] == Result.SPOOLED for told in results)
+        results.append(_reported(brand, each, now, away=away))
     return _answer({"results": results})
 
 
@@ -262,7 +265,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
         def resolve() -> dict[str, Any]:
             app.append_context(api_key=key)
-            return app.resolve(readable, context)
+            answer = app.resolve(readable, context)
+            return {**answer, "headers": {**web.ALWAYS, **answer["headers"]}}
 
         repeated = readable["headers"].get("idempotency-key", "")
         if key and repeated and readable["requestContext"]["http"]["method"] == "POST":
@@ -300,6 +304,8 @@ def _once(
     except idempotency.InProgressError as exc:
         raise ApiProblemError(409, "The same call is being worked on") from exc
     except StoreUnavailableError as exc:
+        if event["rawPath"] == "/v1/events":
+            return resolve()  # spooled, if need be; and what is told twice is recorded once, whatever key it came with
         return _early(away(exc))
     return resolve() if computed else kept
 
@@ -379,7 +385,7 @@ def _field_problem(field: str, detail: str) -> ApiProblemError:
     return ApiProblemError(400, f"{field}: {detail}", [{"field": field, "detail": detail}])
 
 
-def _reported(brand: Brand, given: Any, now: int) -> dict[str, Any]:
+def _reported(brand: Brand, given: Any, now: int, *, away: bool) -> dict[str, Any]:
     event_id = str(given.get("event_id", ""))[:MAX_EVENT_ID] if isinstance(given, dict) else ""
     try:
         event = ReportedEvent.model_validate(given)
@@ -394,7 +400,7 @@ def _reported(brand: Brand, given: Any, now: int) -> dict[str, Any]:
         topics=tuple(event.topics or ()),
         reference=event.reference or "",
     )
-    receipt = wiring.intake().take(brand, said, Channel.API, now)
+    receipt = wiring.intake().take(brand, said, Channel.API, now, away=away)
     told = {"event_id": event_id, "result": receipt.result.value}
     return told | ({"error": receipt.error} if receipt.error else {})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from consentry import pages, web, wiring
+from consentry import pages, scanners, web, wiring
 from consentry.journeys import Circumstances, Form
 from consentry.ledger import Channel
 from consentry.tokens import ExpiredError, NotOursError, Purpose
@@ -31,7 +31,8 @@ def confirm(request: Request) -> Response:
     """Opt in, if a person says so.
 
     A scanner that follows links may also post forms. So the form must come back with the stamp of the page that
-    showed it, and not within a second of it; else the page comes again and asks a question that has no default.
+    showed it, not within a second of it, and not with those of many others at once; else the page comes again and
+    asks a question that has no default. What calls itself a scanner opts nobody in with either.
     """
     form = {name: values[0] for name, values in request.form().items()}
     try:
@@ -50,11 +51,14 @@ def confirm(request: Request) -> Response:
         return pages.render(
             TEMPLATES, "declined.html", brand, pages.language(request, brand, shown=form.get("lang", ""))
         )
-    if not answered and not journeys.stamped(Form.CONFIRM, link, stamp, request.now):
-        return _form(request, link, brand, "confirm_again.html", Form.CONFIRM_AGAIN, form.get("lang", ""))
 
     lang = pages.language(request, brand, shown=form.get("lang", ""))
     how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
+    pressed = journeys.stamped(Form.CONFIRM, link, stamp, request.now)
+    machine = scanners.recognised(how.evidence.user_agent)
+    if machine or not (answered or (pressed and journeys.alone(brand, link, how))):
+        return _form(request, link, brand, "confirm_again.html", Form.CONFIRM_AGAIN, form.get("lang", ""))
+
     topics = journeys.confirm(brand, link, how)
     if not topics:
         return pages.render(TEMPLATES, "opted_out_since.html", brand, lang, status=409, topics=link.topics)

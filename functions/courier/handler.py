@@ -13,11 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import batches, pages, wiring
+from consentry import batches, pages, web, wiring
 from consentry.batches import LaterError
-from consentry.courier import Courier, MailDue, PutOffError
+from consentry.courier import Courier, HeldBackError, MailDue, PutOffError
 from consentry.ledger import new_event_id
 from consentry.mails import Body
+from consentry.store import StoreUnavailableError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 TEMPLATES: Final = Path(__file__).with_name("templates")
 _LONGEST_DELAY_S: Final = 900
 """SQS's own limit."""
+_TABLE_AWAY_S: Final = 60
 
 
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
@@ -48,16 +50,28 @@ def announce(record: DynamoDBRecord) -> None:
     try:
         _deliver(due)
     except PutOffError as exc:
-        wiring.put_off(json.dumps(due), min(exc.seconds, _LONGEST_DELAY_S))
-        wiring.logger().warning("mail put off", seconds=exc.seconds)
+        _put_off(due, exc.seconds)
+    except StoreUnavailableError as exc:
+        # The stream gives a record up after a few tries; the queue has hours.
+        web.report(exc, announce.__name__)
+        _put_off(due, _TABLE_AWAY_S)
 
 
 def try_again(record: SQSRecord) -> None:
     """A mail that was put off. If it can't be sent now either, the queue brings it back."""
+    due = MailDue(*json.loads(record.body))
     try:
-        _deliver(MailDue(*json.loads(record.body)))
+        _deliver(due)
+    except HeldBackError as exc:
+        # As a message of its own: the queue counts how often it brings one back, and gives up.
+        _put_off(due, exc.seconds)
     except PutOffError as exc:
         raise LaterError from exc
+
+
+def _put_off(due: MailDue, seconds: int) -> None:
+    wiring.put_off(json.dumps(due), min(seconds, _LONGEST_DELAY_S))
+    wiring.logger().warning("mail put off", seconds=seconds)
 
 
 def _deliver(due: MailDue) -> None:
@@ -75,6 +89,7 @@ def _courier() -> Courier:
         wiring.send_mail,
         write,
         wiring.settings().public_url,
+        wiring.breaker(),
     )
 
 

@@ -82,7 +82,8 @@ def _wishes(form: dict[str, list[str]], brand: Brand) -> Wishes:
     if not good:
         raise web.ProblemError(400, "bad_choice")
     shown = form.get("shown", list(brand.topics))
-    return Wishes(on, shown, frequencies, int(days) if days else None, locale or None)
+    was_on = form["was_on"][0].split() if "was_on" in form else None
+    return Wishes(on, shown, frequencies, int(days) if days else None, locale or None, was_on)
 
 
 def _page(request: Request, brand: Brand, consent: Consent, *, saved: bool, shown: str = "") -> Response:

@@ -61,11 +61,12 @@ def leave(request: Request) -> Response:
 
 
 def _leave_by_form(request: Request, link: Link, brand: Brand, form: dict[str, list[str]]) -> Response:
-    from consentry import pages  # noqa: PLC0415 - as above
+    from consentry import pages, scanners  # noqa: PLC0415 - as above
 
     lang = pages.language(request, brand, shown=form.get("lang", [""])[0])
     person = wiring.journeys().stamped(Form.UNSUBSCRIBE, link, form.get("stamp", [""])[0], request.now)
-    how = Circumstances(request.now, Channel.PAGE, request.evidence, lang, suspected_automation=not person)
+    suspected = not person or scanners.recognised(request.evidence.user_agent)
+    how = Circumstances(request.now, Channel.PAGE, request.evidence, lang, suspected_automation=suspected)
     scope = form["scope"][0]
     if scope == "pause":
         undo = wiring.journeys().pause(brand, link, int(form["days"][0]), how)

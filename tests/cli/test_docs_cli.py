@@ -63,6 +63,15 @@ def test_the_page_on_moving_here_shows_what_works(served: Deployment, at: int) -
 
 def test_every_command_is_on_the_page(deployment: Deployment) -> None:
     page = (ROOT / "docs/cli.md").read_text()
-    for command in ("links mint", "keys export", "decide", "import", "export", "erase", "ledger verify"):
+    for command in (
+        "links mint",
+        "keys export",
+        "decide",
+        "import",
+        "export",
+        "erase",
+        "ledger verify",
+        "ledger archive",
+    ):
         assert f"\n## {command}\n" in page
         assert deployment.run(*command.split(), "--help").exit_code == 0

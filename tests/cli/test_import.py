@@ -66,6 +66,14 @@ def test_a_dry_run_writes_nothing_and_counts_the_same(deployment: Deployment) ->
     )
 
 
+def test_an_opt_out_counts_without_a_reference_that_may_hold_an_address(deployment: Deployment) -> None:
+    source = deployment.write("people.csv", "email,status,reference\nann@example.com,unsubscribed,ann@example.com\n")
+    assert deployment.run(*IMPORT, "--report", "report.csv", source).exit_code == 0
+    assert deployment.status("ann@example.com") == "unsubscribed"
+    assert "example.com" not in json.dumps(deployment.items())
+    assert "no address" in Path("report.csv").read_text()
+
+
 def test_an_import_lifts_nothing(deployment: Deployment) -> None:
     deployment.report("ann@example.com", ReportKind.UNSUBSCRIBED, 1_000, ("news",))
     deployment.run(*IMPORT, deployment.write("people.csv", PLAIN))

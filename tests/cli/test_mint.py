@@ -79,6 +79,15 @@ def test_lines_that_can_not_be_used_are_told_by_number_and_left_out(deployment: 
     assert written[-1]["subscriber_id"] == ID
 
 
+def test_an_address_in_place_of_a_mark_makes_no_link(deployment: Deployment) -> None:
+    lines = ["email,reference", "ann@example.com,ann@example.com", "bob@example.com,bob%40example.com"]
+    done = deployment.run(*MINT, "-", stdin="\n".join([*lines, "cy@example.com,c-1"]))
+    assert done.exit_code == 1
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["line 2", "line 3"]
+    assert "ann" not in done.stderr
+    assert [row["email"] for row in rows_of(done.stdout)] == ["cy@example.com"]
+
+
 def test_a_quote_that_is_never_closed_does_not_swallow_the_rest(deployment: Deployment) -> None:
     text = 'email\n"ann@example.com\n' + "bob@example.com\n" * 20_000
     done = deployment.run(*MINT, "-", stdin=text)

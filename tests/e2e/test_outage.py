@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from embedded.stack import running
 from support import dynamodb_local
-from support.stack import Stack
+from support.stack import Stack, standing
 from support.waiting import eventually
 from support.wire import Wire, wire
 
@@ -22,9 +21,9 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Wi
     with (
         dynamodb_local.running() as url,
         wire(urlsplit(url).port or 0) as line,
-        running(tmp_path_factory.mktemp("outage"), dynamodb_endpoint_url=line.url) as told,
+        standing(tmp_path_factory.mktemp("outage"), dynamodb_endpoint_url=line.url) as stack,
     ):
-        yield Stack(told), line
+        yield stack, line
 
 
 def mint(stack: Stack, address: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ _KEPT: Final = {"_session", "brands", "logger"}
 @pytest.fixture(scope="session")
 def _clients(_environment: None) -> dict[str, Any]:
     session = boto3.Session()
-    return {each: session.client(each) for each in ("dynamodb", "secretsmanager", "sesv2", "sqs")}
+    return {each: session.client(each) for each in ("dynamodb", "s3", "secretsmanager", "sesv2", "sqs")}
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from consentry import wiring
+from support import calls
 from support.world import HOUR, Answer, World
 
 ANN: Final = "ann@example.com"
@@ -180,6 +181,11 @@ def test_json_of_another_kind_is_refused(world: World, body: str) -> None:
         ("subscribe", {"locale": f"{SECRET} {SECRET}"}, "locale"),
         ("subscribe", {"reference": SECRET + "x" * 60}, "reference"),
         ("subscribe", {"reference": f"{SECRET}é"}, "reference"),
+        ("subscribe", {"reference": f"{SECRET}@example.com"}, "reference"),
+        ("subscribe", {"reference": f"{SECRET}%40example.com"}, "reference"),
+        ("subscribe", {"source": f"form of {SECRET}@example.com"}, "source"),
+        ("links", {"recipients": [{"email": ANN, "reference": f"{SECRET}@example.com"}]}, "recipients[0].reference"),
+        ("links", {"recipients": [{"email": ANN, "reference": f"{SECRET}%40"}]}, "recipients[0].reference"),
         ("subscribe", {"reference": f"{SECRET}\n"}, "reference"),
         ("subscribe", {"source": SECRET + "x" * 200}, "source"),
         ("subscribe", {"source": f"{SECRET}\ud800"}, "source"),
@@ -312,6 +318,21 @@ def test_subscriptions_answer_the_same_whatever_is_known(world: World) -> None:
         assert answer.json == {"subscriber_id": world.subscriber_id(email), "status": "accepted"}
 
 
+def test_known_and_unknown_people_cost_the_same_calls(world: World) -> None:
+    key = world.api_key()
+    world.subscribed("news", email="known@example.com")
+    world.happened({"complaint": world.now - HOUR}, email="complained@example.com")
+    world.api("POST", "/v1/subscriptions", {"email": "throttled@example.com", "topics": ["news"]}, key=key)
+    for path, rest in (("subscriptions", {"topics": ["news"]}), ("subscribers/lookup", {})):
+        made = set()
+        for name in ("unknown", "known", "complained", "throttled"):
+            with calls.counted(world.table_client) as seen:
+                world.api("POST", f"/v1/{path}", {"email": f"{name}@example.com", **rest}, key=key)
+            made.add(tuple(seen))
+        assert len(made) == 1, (path, made)
+        assert made != {()}
+
+
 def test_a_subscription_is_pending_with_all_that_the_platform_said(world: World) -> None:
     body = {
         "email": "Ann@Example.com",
@@ -366,6 +387,14 @@ def test_minted_links_work_and_carry_the_reference(world: World) -> None:
     world.post(link["unsubscribe_url"].removeprefix(base), body="List-Unsubscribe=One-Click")
     assert world.decision("product") == "unsubscribed"
     assert world.events()[0]["reference"] == {"S": "spring-2027"}
+
+
+@pytest.mark.parametrize("reference", ["ann@example.com", "ann%40example.com"])
+def test_a_link_that_was_minted_with_an_address_in_it_still_works(world: World, reference: str) -> None:
+    url = world.leave_url(reference=reference)
+    assert world.get(url).status == 200
+    assert world.post(url, {"scope": "topic"}).status == 200
+    assert world.status() == "unsubscribed"
 
 
 def test_decisions_come_in_order_with_repeats_and_their_reasons(world: World) -> None:
@@ -474,6 +503,24 @@ def test_the_ledger_tells_everything_that_happened_oldest_first(world: World) ->
     evidence = told["events"][0]["evidence"]
     assert (evidence["ip"], evidence["user_agent"], evidence["locale"]) == ("203.0.113.7", "Thunderbird", "de")
     assert told["events"][1]["evidence"]["reference"] == "spring"
+
+
+def test_evidence_is_told_no_longer_than_the_brand_keeps_it(world: World) -> None:
+    """DynamoDB deletes what has expired within days; nobody is to see it meanwhile."""
+    key = world.api_key()
+    world.post("/s/demo", {"email": ANN, "topics": "news"}, headers={"user-agent": "Thunderbird"})
+    item = next(each for each in world.items() if each["sk"]["S"].startswith("V#"))
+    world.now = int(item["expires_at"]["N"]) * 1000 - 1
+    paths = [f"/v1/subscribers/{world.subscriber_id()}/{name}" for name in ("ledger", "record")]
+    for path in paths:
+        assert "203.0.113.7" in world.api("GET", path, key=key).body
+    world.now += 1
+    assert item in world.items()
+    for path in paths:
+        answer = world.api("GET", path, key=key)
+        assert "203.0.113.7" not in answer.body
+        assert "Thunderbird" not in answer.body
+        assert answer.json["intact"] is True
 
 
 def test_a_long_ledger_comes_in_pages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

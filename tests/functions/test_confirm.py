@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consentry import wiring
+from consentry.brands import Bounds
 from consentry.tokens import Purpose
 from support.world import DAY, HOUR, SECOND, Answer, World
 
@@ -128,10 +129,10 @@ def test_a_second_fresh_mail_within_ten_minutes_is_not_sent(world: World) -> Non
     url = world.confirm_url()
     world.now += 8 * DAY
     first = submit(world, url, world.get(url))
-    before = world.items()
+    before = world.people()
     second = submit(world, url, world.get(url))
     assert second.body == first.body
-    assert world.items() == before
+    assert world.people() == before
 
 
 def test_without_the_address_an_expired_link_leads_to_the_form(world: World) -> None:
@@ -140,7 +141,7 @@ def test_without_the_address_an_expired_link_leads_to_the_form(world: World) -> 
     answer = submit(world, url, world.get(url))
     assert (answer.status, answer.page.heading) == (200, "Please sign up again")
     assert any(link.startswith("/s/demo") for link in answer.page.links)
-    assert world.items() == []
+    assert world.people() == []
 
 
 def test_asking_for_a_fresh_mail_with_a_link_that_is_good_opts_nobody_in(world: World) -> None:
@@ -156,11 +157,11 @@ def test_an_opt_out_since_the_request_stands(world: World, left: str) -> None:
     url = world.confirm_url()
     world.now += HOUR
     world.happened({left: world.now})
-    before = world.items()
+    before = world.people()
     answer = press(world, url)
     assert (answer.status, answer.page.heading) == (409, "You unsubscribed after this mail was sent")
     assert world.status() == "unsubscribed"
-    assert world.items() == before
+    assert world.people() == before
 
 
 def test_an_opt_out_at_the_very_instant_of_the_request_stands(world: World) -> None:
@@ -217,10 +218,10 @@ def test_a_form_that_comes_back_after_exactly_a_second_is_a_persons(world: World
 def test_a_second_click_still_says_done(world: World) -> None:
     url = world.confirm_url()
     first = press(world, url)
-    before = world.items()
+    before = world.people()
     second = press(world, url)
     assert (second.status, second.page.heading) == (200, first.page.heading)
-    assert world.items() == before
+    assert world.people() == before
 
 
 def test_the_page_after_confirming_leads_to_the_preferences(world: World) -> None:
@@ -247,3 +248,42 @@ def test_nobody_is_opted_in_to_a_brand_that_is_gone(world: World) -> None:
     url = f"/c/{world.token(Purpose.CONFIRM, brand='gone')}"
     assert [world.get(url).status, world.post(url).status] == [404, 404]
     assert world.items() == []
+
+
+# --- a fresh mail has its limits --------------------------------------------------------------------------------------
+
+
+def test_asking_for_fresh_mails_is_counted_like_the_form_and_looks_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo = wiring.brands().get("demo")
+    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(limits=Bounds(requests_an_hour_per_ip=3)))
+    world.post("/s/demo", {"email": ANN, "topics": "news"})
+    url = world.confirm_url()
+    world.now += 8 * DAY
+    for at in range(2):
+        world.post("/s/demo", {"email": f"p{at}@example.com", "topics": "news"})
+    stranger = world.confirm_url(email="nobody@example.com", at=world.now - 8 * DAY)
+    without_address = world.post(stranger, {"action": "resend"})
+    before = world.items()
+    answer = world.post(url, {"action": "resend"})
+    assert (answer.status, answer.page.heading) == (200, "Now check your inbox")
+    assert world.post(stranger, {"action": "resend"}).body == without_address.body
+    assert world.items() == before
+    from_elsewhere = world.post(url, {"action": "resend"}, ip="203.0.113.8")
+    assert from_elsewhere.body == answer.body
+    assert wiring.store().contact("demo", world.subscriber_id()).asked_at == world.now
+
+
+def test_fresh_mails_to_variants_of_a_mailbox_come_from_one_budget(world: World) -> None:
+    emails = [f"ann+{at}@gmail.com" for at in range(4)]
+    links = []
+    for email in emails:
+        world.post("/s/demo", {"email": email, "topics": "news"})
+        links.append(world.confirm_url(email=email))
+        world.now += DAY
+    world.now += 8 * DAY
+    for url in links:
+        world.post(url, {"action": "resend"})
+    renewed = [wiring.store().contact("demo", world.subscriber_id(email)).asked_at == world.now for email in emails]
+    assert renewed == [True] * 3 + [False]

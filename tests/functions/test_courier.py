@@ -19,7 +19,8 @@ from moto.ses.models import ses_backends
 
 from consentry import wiring
 from consentry.batches import AllFailedError
-from consentry.brands import Brands
+from consentry.brands import Bounds, Brands
+from consentry.ledger import Kind
 from consentry.store import COOLDOWN_MS
 from support import calls
 from support.world import DAY, HOUR, SECOND, World
@@ -173,13 +174,17 @@ def test_a_batch_that_fails_whole_is_told_and_names_nobody(
     assert mailroom.world.subscriber_id() not in everything
 
 
-def test_a_table_that_is_away_fails_the_record_and_the_mail_goes_out_later(mailroom: Mailroom) -> None:
+def test_while_the_table_is_away_the_mail_waits_in_the_queue_however_long(mailroom: Mailroom) -> None:
+    """The stream gives a record up after a few tries."""
     record = mailroom.ask()
     with mailroom.world.table_away():
-        assert mailroom.stream(record) == [record["dynamodb"]["SequenceNumber"]]
+        assert mailroom.stream(record) == []
+        assert mailroom.delays == [60]
+        for _ in range(3):
+            assert len(mailroom.retry()) == 1
     assert mailroom.sent == []
-    assert mailroom.stream(record) == []
-    assert len(mailroom.sent) == 1
+    assert mailroom.retry() == []
+    assert [mail["To"] for mail in mailroom.sent] == [ANN]
 
 
 @pytest.mark.parametrize("code", ["TooManyRequestsException", "LimitExceededException", "SendingPausedException"])
@@ -245,7 +250,8 @@ def test_a_mail_that_went_out_before_its_answer_got_lost_is_one_mail_within_the_
 
 def test_a_mail_that_was_sent_but_could_not_be_noted_is_not_sent_again(mailroom: Mailroom) -> None:
     record = mailroom.ask()
-    with calls.answering(mailroom.world.table_client, "UpdateItem", None, "InternalServerError"):
+    counted, claimed = None, None
+    with calls.answering(mailroom.world.table_client, "UpdateItem", counted, claimed, "InternalServerError"):
         assert mailroom.stream(record) == []
     assert len(mailroom.sent) == 1
     mailroom.world.now += COOLDOWN_MS - 1
@@ -262,6 +268,78 @@ def test_a_queue_that_is_away_brings_the_record_back(mailroom: Mailroom) -> None
         assert mailroom.stream(record) == [record["dynamodb"]["SequenceNumber"]]
     assert mailroom.stream(record) == []
     assert len(mailroom.sent) == 1
+
+
+# --- the breaker ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_a_minute(mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch) -> Mailroom:
+    """A mailroom whose brand sends two mails a minute."""
+    demo = wiring.brands().get("demo")
+    assert demo
+    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(limits=Bounds(mails_a_minute=2)))
+    return mailroom
+
+
+def test_mails_beyond_what_a_minute_may_have_wait_and_none_is_lost(two_a_minute: Mailroom, logged: io.StringIO) -> None:
+    people = [f"person{number}@example.com" for number in range(5)]
+    assert two_a_minute.stream(*(two_a_minute.ask(each) for each in people)) == []
+    assert [mail["To"] for mail in two_a_minute.sent] == people[:2]
+    assert len(two_a_minute.delays) == 3
+    assert all(300 < delay <= 900 for delay in two_a_minute.delays)
+    for _ in range(2):
+        two_a_minute.world.now += 5 * 60 * SECOND
+        assert two_a_minute.retry() == []
+    assert [mail["To"] for mail in two_a_minute.sent] == people
+    assert two_a_minute.waiting() == []
+    openings = [line for line in map(json.loads, logged.getvalue().splitlines()) if line["message"] == "breaker open"]
+    assert len(openings) == 2
+    assert openings[0]["brand"] == "demo"
+    assert "@" not in logged.getvalue()
+    assert two_a_minute.world.subscriber_id(people[4]) not in logged.getvalue()
+
+
+def test_a_mail_that_waits_for_the_breaker_never_wears_out_the_queues_patience(two_a_minute: Mailroom) -> None:
+    """It comes as a new message each time: the queue counts how often it hands one out, and gives up after 25."""
+    people = [f"person{number}@example.com" for number in range(3)]
+    two_a_minute.stream(*(two_a_minute.ask(each) for each in people))
+    seen = set()
+    for _ in range(30):
+        (waiting,) = two_a_minute.waiting()
+        seen.add(waiting["MessageId"])
+        assert two_a_minute.retry() == [], "no failure for the queue to count"
+    assert len(seen) == 30
+    two_a_minute.world.now += 5 * 60 * SECOND
+    two_a_minute.retry()
+    assert len(two_a_minute.sent) == 3
+
+
+def test_a_mail_whose_new_message_cannot_be_sent_keeps_its_old_one(two_a_minute: Mailroom) -> None:
+    two_a_minute.stream(*(two_a_minute.ask(f"person{number}@example.com") for number in range(3)))
+    with calls.answering(wiring._queue_client(), "SendMessage", "AWS.SimpleQueueService.NonExistentQueue"):
+        assert len(two_a_minute.retry()) == 1
+    assert len(two_a_minute.waiting()) == 1
+
+
+def test_mails_that_wait_together_come_back_apart(two_a_minute: Mailroom) -> None:
+    two_a_minute.stream(*(two_a_minute.ask(f"person{number}@example.com") for number in range(10)))
+    assert len(set(two_a_minute.delays)) > 4
+
+
+def test_a_mail_that_waits_for_the_breaker_is_nobodys(two_a_minute: Mailroom) -> None:
+    """It isn't claimed: whoever comes when the breaker has closed sends it."""
+    two_a_minute.stream(*(two_a_minute.ask(f"person{number}@example.com") for number in range(3)))
+    assert two_a_minute.record("person2@example.com")["dynamodb"]["NewImage"]["mail"] == {"S": "due"}
+
+
+def test_complaints_about_confirmation_mails_slow_the_rest_down(mailroom: Mailroom) -> None:
+    for at in range(7):
+        wiring.breaker().complained("demo", mailroom.world.now - at)
+    mailroom.stream(*(mailroom.ask(f"person{number}@example.com") for number in range(3)))
+    assert len(mailroom.sent) == 1
+    mailroom.stream(mailroom.ask(brand="other"))
+    assert len(mailroom.sent) == 2, "another brand's mails go on"
 
 
 # --- no mail too many -------------------------------------------------------------------------------------------------
@@ -343,6 +421,17 @@ def test_many_people_get_a_mail_each(mailroom: Mailroom) -> None:
     records = [mailroom.ask(each) for each in people]
     assert mailroom.stream(*records) == []
     assert [mail["To"] for mail in mailroom.sent] == people
+
+
+def test_a_mail_in_the_queue_does_not_go_to_an_address_that_bounced_meanwhile(mailroom: Mailroom) -> None:
+    with mailroom.refusing("TooManyRequestsException"):
+        mailroom.stream(mailroom.ask())
+    mailroom.world.now += SECOND
+    mailroom.world.happened({"bounce": mailroom.world.now}, kind=Kind.BOUNCED)
+    mailroom.world.now += 60 * SECOND
+    assert mailroom.retry() == []
+    assert mailroom.sent == []
+    assert mailroom.waiting() == []
 
 
 # --- the mail ---------------------------------------------------------------------------------------------------------

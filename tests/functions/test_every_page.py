@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -13,7 +14,7 @@ import pytest
 from consentry import web, wiring
 from consentry.store import StoreUnavailableError
 from consentry.tokens import Purpose
-from support import calls
+from support import calls, events
 from support.world import DAY, HOUR, World
 
 ANN: Final = "ann@example.com"
@@ -75,7 +76,6 @@ def assert_safe(answer: Any) -> None:
 
 def assert_self_contained(answer: Any) -> None:
     """The page loads nothing from anywhere, runs no script, and its one style is the one that its policy allows."""
-    import base64
     import hashlib
 
     assert answer.page.sources == []
@@ -131,6 +131,33 @@ def test_a_body_that_is_too_large_is_refused_and_the_largest_is_not(world: World
         assert answer.page.heading
     assert world.items() == []
     assert world.post(url, body=b"x" * 64 * 1024).status != 413
+
+
+@pytest.mark.parametrize(
+    "body", ["List-Unsubscribe=One-Click", "====", "\ud800", "é", "A" * 80_000, "A" * 100_000, "%%%"]
+)
+def test_a_body_that_claims_to_be_base64_and_is_not_keeps_nobody_from_leaving(world: World, body: str) -> None:
+    world.subscribed("news")
+    url = world.leave_url()
+    event = events.http("POST", url) | {"body": body, "isBase64Encoded": True}
+    answer = world.room("unsubscribe").handler(event, None)
+    too_large = len(base64.b64decode(body)) > 64 * 1024 if body.isascii() and len(body) > 1_000 else False
+    assert answer["statusCode"] == (413 if too_large else 200)
+    assert world.status() == ("subscribed" if too_large else "unsubscribed")
+
+
+def test_a_post_from_another_site_does_nothing_without_the_link(world: World) -> None:
+    """There is no session to ride on: what a post may do stands in its path, and nowhere else."""
+    world.subscribed("news")
+    before = world.items()
+    foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site", "cookie": "session=1; token=1"}
+    for path in ("/c/", "/u/", "/u/undo/", "/p/"):
+        for guess in (world.subscriber_id(), "demo", "session", ANN):
+            answer = world.post(path + guess, {"scope": "all", "answer": "yes", "email": ANN}, headers=foreign)
+            assert answer.status == 404
+            assert "set-cookie" not in answer.headers
+            assert "access-control-allow-origin" not in answer.headers
+    assert world.items() == before
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,15 @@ def test_a_bad_event_is_named_and_spoils_no_other(api: Any, world: Any, bad: Any
     assert world.status() == "unsubscribed"
 
 
+@pytest.mark.parametrize("reference", ["ann@example.com", "order of ann%40example.com"])
+@pytest.mark.parametrize("kind", ["unsubscribed", "complained", "bounced"])
+def test_an_event_whose_reference_may_hold_an_address_counts_without_it(
+    api: Any, world: Any, kind: str, reference: str
+) -> None:
+    assert results(api("POST", "/v1/events", {"events": [event(kind, reference=reference)]})) == ["applied"]
+    assert "example.com" not in json.dumps(world.items())
+
+
 @pytest.mark.parametrize("events", [[], [1] * 101, "x", None])
 def test_none_or_too_many_events_are_refused(api: Any, events: Any) -> None:
     status, body = api("POST", "/v1/events", {"events": events})

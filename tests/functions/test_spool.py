@@ -12,10 +12,11 @@ import pytest
 
 from consentry import dead_letters, replay, spool, wiring
 from consentry.consent import Choice, Consent
+from consentry.intake import Report, ReportKind, Result
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.spool import Spooled, Unverified
-from consentry.store import Address, StoreUnavailableError
+from consentry.store import Address, Store, StoreUnavailableError
 from consentry.tokens import Purpose
 from support import calls
 from support.world import SECOND, World
@@ -67,7 +68,10 @@ def keyring_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def unavailable() -> str:
         raise SecretUnavailableError
 
-    forget = (wiring.keyring, wiring.tokens, wiring.store, wiring.recorder, wiring.journeys, wiring.replay)
+    forget = (
+        *(wiring.keyring, wiring.tokens, wiring.store, wiring.limits, wiring.recorder),
+        *(wiring.journeys, wiring.queued_journeys, wiring.replay),
+    )
     for each in forget:
         each.cache_clear()
     with monkeypatch.context() as broken:
@@ -192,26 +196,60 @@ def test_without_keys_a_page_shows_no_name_that_somebody_made_up(
 # --- the table is away ------------------------------------------------------------------------------------------------
 
 
-def test_unticked_topics_are_opt_outs_and_are_accepted_while_the_table_is_away(world: World, queue: Queue) -> None:
+def test_topics_turned_off_in_the_preferences_are_accepted_too(world: World, queue: Queue) -> None:
     world.subscribed("news", "offers")
     url = world.choose_url()
+    changed = ("frequency.offers", "pause_days")
+    fields = [
+        each for each in world.get(url).page.forms[0].fields if each != ("topics", "news") and each[0] not in changed
+    ]
+    world.now += SECOND
     away = "ProvisionedThroughputExceededException"
     with (
         calls.answering(world.table_client, "GetItem", away) as reads,
         calls.answering(world.table_client, "TransactWriteItems", away) as writes,
     ):
-        answer = world.post(url, {"topics": "news", "frequency.news": "weekly", "locale": "de"})
-        assert answer.status == 200
+        saved = world.post(url, [*fields, ("frequency.offers", "weekly"), ("pause_days", "0")])
         assert (reads, writes) == ([], [away]), "whoever waits does so for one try alone"
+    assert saved.status == 200
+    assert ("topics", "offers") in saved.page.forms[0].fields
+    assert ("topics", "news") not in saved.page.forms[0].fields
     world.now += 60 * SECOND
     assert queue.drain() == []
-    assert [world.decision(topic) for topic in ("news", "offers", "product")] == [
-        "subscribed",
+    assert [world.status(topic=topic) for topic in ("news", "offers")] == ["unsubscribed", "subscribed"]
+    assert world.events()[-1]["registers"]["M"].keys() == {"out.news"}, "what was ticked before is no new opt-in"
+    assert world.consent().chosen("frequency.offers") == "weekly"
+    assert world.intact()
+
+
+def test_a_form_that_doesnt_tell_what_was_ticked_opts_nobody_in(world: World, queue: Queue) -> None:
+    with world.table_away():
+        assert world.post(world.choose_url(), {"topics": "news"}).status == 200
+    assert queue.drain() == []
+    assert [world.status(topic=topic) for topic in ("news", "offers", "product")] == [
+        "none",
         "unsubscribed",
         "unsubscribed",
     ]
-    assert world.consent().chosen("frequency.news") == "weekly"
-    assert world.intact()
+
+
+def test_a_topic_ticked_while_the_table_is_away_is_the_persons_own_act(world: World, queue: Queue) -> None:
+    url = world.choose_url()
+    form = [*world.get(url).page.forms[0].fields, ("topics", "news")]
+    with world.table_away():
+        assert world.post(url, form).status == 200
+    assert queue.drain() == []
+    assert world.status() == "subscribed"
+
+
+def test_a_form_that_changes_nothing_needs_no_table(world: World, queue: Queue) -> None:
+    world.subscribed("news")
+    url = world.choose_url()
+    form = world.get(url).page.forms[0].fields
+    with world.table_away():
+        saved = world.post(url, form)
+    assert ("topics", "news") in saved.page.forms[0].fields
+    assert queue.waiting() == []
 
 
 def test_evidence_that_the_brand_keeps_for_no_day_does_not_wait_in_the_queue(world: World, queue: Queue) -> None:
@@ -308,6 +346,78 @@ def test_reports_of_platforms_are_spooled_and_told_so(world: World, queue: Queue
     assert world.status() == "unsubscribed"
 
 
+def test_reports_under_an_idempotency_key_are_spooled_too(world: World, queue: Queue) -> None:
+    """The key can't be looked up, and needn't be: a report is named by what it says."""
+    key = world.api_key()
+    event = {"event_id": "1", "kind": "unsubscribed", "email": "ann@example.com", "occurred_at": "2027-01-15T07:59:00Z"}
+    with world.table_away():
+        for _ in range(2):
+            answer = world.api(
+                "POST", "/v1/events", {"events": [event]}, key=key, headers={"idempotency-key": "the same"}
+            )
+            assert [each["result"] for each in answer.json["results"]] == ["spooled"]
+    queue.drain()
+    assert world.status() == "unsubscribed"
+    assert len(world.events()) == 1
+
+
+def test_of_many_reports_only_the_first_waits_for_a_table_that_is_away(world: World, queue: Queue) -> None:
+    """Else a hundred of them would outlast the function."""
+    key = world.api_key()
+    events = [
+        {
+            "event_id": f"{n}",
+            "kind": "unsubscribed",
+            "email": f"ann{n}@example.com",
+            "occurred_at": "2027-01-15T07:59:00Z",
+        }
+        for n in range(8)
+    ]
+    refusals = ["ThrottlingException"] * 20
+    with calls.answering(world.table_client, "TransactWriteItems", *refusals) as left:
+        answer = world.api("POST", "/v1/events", {"events": events}, key=key)
+    assert {each["result"] for each in answer.json["results"]} == {"spooled"}
+    assert len(left) == 19
+    queue.drain()
+    assert [world.status(email=f"ann{n}@example.com") for n in range(8)] == ["unsubscribed"] * 8
+
+
+def test_of_many_reports_of_a_provider_only_some_wait_for_a_table_that_is_away(world: World, queue: Queue) -> None:
+    brand = wiring.brands().get("demo")
+    assert brand is not None
+    reports = [Report(ReportKind.UNSUBSCRIBED, world.now, f"ann{n}@example.com") for n in range(40)]
+    refusals = ["ThrottlingException"] * 100
+    with calls.answering(world.table_client, "TransactWriteItems", *refusals) as left:
+        receipts = wiring.intake().take_all(brand, reports, Channel.WEBHOOK, world.now)
+    assert {receipt.result for receipt in receipts} == {Result.SPOOLED}
+    assert len(left) >= 80, "no more than are at it side by side"
+
+
+def test_an_opt_out_is_kept_whatever_else_fails(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
+) -> None:
+    """Also what nobody thought of: it is logged by kind and place, and the person is not sent away."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("of ann@example.com")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "record", fail)
+        assert world.post(world.leave_url()).status == 200
+    assert "ZeroDivisionError" in logged.getvalue()
+    assert "ann@" not in logged.getvalue()
+    queue.drain()
+    assert world.status() == "unsubscribed"
+
+
+def test_an_opt_out_is_kept_when_every_answer_of_the_table_is_garbled(world: World, queue: Queue) -> None:
+    garbled = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    with calls.answering(world.table_client, "TransactWriteItems", garbled):
+        assert world.post(world.leave_url()).status == 200
+    queue.drain()
+    assert world.status() == "unsubscribed"
+
+
 def test_a_confirmation_is_not_spooled(world: World, queue: Queue) -> None:
     """An opt-in can wait for its person; only what ends mail must not."""
     url = world.confirm_url()
@@ -348,7 +458,7 @@ def test_what_waits_unverified_reads_back_as_it_was() -> None:
         Purpose.UNSUBSCRIBE, "a.b", 5, Channel.PAGE, everything=True, locale="de", evidence=Evidence("::1", "UA")
     )
     assert spool.from_json(waiting.to_json()) == waiting
-    for junk in ('{"purpose": "q"}', json.dumps({**json.loads(waiting.to_json()), "more": 1})):
+    for junk in ('{"purpose": "q"}', json.dumps({**json.loads(waiting.to_json()), "at": "5"})):
         with pytest.raises((ValueError, TypeError, KeyError)):
             spool.from_json(junk)
 

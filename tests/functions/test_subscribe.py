@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 
 from consentry import wiring
-from support.world import DAY, HOUR, World
+from consentry.brands import Bounds
+from support import calls
+from support.world import DAY, HOUR, SECOND, World
 
 ANN = "ann@example.com"
 MINUTE = 60_000
@@ -98,6 +101,22 @@ def test_known_unknown_throttled_and_suppressed_addresses_get_the_same_answer_to
     assert answers[0].page.heading == "Now check your inbox"
 
 
+def test_known_unknown_throttled_and_suppressed_addresses_cost_the_same_calls(world: World) -> None:
+    """What is asked of AWS is nearly all of the time that an answer takes."""
+    world.subscribed("news", email="known@example.com")
+    world.happened({"complaint": world.now - HOUR}, email="complained@example.com")
+    world.happened({"bounce": world.now - 30 * DAY}, email="bounced@example.com")
+    world.happened({"out.*": world.now - HOUR}, email="left@example.com")
+    world.post("/s/demo", {"email": "throttled@example.com", "topics": "news"})
+    world.now += SECOND
+    made = {}
+    for name in ("unknown", "known", "complained", "bounced", "left", "throttled"):
+        with calls.counted(world.table_client) as table, calls.counted(world.secrets) as secrets:
+            world.post("/s/demo", {"email": f"{name}@example.com", "topics": "news"})
+        made[name] = (tuple(table), tuple(secrets))
+    assert set(made.values()) == {(("UpdateItem", "UpdateItem", "TransactWriteItems"), ())}, made
+
+
 def test_the_links_of_known_and_unknown_people_look_alike(world: World) -> None:
     world.subscribed("news", email="known@example.com")
     pages = [
@@ -131,10 +150,10 @@ def test_a_request_is_pending_and_its_mail_is_due(world: World) -> None:
 
 def test_spellings_of_one_address_are_one_person(world: World) -> None:
     world.post("/s/demo", {"email": "ANN@EXAMPLE.COM", "topics": "news"})
-    before = world.items()
+    before = world.people()
     world.now += MINUTE
     world.post("/s/demo", {"email": " ann@example.com", "topics": "offers"})
-    assert world.items() == before
+    assert world.people() == before
 
 
 def test_a_topic_named_twice_is_asked_for_once(world: World) -> None:
@@ -167,11 +186,11 @@ def test_a_brand_that_keeps_no_evidence_gets_none(world: World) -> None:
 
 def test_a_hundred_requests_within_ten_minutes_are_one_mail(world: World) -> None:
     world.post("/s/demo", {"email": ANN, "topics": "news"})
-    before = world.items()
+    before = world.people()
     for at in range(20):
         world.now += 29_000
         world.post("/s/demo", {"email": ANN, "topics": ("news", "offers")[at % 2]}, ip=f"198.51.100.{at}")
-    assert world.items() == before
+    assert world.people() == before
     world.now += 20_000
     world.post("/s/demo", {"email": ANN, "topics": "news"})
     assert len(world.events()) == 2
@@ -180,10 +199,10 @@ def test_a_hundred_requests_within_ten_minutes_are_one_mail(world: World) -> Non
 @pytest.mark.parametrize("suppression", ["complaint", "bounce"])
 def test_no_mail_goes_out_within_a_day_of_a_complaint_or_bounce(world: World, suppression: str) -> None:
     world.happened({suppression: world.now})
-    before = world.items()
+    before = world.people()
     world.now += DAY - 1
     world.post("/s/demo", {"email": ANN, "topics": "news"})
-    assert world.items() == before
+    assert world.people() == before
     world.now += 1
     world.post("/s/demo", {"email": ANN, "topics": "news"})
     assert contact_of(world)
@@ -195,3 +214,123 @@ def test_asking_changes_nothing_for_somebody_who_is_subscribed_or_left(world: Wo
     world.post("/s/demo", [("email", ANN), ("topics", "news"), ("topics", "offers")])
     assert (world.decision("news"), world.decision("offers")) == ("subscribed", "pending")
     assert world.decision("product") == "opt_out_topic"
+
+
+def test_three_mails_a_day_are_all_that_an_address_gets(world: World) -> None:
+    for _ in range(20):
+        world.post("/s/demo", {"email": ANN, "topics": "news"})
+        world.now += HOUR
+    assert len(world.events()) == 3
+    world.now += 5 * HOUR
+    world.post("/s/demo", {"email": ANN, "topics": "news"})
+    assert len(world.events()) == 4
+
+
+_strangers = itertools.count()
+
+
+def ask_of(world: World, number: int, **how: Any) -> set[str]:
+    """So many people ask, each for the first time; the answers that they got."""
+    emails = [f"p{next(_strangers)}@example.com" for _ in range(number)]
+    return {str(world.post("/s/demo", {"email": each, "topics": "news"}, **how).raw) for each in emails}
+
+
+@pytest.fixture
+def narrow(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demonstration brand, with room for three requests an hour of a visitor and five of all."""
+    demo = wiring.brands().get("demo")
+    assert demo
+    changed = demo._replace(limits=Bounds(requests_an_hour_per_ip=3, requests_an_hour=5))
+    monkeypatch.setitem(wiring.brands()._brands, "demo", changed)
+
+
+def test_one_visitor_can_ask_so_many_times_an_hour_and_never_learns_it(world: World, narrow: None) -> None:
+    assert len(ask_of(world, 9)) == 1
+    assert len(world.events()) == 3
+    ask_of(world, 1, ip="203.0.113.8")
+    assert len(world.events()) == 4
+    world.now += HOUR
+    ask_of(world, 1)
+    assert len(world.events()) == 5
+    assert "203.0.113" not in str([item for item in world.items() if item["sk"]["S"] == "BUDGET"])
+
+
+def test_a_visitor_who_claims_other_addresses_is_still_one(world: World, narrow: None) -> None:
+    claims = ("x-forwarded-for", "x-real-ip", "cf-connecting-ip", "true-client-ip")
+    for at in range(5):
+        claimed = f"198.51.100.{at}"
+        ask_of(world, 1, headers=dict.fromkeys(claims, claimed) | {"forwarded": f"for={claimed}"})
+    assert len(world.events()) == 3
+
+
+def test_visitors_without_an_address_share_one_budget(world: World, narrow: None) -> None:
+    ask_of(world, 2, ip="")
+    ask_of(world, 2, ip="not an address")
+    assert len(world.events()) == 3
+
+
+def test_a_form_takes_so_many_requests_an_hour_from_everybody_together(world: World, narrow: None) -> None:
+    answers = [ask_of(world, 1, ip=f"198.51.100.{at}") for at in range(8)]
+    assert len(set.union(*answers)) == 1
+    assert len(world.events()) == 5
+    assert world.post("/s/other", {"email": ANN}).status == 200
+    assert world.status(brand="other") == "pending"
+
+
+def test_a_platform_is_not_kept_out_when_the_form_is_full(world: World, narrow: None) -> None:
+    for at in range(6):
+        ask_of(world, 1, ip=f"198.51.100.{at}")
+    before = len(world.events())
+    answer = world.api("POST", "/v1/subscriptions", {"email": ANN, "topics": ["news"]}, key=world.api_key())
+    assert answer.status == 202
+    assert len(world.events()) == before + 1
+
+
+def test_what_is_refused_or_ignored_costs_nobody_anything(world: World) -> None:
+    for _ in range(40):
+        world.post("/s/demo", {"email": "malformed", "topics": "news"})
+        world.post("/s/demo", {"email": ANN, "topics": "news", "website": "http://spam"})
+        world.get("/s/demo")
+    assert world.items() == []
+
+
+VARIANTS = ["ann+1@gmail.com", "a.nn@gmail.com", "ann@googlemail.com", "a.n.n+x@googlemail.com", "ANN+2@gmail.com"]
+
+
+@pytest.mark.parametrize("way", ["form", "api"])
+def test_all_variants_of_a_mailbox_get_three_mails_a_day_together(world: World, way: str) -> None:
+    key = world.api_key()
+    answers = set()
+    for email in VARIANTS:
+        if way == "form":
+            answers.add(str(world.post("/s/demo", {"email": email, "topics": "news"}).raw))
+        else:
+            body = {"email": email, "topics": ["news"]}
+            answers.add(str(world.api("POST", "/v1/subscriptions", body, key=key).status))
+    assert len(answers) == 1
+    assert [contact_of(world, email) is not None for email in VARIANTS] == [True] * 3 + [False] * 2
+    world.post("/s/demo", {"email": "ann@gmail.com", "topics": "news"})
+    assert contact_of(world, "ann@gmail.com"), "whoever gives the address itself isn't kept waiting by its variants"
+    world.now += DAY
+    world.post("/s/demo", {"email": VARIANTS[-1], "topics": "news"})
+    assert contact_of(world, VARIANTS[-1])
+
+
+def test_a_variant_that_is_throttled_takes_nothing_from_the_others(world: World) -> None:
+    for _ in range(5):
+        world.post("/s/demo", {"email": "ann+1@gmail.com", "topics": "news"})
+    for email in ("ann+2@gmail.com", "ann+3@gmail.com"):
+        world.post("/s/demo", {"email": email, "topics": "news"})
+        assert contact_of(world, email)
+
+
+def test_where_a_plus_may_be_another_person_nobody_waits(world: World) -> None:
+    emails = [f"ann+{at}@example.com" for at in range(5)]
+    for email in emails:
+        world.post("/s/demo", {"email": email, "topics": "news"})
+    assert all(contact_of(world, email) for email in emails)
+
+
+def test_a_variant_remains_a_subscriber_of_its_own(world: World) -> None:
+    world.subscribed("news", email="ann+1@gmail.com")
+    assert world.status("ann@gmail.com") == "none"

@@ -434,10 +434,10 @@ def test_a_batch_that_failed_half_way_is_completed_by_sending_it_again(
     batch = [hooks.saying("sendgrid", "unsubscribed", f"p{at}@example.com")[0] for at in range(3)]
     take = Intake.take
 
-    def faltering(self: Intake, brand: Any, report: Report, *rest: Any) -> Receipt:
+    def faltering(self: Intake, brand: Any, report: Report, *rest: Any, **more: Any) -> Receipt:
         if report.email.startswith("p2"):
             raise StoreUnavailableError("away")
-        return take(self, brand, report, *rest)
+        return take(self, brand, report, *rest, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(Intake, "take", faltering)
@@ -493,12 +493,19 @@ def test_no_address_secret_or_token_is_logged(post: Post, monkeypatch: pytest.Mo
 # --- many at once ---------------------------------------------------------------------------------------------------
 
 
+def test_an_event_whose_reference_may_hold_an_address_counts_without_it(post: Post) -> None:
+    said = hooks.saying("standard", "unsubscribed")
+    said["data"]["reference"] = "ann@example.com"
+    assert post.say("standard", said) == {"applied": 1}
+    assert "example.com" not in json.dumps(post.world.items())
+
+
 def test_many_people_are_taken_side_by_side_and_answered_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a table: what the pool does with what `take` answers."""
     intake = Intake(None, lambda _: b"", None)  # type: ignore[arg-type]
     seen: list[str] = []
 
-    def take(_brand: Any, report: Report, *_: Any) -> Receipt:
+    def take(_brand: Any, report: Report, *_: Any, **__: Any) -> Receipt:
         seen.append(report.email)
         return Receipt(Result.APPLIED if report.email != "p7" else Result.INVALID, report.email)
 
@@ -515,7 +522,7 @@ def test_when_one_of_many_fails_the_rest_is_not_waited_for(monkeypatch: pytest.M
     intake = Intake(None, lambda _: b"", None)  # type: ignore[arg-type]
     seen: list[str] = []
 
-    def take(_brand: Any, report: Report, *_: Any) -> Receipt:
+    def take(_brand: Any, report: Report, *_: Any, **__: Any) -> Receipt:
         seen.append(report.email)
         raise StoreUnavailableError("away")
 

@@ -71,4 +71,5 @@ def brand() -> Brand:
 @pytest.fixture
 def journeys(table: Table) -> Journeys:
     """What a person can do, on the table."""
-    return Journeys(table.store, tokens.Tokens(Keyring(lambda: '{"root": "not so random"}')), Recorder(table.store))
+    keys = Keyring(lambda: '{"root": "not so random"}')
+    return Journeys(table.store, tokens.Tokens(keys), Recorder(table.store), table.limits)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from consentry.journeys import Circumstances, Journeys, Wishes
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.store import (
     COOLDOWN_MS,
+    DAY_MS,
     SUPPRESSED_COOLDOWN_MS,
     Address,
     Claim,
@@ -30,6 +32,7 @@ from consentry.store import (
     StoreUnavailableError,
 )
 from consentry.tokens import Link, Purpose
+from support import people
 from support.calls import answer_lost, answering, cancelled, counted, just_before, sent_twice
 from support.tables import ANN, BOB, Table
 
@@ -169,14 +172,16 @@ def test_no_evidence_item_where_there_is_nothing_to_keep(table: Table, evidence:
 
 
 ADDRESS: Final = Mailbox("ann@example.com", "ann@example.com")
+VARIANT: Final = Mailbox("bob+1@gmail.com", "bob+1@gmail.com")
 LEAVE: Final = Link(Purpose.UNSUBSCRIBE, "demo", ANN, ("news",))
 CONFIRM: Final = Link(Purpose.CONFIRM, "demo", ANN, ("news", "offers"), at=NOW - HOUR)
 HOW: Final = Circumstances(NOW, Channel.PAGE, SOMEWHERE, "en")
 
 
 def test_every_act_of_a_person_is_one_write_without_a_read(table: Table, journeys: Journeys, brand: Brand) -> None:
+    platform = HOW._replace(channel=Channel.API)
     acts = {
-        "subscribe": lambda: journeys.subscribe(brand, ANN, ADDRESS, ["news"], HOW._replace(now=NOW - HOUR)),
+        "subscribe": lambda: journeys.subscribe(brand, ANN, ADDRESS, ["news"], platform._replace(now=NOW - HOUR)),
         "confirm": lambda: journeys.confirm(brand, CONFIRM, HOW),
         "confirm again": lambda: journeys.confirm(brand, CONFIRM, HOW),
         "unsubscribe": lambda: journeys.unsubscribe(brand, LEAVE, HOW),
@@ -184,13 +189,26 @@ def test_every_act_of_a_person_is_one_write_without_a_read(table: Table, journey
         "unsubscribe from everything": lambda: journeys.unsubscribe(brand, LEAVE, HOW, everything=True),
         "pause": lambda: journeys.pause(brand, LEAVE, 30, HOW),
         "throttled request": lambda: journeys.subscribe(
-            brand, ANN, ADDRESS, ["news"], HOW._replace(now=NOW - HOUR + 1)
+            brand, ANN, ADDRESS, ["news"], platform._replace(now=NOW - HOUR + 1)
+        ),
+        "request of a variant": lambda: journeys.subscribe(brand, BOB, VARIANT, ["news"], platform),
+        "throttled request of a variant": lambda: journeys.subscribe(
+            brand, BOB, VARIANT, ["news"], platform._replace(now=NOW + 1)
         ),
     }
     for name, act in acts.items():
         with counted(table.client) as calls:
             act()
         assert calls == ["TransactWriteItems"], name
+
+
+def test_the_form_counts_twice_before_its_one_write(table: Table, journeys: Journeys, brand: Brand) -> None:
+    """The same calls for everybody: whatever is known of an address, and whether or not it is throttled."""
+    table.store.record(opted_in("news", at=NOW - HOUR, who=BOB))
+    for who, later in ((ANN, 0), (ANN, 1), (BOB, 2)):
+        with counted(table.client) as calls:
+            journeys.subscribe(brand, who, ADDRESS, ["news"], HOW._replace(now=NOW + later))
+        assert calls == ["UpdateItem", "UpdateItem", "TransactWriteItems"]
 
 
 def test_saved_preferences_are_one_read_and_one_write(table: Table, journeys: Journeys, brand: Brand) -> None:
@@ -442,6 +460,8 @@ FAULTS: Final = [
     ConnectTimeoutError(endpoint_url="http://table"),
     ReadTimeoutError(endpoint_url="http://table"),
     EndpointConnectionError(endpoint_url="http://table"),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "an answer was garbled on its way"),
+    ResponseParserError("so was this"),
 ]
 CALLS: Final = [
     ("TransactWriteItems", lambda store: store.record(opted_out())),
@@ -513,6 +533,20 @@ def test_a_write_that_keeps_colliding_is_given_up_in_the_end(table: Table) -> No
         table.store.record(opted_out())
     assert len(left) == 45
     assert table.items() == []
+
+
+def test_a_write_that_collides_slowly_is_given_up_while_somebody_still_waits(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count(NOW // 1000, 0.6)
+    monkeypatch.setattr("consentry.store.time.monotonic", lambda: next(ticks))
+    endless = [cancelled("TransactionConflict", "None")] * 5
+    with (
+        answering(table.client, "TransactWriteItems", *endless) as left,
+        pytest.raises(StoreUnavailableError),
+    ):
+        table.store.record(opted_out())
+    assert len(left) == 3
 
 
 def test_a_change_is_measured_against_what_another_wrote_a_moment_before(table: Table) -> None:
@@ -851,6 +885,16 @@ def test_a_confirmed_address_that_the_platform_wants_no_longer_expires(table: Ta
     assert "expires_at" not in table.item("CONTACT")
 
 
+def test_a_strangers_request_gives_a_kept_address_no_end(table: Table) -> None:
+    table.store.request(*asked())
+    table.store.record(opted_in(), address=Address.KEEP)
+    table.store.request(*asked(NOW + HOUR))
+    assert int(table.item("CONTACT")["expires_at"]["N"]) > NOW // 1000 + 1_000 * 365 * 86_400
+    table.store.record(opted_out("*", at=NOW + 2 * HOUR), address=Address.FORGET)
+    table.store.request(*asked(NOW + DAY))
+    assert int(table.item("CONTACT")["expires_at"]["N"]) == (NOW + DAY) // 1000 + 37 * 86_400, "nor for ever"
+
+
 def test_forgetting_an_address_that_we_never_held_does_no_harm(table: Table) -> None:
     assert table.store.record(opted_out("*"), address=Address.FORGET).outcome is Outcome.APPLIED
     assert table.store.contact("demo", ANN) is None
@@ -932,3 +976,166 @@ def test_a_mail_is_not_claimed_for_another_person(table: Table) -> None:
     table.store.request(*asked(who=BOB))
     assert table.store.claim_mail("demo", ANN, NOW, "me", NOW) is Claim.NOT_NEEDED
     assert table.item("CONTACT", BOB)["mail"] == {"S": "due"}
+
+
+# --- requests: three a day, and one mailbox behind many addresses -----------------------------------------------------
+
+
+def test_a_fourth_mail_within_a_day_is_not_due(table: Table) -> None:
+    first, second, third = NOW, NOW + HOUR, NOW + 2 * HOUR
+    for at in (first, second, third):
+        assert table.store.request(*asked(at)).outcome is Outcome.APPLIED
+    before = table.items()
+    for at in (third + COOLDOWN_MS, third + 12 * HOUR, first + DAY_MS - 1):
+        assert table.store.request(*asked(at)) == Recorded(Outcome.THROTTLED, Consent())
+    assert table.items() == before
+
+
+def test_a_day_after_the_last_but_two_a_mail_is_due_again(table: Table) -> None:
+    """The day is any 24 hours, not one of the calendar."""
+    instants = [NOW, NOW + HOUR, NOW + 2 * HOUR, NOW + DAY, NOW + DAY + HOUR, NOW + DAY + 2 * HOUR]
+    assert [table.store.request(*asked(at)).outcome for at in instants] == [Outcome.APPLIED] * 6
+    assert table.store.request(*asked(NOW + DAY + 3 * HOUR)).outcome is Outcome.THROTTLED
+
+
+def test_a_request_that_was_throttled_counts_for_nothing(table: Table) -> None:
+    for at in (NOW, NOW + 1, NOW + 2, NOW + COOLDOWN_MS, NOW + COOLDOWN_MS + 1, NOW + 2 * COOLDOWN_MS):
+        table.store.request(*asked(at))
+    assert table.kinds().count("E") == 3
+    assert table.store.request(*asked(NOW + 3 * COOLDOWN_MS)).outcome is Outcome.THROTTLED
+
+
+@pytest.mark.parametrize("address", [Address.FORGET, Address.KEEP])
+def test_three_a_day_holds_for_somebody_who_confirms_each_time(table: Table, address: Address) -> None:
+    for at in (NOW, NOW + HOUR, NOW + 2 * HOUR):
+        assert table.store.request(*asked(at)).outcome is Outcome.APPLIED
+        table.store.record(opted_in(at=at), address=address)
+    assert table.store.request(*asked(NOW + 3 * HOUR)).outcome is Outcome.THROTTLED
+    if address is Address.FORGET:
+        assert "ann@example.com" not in str(table.items())
+
+
+def test_an_address_that_was_forgotten_leaves_instants_until_they_count_for_nothing(table: Table) -> None:
+    for at in (NOW, NOW + HOUR, NOW + 2 * HOUR):
+        table.store.request(*asked(at))
+    table.store.record(opted_out("*", at=NOW + 3 * HOUR), address=Address.FORGET)
+    expires_at = int(table.item("CONTACT")["expires_at"]["N"]) * 1000
+    assert expires_at >= NOW + 2 * HOUR + DAY
+    assert table.store.request(*asked(NOW + DAY)).outcome is Outcome.APPLIED
+
+
+def test_what_a_table_of_an_older_version_holds_is_counted_from_then_on(table: Table) -> None:
+    """Such an item has one instant."""
+    table.store.request(*asked(NOW))
+    item = table.item("CONTACT")
+    table.put({name: value for name, value in item.items() if name not in {"asked_2", "asked_3"}})
+    outcomes = [table.store.request(*asked(NOW + hours * HOUR)).outcome for hours in (1, 2, 3)]
+    assert outcomes == [Outcome.APPLIED, Outcome.APPLIED, Outcome.THROTTLED]
+
+
+def test_a_new_request_takes_a_mail_from_whoever_claimed_the_one_before(table: Table) -> None:
+    table.store.request(*asked(NOW))
+    table.store.claim_mail("demo", ANN, NOW, "first", NOW)
+    table.store.request(*asked(NOW + COOLDOWN_MS))
+    item = table.item("CONTACT")
+    assert item["mail"] == {"S": "due"}
+    assert not {"claimed_by", "claim_ends"} & set(item)
+    assert table.store.claim_mail("demo", ANN, NOW + COOLDOWN_MS, "second", NOW + COOLDOWN_MS) is Claim.TAKEN
+
+
+def test_a_request_that_botocore_sends_twice_counts_once(table: Table) -> None:
+    budget = table.limits.mail_to(people.brand(), VARIANT, NOW)
+    with sent_twice(table.client, "TransactWriteItems"):
+        request, contact = asked(NOW)
+        assert table.store.request(request, contact, budget=budget).outcome is Outcome.APPLIED
+    item = table.item("CONTACT")
+    assert [item[name]["N"] for name in ("asked_at", "asked_2", "asked_3")] == [str(NOW), "0", "0"]
+    assert [each["spent"]["N"] for each in table.items() if each["sk"]["S"] == "BUDGET"] == ["1"]
+
+
+def test_variants_of_a_mailbox_have_three_mails_a_day_together(table: Table) -> None:
+    outcomes = []
+    for at in range(5):
+        address = Mailbox(f"ann+{at}@gmail.com", f"ann+{at}@gmail.com")
+        request, contact = asked(NOW + at, who=f"{at:022d}", address=address.deliverable)
+        budget = table.limits.mail_to(people.brand(), address, NOW + at)
+        outcomes.append(table.store.request(request, contact, budget=budget).outcome)
+    assert outcomes == [Outcome.APPLIED] * 3 + [Outcome.THROTTLED] * 2
+    assert table.kinds().count("CONTACT") == 3
+    assert "ann" not in str([each["pk"] for each in table.items()])
+
+
+# --- leaving together -------------------------------------------------------------------------------------------------
+
+
+def leave_together(table: Table, who: str, at: int = NOW, **more: Any) -> Recorded:
+    crowd = table.limits.crowd("demo", who, "203.0.113.7", 3, at)
+    return table.store.record(opted_out(at=at, who=who), crowd=crowd, **more)
+
+
+def marked(table: Table, who: str) -> bool:
+    return "suspected_automation" in table.item("E", who)
+
+
+def test_the_fourth_of_those_who_leave_together_leaves_and_is_marked(table: Table) -> None:
+    everybody = [f"{number:022d}" for number in range(5)]
+    with counted(table.client) as calls:
+        for who in everybody[:3]:
+            assert leave_together(table, who).outcome is Outcome.APPLIED
+    assert calls == ["TransactWriteItems"] * 3
+    for who in everybody[3:]:
+        assert leave_together(table, who, evidence=SOMEWHERE, evidence_days=30).outcome is Outcome.APPLIED
+    assert [marked(table, who) for who in everybody] == [False, False, False, True, True]
+    assert {status(table.store, who=who) for who in everybody} == {Status.UNSUBSCRIBED}
+    assert all(intact(table.store, who) for who in everybody)
+
+
+def test_whoever_is_in_the_crowd_already_can_leave_again(table: Table) -> None:
+    for who in (ANN, BOB, f"{3:022d}"):
+        leave_together(table, who)
+    crowd = table.limits.crowd("demo", ANN, "203.0.113.7", 3, NOW)
+    table.store.record(opted_out("offers", who=ANN), crowd=crowd)
+    assert not any("suspected_automation" in each for each in table.items())
+
+
+def test_a_second_later_there_is_a_new_crowd(table: Table) -> None:
+    everybody = [f"{number:022d}" for number in range(6)]
+    for at, who in enumerate(everybody):
+        leave_together(table, who, at=NOW + 1_000 * (at // 3))
+    assert not any(marked(table, who) for who in everybody)
+
+
+def test_a_full_crowd_changes_nothing_of_what_was_known_before(table: Table) -> None:
+    leave_together(table, ANN, at=NOW - HOUR)
+    for number in range(3):
+        leave_together(table, f"{number:022d}")
+    with counted(table.client) as calls:
+        late = table.limits.crowd("demo", ANN, "203.0.113.7", 3, NOW)
+        recorded = table.store.record(opted_out(at=NOW - HOUR - 1), crowd=late)
+    assert recorded.outcome is Outcome.SUPERSEDED
+    assert len(calls) == 1
+    assert table.kinds().count("E") == 4
+
+
+def test_many_who_leave_in_the_same_second_all_leave(real_table: Table) -> None:
+    """The crowd's item is the one thing that they share; it holds nobody up."""
+    everybody = [f"{number:022d}" for number in range(24)]
+    together = threading.Barrier(8)
+
+    def leave(mine: list[str]) -> list[Outcome]:
+        together.wait(60)
+        return [leave_together(real_table, who).outcome for who in mine]
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = [each for part in pool.map(leave, [everybody[at::8] for at in range(8)]) for each in part]
+    assert set(outcomes) == {Outcome.APPLIED}
+    assert {status(real_table.store, who=who) for who in everybody} == {Status.UNSUBSCRIBED}
+    (crowd,) = [each for each in real_table.items() if each["sk"]["S"] == "CROWD"]
+    assert len(crowd["who"]["SS"]) <= 3
+
+
+def test_a_crowd_that_others_keep_writing_is_left_out_of_an_opt_out(table: Table) -> None:
+    conflicts = [cancelled("None", "None", "TransactionConflict")] * 2
+    with answering(table.client, "TransactWriteItems", *conflicts):
+        assert leave_together(table, ANN).outcome is Outcome.APPLIED
+    assert table.kinds() == ["E", "STATE"]

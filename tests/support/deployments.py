@@ -20,6 +20,7 @@ from consentry import consent as rules
 from consentry.intake import Intake, Report, ReportKind
 from consentry.keyring import Keyring
 from consentry.ledger import Channel
+from consentry.spool import Recorder
 from consentry.store import Store
 from consentry_cli.deployment import brand
 from consentry_cli.main import main
@@ -82,7 +83,7 @@ class Deployment:
 
     def report(self, email: str, kind: ReportKind, at: int, topics: tuple[str, ...] = ()) -> None:
         """Put something on record."""
-        intake = Intake(self.store, self.keyring.pepper, self.store)
+        intake = Intake(self.store, self.keyring.pepper, Recorder(self.store))
         intake.take(self.brand, Report(kind, at, email, topics=topics), Channel.API, max(at, 1_700_000_000_000))
 
     def consent(self, email: str) -> rules.Consent:

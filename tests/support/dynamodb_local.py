@@ -32,7 +32,7 @@ def need() -> None:
 def running() -> Iterator[str]:
     """An empty DynamoDB Local in memory, at the URL that is answered; ended with the block."""
     need()
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(  # noqa: S603 - our own command, no shell
         [
             shutil.which("java") or "java",
@@ -74,7 +74,8 @@ def _await(process: subprocess.Popen[bytes], port: int) -> None:
     pytest.fail("DynamoDB Local doesn't listen")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that is free at this moment."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

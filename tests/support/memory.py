@@ -1,17 +1,21 @@
-"""The store, in memory: what the rules of `Store` come to when nothing goes wrong and nobody else writes."""
+"""Store and limits, in memory: what their rules come to when nothing goes wrong and nobody else writes."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from consentry import consent as rules
+from consentry import items
 from consentry.consent import Consent
 from consentry.items import Contact
-from consentry.store import Address, Claim, Outcome, Recorded, StoreUnavailableError
+from consentry.ledger import Evidence
+from consentry.store import Address, Claim, LedgerPage, Outcome, Recorded, StoreUnavailableError
 
 if TYPE_CHECKING:
-    from consentry.ledger import Event, Evidence
+    from collections.abc import Iterable
+
+    from consentry.ledger import Event
 
 
 class MemoryStore:
@@ -24,6 +28,7 @@ class MemoryStore:
         self.settled: list[Address | None] = []
         self.claims: dict[tuple[str, int], str] = {}
         self.sent: set[tuple[str, int]] = set()
+        self.spent: dict[str, str] = {}
         self.away = False
         self.throttled = False
 
@@ -34,6 +39,7 @@ class MemoryStore:
         evidence: Evidence | None = None,
         evidence_days: int = 0,
         address: Address | None = None,
+        crowd: Any = None,
     ) -> Recorded:
         current = self.read(event.brand, event.subscriber_id)
         left = rules.news(current, event.effect)
@@ -46,7 +52,13 @@ class MemoryStore:
         return Recorded(Outcome.APPLIED, current if left != event.effect else Consent())
 
     def request(
-        self, event: Event, contact: Contact, *, evidence: Evidence | None = None, evidence_days: int = 0
+        self,
+        event: Event,
+        contact: Contact,
+        *,
+        evidence: Evidence | None = None,
+        evidence_days: int = 0,
+        budget: Any = None,
     ) -> Recorded:
         if self.throttled:
             return Recorded(Outcome.THROTTLED, Consent())
@@ -55,6 +67,22 @@ class MemoryStore:
 
     def read(self, brand: str, subscriber_id: str) -> Consent:
         return rules.join(event.effect for event in self.history(brand, subscriber_id))
+
+    def read_many(self, brand: str, subscriber_ids: Iterable[str]) -> dict[str, Consent]:
+        return {each: self.read(brand, each) for each in subscriber_ids}
+
+    def ledger(self, brand: str, subscriber_id: str, *, limit: int = 1_000, start: str | None = None) -> LedgerPage:
+        events = [event for event in self.history(brand, subscriber_id) if event.evidence_key > (start or "")]
+        shown = [(event, self.evidence[event.event_id][0] or Evidence()) for event in events[:limit]]
+        return LedgerPage(shown, True, events[limit - 1].evidence_key if events[limit:] else None)
+
+    def erase(self, event: Event) -> None:
+        self.record(event)
+        self.contacts.pop(event.subscriber_id, None)
+
+    def spend(self, name: str, said: str, now: int, seconds: int) -> bool:
+        self._reach()
+        return self.spent.setdefault(name, said) == said
 
     def history(self, brand: str, subscriber_id: str) -> list[Event]:
         self._reach()
@@ -83,3 +111,45 @@ class MemoryStore:
     def _reach(self) -> None:
         if self.away:
             raise StoreUnavailableError("away")
+
+
+class MemoryLimits:
+    """Lets everybody in, until told otherwise; notes who joins a crowd."""
+
+    def __init__(self) -> None:
+        self.admitting = True
+        self.crowds: list[tuple[str, int]] = []
+
+    def admits(self, brand: Any, ip: str, now: int) -> bool:
+        return self.admitting
+
+    def mail_to(self, brand: Any, address: Any, now: int) -> None:
+        return None
+
+    def crowd(self, brand: str, subscriber_id: str, ip: str, most: int, now: int) -> dict[str, Any]:
+        self.crowds.append((ip, most))
+        return {"most": most}
+
+    def has_room(self, crowd: Any) -> bool:
+        return True
+
+
+class MemoryBreaker:
+    """Holds mails back as long as it is told to, in ms."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.complaints: list[str] = []
+
+    def holds(self, brand: Any, now: int) -> int:
+        return self.held
+
+    def complained(self, brand: str, now: int) -> None:
+        self.complaints.append(brand)
+
+
+def contact_image(event: Event, contact: Contact) -> dict[str, Any]:
+    """The contact item, as the first request makes it."""
+    update = items.contact_update(event, contact)
+    values = update["ExpressionAttributeValues"]
+    return {**update["Key"], **{name: values[f":{name}"] for name in update["ExpressionAttributeNames"].values()}}

@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
+from consentry.limits import Limits
 from consentry.store import Store
 
 ROOT: Final = Path(__file__).parents[2]
 ANN: Final = "K9Xdq1X4AVefMXC3P9olGg"
 BOB: Final = "ZZZdq1X4AVefMXC3P9olGg"
 LEDGER_KEY: Final = b"a ledger key of the tests"
+LIMIT_KEY: Final = b"a limit key of the tests"
 _numbers: Final = itertools.count(1)
 
 
@@ -44,6 +46,7 @@ class Table:
         """How long the store wanted to wait before each retry, in seconds; nobody waits for real."""
         create(client, self.name)
         self.store = Store(client, self.name, lambda brand: LEDGER_KEY + brand.encode(), self.slept.append)
+        self.limits = Limits(client, self.name, lambda brand: LIMIT_KEY + brand.encode())
 
     @property
     def is_mock(self) -> bool:

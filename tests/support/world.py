@@ -64,8 +64,8 @@ class World:
     def __init__(self, load_room: Callable[[str], ModuleType], clients: dict[str, Any]) -> None:
         self._load = load_room
         self.now = NOW
-        self.dynamodb, self.secrets, self.ses, self.sqs = (
-            clients[each] for each in ("dynamodb", "secretsmanager", "sesv2", "sqs")
+        self.dynamodb, self.secrets, self.ses, self.sqs, self.s3 = (
+            clients[each] for each in ("dynamodb", "secretsmanager", "sesv2", "sqs", "s3")
         )
         tables.create(self.dynamodb, os.environ["TABLE_NAME"])
         document = json.dumps({"root": "not so random", "brands": {}})
@@ -195,6 +195,10 @@ class World:
         """Everything in the table, in the order of its keys."""
         found = self.dynamodb.scan(TableName=os.environ["TABLE_NAME"])["Items"]
         return sorted(found, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+
+    def people(self) -> list[dict[str, Any]]:
+        """The same without what belongs to nobody, such as spent budgets."""
+        return [item for item in self.items() if item["pk"]["S"].startswith("S#")]
 
     def events(self) -> list[dict[str, Any]]:
         """Every ledger event in the table."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
-from consentry import wiring
+from consentry import archivist
 from support import events
 
 ROOT: Final = Path(__file__).parents[2]
@@ -27,6 +27,8 @@ WIDE_RESOURCES: Final = {
     ("CourierFunction", "SendMails"),
 }
 """Statements whose resource holds a wildcard, each with its reason."""
+
+"""The objects of a folder in a bucket of ours: they can't be named one by one."""
 
 ALLOWED_IMPORTS: Final = {"consentry", "aws_lambda_powertools", "pydantic"}
 
@@ -51,6 +53,11 @@ ROOMS: Final = sorted(path.parent for path in (ROOT / "functions").glob("*/handl
 def flat(value: Any) -> list[Any]:
     """A list, of what may be one thing or several."""
     return value if isinstance(value, list) else [value]
+
+
+def is_wide(resource: str) -> bool:
+    """Whether a resource holds a wildcard, other than for whatever lies in a bucket of ours."""
+    return "*" in re.sub(r"^\$\{\w+Bucket\.Arn\}/([a-z]+/)?\*$", "", resource)
 
 
 def texts(node: Any) -> Iterator[str]:
@@ -91,14 +98,14 @@ def test_a_statement_allows_named_actions_on_named_resources_and_says_what_for(
         assert re.fullmatch(r"[a-z0-9-]+:[A-Za-z0-9]+", action), action
     assert flat(statement["Resource"])
     if (function, statement["Sid"]) not in WIDE_RESOURCES:
-        assert not [text for text in texts(statement["Resource"]) if "*" in text]
+        assert not [text for text in texts(statement["Resource"]) if is_wide(text)]
 
 
 def test_no_statement_is_listed_as_wide_that_is_not() -> None:
     wide = {
         (function, statement["Sid"])
         for function, statement in STATEMENTS
-        if any("*" in text for text in texts(statement["Resource"]))
+        if any(is_wide(text) for text in texts(statement["Resource"]))
     }
     assert wide == WIDE_RESOURCES
     for function, statement in STATEMENTS:
@@ -115,7 +122,20 @@ def test_the_purposes_of_one_functions_statements_differ() -> None:
 def test_no_function_may_do_more_to_the_table_than_its_work_needs() -> None:
     for function, statement in STATEMENTS:
         actions = {each for each in flat(statement["Action"]) if each.startswith("dynamodb:")}
-        assert not actions & {"dynamodb:Scan", "dynamodb:DeleteTable", "dynamodb:UpdateTable"}, function
+        assert not actions & {"dynamodb:DeleteTable", "dynamodb:UpdateTable"}, function
+        assert ("dynamodb:Scan" in actions) == ((function, statement["Sid"]) == ("ArchiveFunction", "ReadEveryLedger"))
+
+
+def test_the_archives_function_can_write_no_consent_and_delete_nothing() -> None:
+    statements = {statement["Sid"]: statement for name, statement in STATEMENTS if name == "ArchiveFunction"}
+    writing = [each for each in statements.values() if {"dynamodb:PutItem", "s3:PutObject"} & {*flat(each["Action"])}]
+    assert [each["Sid"] for each in writing] == ["NoteWhereRunsAre", "WriteParts"]
+    assert statements["NoteWhereRunsAre"]["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["L#archive#*"]}
+    }
+    actions = {action for each in statements.values() for action in flat(each["Action"])}
+    assert {each for each in actions if each.startswith("s3:")} == {"s3:PutObject"}
+    assert not [each for each in actions if "Delete" in each or "Bypass" in each or "Update" in each]
 
 
 def test_the_permissions_are_those_that_the_stores_calls_need() -> None:
@@ -238,6 +258,40 @@ def test_the_keyring_survives_the_stack() -> None:
         assert "SecretString" not in secret["Properties"], name
 
 
+def test_what_is_archived_can_neither_be_changed_nor_read_by_the_public_nor_go_with_the_stack() -> None:
+    name, bucket = "ArchiveBucket", RESOURCES["ArchiveBucket"]
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = bucket["Properties"]
+    assert properties["ObjectLockEnabled"] is True
+    retention = properties["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
+    assert retention == {"Mode": {"Ref": "ArchiveLockMode"}, "Years": {"Ref": "ArchiveLockYears"}}
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert [*properties["PublicAccessBlockConfiguration"].values()] == [True] * 4
+    assert properties["BucketEncryption"]
+    rules = properties["LifecycleConfiguration"]["Rules"]
+    assert not [each for rule in rules for each in rule if "Expiration" in each], "nothing goes by itself"
+    (policy,) = statements("ArchiveBucketPolicy").values()
+    assert (policy["Effect"], policy["Principal"], policy["Action"]) == ("Deny", "*", "s3:*")
+    assert policy["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert policy["Resource"] == [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}]
+
+
+def test_without_an_archive_nothing_of_it_is_deployed() -> None:
+    parts = {name: each for name, each in RESOURCES.items() if name.startswith("Archive")}
+    outputs = {name: each for name, each in TEMPLATE["Outputs"].items() if name.startswith("Archive")}
+    assert len(parts) == 7
+    for name, each in {**parts, **outputs}.items():
+        assert each["Condition"] == "HasArchive", name
+    others = {name: each for name, each in RESOURCES.items() if name not in parts}
+    assert not [text for text in texts(others) if "Archive" in text]
+
+
+def test_the_archives_function_has_time_for_a_step_and_what_follows() -> None:
+    assert FUNCTIONS["ArchiveFunction"]["Timeout"] >= 2 * archivist.STEP_S
+    assert GLOBAL["MemorySize"] << 20 >= archivist.PART_BYTES * 8
+    assert TEMPLATE["Parameters"]["ArchiveSegments"]["MaxValue"] == archivist.MOST_SEGMENTS
+
+
 @pytest.mark.parametrize("name", QUEUES)
 def test_a_queue_is_encrypted_and_loses_nothing(name: str) -> None:
     queue = QUEUES[name]
@@ -274,8 +328,10 @@ def test_an_alarm_says_what_it_means_and_wakes_somebody(name: str) -> None:
 
 
 def test_an_alarm_of_a_metric_of_ours_is_of_one_that_is_counted() -> None:
-    code = "".join(each.read_text() for each in (ROOT / "layers/consentry/consentry").glob("*.py"))
-    ours = {each["MetricName"] for each in ALARMS.values() if each["Namespace"] == wiring.METRICS}
+    rooms = [*(ROOT / "functions").glob("*/handler.py"), *(ROOT / "layers/consentry/consentry").glob("*.py")]
+    code = "".join(each.read_text() for each in rooms)
+    namespace = GLOBAL["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
+    ours = {each["MetricName"] for each in ALARMS.values() if each["Namespace"] == namespace}
     assert ours
     assert all(f'count("{name}")' in code for name in ours)
 
@@ -299,6 +355,182 @@ def test_what_fails_in_a_batch_fails_alone_and_is_kept() -> None:
                     assert properties["DestinationConfig"]["OnFailure"]["Destination"], name
                     assert properties["MaximumRetryAttempts"] >= 0, name
                     assert properties["BisectBatchOnFunctionError"] is True, name
+
+
+# --- feedback ---------------------------------------------------------------------------------------------------------
+
+
+def only(kind: str) -> tuple[str, dict[str, Any]]:
+    """The one resource of a type: its logical id and properties."""
+    (found,) = of_type(kind).items()
+    return found
+
+
+def statements(policy: str) -> dict[str, dict[str, Any]]:
+    """The statements of a resource's policy, by purpose; one that is there on a condition as if it held."""
+    listed = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
+    plain = [each["Fn::If"][1] if "Fn::If" in each else each for each in listed]
+    return {each["Sid"]: each for each in plain}
+
+
+def test_ses_alone_and_for_our_own_mails_alone_may_publish_to_the_topic() -> None:
+    topic, _ = only("AWS::SNS::Topic")
+    configuration_set, _ = only("AWS::SES::ConfigurationSet")
+    assert only("AWS::SNS::TopicPolicy")[1]["Topics"] == [{"Ref": topic}]
+    (statement,) = statements("FeedbackTopicPolicy").values()
+    assert (statement["Effect"], statement["Principal"]) == ("Allow", {"Service": "ses.amazonaws.com"})
+    assert (statement["Action"], statement["Resource"]) == ("sns:Publish", {"Ref": topic})
+    condition = statement["Condition"]
+    assert condition["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    (source,) = texts(condition["ArnEquals"]["aws:SourceArn"])
+    assert source.endswith(f":${{AWS::AccountId}}:configuration-set/${{{configuration_set}}}")
+    assert set(condition) == {"StringEquals", "ArnEquals"}
+
+
+def test_the_topic_alone_may_fill_the_feedbacks_queue() -> None:
+    topic, _ = only("AWS::SNS::Topic")
+    (statement,) = statements("FeedbackQueuePolicy").values()
+    assert RESOURCES["FeedbackQueuePolicy"]["Properties"]["Queues"] == [{"Ref": "FeedbackQueue"}]
+    assert (statement["Effect"], statement["Principal"]) == ("Allow", {"Service": "sns.amazonaws.com"})
+    assert (statement["Action"], statement["Resource"]) == (
+        "sqs:SendMessage",
+        {"Fn::GetAtt": ["FeedbackQueue", "Arn"]},
+    )
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": topic}}}
+    _, subscription = only("AWS::SNS::Subscription")
+    assert (subscription["TopicArn"], subscription["Protocol"]) == ({"Ref": topic}, "sqs")
+    assert subscription["Endpoint"] == {"Fn::GetAtt": ["FeedbackQueue", "Arn"]}
+    assert subscription["RawMessageDelivery"] is True, "the function reads SES's JSON, not SNS's envelope"
+
+
+def test_the_topic_is_encrypted_with_a_key_that_ses_may_use() -> None:
+    _, topic = only("AWS::SNS::Topic")
+    name, key = only("AWS::KMS::Key")
+    assert topic["KmsMasterKeyId"] == {"Ref": name}
+    assert key["EnableKeyRotation"] is True
+    (statement,) = [each for each in key["KeyPolicy"]["Statement"] if each["Principal"].get("Service")]
+    assert statement["Principal"] == {"Service": "ses.amazonaws.com"}
+    assert sorted(statement["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
+
+
+def test_ses_tells_what_matters_for_consent_and_watches_nobody() -> None:
+    name, destination = only("AWS::SES::ConfigurationSetEventDestination")
+    assert destination["ConfigurationSetName"] == {"Ref": only("AWS::SES::ConfigurationSet")[0]}
+    told = destination["EventDestination"]
+    assert told["Enabled"] is True
+    assert sorted(told["MatchingEventTypes"]) == ["bounce", "complaint", "reject", "subscription"]
+    assert told["SnsDestination"] == {"TopicARN": {"Ref": only("AWS::SNS::Topic")[0]}}
+    assert RESOURCES[name]["DependsOn"] == only("AWS::SNS::TopicPolicy")[0], "SES tries to publish when it is made"
+
+
+def test_who_sends_may_use_the_configuration_set_that_every_mail_names() -> None:
+    senders = {name for name, statement in STATEMENTS if "ses:SendEmail" in flat(statement["Action"])}
+    assert senders == {"CourierFunction"}
+    used = {
+        text
+        for name, statement in STATEMENTS
+        if name in senders and "ses:SendEmail" in flat(statement["Action"])
+        for text in texts(statement["Resource"])
+    }
+    assert any(text.endswith(":configuration-set/${ConfigurationSet}") for text in used)
+    variables = FUNCTIONS["CourierFunction"]["Environment"]["Variables"]
+    assert variables["CONFIGURATION_SET"] == {"Ref": "ConfigurationSet"}
+
+
+def test_the_feedback_reads_no_table_and_sends_nothing() -> None:
+    actions = {each for name, each_of in STATEMENTS if name == "FeedbackFunction" for each in flat(each_of["Action"])}
+    assert actions == {
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+        "secretsmanager:GetSecretValue",
+        "sqs:ChangeMessageVisibility",
+    }
+
+
+# --- mails that come in -----------------------------------------------------------------------------------------------
+
+
+def test_a_bucket_is_private_and_encrypted() -> None:
+    assert of_type("AWS::S3::Bucket")
+    for name, bucket in of_type("AWS::S3::Bucket").items():
+        block = bucket["PublicAccessBlockConfiguration"]
+        assert set(block) == {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}, name
+        assert all(block.values()), name
+        assert bucket["BucketEncryption"], name
+        assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}], name
+        assert "BucketName" not in bucket, "names are everybody's"
+
+
+def test_a_mail_that_came_in_is_soon_gone() -> None:
+    bucket = RESOURCES["InboundBucket"]["Properties"]
+    assert "VersioningConfiguration" not in bucket, "what is deleted is gone"
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 15)
+
+
+def test_a_mail_is_kept_as_long_as_a_message_tells_of_it() -> None:
+    (rule,) = RESOURCES["InboundBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    for name in ("InboundQueue", "InboundDeadLetters"):
+        assert rule["ExpirationInDays"] * 86_400 > QUEUES[name]["MessageRetentionPeriod"], name
+
+
+def test_a_stack_with_unread_mails_is_not_deleted() -> None:
+    """CloudFormation deletes only empty buckets; one that is retained would keep mails that nobody reads any more."""
+    assert RESOURCES["InboundBucket"]["DeletionPolicy"] == "Delete"
+
+
+def test_the_bucket_takes_mails_from_this_accounts_ses_alone_and_only_encrypted() -> None:
+    told = statements("InboundBucketPolicy")
+    assert set(told) == {"EncryptedConnectionsOnly", "StoreMails"}
+    refused, taken = told["EncryptedConnectionsOnly"], told["StoreMails"]
+    assert (refused["Effect"], refused["Principal"], refused["Action"]) == ("Deny", "*", "s3:*")
+    assert refused["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert [taken[each] for each in ("Effect", "Principal", "Action")] == [
+        "Allow",
+        {"Service": "ses.amazonaws.com"},
+        "s3:PutObject",
+    ]
+    assert taken["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    (source,) = texts(taken["Condition"]["ArnLike"])
+    assert source.endswith(":${AWS::AccountId}:receipt-rule-set/${InboundRules}:receipt-rule/*")
+
+
+def test_only_s3_of_this_account_may_tell_the_queue() -> None:
+    (told,) = statements("InboundQueuePolicy").values()
+    assert [told[each] for each in ("Effect", "Principal", "Action")] == [
+        "Allow",
+        {"Service": "s3.amazonaws.com"},
+        "sqs:SendMessage",
+    ]
+    assert told["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert RESOURCES["InboundBucket"]["DependsOn"] == "InboundQueuePolicy", "S3 tries the queue first"
+
+
+def test_a_region_without_inbound_mail_needs_no_part_of_ses() -> None:
+    inbound = {name: each for name, each in RESOURCES.items() if each["Type"].startswith("AWS::SES::Receipt")}
+    assert set(inbound) == {"InboundRules", "InboundRule"}
+    for name, each in inbound.items():
+        assert each["Condition"] == "HasInboundDomains", name
+    assert TEMPLATE["Parameters"]["InboundDomains"]["Default"] == ""
+    pattern = TEMPLATE["Parameters"]["InboundDomains"]["AllowedPattern"]
+    assert [
+        text for text in ("", "a.example", "a.example,b.example", "a, b", "A.example,") if re.fullmatch(pattern, text)
+    ] == [
+        "",
+        "a.example",
+        "a.example,b.example",
+    ]
+
+
+def test_a_flood_of_mails_leaves_room_for_clicks() -> None:
+    arrived = FUNCTIONS["MailboxFunction"]["Events"]["Arrived"]["Properties"]
+    assert 2 <= arrived["ScalingConfig"]["MaximumConcurrency"] <= 10
+
+
+def test_mails_are_scanned_and_taken_over_whatever_line_they_come() -> None:
+    rule = RESOURCES["InboundRule"]["Properties"]["Rule"]
+    assert (rule["Enabled"], rule["ScanEnabled"], rule["TlsPolicy"]) == (True, True, "Optional")
+    assert rule["Actions"] == [{"S3Action": {"BucketName": {"Ref": "InboundBucket"}}}], "and never an answer"
 
 
 # --- HTTP -------------------------------------------------------------------------------------------------------------
@@ -410,6 +642,13 @@ def test_the_layer_imports_nothing_that_does_not_ship() -> None:
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for top in {name.partition(".")[0] for name in names}:
                 assert top in modules or top in sys.stdlib_module_names, (path, top)
+
+
+def test_every_service_that_is_called_ships_with_its_description() -> None:
+    called = set(re.findall(r'_client\("(\w+)"', (ROOT / "layers/consentry/consentry/wiring.py").read_text()))
+    shipped_services = re.search(r"^SERVICES = (.*)$", (ROOT / "layers/vendor/Makefile").read_text(), re.MULTILINE)
+    assert shipped_services
+    assert called == set(shipped_services[1].split())
 
 
 def test_every_package_that_ships_is_pinned_by_version_and_hash() -> None:

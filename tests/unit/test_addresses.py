@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentry.addresses import Address, MalformedAddressError, is_subscriber_id, parse, subscriber_id
+from consentry.addresses import Address, MalformedAddressError, is_subscriber_id, mailbox, parse, subscriber_id
 
 MALFORMED = [
     "",
@@ -155,3 +155,46 @@ def test_what_isnt_spelled_as_a_subscriber_id_is_none(text: str) -> None:
 @given(st.binary(min_size=1, max_size=40))
 def test_every_subscriber_id_is_spelled_as_one(pepper: bytes) -> None:
     assert is_subscriber_id(subscriber_id(pepper, Address("ann@example.com", "ann@example.com")))
+
+
+@pytest.mark.parametrize(
+    ("spelling", "where"),
+    [
+        ("Ann+News@Gmail.com", "ann@gmail.com"),
+        ("a.n.n@gmail.com", "ann@gmail.com"),
+        ("a.n.n+x+y@googlemail.com", "ann@gmail.com"),
+        ("ann+x@outlook.com", "ann@outlook.com"),
+        ("ann+x@hotmail.co.uk", "ann@hotmail.co.uk"),
+        ("a.nn+x@live.com", "a.nn@live.com"),
+        ("ann+x@icloud.com", "ann@icloud.com"),
+        ("ann+x@proton.me", "ann@proton.me"),
+        ("ann+x@fastmail.com", "ann@fastmail.com"),
+        ("anything@ann.fastmail.com", "ann@fastmail.com"),
+        ("anything+x@ann.fastmail.fm", "ann@fastmail.fm"),
+    ],
+)
+def test_variants_that_a_provider_explains_lead_to_one_mailbox(spelling: str, where: str) -> None:
+    assert mailbox(parse(spelling)) == where
+    assert mailbox(parse(where)) == where
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "ann@gmail.com",
+        "ann+x@example.com",
+        "a.nn@outlook.com",
+        "+x@gmail.com",
+        "x@a.b.fastmail.com",
+        "ann+x@b\u00fccher.de",
+    ],
+)
+def test_any_other_address_is_its_own_mailbox(spelling: str) -> None:
+    address = parse(spelling)
+    assert mailbox(address) == address.normalised
+
+
+@given(st.from_regex(r"[a-z0-9.+]{1,12}", fullmatch=True), st.sampled_from(["gmail.com", "pm.me", "x.fastmail.com"]))
+def test_a_mailbox_is_its_own(local: str, domain: str) -> None:
+    once = mailbox(Address(f"{local}@{domain}", f"{local}@{domain}"))
+    assert mailbox(Address(once, once)) == once

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
 
 from consentry import brands
 from consentry_build import brandfile
 from consentry_build.brandfile import Fault, FaultyBrandsError, compile_folder, contrast, faults_of
+from support import odd
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,6 +101,12 @@ def changed(line: int, text: str) -> str:
         (10, "evidence_days: -1", "evidence_days", "less than the minimum of 0"),
         (10, "evidence_day: 30", "evidence_day", "is no field here; those are name, languages, sender"),
         (12, "  accent: green", "theme.accent", 'must be a colour in quotes, such as "#1f4e79"'),
+        (10, "limits: {mails_a_minute: 0}", "limits.mails_a_minute", "must be a whole number from 1"),
+        (10, "limits: {requests_an_hour: -1}", "limits.requests_an_hour", "must be a whole number from 1"),
+        (10, "limits: {requests_an_hour: 1.5}", "limits.requests_an_hour", "must be a whole number"),
+        (10, "limits: {requests_an_hour_per_ip: many}", "limits.requests_an_hour_per_ip", "must be a whole number"),
+        (10, "limits: {mails_an_hour: 9}", "limits.mails_an_hour", "is no field here; those are requests_an"),
+        (10, "limits: 5", "limits", "is not of type 'object'"),
         (12, "  accent: #2f6b3c", "theme.accent", "must be a colour in quotes"),
         (12, '  accent: "#fff000"', "theme.accent", "has a contrast of 1."),
         (12, '  colour: "#2f6b3c"', "theme.colour", "is no field here; those are accent, accent_dark, logo"),
@@ -330,9 +340,20 @@ topics: {news: {mode: opt_in, name: Neues}}
         assert contrast(colour, background) >= 4.5
 
 
+def test_limits_that_a_brand_sets_replace_the_defaults_one_by_one(tmp_path: Path) -> None:
+    brand = brands.from_json(compiled(tmp_path, changed(10, "limits: {mails_a_minute: 600}")))
+    assert brand.limits == brands.Bounds(mails_a_minute=600)
+    assert brands.from_json(compiled(tmp_path)).limits == brands.Bounds(30, 2_000, 120)
+
+
 def test_the_notice_changes_with_what_people_agree_to_and_with_nothing_else(tmp_path: Path) -> None:
     notice = compiled(tmp_path)["notice"]
-    same = [(9, "keeps_address: false"), (3, "sender: post@meadow.example"), (12, '  accent: "#000000"')]
+    same = [
+        (10, "limits: {mails_a_minute: 600}"),
+        (9, "keeps_address: false"),
+        (3, "sender: post@meadow.example"),
+        (12, '  accent: "#000000"'),
+    ]
     other = [
         (1, "name: {en: Meadow Ltd, de: Wiese}"),
         (17, "    mode: opt_out"),
@@ -346,3 +367,21 @@ def test_the_notice_changes_with_what_people_agree_to_and_with_nothing_else(tmp_
 def test_the_brands_of_the_repository_are_without_fault() -> None:
     for file in sorted((ROOT / "brands").glob("*.yaml")):
         assert faults_of(file) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["name: 2001-99-99", "name: !!int x", "a: !!float x", "[" * 300, "a: &a [*a]", "? [b]"]
+)
+def test_what_yaml_can_not_make_sense_of_is_a_fault_of_the_file(tmp_path: Path, text: str) -> None:
+    assert faults(tmp_path / "demo.yaml", text)
+
+
+def test_a_good_file_with_anything_in_place_of_something_is_told_of_or_can_be_used(tmp_path: Path) -> None:
+    @settings(max_examples=150)
+    @given(odd.changed(yaml.safe_load(GOOD)))
+    def holds(data: dict[str, Any]) -> None:
+        if not faults(tmp_path / "demo.yaml", yaml.safe_dump(data)):
+            (compiled,) = compile_folder(tmp_path)
+            assert brands.from_json(json.loads(json.dumps(compiled, ensure_ascii=False).encode())).topics
+
+    holds()

@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 
+from consentry import consent as rules
 from consentry import mails
 from consentry.brands import Brand, Brands
-from consentry.courier import Courier, Delivery, MailDue, PutOffError
+from consentry.consent import Consent
+from consentry.courier import Courier, Delivery, HeldBackError, MailDue, PutOffError
 from consentry.items import Contact
 from consentry.keyring import Keyring
+from consentry.ledger import Actor, Channel, Event, Kind
 from consentry.mails import Body, Links, NotSentError, UnknownFateError
-from consentry.store import COOLDOWN_MS, StoreUnavailableError
+from consentry.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS, StoreUnavailableError
 from consentry.tokens import Tokens
 from support import people
-from support.memory import MemoryStore
+from support.memory import MemoryBreaker, MemoryStore
 
 DUE = MailDue("demo", people.SUBSCRIBER, people.NOW)
 CONTACT = Contact("ann@example.com", "en", ("news",), people.NOW, "event-1")
@@ -27,14 +30,14 @@ class Post:
     """Where mails go; refuses with a fault, once for each that it was given."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[str, str, bytes]] = []
+        self.sent: list[tuple[Brand, str, bytes]] = []
         self.faults: list[Exception] = []
         self.before_answering: Any = lambda: None
 
-    def send(self, sender: str, recipient: str, raw: bytes) -> None:
+    def send(self, brand: Brand, recipient: str, raw: bytes) -> None:
         if self.faults:
             raise self.faults.pop()
-        self.sent.append((sender, recipient, raw))
+        self.sent.append((brand, recipient, raw))
         self.before_answering()
 
 
@@ -42,7 +45,7 @@ class Office:
     """A courier, its store and its post, with one mail due."""
 
     def __init__(self, *brands: Brand) -> None:
-        self.store, self.post = MemoryStore(), Post()
+        self.store, self.post, self.breaker = MemoryStore(), Post(), MemoryBreaker()
         self.store.contacts[people.SUBSCRIBER] = CONTACT
         self.courier = Courier(
             self.store,  # type: ignore[arg-type]
@@ -51,6 +54,7 @@ class Office:
             self.post.send,
             write,
             "https://links.example.com",
+            self.breaker,  # type: ignore[arg-type]
         )
 
     def deliver(self, due: MailDue = DUE, claimant: str = "first") -> Delivery:
@@ -85,6 +89,26 @@ def test_a_mail_of_unknown_fate_is_left_alone_for_the_cooldown(office: Office) -
         office.deliver(claimant="second")
     assert caught.value.seconds * 1000 > COOLDOWN_MS
     assert office.post.sent == []
+
+
+def test_a_mail_that_the_breaker_holds_back_is_not_claimed_and_comes_back_when_sqs_can_bring_it(office: Office) -> None:
+    office.breaker.held = 300_000
+    waits = set()
+    for _ in range(50):
+        with pytest.raises(HeldBackError) as caught:
+            office.deliver()
+        waits.add(caught.value.seconds)
+    assert 300 < min(waits) <= max(waits) <= 900
+    assert len(waits) > 5, "those that wait together come back apart"
+    assert office.store.claims == {}
+    office.breaker.held = 0
+    assert office.deliver(claimant="second") is Delivery.SENT
+
+
+def test_a_mail_that_nobody_waits_for_is_not_counted(office: Office) -> None:
+    office.breaker.held = 300_000
+    assert office.deliver(DUE._replace(brand="gone")) is Delivery.NOT_NEEDED
+    assert office.deliver(DUE._replace(asked_at=people.NOW - 1)) is Delivery.NOT_NEEDED
 
 
 def test_nothing_is_sent_that_could_not_be_claimed(office: Office) -> None:
@@ -133,11 +157,48 @@ def test_a_mail_that_nobody_waits_for_any_more_is_not_sent(office: Office, due: 
     assert office.store.claims == {}
 
 
+def said_of_ann(office: Office, register: str, at: int) -> None:
+    """SES told of Ann's mailbox."""
+    office.store.record(
+        Event(
+            "told",
+            Kind.COMPLAINED if register == rules.COMPLAINT else Kind.BOUNCED,
+            "demo",
+            people.SUBSCRIBER,
+            at,
+            at,
+            Actor.PROVIDER,
+            Channel.FEEDBACK,
+            Consent({register: at}),
+        )
+    )
+
+
+@pytest.mark.parametrize("register", [rules.COMPLAINT, rules.BOUNCE])
+@pytest.mark.parametrize("at", [people.NOW - SUPPRESSED_COOLDOWN_MS + 1, people.NOW - 1, people.NOW, people.NOW + 1])
+def test_a_mail_that_waits_does_not_go_out_once_its_address_complained_or_bounced(
+    office: Office, register: str, at: int
+) -> None:
+    office.post.faults = [NotSentError()]
+    with pytest.raises(PutOffError):
+        office.deliver()
+    said_of_ann(office, register, at)
+    assert office.deliver(claimant="second") is Delivery.NOT_NEEDED
+    assert office.post.sent == []
+
+
+@pytest.mark.parametrize("register", [rules.COMPLAINT, rules.BOUNCE])
+def test_a_mail_goes_out_a_day_after_a_complaint_or_bounce(office: Office, register: str) -> None:
+    """The request was taken, so the mail is sent: both go by the same day."""
+    said_of_ann(office, register, people.NOW - SUPPRESSED_COOLDOWN_MS)
+    assert office.deliver() is Delivery.SENT
+
+
 def test_the_mail_goes_to_who_asked_in_their_language(office: Office) -> None:
     office.store.contacts[people.SUBSCRIBER] = CONTACT._replace(locale="de")
     assert office.deliver() is Delivery.SENT
-    sender, recipient, raw = office.post.sent[0]
-    assert (sender, recipient) == ("hello@meadow.example", "ann@example.com")
+    brand, recipient, raw = office.post.sent[0]
+    assert (brand.sender, recipient) == ("hello@meadow.example", "ann@example.com")
     message = email.message_from_bytes(raw, policy=default)
     assert message["Subject"] == "demo de"
     assert message["List-Unsubscribe-Post"] == mails.ONE_CLICK

@@ -192,6 +192,7 @@ def test_a_reader_finds_every_purpose_of_a_token() -> None:
         ("The brand", SCHEMA),
         ("Topics", SCHEMA["properties"]["topics"]["additionalProperties"]),
         ("Theme", SCHEMA["properties"]["theme"]),
+        ("Limits", SCHEMA["properties"]["limits"]),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )
@@ -214,9 +215,9 @@ def test_an_operator_is_told_of_every_parameter_and_output() -> None:
 
 def test_an_operator_is_told_of_everything_that_outlives_the_stack() -> None:
     kept = {name for name, each in TEMPLATE["Resources"].items() if each.get("DeletionPolicy") == "Retain"}
-    assert kept == {"Table", "Keyring"}
+    assert kept == {"Table", "Keyring", "ArchiveBucket"}
     told = section(page("docs/deploying.md"), "What a deployment keeps")
-    assert {"the table", "the keyring"} <= first_cells(told)
+    assert {"the table", "the keyring", "the archive"} <= first_cells(told)
 
 
 def test_an_operator_is_told_how_often_a_function_has_no_authentication() -> None:
@@ -252,7 +253,10 @@ def test_every_claim_about_security_names_a_test_that_exists() -> None:
 
 def test_every_threat_is_answered_or_said_to_be_open() -> None:
     text = page("SECURITY.md")
-    headings = ("Links", "Pages", "Mails and the API", "Webhooks and notifications", "Storage")
+    headings = (
+        *("Links", "Pages", "Mails and the API", "Webhooks and notifications", "Feedback of SES", "Storage"),
+        "The deployment",
+    )
     threats = [row for heading in headings for row in rows(section(text, heading))]
     assert threats
     assert [row[0] for row in threats if "test_" not in row[2] and "not covered" not in row[2]] == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consentry import addresses, journeys
+from consentry import addresses, journeys, spool
 from consentry import consent as rules
 from consentry.brands import Brand, Brands
 from consentry.consent import Choice, Consent, Status
@@ -14,11 +14,11 @@ from consentry.items import Contact
 from consentry.journeys import DAY_MS, Circumstances, Form, Journeys, Wishes
 from consentry.keyring import Keyring
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
-from consentry.spool import Recorder
+from consentry.spool import Recorder, Spooled
 from consentry.store import Address, Outcome, StoreUnavailableError
 from consentry.tokens import Link, Purpose, Tokens
 from support import people
-from support.memory import MemoryStore
+from support.memory import MemoryLimits, MemoryStore
 
 ANN = addresses.Address("Ann@example.com", "ann@example.com")
 EVIDENCE = Evidence("203.0.113.7", "Mozilla")
@@ -32,7 +32,27 @@ class Ann:
         self.now = people.NOW
         self.store = MemoryStore()
         keys = Keyring(lambda: '{"root": "r"}')
-        self.journeys = Journeys(self.store, Tokens(keys), Recorder(self.store))  # type: ignore[arg-type]
+        self.spool: list[str] | None = None
+        """What is spooled; None while there is no spool."""
+        self.limits = MemoryLimits()
+        self.journeys = Journeys(
+            self.store,  # type: ignore[arg-type]
+            Tokens(keys),
+            Recorder(self.store, self._spool),  # type: ignore[arg-type]
+            self.limits,  # type: ignore[arg-type]
+        )
+
+    def _spool(self, text: str) -> None:
+        if self.spool is None:
+            raise StoreUnavailableError("away, too")
+        self.spool.append(text)
+
+    def drains(self) -> None:
+        """What was spooled is recorded."""
+        for waiting in map(spool.from_json, self.spool or ()):
+            assert isinstance(waiting, Spooled)
+            self.store.record(waiting.event)
+        self.spool = []
 
     def how(self, channel: Channel = Channel.PAGE, **otherwise: Any) -> Circumstances:
         self.now += 1_000
@@ -206,6 +226,39 @@ def test_an_opt_out_is_on_record_with_all_that_is_known(ann: Ann) -> None:
     assert ann.store.evidence[event.event_id] == (EVIDENCE, 365)
 
 
+def test_a_request_that_is_not_admitted_leaves_no_trace(ann: Ann) -> None:
+    ann.limits.admitting = False
+    ann.asks("news")
+    assert ann.outcome is Outcome.THROTTLED
+    assert ann.events == []
+    assert ann.store.contacts == {}
+
+
+def test_a_fresh_mail_that_is_not_admitted_looks_as_if_it_were_sent(ann: Ann) -> None:
+    link = ann.asks("news")
+    ann.limits.admitting = False
+    assert ann.journeys.ask_again(ann.brand, link, ann.how()) is True
+    assert len(ann.events) == 1
+    ann.store.contacts.clear()
+    assert ann.journeys.ask_again(ann.brand, link, ann.how()) is False
+
+
+def test_a_platform_is_admitted_by_its_key(ann: Ann) -> None:
+    ann.limits.admitting = False
+    ann.asks("news", channel=Channel.API)
+    assert ann.outcome is Outcome.APPLIED
+
+
+def test_only_who_leaves_by_the_page_joins_a_crowd(ann: Ann) -> None:
+    ann.leaves("news", channel=Channel.ONE_CLICK)
+    ann.leaves("news", everything=True, channel=Channel.PREFERENCES)
+    ann.pauses()
+    assert ann.limits.crowds == []
+    ann.leaves("offers")
+    ann.leaves("news", everything=True)
+    assert ann.limits.crowds == [("203.0.113.7", journeys.LEAVING_TOGETHER)] * 2
+
+
 def test_a_request_through_the_api_is_on_record_as_the_platforms(ann: Ann) -> None:
     how = ann.how(Channel.API)
     ann.journeys.subscribe(ann.brand, people.SUBSCRIBER, ANN, ["news"], how, reference="r", source="shop")
@@ -273,6 +326,26 @@ def test_undo_twice_is_undo(ann: Ann) -> None:
     before = len(ann.events)
     ann.undoes(link)
     assert len(ann.events) == before
+    assert ann.allowed("news")
+
+
+def test_undo_counts_of_an_opt_out_that_still_waits_to_be_recorded(ann: Ann) -> None:
+    ann.subscribes("news")
+    ann.store.away, ann.spool = True, []
+    link = ann.leaves("news")
+    ann.store.away = False
+    ann.undoes(link)
+    ann.drains()
+    assert rules.status(ann.consent, "news") is Status.SUBSCRIBED
+
+
+def test_undo_counts_of_a_pause_that_still_waits_to_be_recorded(ann: Ann) -> None:
+    ann.subscribes("news")
+    ann.store.away, ann.spool = True, []
+    link = ann.pauses()
+    ann.store.away = False
+    ann.undoes(link)
+    ann.drains()
     assert ann.allowed("news")
 
 

@@ -74,6 +74,7 @@ USES: list[Callable[[Keyring], object]] = [
     lambda keyring: keyring.signing_keys("demo"),
     lambda keyring: keyring.pepper("demo"),
     lambda keyring: keyring.ledger_key("demo"),
+    lambda keyring: keyring.limit_key("demo"),
     lambda keyring: keyring.api_key("ck_demo_x"),
 ]
 
@@ -132,6 +133,7 @@ def test_keys_are_those_that_were_always_derived() -> None:
     assert keyring.signing_keys("demo") == (derived("sign", "demo", "1"),)
     assert keyring.pepper("demo") == derived("pepper", "demo", "")
     assert keyring.ledger_key("demo") == derived("ledger", "demo", "")
+    assert keyring.limit_key("demo") == derived("limit", "demo", "")
     assert keyring.pepper("demo").hex().startswith("f8fba7544f8411fb4208233c22cdaf65")
 
 
@@ -145,9 +147,9 @@ def test_no_two_uses_or_brands_share_a_key() -> None:
     keys = [
         *keyring.signing_keys("demo"),
         *keyring.signing_keys("other"),
-        *(use(brand) for use in (keyring.pepper, keyring.ledger_key) for brand in ("demo", "other")),
+        *(use(brand) for use in (keyring.pepper, keyring.ledger_key, keyring.limit_key) for brand in ("demo", "other")),
     ]
-    assert len(keys) == 7
+    assert len(keys) == 9
     assert all(one != other for one, other in combinations(keys, 2))
 
 

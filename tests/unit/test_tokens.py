@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import string
+import tracemalloc
 import zlib
 from itertools import product
 from typing import TYPE_CHECKING
@@ -181,6 +182,20 @@ def test_what_our_own_key_signed_but_we_never_wrote_is_not_ours(fields: str) -> 
         signature = base64.urlsafe_b64encode(hmac.digest(derived, payload, hashlib.sha256)).rstrip(b"=")
         with pytest.raises(NotOursError):
             Tokens(Bare()).read(purpose, f"{payload.decode()}.{signature.decode()}", NOW)
+
+
+@pytest.mark.parametrize("size", [100, 100_000_000])
+def test_a_payload_that_claims_to_be_compressed_is_not_ours_and_is_not_unpacked(size: int) -> None:
+    """itsdangerous' serializers mark compressed payloads with a leading dot; ours are never compressed."""
+    derived = hmac.digest(b"a key", b"consentry u demo", "sha256")
+    bomb = base64.urlsafe_b64encode(zlib.compress(b"u|demo|id|news|" + b" " * size)).rstrip(b"=").decode()
+    for payload in (f".{bomb}", bomb):
+        signature = base64.urlsafe_b64encode(hmac.digest(derived, payload.encode(), hashlib.sha256)).rstrip(b"=")
+        tracemalloc.start()
+        with pytest.raises(NotOursError):
+            Tokens(Bare()).read(Purpose.UNSUBSCRIBE, f"{payload}.{signature.decode()}", NOW)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+        tracemalloc.stop()
 
 
 _COMPRESSED = base64.urlsafe_b64encode(zlib.compress(b"u|demo|" + b"x" * 100_000)).rstrip(b"=").decode()

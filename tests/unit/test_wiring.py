@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError
+from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError
+from botocore.hooks import HierarchicalEmitter
 
 from consentry import wiring
 from consentry.keyring import SecretUnavailableError
 from consentry.mails import NotSentError
+from support import people
 
 pytestmark = pytest.mark.usefixtures("deployed")
 
@@ -23,6 +29,7 @@ class Aws:
         self.built: list[tuple[str, Any]] = []
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Any] = {}
+        self.meta = SimpleNamespace(events=HierarchicalEmitter())
 
     def create_client(self, service: str, config: Any) -> Any:
         self.built.append((service, config))
@@ -120,15 +127,86 @@ def test_the_keyring_is_the_secret_that_the_template_names(aws: Aws) -> None:
 
 
 def test_a_mail_goes_through_ses(aws: Aws) -> None:
-    wiring.send_mail("hello@meadow.example", "ann@example.com", b"raw")
+    wiring.send_mail(people.brand(), "ann@example.com", b"raw")
     assert [service for service, _ in aws.built] == ["sesv2"]
     [(operation, arguments)] = aws.calls
     assert operation == "send_email"
     assert arguments["Destination"] == {"ToAddresses": ["ann@example.com"]}
+    assert arguments["ConfigurationSetName"] == "consentry-test"
     aws.answers["send_email"] = ClientError({"Error": {"Code": "MessageRejected"}}, "SendEmail")
     with pytest.raises(NotSentError):
-        wiring.send_mail("hello@meadow.example", "ann@example.com", b"raw")
+        wiring.send_mail(people.brand(), "ann@example.com", b"raw")
     assert len(aws.built) == 1
+
+
+class Ses(HTTPServer):
+    """A server in SES's place, which gives its answers in turn, and the last one from then on."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), SesCall)
+        self.answers: list[tuple[int, str]] = []
+        self.asked = 0
+
+
+class SesCall(BaseHTTPRequestHandler):
+    server: Ses
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        status, code = self.server.answers[min(self.server.asked, len(self.server.answers) - 1)]
+        self.server.asked += 1
+        if not status:
+            return  # the connection breaks
+        self.send_response(status)
+        self.send_header("x-amzn-errortype", code)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ses]:
+    with Ses() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", f"http://127.0.0.1:{server.server_port}")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def hand_over() -> None:
+    """One mail, by the client that the courier's mails go through."""
+    wiring._mail_client().send_email(
+        FromEmailAddress="hello@meadow.example",
+        Destination={"ToAddresses": ["ann@example.com"]},
+        Content={"Raw": {"Data": b"raw"}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(500, "InternalFailure"), (503, "ServiceUnavailable"), (0, "")], ids=["500", "503", "silence"]
+)
+def test_a_mail_that_ses_may_have_taken_is_not_handed_over_again(ses: Ses, status: int, code: str) -> None:
+    ses.answers = [(status, code)]
+    with pytest.raises((ClientError, ConnectionClosedError)):
+        hand_over()
+    assert ses.asked == 1
+
+
+def test_a_mail_that_ses_is_too_busy_to_take_is_offered_again(ses: Ses) -> None:
+    ses.answers = [(429, "TooManyRequestsException"), (400, "ThrottlingException"), (200, "")]
+    hand_over()
+    assert ses.asked == 3
+
+
+def test_a_mail_that_ses_stays_too_busy_for_is_left_to_the_queue(ses: Ses, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wiring.random, "uniform", lambda *_: 0.0)
+    ses.answers = [(429, "TooManyRequestsException")]
+    with pytest.raises(ClientError, match="TooManyRequestsException"):
+        hand_over()
+    assert ses.asked == 4
 
 
 def test_a_mail_that_is_put_off_waits_in_the_queue(aws: Aws) -> None:
@@ -180,6 +258,15 @@ def test_what_cannot_be_recorded_yet_goes_on_waiting_in_the_spool(aws: Aws, monk
     ]
 
 
+def test_an_open_breaker_is_logged_with_its_brand_and_nothing_else(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr(wiring, "logger", type("Log", (), {"error": lambda _, text, **more: told.append((text, more))}))
+    aws.answers["query"] = {"Items": []}
+    monkeypatch.setattr(wiring.limits(), "spend", lambda *_: False)
+    assert wiring.breaker().holds(people.brand(), 1) > 0
+    assert told == [("breaker open", {"brand": "demo"})]
+
+
 def test_reports_of_others_go_into_the_same_table(aws: Aws) -> None:
     assert wiring.intake() is wiring.intake()
     assert [service for service, _ in aws.built] == ["dynamodb"]
@@ -220,3 +307,15 @@ def test_a_keyring_that_is_away_in_initialisation_is_asked_for_again(aws: Aws, m
     assert warned == ["keyring unavailable in initialisation"]
     aws.answers["get_secret_value"] = answer
     assert wiring.keyring().signing_keys("demo")
+
+
+def test_what_ses_told_waits_in_its_queue(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEEDBACK_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/feedback")
+    wiring.put_off_feedback("handle", 60)
+    [(operation, arguments)] = aws.calls
+    assert operation == "change_message_visibility"
+    assert arguments == {
+        "QueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/feedback",
+        "ReceiptHandle": "handle",
+        "VisibilityTimeout": 60,
+    }

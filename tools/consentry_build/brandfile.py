@@ -89,6 +89,13 @@ def faults_of(file: Path) -> list[Fault]:
 
 
 def _read(file: Path) -> tuple[list[Fault], dict[str, Any]]:
+    try:
+        return _looked_at(file)
+    except RecursionError:
+        return [Fault(str(file), 0, "", "is too deeply nested, or holds an alias of itself")], {}
+
+
+def _looked_at(file: Path) -> tuple[list[Fault], dict[str, Any]]:
     name = str(file)
     if not _ID.fullmatch(file.stem):
         return [Fault(name, 0, "", "the file's name is the brand's id: a-z, 0-9, - and _, at most 16")], {}
@@ -96,7 +103,7 @@ def _read(file: Path) -> tuple[list[Fault], dict[str, Any]]:
         text = file.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+    except (yaml.YAMLError, ValueError) as exc:  # a date such as 2001-99-99 is no YAMLError
         mark = getattr(exc, "problem_mark", None)
         return [Fault(name, mark.line + 1 if mark else 0, "file", f"can't be read as YAML: {exc}")], {}
     if twice := list(_twice(node)):
@@ -248,6 +255,7 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
         "privacy_url": data.get("privacy_url", ""),
         "keeps_address": data.get("keeps_address", False),
         "evidence_days": data.get("evidence_days", 0),
+        "limits": data.get("limits", {}),
         "webhooks": {
             name: {"topics": webhook.get("topics", {}), "arns": webhook.get("arns", [])}
             for name, webhook in data.get("webhooks", {}).items()

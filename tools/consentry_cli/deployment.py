@@ -13,8 +13,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from consentry import brands as brands_module
 from consentry.brands import Brands
+from consentry.journeys import Journeys
 from consentry.keyring import Keyring, SecretUnavailableError
+from consentry.limits import Limits
+from consentry.replay import Replay
+from consentry.spool import Recorder
 from consentry.store import Store
+from consentry.tokens import Tokens
 from consentry_build.brandfile import compile_folder
 from consentry_cli.errors import CanNotRunError
 
@@ -25,7 +30,7 @@ WRITERS: Final = 16
 """How many writes to the table are under way at once."""
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
 _DEFAULT_BRANDS: Final = Path("brands")
-_PERSEVERING: Final = Config(
+PERSEVERING: Final = Config(
     connect_timeout=5,
     read_timeout=20,
     retries={"mode": "standard", "total_max_attempts": 8},
@@ -65,7 +70,14 @@ brands_option = click.option(
 
 def store(table: str, keys: Keyring) -> Store:
     """The table, with patience: nobody waits for a page."""
-    return Store(boto3.client("dynamodb", config=_PERSEVERING), table, keys.ledger_key)
+    return Store(boto3.client("dynamodb", config=PERSEVERING), table, keys.ledger_key)
+
+
+def replay(table: str, keys: Keyring) -> Replay:
+    """What makes count what waited. It needs no brand files: nobody is shown anything."""
+    held, tokens = store(table, keys), Tokens(keys)
+    limits = Limits(boto3.client("dynamodb", config=PERSEVERING), table, keys.limit_key)
+    return Replay(held, tokens, Brands(()), Journeys(held, tokens, Recorder(held), limits))
 
 
 def keyring(secret_id: str) -> Keyring:
@@ -73,7 +85,7 @@ def keyring(secret_id: str) -> Keyring:
 
     def fetch() -> str:
         try:
-            client: Any = boto3.client("secretsmanager", config=_PERSEVERING)
+            client: Any = boto3.client("secretsmanager", config=PERSEVERING)
             return str(client.get_secret_value(SecretId=secret_id)["SecretString"])
         except (BotoCoreError, ClientError) as exc:
             raise SecretUnavailableError("the keyring can't be read") from exc

@@ -15,6 +15,7 @@ from consentry.brands import Brands
 from consentry.consent import Consent
 from consentry.intake import Intake
 from consentry.ledger import Channel
+from consentry.spool import Recorder
 from consentry_cli import deployment
 from consentry_cli.errors import CanNotRunError, plain_errors
 from consentry_cli.records import STANDARD, Complaints, Malformed, reading
@@ -47,7 +48,7 @@ def erase(
         keys = deployment.keyring(secret_id)
         store = deployment.store(table, keys)
         brand = Brands([]).even_if_gone(brand_id)
-        intake = Intake(store, keys.pepper, store)
+        intake = Intake(store, keys.pepper, Recorder(store))
         complaints = Complaints()
         if unspelled := [each for each in ids if not addresses.is_subscriber_id(each)]:
             raise CanNotRunError(f"--subscriber-id: {len(unspelled)} of {len(ids)} are not 22 characters of base64url")

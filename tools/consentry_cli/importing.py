@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 
 import click
 
+from consentry import addresses
 from consentry import consent as rules
 from consentry.consent import Consent
 from consentry.intake import Intake, InvalidReportError, Report, ReportKind
 from consentry.ledger import Channel, Kind
+from consentry.spool import Recorder
 from consentry.store import Outcome, StoreUnavailableError
 from consentry.tokens import is_reference
 from consentry_cli import deployment, presets
@@ -149,7 +151,7 @@ def import_(
             reader = Reader(stream, form_of(source, form))
             chosen = presets.PRESETS[preset] if preset else presets.PLAIN
             interpreter = _Interpreter(
-                Intake(store, keys.pepper, store),
+                Intake(store, keys.pepper, Recorder(store)),
                 brand,
                 chosen,
                 reader,
@@ -274,8 +276,9 @@ class _Interpreter:
         topics = () if meaning.everywhere else presets.topics_of(row.values.get("topics")) or self._topics
         occurred_at, note = self._instant(row, meaning.kind)
         reference = row.text(self._preset.reference) if self._preset.reference else ""
-        if not is_reference(reference):
-            reference, note = "", note or "the reference can't be kept: at most 64 characters, printable ASCII"
+        if not is_reference(reference) or addresses.may_stand_in(reference):
+            why = "the reference can't be kept: at most 64 characters, printable ASCII, and no address"
+            reference, note = "", note or why
         if unknown := [topic for topic in topics if topic not in self._brand.topics and topic != rules.EVERY_TOPIC]:
             note = note or f"the brand has no topic {unknown[0]}"
         subscriber_id = row.text(self._id)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import time
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
 
+import boto3
 import click
 
-from consentry import addresses
-from consentry_cli import deployment
+from consentry import addresses, archive, archivist
+from consentry_cli import archives, deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 from consentry_cli.progress import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from consentry.archive import Loss
     from consentry.ledger import Fault
     from consentry.store import Store
+    from consentry_cli.archives import Archive
 
 _LOOKS: Final = 3
 """How often a subscriber is looked at before anything is said of them: somebody may be writing."""
@@ -29,22 +36,97 @@ def group() -> None:
 @deployment.table_option
 @deployment.keyring_option
 @click.option("--subscriber-id", help="One person alone.")
-def verify(brand_id: str, table: str, secret_id: str, subscriber_id: str | None) -> None:
+@click.option(
+    "--archive",
+    "where",
+    metavar="PLACE",
+    help="Also check that nothing is gone that the archive has: s3://BUCKET, or a folder with a copy of it.",
+)
+def verify(brand_id: str, table: str, secret_id: str, subscriber_id: str | None, where: str | None) -> None:
     """Check that no event of a brand's ledger was changed, removed, slipped in or moved, and no consent either.
 
     Prints the id of each person whose ledger isn't intact and what is wrong with it.
     """
     with plain_errors():
-        store = deployment.store(table, deployment.keyring(secret_id))
+        if subscriber_id is not None and not addresses.is_subscriber_id(subscriber_id):
+            raise CanNotRunError("--subscriber-id: 22 characters of base64url")
+        keys = deployment.keyring(secret_id)
+        store = deployment.store(table, keys)
+        kept = archives.open_archive(where, keys.archive_key(), _now()) if where else None
         if subscriber_id is None:
             faulty, checked = _verify_all(store, brand_id)
-        elif addresses.is_subscriber_id(subscriber_id):
-            faulty, checked = _tell(subscriber_id, store.verify(brand_id, subscriber_id)), 1
         else:
-            raise CanNotRunError("--subscriber-id: 22 characters of base64url")
+            faulty, checked = _tell(subscriber_id, store.verify(brand_id, subscriber_id)), 1
         click.echo(f"{checked} ledgers checked, {faulty} not intact", err=True)
+        if kept is not None:
+            faulty += _compare(store, brand_id, keys.ledger_key(brand_id), kept, subscriber_id)
         if faulty:
             raise SystemExit(FOUND)
+
+
+@group.command("archive")
+@click.option(
+    "--queue",
+    "queue_url",
+    envvar="ARCHIVE_QUEUE_URL",
+    required=True,
+    help="The stack's output ArchiveQueueUrl. [env: ARCHIVE_QUEUE_URL]",
+)
+@click.option("--month", help="yyyy-mm, UTC; last month unless given.")
+@click.option(
+    "--segments",
+    type=click.IntRange(1, archivist.MOST_SEGMENTS),
+    default=8,
+    show_default=True,
+    help="How many parts of the table are read at once.",
+)
+def archive_now(queue_url: str, month: str | None, segments: int) -> None:
+    """Copy a month's ledger to the archive now, and not only on the second of the month after.
+
+    It is done in the deployment, and done when the run has a manifest. A month can be archived any number of times.
+    """
+    with plain_errors():
+        queue: Any = boto3.client("sqs", config=deployment.PERSEVERING)
+        now = _now()
+        month = month or archive.month_before(now)
+
+        def send(text: str) -> None:
+            queue.send_message(QueueUrl=queue_url, MessageBody=text)
+
+        try:
+            run = archivist.start(send, month, segments, now)
+        except ValueError as exc:
+            raise CanNotRunError(f"--month: {exc}") from exc
+        click.echo(f"{archive.PREFIX}{month}/{run}/")
+        click.echo(f"{segments} segments begun; the run is complete when {archive.MANIFEST} is there", err=True)
+
+
+def _compare(store: Store, brand_id: str, key: bytes, kept: Archive, only: str | None) -> int:
+    """How many persons the table has lost something of, and how much is wrong with the archive itself.
+
+    Somebody may be in several parts, with something to tell in each.
+    """
+    compared = 0
+    lost: set[str] = set()
+    told: set[tuple[str, Loss]] = set()
+    with progress("archived ledgers") as show:
+        for lines in kept.ledgers(brand_id):
+            first = next(lines)
+            if only not in {None, first["subscriber_id"]}:
+                continue
+            compared += 1
+            show(compared)
+            held = store.holding(brand_id, first["subscriber_id"])
+            found = archive.losses(key, held, chain([first], lines))
+            news = [each for each in found if (held.subscriber_id, each) not in told]
+            if _tell(held.subscriber_id, news):
+                lost.add(held.subscriber_id)
+                told.update((held.subscriber_id, each) for each in news)
+    for fault in kept.faults:
+        click.echo(f"archive\t{fault}")
+    months = f"{kept.months[0]} to {kept.months[-1]}" if kept.months else "no month that is over"
+    click.echo(f"{compared} archived ledgers of {months} compared, {len(lost)} not intact", err=True)
+    return len(lost) + len(kept.faults)
 
 
 def _verify_all(store: Store, brand_id: str) -> tuple[int, int]:
@@ -72,7 +154,11 @@ def _verify_all(store: Store, brand_id: str) -> tuple[int, int]:
     return len(told), checked
 
 
-def _tell(subscriber_id: str, found: list[Fault]) -> int:
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _tell(subscriber_id: str, found: Sequence[str]) -> int:
     if found:
         click.echo(f"{subscriber_id}\t{'; '.join(found)}")
     return 1 if found else 0

@@ -162,7 +162,7 @@ class Writer:
     def __init__(self, stream: IO[str], form: str, columns: Sequence[str]) -> None:
         self._stream = stream
         self._columns = list(dict.fromkeys(columns))
-        self._write = csv.writer(stream, lineterminator="\n").writerow if form == CSV else None
+        self._write = csv.writer(_Rows(stream)).writerow if form == CSV else None
         if self._write:
             self._write(self._columns)
 
@@ -172,6 +172,16 @@ class Writer:
             self._write([_cell(values.get(name)) for name in self._columns])
         else:
             self._stream.write(_json(values) + "\n")
+
+
+class _Rows:
+    """Ends rows with LF. The writer has to end them with CR LF: it quotes what holds a character of its line end."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> None:
+        self._stream.write(row.removesuffix("\r\n") + "\n")
 
 
 def _cell(value: Any) -> Any:

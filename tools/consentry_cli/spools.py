@@ -10,10 +10,8 @@ import boto3
 import click
 
 from consentry import dead_letters
-from consentry.brands import Brands
 from consentry.dead_letters import BrokenSealError
-from consentry.replay import NOT_OURS, Replay
-from consentry.tokens import Tokens
+from consentry.replay import NOT_OURS
 from consentry_cli import deployment, queues
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 
@@ -61,7 +59,7 @@ def replay(
     with plain_errors():
         keys = deployment.keyring(secret_id)
         key = keys.dead_letter_key()
-        replays = Replay(deployment.store(table, keys), Tokens(keys), Brands(()))
+        replays = deployment.replay(table, keys)
         counts: Counter[str] = Counter()
         for letter in _letters([*logs, *(_read(each, days) for each in log_groups)]):
             try:

@@ -26,13 +26,30 @@ def options(arguments: list[str], environment: dict[str, str]) -> Options:
     """
     parser = argparse.ArgumentParser(prog="python -m embedded", description="Run the whole stack on this machine.")
     parser.add_argument("--state-dir", type=Path, default=LOCAL, help="where stack.json goes (default: .local)")
+    parser.add_argument(
+        "--functions-environment",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what the functions find in their environment beside their own, for tests; as often as needed",
+    )
     chosen = parser.parse_args(arguments)
     return Options(
         state_dir=chosen.state_dir.absolute(),
         port=_port(environment, "PORT"),
         aws_port=_port(environment, "AWS_PORT"),
         dynamodb_endpoint_url=environment.get("DYNAMODB_ENDPOINT_URL") or None,
+        functions_environment=dict(chosen.functions_environment),
     )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """``NAME=VALUE``."""
+    name, sign, value = text.partition("=")
+    if not name or not sign:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
 
 
 def _port(environment: dict[str, str], name: str) -> int | None:

@@ -6,13 +6,14 @@ import asyncio
 import base64
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
-from embedded import relay
+from embedded import incoming, relay
 from embedded.aws import client
 from embedded.receiver import PATH, Receiver
 from embedded.seed import BRANDS
@@ -68,6 +69,7 @@ class Console:
         console.router.add_get("/outbox", _json(self._mails))
         console.router.add_get("/items", _json(self._items))
         console.router.add_get("/links", _json(self._links))
+        console.router.add_post(incoming.PATH.removeprefix("/_local"), self._receive)
         notifications = PATH.removeprefix("/_local")
         console.router.add_post(notifications, self.receiver.take)
         console.router.add_get(notifications, self.receiver.tell)
@@ -84,6 +86,18 @@ class Console:
 
     async def _mails(self) -> object:
         return self.outbox.mails
+
+    async def _receive(self, request: web.Request) -> web.StreamResponse:
+        """Take a raw mail as SES would: the functions see it in the bucket."""
+        raw = await request.read()
+        if not raw.strip():
+            return web.json_response({"error": "post a raw mail: header, empty line, text"}, status=400)
+        endpoint, bucket = self.about["aws_endpoint_url"], self.about["inbound_bucket"]
+        try:
+            message_id = await asyncio.to_thread(incoming.deliver, raw, bucket, endpoint, datetime.now(UTC))
+        except (BotoCoreError, ClientError) as exc:
+            return web.json_response({"error": str(exc)}, status=503)
+        return web.json_response({"message_id": message_id}, status=202)
 
     async def _items(self) -> object:
         try:

@@ -12,10 +12,12 @@ import re
 import time
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 from embedded.aws import ACCOUNT, client
+from embedded.deploy import STACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 ANY_METHOD = "x-amazon-apigateway-any-method"
 INTEGRATION = "x-amazon-apigateway-integration"
+SIMULATOR = "simulator.amazonses.com"
+"""The domain of SES's mailbox simulator."""
 INTERNAL_SERVER_ERROR = b'{"message":"Internal Server Error"}'
 
 
@@ -114,6 +118,27 @@ def enable_expiry(deployment: Deployment, endpoint: str) -> None:
             )
 
 
+def lock_objects(deployment: Deployment, endpoint: str) -> None:
+    """Lock what buckets are to lock, since the emulator ignores ``ObjectLockConfiguration``."""
+    s3, cloudformation = client("s3", endpoint), client("cloudformation", endpoint)
+    for logical_id, resource in deployment.template["Resources"].items():
+        lock = resource.get("Properties", {}).get("ObjectLockConfiguration")
+        if resource["Type"] != "AWS::S3::Bucket" or not lock or logical_id not in deployment.resources:
+            continue
+        bucket = deployment.resources[logical_id]
+        given = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["Parameters"]
+        values = {each["ParameterKey"]: each["ParameterValue"] for each in given}
+        retention = lock["Rule"]["DefaultRetention"]
+        mode, years = (values[retention[name]["Ref"]] for name in ("Mode", "Years"))
+        s3.put_object_lock_configuration(
+            Bucket=bucket,
+            ObjectLockConfiguration={
+                "ObjectLockEnabled": "Enabled",
+                "Rule": {"DefaultRetention": {"Mode": mode, "Years": int(years)}},
+            },
+        )
+
+
 def one_record_a_call(endpoint: str) -> None:
     """Have a stream's records come one by one, since the emulator drops those that a partial answer names as failed."""
     functions = client("lambda", endpoint)
@@ -147,6 +172,77 @@ def _is_about_mail(statement: Mapping[str, Any]) -> bool:
     """Whether a policy's statement allows SES actions, and no others."""
     actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
     return statement["Effect"] == "Allow" and all(action.startswith("ses:Send") for action in actions)
+
+
+def tell_of_mail(request: Mapping[str, Any], message_id: str, *, endpoint: str) -> None:
+    """Publish what becomes of a mail, since the emulator keeps event destinations and tells them nothing.
+
+    As on AWS, whoever wants to see a bounce or complaint mails to the mailbox simulator.
+    """
+    events = events_of(request, message_id, datetime.now(UTC))
+    if not events:
+        return
+    ses, sns = client("sesv2", endpoint), client("sns", endpoint)
+    name = request["ConfigurationSetName"]
+    found = ses.get_configuration_set_event_destinations(ConfigurationSetName=name)["EventDestinations"]
+    for destination in found:
+        for event in events:
+            wanted = event["eventType"].upper() in destination["MatchingEventTypes"]
+            if destination["Enabled"] and wanted and "SnsDestination" in destination:
+                sns.publish(TopicArn=destination["SnsDestination"]["TopicArn"], Message=json.dumps(event))
+
+
+def events_of(request: Mapping[str, Any], message_id: str, at: datetime) -> list[dict[str, Any]]:
+    """What SES tells of a mail (``SendEmail``'s JSON body) whose recipients live in the mailbox simulator.
+
+    https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html#send-email-simulator
+    """
+    if "ConfigurationSetName" not in request:
+        return []
+    instant = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    told = {"timestamp": instant, "feedbackId": message_id}
+    recipients = request["Destination"]["ToAddresses"]
+    sender = request["FromEmailAddress"]
+    mail = {
+        "timestamp": instant,
+        "source": sender,
+        "sendingAccountId": ACCOUNT,
+        "messageId": message_id,
+        "destination": recipients,
+        "commonHeaders": {"from": [sender], "to": recipients},
+        "tags": {
+            "ses:configuration-set": [request["ConfigurationSetName"]],
+            **{tag["Name"]: [tag["Value"]] for tag in request.get("EmailTags", [])},
+        },
+    }
+    events: list[dict[str, Any]] = []
+    for recipient in recipients:
+        person, _, domain = recipient.lower().partition("@")
+        if domain != SIMULATOR:
+            continue
+        match person.partition("+")[0]:
+            case "bounce":
+                people = [{"emailAddress": recipient, "action": "failed", "status": "5.1.1"}]
+                bounce = {**told, "bounceType": "Permanent", "bounceSubType": "General", "bouncedRecipients": people}
+                events.append({"eventType": "Bounce", "bounce": bounce, "mail": mail})
+            case "complaint":
+                people = [{"emailAddress": recipient}]
+                complaint = {**told, "complaintFeedbackType": "abuse", "complainedRecipients": people}
+                events.append({"eventType": "Complaint", "complaint": complaint, "mail": mail})
+    return events
+
+
+def let_plain_http_pass(deployment: Deployment, endpoint: str) -> None:
+    """Take what asks for TLS out of the buckets' policies, since the emulator is spoken to in plain HTTP."""
+    s3 = client("s3", endpoint)
+    for resource in _resources(deployment, "AWS::S3::BucketPolicy"):
+        bucket = deployment.resources[resource["Bucket"]["Ref"]]
+        document = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+        kept = [each for each in document["Statement"] if "aws:SecureTransport" not in json.dumps(each)]
+        if kept:
+            s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({**document, "Statement": kept}))
+        else:
+            s3.delete_bucket_policy(Bucket=bucket)
 
 
 def as_api_gateway_answers(status: int, body: bytes) -> tuple[int, bytes]:

@@ -6,6 +6,7 @@ SES through this recorder: it passes each request on unchanged, and keeps what S
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from aiohttp import web
 from embedded import relay
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 SEND_EMAIL = ("POST", "/v2/email/outbound-emails")
 
@@ -29,6 +30,8 @@ class Outbox:
     """The mails of this run, oldest first."""
 
     mails: list[dict[str, Any]] = field(default_factory=list)
+    after: Callable[[Mapping[str, Any], str], None] = lambda _request, _message_id: None
+    """Called with each request that SES accepted, and the id that SES gave the mail."""
 
     def application(self, emulator: str) -> web.Application:
         """The recorder: an HTTP server that stands where the functions expect SES."""
@@ -43,7 +46,9 @@ class Outbox:
                 body=body,
             )
             if (request.method, request.path) == SEND_EMAIL and answer.status == web.HTTPOk.status_code:
-                self.mails.append(as_mail(json.loads(body), datetime.now(UTC)))
+                accepted = json.loads(body)
+                self.mails.append(as_mail(accepted, datetime.now(UTC)))
+                await asyncio.to_thread(self.after, accepted, json.loads(answer.body)["MessageId"])
             return answer.response()
 
         application = web.Application(client_max_size=4 * relay.LARGEST_BODY)

@@ -11,6 +11,7 @@ LOCAL = ROOT / ".local"
 VENV_PYTHON = ROOT / ".venv" / "bin" / "python"
 SAM_VENV = LOCAL / "tools" / "sam"
 MINISTACK_VENV = LOCAL / "tools" / "ministack"
+AUDIT_VENV = LOCAL / "tools" / "audit"
 DYNAMODB_LOCAL = LOCAL / "dynamodb-local"
 """Amazon's DynamoDB Local, unpacked: ``DynamoDBLocal.jar`` and ``DynamoDBLocal_lib/``."""
 

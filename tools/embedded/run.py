@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -24,6 +25,7 @@ from embedded import (
     emulator,
     engine,
     gaps,
+    incoming,
     interrupts,
     ports,
     receiver,
@@ -62,6 +64,8 @@ class Options:
     """The emulator's port; None: 4566 or a free one."""
     dynamodb_endpoint_url: str | None = None
     """Where the functions (not the deployment) find DynamoDB; None: the emulator."""
+    functions_environment: Mapping[str, str] = field(default_factory=dict)
+    """What the functions find in their environment beside their own, such as another endpoint of a service."""
 
 
 def run(options: Options) -> None:
@@ -98,6 +102,7 @@ def _run(options: Options, ending: ExitStack) -> None:
     if options.dynamodb_endpoint_url:
         functions_environment["AWS_ENDPOINT_URL_DYNAMODB"] = options.dynamodb_endpoint_url
         say("note: IAM isn't enforced while the functions' DynamoDB is elsewhere")
+    functions_environment |= options.functions_environment
     cloud = emulator.start(
         folder,
         port=options.aws_port,
@@ -113,8 +118,10 @@ def _run(options: Options, ending: ExitStack) -> None:
     routes = gaps.routes_of(deployment)
     gaps.create_routes(deployment, routes, cloud.endpoint)
     gaps.enable_expiry(deployment, cloud.endpoint)
+    gaps.lock_objects(deployment, cloud.endpoint)
     gaps.one_record_a_call(cloud.endpoint)
     gaps.let_mails_pass(deployment, cloud.endpoint)
+    gaps.let_plain_http_pass(deployment, cloud.endpoint)
     seed.verify_senders(cloud.endpoint, senders)
     if options.dynamodb_endpoint_url and engine.prepare(options.dynamodb_endpoint_url, cloud.endpoint, table):
         streams.follow(options.dynamodb_endpoint_url, cloud.endpoint, table)
@@ -129,6 +136,8 @@ def _run(options: Options, ending: ExitStack) -> None:
         api_keys=api_keys,
         webhook_secrets=webhook_secrets,
         folder=folder,
+        emulator_pid=cloud.process.pid,
+        mail_url=f"http://{ports.LOOPBACK}:{ports.port_of(recorder)}",
     )
     gateway = Gateway(
         endpoint=cloud.endpoint,
@@ -136,7 +145,7 @@ def _run(options: Options, ending: ExitStack) -> None:
         routes=routes,
         authority=base_url.removeprefix("http://"),
     )
-    outbox = Outbox()
+    outbox = Outbox(after=partial(gaps.tell_of_mail, endpoint=cloud.endpoint))
     console = Console(
         about=about,
         outbox=outbox,
@@ -217,6 +226,8 @@ def _about(
     api_keys: Mapping[str, str],
     webhook_secrets: Mapping[str, str],
     folder: Path,
+    emulator_pid: int,
+    mail_url: str,
 ) -> dict[str, Any]:
     """What ``stack.json`` tells; what the template doesn't have yet is left out."""
     about = {
@@ -227,14 +238,21 @@ def _about(
         "region": aws.REGION,
         "table_name": deployment.outputs["TableName"],
         "spool_queue_url": deployment.outputs.get("SpoolQueueUrl"),
+        "mail_queue_url": deployment.outputs["MailQueueUrl"],
+        "mail_url": mail_url,
         "keyring_secret_arn": deployment.outputs["KeyringSecretArn"],
         "brand": seed.BRANDS[0],
         "api_keys": dict(api_keys),
         "webhook_secrets": dict(webhook_secrets),
         "notifications_url": base_url + receiver.PATH,
+        "inbound_url": base_url + incoming.PATH,
+        "inbound_bucket": deployment.outputs["InboundBucketName"],
         "notification_queue_url": deployment.outputs["NotificationQueueUrl"],
         "notification_dead_letters_url": deployment.outputs["NotificationDeadLettersUrl"],
+        "archive_bucket": deployment.outputs["ArchiveBucketName"],
+        "archive_queue_url": deployment.outputs["ArchiveQueueUrl"],
         "pid": os.getpid(),
+        "emulator_pid": emulator_pid,
         "log": str(folder / "emulator.log"),
     }
     return {name: value for name, value in about.items() if value is not None}

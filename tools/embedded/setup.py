@@ -1,4 +1,4 @@
-"""Sets up what the project needs on this machine: ``python3 -m embedded.setup [--tests]``.
+"""Sets up what the project needs on this machine: ``python3 -m embedded.setup [--tests] [--checks]``.
 
 Runs before anything is installed, so it needs the standard library alone. What is set up already, it skips.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 from embedded import interrupts
 from embedded.errors import Interrupted, StackError
 from embedded.locks import only_one
-from embedded.places import DYNAMODB_LOCAL, LOCAL, MINISTACK_VENV, ROOT, SAM_VENV, SETUP_LOCK
+from embedded.places import AUDIT_VENV, DYNAMODB_LOCAL, LOCAL, MINISTACK_VENV, ROOT, SAM_VENV, SETUP_LOCK
 from embedded.terminal import complain, say
 
 DYNAMODB_SIMULATOR = "amplify-dynamodb-simulator@2.9.30"
@@ -73,6 +73,8 @@ ENVIRONMENTS = (
         packages=("ministack==1.5.33", "aws-sam-translator==1.115.0"),
     ),
 )
+
+CHECKS = Environment(name="the security checks", folder=AUDIT_VENV, packages=("checkov==3.3.30", "pip-audit==2.10.1"))
 
 TEST_TOOLS = {
     "java": "default-jre-headless",
@@ -201,13 +203,15 @@ def main() -> int:
     """Set up; the exit status."""
     parser = argparse.ArgumentParser(prog="python3 -m embedded.setup", description=__doc__)
     parser.add_argument("--tests", action="store_true", help="what the tests need, too")
+    parser.add_argument("--checks", action="store_true", help="what checks the template and the packages, too")
     chosen = parser.parse_args()
     steps = Steps()
     interrupts.raise_when_told()
     try:
         LOGS.mkdir(parents=True, exist_ok=True)
         with only_one(SETUP_LOCK, "setting up"):
-            stale = [environment for environment in ENVIRONMENTS if not environment.is_fresh()]
+            wanted = (*ENVIRONMENTS, CHECKS) if chosen.checks else ENVIRONMENTS
+            stale = [environment for environment in wanted if not environment.is_fresh()]
             _in_parallel(stale, steps)
             if chosen.tests:
                 set_up_test_tools(steps)

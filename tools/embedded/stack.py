@@ -14,7 +14,7 @@ from embedded.places import LOCAL, ROOT, VENV_PYTHON
 from embedded.run import STACK_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 SETTINGS = ("PORT", "AWS_PORT", "DYNAMODB_ENDPOINT_URL", "MAKELEVEL", "MAKEFLAGS")
@@ -23,12 +23,17 @@ SETTINGS = ("PORT", "AWS_PORT", "DYNAMODB_ENDPOINT_URL", "MAKELEVEL", "MAKEFLAGS
 
 @contextmanager
 def running(
-    state_dir: Path, *, port: int = 0, dynamodb_endpoint_url: str | None = None, within: float = 240
+    state_dir: Path,
+    *,
+    port: int = 0,
+    dynamodb_endpoint_url: str | None = None,
+    functions_environment: Mapping[str, str] | None = None,
+    within: float = 240,
 ) -> Iterator[dict[str, Any]]:
     """Run a stack of its own for the time of a ``with`` block; gives the content of its ``stack.json``.
 
     Beside a ``make run`` and other tests, too: it takes free ports, and keeps its files in ``state_dir``.
-    Only for the main thread.
+    Only for the main thread. ``functions_environment`` adds to what the functions find in theirs.
 
     Raises:
         StackError: when it isn't ready ``within`` so many seconds; tells what it printed.
@@ -42,8 +47,9 @@ def running(
     log.unlink(missing_ok=True)
     stack_file = state_dir / STACK_FILE
     stack_file.unlink(missing_ok=True)
+    extra = [f"--functions-environment={name}={value}" for name, value in (functions_environment or {}).items()]
     started = process.start(
-        [VENV_PYTHON, "-m", "embedded", "--state-dir", state_dir], env=env, log=log, cwd=LOCAL.parent
+        [VENV_PYTHON, "-m", "embedded", "--state-dir", state_dir, *extra], env=env, log=log, cwd=LOCAL.parent
     )
     try:
         deadline = time.monotonic() + within

@@ -16,19 +16,24 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from embedded.aws import client
+from embedded.terminal import complain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 PAUSE = 0.3
-"""Seconds between looks at an idle stream, and before a failed batch is tried again."""
-MOST_TRIES = 5
+"""Seconds between looks at an idle stream, and before a failed batch is tried again the first time."""
+LONGEST_PAUSE = 5.0
+"""Seconds; the pause before another try doubles up to it."""
+BATCH = 10
+"""Records of one invocation at most, as in the template; the mappings were set to one, for the emulator's sake."""
 
 
 def follow(endpoint: str, emulator: str, table: str) -> None:
     """Invoke the functions mapped to ``table`` for what its stream at ``endpoint`` tells from now on.
 
-    Returns at once; a daemon thread goes on until the process ends.
+    Returns at once; a daemon thread for each mapping goes on until the process ends, so that a function that fails
+    holds up no other.
     """
     mappings = [
         mapping
@@ -36,18 +41,19 @@ def follow(endpoint: str, emulator: str, table: str) -> None:
         if f":table/{table}/stream/" in mapping["EventSourceArn"]
     ]
     stream = client("dynamodb", endpoint).describe_table(TableName=table)["Table"]["LatestStreamArn"]
-    follower = _Follower(client("dynamodbstreams", endpoint), client("lambda", emulator), stream, mappings)
-    threading.Thread(target=follower.run, name="follow-stream", daemon=True).start()
+    for mapping in mappings:
+        follower = _Follower(client("dynamodbstreams", endpoint), client("lambda", emulator), stream, mapping)
+        threading.Thread(target=follower.run, name="follow-stream", daemon=True).start()
 
 
 class _Follower:
-    """Reads every shard of a stream from its end on."""
+    """Reads every shard of a stream from its end on, for one mapping."""
 
-    def __init__(self, streams: Any, functions: Any, stream: str, mappings: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, streams: Any, functions: Any, stream: str, mapping: Mapping[str, Any]) -> None:
         self._streams = streams
         self._functions = functions
         self._stream = stream
-        self._mappings = mappings
+        self._mapping = mapping
         self._iterators = {shard: self._iterator(shard, "LATEST") for shard in self._shards()}
 
     def run(self) -> None:
@@ -76,27 +82,41 @@ class _Follower:
         if iterator is None:  # the shard is closed and read
             return
         page = self._streams.get_records(ShardIterator=iterator)
-        for mapping in self._mappings:
-            records = [record for record in map(as_lambda_sees, page["Records"]) if passes(record, mapping)]
-            if records:
-                self._deliver(mapping, records)
+        records = [record for record in map(as_lambda_sees, page["Records"]) if passes(record, self._mapping)]
+        for at in range(0, len(records), BATCH):
+            self._deliver(records[at : at + BATCH])
         self._iterators[shard] = page.get("NextShardIterator")
 
-    def _deliver(self, mapping: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
-        """Invoke the function, again for what it reports as failed."""
+    def _deliver(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Invoke the function, again for what it reports as failed, as often as the mapping says."""
         left = list(records)
-        for _ in range(MOST_TRIES):
-            answer = self._functions.invoke(
-                FunctionName=mapping["FunctionArn"], Payload=json.dumps({"Records": left}).encode()
-            )
-            report = json.load(answer["Payload"])
-            if not answer.get("FunctionError"):
-                failed = {entry["itemIdentifier"] for entry in (report or {}).get("batchItemFailures") or []}
-                first = next((i for i, entry in enumerate(left) if entry["dynamodb"]["SequenceNumber"] in failed), None)
-                if first is None:
-                    return
-                left = left[first:]  # Lambda goes on from the first failure
-            time.sleep(PAUSE)
+        tries, pause = 0, PAUSE
+        most = self._mapping.get("MaximumRetryAttempts", -1)
+        while True:
+            failed_from = self._invoke(left)
+            if failed_from is None:
+                return
+            # Lambda goes on from the first failure, and counts anew once something was done.
+            tries = tries + 1 if failed_from == 0 else 1
+            left = left[failed_from:]
+            if 0 <= most < tries:
+                complain(f"warning: {len(left)} records of the stream are given up after {most} more tries")
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _invoke(self, records: Sequence[Mapping[str, Any]]) -> int | None:
+        """Which record failed first; None if all are done."""
+        payload = json.dumps({"Records": records}).encode()
+        try:
+            answer = self._functions.invoke(FunctionName=self._mapping["FunctionArn"], Payload=payload)
+        except (BotoCoreError, ClientError):
+            return 0
+        report = json.load(answer["Payload"])
+        if answer.get("FunctionError"):
+            return 0
+        failed = {entry["itemIdentifier"] for entry in (report or {}).get("batchItemFailures") or []}
+        return next((at for at, each in enumerate(records) if each["dynamodb"]["SequenceNumber"] in failed), None)
 
 
 def as_lambda_sees(record: Mapping[str, Any]) -> dict[str, Any]:

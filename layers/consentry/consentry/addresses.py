@@ -26,6 +26,22 @@ _ROLES: Final = frozenset(
     | {"news", "webmaster", "www", "uucp", "ftp"}
 )
 """Local parts that are the same in every case (RFC 2142), even where mail is sent to them."""
+_ONE_AS: Final = {"googlemail.com": "gmail.com"}
+"""Domains under which a provider keeps the same mailboxes (https://support.google.com/mail/answer/10313)."""
+_DOTLESS: Final = frozenset({"gmail.com"})
+"""Where dots before the @ count for nothing (https://support.google.com/mail/answer/7436150)."""
+_TAGGED: Final = frozenset(
+    {"gmail.com", "icloud.com", "me.com", "mac.com"}
+    | {"outlook.com", "outlook.de", "outlook.es", "outlook.fr", "outlook.it"}
+    | {"hotmail.com", "hotmail.co.uk", "hotmail.de", "hotmail.es", "hotmail.fr", "hotmail.it"}
+    | {"live.com", "live.co.uk", "live.de", "live.fr", "live.it", "live.nl", "msn.com"}
+    | {"fastmail.com", "fastmail.fm", "proton.me", "protonmail.com", "protonmail.ch", "pm.me"}
+)
+"""Where what follows a + is a tag of the same mailbox, as the providers' own help pages say: Google's and Fastmail's
+(https://www.fastmail.help/hc/en-us/articles/360060591053), Proton's (https://proton.me/support/addresses-and-aliases),
+Microsoft's for Outlook.com and Apple's for iCloud."""
+_SUBDOMAINS: Final = (".fastmail.com", ".fastmail.fm")
+"""Where `anything@name` is `name+anything` (Fastmail's page above)."""
 MAX_LENGTH: Final = 254
 """Octets of an address in SMTP (RFC 5321 4.5.3.1.3, less the angle brackets)."""
 
@@ -91,6 +107,29 @@ def subscriber_id(pepper: bytes, address: Address) -> str:
     """
     digest = hmac.digest(pepper, address.normalised.encode(), "sha256")[:_ID_BYTES]
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def mailbox(address: Address) -> str:
+    """Where mail to the address ends up, as far as its provider's published rules tell; else the address itself.
+
+    `ann+1@gmail.com` and `a.nn@googlemail.com` are `ann@gmail.com`. Elsewhere a `+` may name another person. This is
+    for counting mails alone: an address and its variant remain two subscribers.
+    """
+    local, _, domain = address.normalised.rpartition("@")
+    domain = _ONE_AS.get(domain, domain)
+    for suffix in _SUBDOMAINS:
+        if domain.endswith(suffix) and "." not in domain.removesuffix(suffix):
+            local, domain = domain.removesuffix(suffix), suffix[1:]
+    if domain in _TAGGED:
+        local = local.partition("+")[0] or local
+    if domain in _DOTLESS:
+        local = local.replace(".", "")
+    return f"{local}@{domain}"
+
+
+def may_stand_in(text: str) -> bool:
+    """Whether an address may stand in `text`: it has an `@`, plain or as URLs spell it."""
+    return "@" in text or "%40" in text
 
 
 def is_subscriber_id(text: str) -> bool:

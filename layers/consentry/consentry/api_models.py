@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from consentry import addresses, tokens
 from consentry import consent as rules
-from consentry import tokens
 from consentry.intake import ReportKind, Result  # noqa: TC001 - pydantic reads the annotations
 
 MAX_BATCH: Final = 1_000
@@ -17,13 +17,34 @@ MAX_EVENT_ID: Final = 200
 Email = Annotated[str, Field(max_length=1_000, examples=["ann@example.com"], json_schema_extra={"format": "email"})]
 TopicId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,15}$")]
 SubscriberId = Annotated[str, Field(max_length=100, examples=["K9Xdq1X4AVefMXC3P9olGg"])]
+
+
+def _without_address(text: str) -> str:
+    if addresses.may_stand_in(text):
+        raise ValueError("an address (`@` or `%40`) may not stand here: use a mark of your own")
+    return text
+
+
+_REFERENCE: Final = {
+    "max_length": tokens.MAX_REFERENCE,
+    "pattern": r"^[\x20-\x7e]*$",
+    "examples": ["spring-2027"],
+}
 Reference = Annotated[
     str,
     Field(
-        max_length=tokens.MAX_REFERENCE,
-        pattern=r"^[\x20-\x7e]*$",
-        description="Your own, opaque: it comes back in events.",
-        examples=["spring-2027"],
+        **_REFERENCE,
+        description="Your own, opaque: it stands in links and comes back in events. An address in it (`@` or `%40`) is "
+        "refused.",
+    ),
+    AfterValidator(_without_address),
+]
+ReportedReference = Annotated[
+    str,
+    Field(
+        **_REFERENCE,
+        description="Your own, opaque: it comes back in events. One that holds an address (`@` or `%40`) is left out, "
+        "and the event counts without it.",
     ),
 ]
 
@@ -49,7 +70,10 @@ class Subscription(Model):
         ),
     ] = None
     reference: Reference | None = None
-    source: Annotated[str | None, Field(max_length=200, description="Where the request came from.")] = None
+    source: Annotated[
+        Annotated[str, Field(max_length=200), AfterValidator(_without_address)] | None,
+        Field(description="Where the request came from, such as a form's name. An address in it is refused."),
+    ] = None
 
 
 class Accepted(BaseModel):
@@ -100,7 +124,7 @@ class ReportedEvent(Model):
         Field(max_length=50, description="Of an opt-out that names none: every topic. A claim must name some."),
     ] = None
     occurred_at: Annotated[AwareDatetime, Field(description="RFC 3339. Later than now counts as now.")]
-    reference: Reference | None = None
+    reference: ReportedReference | None = None
 
 
 class Events(Model):

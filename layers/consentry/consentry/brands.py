@@ -58,6 +58,15 @@ class Endpoint(NamedTuple):
     """Whether it may lie on this machine or in a private network, and speak plain HTTP."""
 
 
+class Bounds(NamedTuple):
+    """How much the brand's form takes, and how many confirmation mails go out."""
+
+    requests_an_hour_per_ip: int = 30
+    requests_an_hour: int = 2_000
+    mails_a_minute: int = 120
+    """One more, and mails wait for a while."""
+
+
 class Brand(NamedTuple):
     """An organisation that sends mail."""
 
@@ -86,6 +95,7 @@ class Brand(NamedTuple):
     webhooks: Mapping[str, Webhook] = {}
     """By provider; one that isn't here doesn't exist for this brand."""
     notifications: tuple[Endpoint, ...] = ()
+    limits: Bounds = Bounds()
 
     def name(self, language: str) -> str:
         """The brand's name in a language, or in the nearest that it has."""
@@ -168,7 +178,7 @@ def from_json(data: dict[str, Any]) -> Brand:
         )
         for each in data["topics"]
     }
-    made = {"topics", "theme", "languages", "webhooks", "notifications"}
+    made = {"topics", "theme", "languages", "webhooks", "notifications", "limits"}
     simple = {name: data[name] for name in Brand._fields if name not in made}
     return Brand(
         **simple,
@@ -180,6 +190,7 @@ def from_json(data: dict[str, Any]) -> Brand:
             for name, each in data.get("webhooks", {}).items()
         },
         notifications=tuple(Endpoint(**each) for each in data.get("notifications", [])),
+        limits=Bounds(**data.get("limits", {})),
     )
 
 

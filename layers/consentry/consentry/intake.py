@@ -7,9 +7,6 @@ registers grow to an instant only once, and a ledger event is named by what it s
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -17,7 +14,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from consentry import addresses
 from consentry import consent as rules
 from consentry.consent import EVERY_TOPIC, Consent
-from consentry.ledger import Actor, Channel, Event, Kind, new_event_id
+from consentry.ledger import Actor, Channel, Event, Kind, event_id_of, new_event_id
+from consentry.spool import Spooled
 from consentry.store import Outcome
 
 if TYPE_CHECKING:
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from consentry.spool import Recorder
     from consentry.store import Store
 
-_ID_BYTES: Final = 12
 _FEW: Final = 8
 """So many people are done one after the other: threads would cost more than they save."""
 _AT_ONCE: Final = 10
@@ -56,6 +53,7 @@ class Report(NamedTuple):
     topics: tuple[str, ...] = ()
     """None: an opt-out is from every topic; a claim must name some."""
     reference: str = ""
+    """One that may hold an address is left out, and the rest counts."""
     event_id: str = ""
     """The reporter's own, echoed in the result; what counts is what the report says."""
 
@@ -85,21 +83,24 @@ class InvalidReportError(ValueError):
 class Intake:
     """Applies reports."""
 
-    def __init__(self, store: Store, pepper: Callable[[str], bytes], recorder: Recorder | Store) -> None:
+    def __init__(self, store: Store, pepper: Callable[[str], bytes], recorder: Recorder) -> None:
         """`pepper` answers a brand's pepper; `recorder` keeps reports while the table is away."""
         self._store = store
         self._recorder = recorder
         self._pepper = pepper
 
-    def take(self, brand: Brand, report: Report, channel: Channel, now: int, source: str = "") -> Receipt:
+    def take(
+        self, brand: Brand, report: Report, channel: Channel, now: int, source: str = "", *, away: bool = False
+    ) -> Receipt:
         """Apply one report.
 
         Args:
             brand: whose subscriber it is about.
             report: what is said.
-            channel: `API`, `WEBHOOK` or `IMPORT`.
+            channel: `API`, `WEBHOOK`, `IMPORT` or `FEEDBACK`.
             now: epoch ms of its arrival.
             source: who says it, such as the provider of a webhook.
+            away: the table was just found to be away, by another report of the same call: nobody waits for it again.
 
         Raises:
             StoreUnavailableError: nothing is lost by reporting it again.
@@ -108,6 +109,9 @@ class Intake:
             event = self.event(brand, report, channel, now, source)
         except InvalidReportError as exc:
             return Receipt(Result.INVALID, str(exc))
+        if away:
+            self._recorder.keep(Spooled(event))
+            return Receipt(Result.SPOOLED)
         outcome = self._recorder.record(event).outcome
         return Receipt(Result(outcome.value) if outcome is not Outcome.THROTTLED else Result.DUPLICATE)
 
@@ -122,6 +126,7 @@ class Intake:
             StoreUnavailableError: some may be applied, none is lost by reporting all of them again.
         """
         people: dict[str, list[int]] = {}
+        away: list[bool] = []
         for at, report in enumerate(reports):
             people.setdefault(report.email or report.subscriber_id, []).append(at)
 
@@ -133,7 +138,9 @@ class Intake:
                 if said in taken:
                     receipts.append((at, _repeated(taken[said])))
                 else:
-                    taken[said] = self.take(brand, said, channel, now, source)
+                    taken[said] = self.take(brand, said, channel, now, source, away=bool(away))
+                    if taken[said].result is Result.SPOOLED:
+                        away.append(True)
                     receipts.append((at, taken[said]))
             return receipts
 
@@ -170,7 +177,7 @@ class Intake:
             return Receipt(Result.DUPLICATE)
         topics = tuple(sorted(name.removeprefix(_OUT) for name in carried if name.startswith(_OUT)))
         event = Event(
-            event_id=_event_id(brand.id, is_now, "moved", sorted(carried.items())),
+            event_id=event_id_of(brand.id, is_now, "moved", sorted(carried.items())),
             kind=Kind.UNSUBSCRIBED if topics else Kind.COMPLAINED,
             brand=brand.id,
             subscriber_id=is_now,
@@ -229,9 +236,10 @@ class Intake:
             raise InvalidReportError("occurred_at: before 1970")
         topics = tuple(dict.fromkeys(report.topics))
         effect, topics = _effect(brand, report.kind, topics, occurred_at)
-        provider = channel is Channel.WEBHOOK and report.kind in {ReportKind.COMPLAINED, ReportKind.BOUNCED}
+        about_mail = report.kind in {ReportKind.COMPLAINED, ReportKind.BOUNCED}
+        provider = channel is Channel.FEEDBACK or (channel is Channel.WEBHOOK and about_mail)
         return Event(
-            event_id=_event_id(brand.id, subscriber_id, report.kind, topics, occurred_at),
+            event_id=event_id_of(brand.id, subscriber_id, report.kind, topics, occurred_at),
             kind=Kind(report.kind.value),
             brand=brand.id,
             subscriber_id=subscriber_id,
@@ -241,7 +249,7 @@ class Intake:
             channel=channel,
             effect=effect,
             topics=topics,
-            reference=report.reference[:64],
+            reference="" if addresses.may_stand_in(report.reference) else report.reference[:64],
             source=source,
         )
 
@@ -272,12 +280,6 @@ def _effect(brand: Brand, kind: ReportKind, topics: tuple[str, ...], at: int) ->
     if unknown := [topic for topic in topics if topic not in brand.topics]:
         raise InvalidReportError(f"topics: not of {brand.id}: {len(unknown)} of {len(topics)}")
     return Consent({rules.claim(topic): at for topic in topics}), topics
-
-
-def _event_id(*said: object) -> str:
-    """Names an event by what it says: the same report has the same name, whatever ids it came under."""
-    digest = hashlib.sha256(json.dumps(said).encode()).digest()
-    return base64.urlsafe_b64encode(digest[:_ID_BYTES]).decode()
 
 
 def _repeated(first: Receipt) -> Receipt:

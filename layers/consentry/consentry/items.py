@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 STATE: Final = "STATE"
 CONTACT: Final = "CONTACT"
 DAY_S: Final = 24 * 3600
+EVER_S: Final = 253_402_300_799
+"""The end of the year 9999, epoch seconds."""
 _CONTACT_DAYS: Final = 37
 """A link's 7 days, and 30 in which an expired one can be asked for again."""
 
@@ -38,6 +40,17 @@ class Contact(NamedTuple):
     """The request that it confirms, epoch ms."""
     event_id: str
     reference: str = ""
+
+
+class Head(NamedTuple):
+    """How a subscriber's ledger stands."""
+
+    brand: str
+    subscriber_id: str
+    ledger_count: int
+    """How many events there are."""
+    ledger_digest: int
+    """The sum of their hashes."""
 
 
 class Change(NamedTuple):
@@ -80,10 +93,12 @@ def contact(item: Mapping[str, Any]) -> Contact:
     )
 
 
-def contact_item(event: Event, contact: Contact) -> dict[str, Any]:
-    """The contact item of a request; it expires."""
-    return {
-        **key(event.partition_key, CONTACT),
+def contact_update(event: Event, contact: Contact) -> dict[str, Any]:
+    """An update that makes the contact item that of a request, with its mail due; it expires.
+
+    What the request before it left is written over, but for the instants of the last three requests.
+    """
+    fields = {
         "mail": string("due"),
         "address": string(contact.address),
         "locale": string(contact.locale),
@@ -93,10 +108,29 @@ def contact_item(event: Event, contact: Contact) -> dict[str, Any]:
         "reference": string(contact.reference),
         "expires_at": number(event.arrived_at // 1000 + _CONTACT_DAYS * DAY_S),
     }
+    # Every right side sees the item as it was before, so the instants move on by one.
+    shifted = ["asked_3 = if_not_exists(asked_2, :never)", "asked_2 = if_not_exists(asked_at, :never)"]
+    sets = [*shifted, *(f"#{name} = :{name}" for name in fields if name != "expires_at")]
+    sets.append("#expires_at = if_not_exists(kept_until, :expires_at)")
+    return {
+        "Key": key(event.partition_key, CONTACT),
+        "UpdateExpression": f"SET {', '.join(sets)} REMOVE claimed_by, claim_ends",
+        "ExpressionAttributeNames": {f"#{name}": name for name in fields},
+        "ExpressionAttributeValues": {":never": number(0)} | {f":{name}": value for name, value in fields.items()},
+    }
 
 
-def holding(pk: str, items: Iterable[dict[str, Any]]) -> Holding:
-    """Everything held on one subscriber, from the items of a partition."""
+def head(item: Mapping[str, Any]) -> Head:
+    """How the ledger stands, in a state item."""
+    _, brand, subscriber_id = item["pk"]["S"].split("#", 2)
+    return Head(brand, subscriber_id, integer(item, "ledger_count"), integer(item, "ledger_digest"))
+
+
+def holding(pk: str, items: Iterable[dict[str, Any]], now: int) -> Holding:
+    """Everything held on one subscriber, from the items of a partition; `now` in epoch seconds.
+
+    Evidence whose time is over isn't held any more, even if TTL has yet to delete it.
+    """
     state, count, digest, unreadable = None, 0, 0, 0
     evidences: dict[str, Evidence] = {}
     events: list[Event] = []
@@ -112,7 +146,7 @@ def holding(pk: str, items: Iterable[dict[str, Any]]) -> Holding:
                     events.append(read)
                 else:
                     unreadable += 1
-            elif sk.startswith("V#"):
+            elif sk.startswith("V#") and not 0 < integer(item, "expires_at") <= now:
                 evidences[sk[2:]] = Evidence(item["ip"]["S"], item["user_agent"]["S"])
         except (KeyError, ValueError, TypeError):
             # Not of our making: something else wrote it, and that is for `faults` to tell.

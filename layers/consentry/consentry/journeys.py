@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from consentry import addresses
 from consentry import consent as rules
 from consentry.consent import EVERY_TOPIC, Choice, Consent, Reason, Status
 from consentry.items import Contact
@@ -20,14 +21,18 @@ from consentry.tokens import Link, NotOursError, Purpose, Tokens
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from consentry import addresses
     from consentry.brands import Brand
+    from consentry.limits import Limits
     from consentry.spool import Recorder
 
 DAY_MS: Final = 24 * 3600 * 1000
 PAUSE_DAYS: Final = (30, 60, 90)
 FASTEST_PERSON_MS: Final = 1_000
 """A form that comes back sooner than this after its page was shown was not posted by a person."""
+LEAVING_TOGETHER: Final = 3
+"""People who can leave by the page from one IP address in one second; the next is marked as a machine's doing."""
+CONFIRMING_TOGETHER: Final = 8
+"""People who can confirm so; the next is asked a second question."""
 
 
 class Circumstances(NamedTuple):
@@ -40,6 +45,10 @@ class Circumstances(NamedTuple):
     locale: str = ""
     """The language of the page that the person saw."""
     suspected_automation: bool = False
+    source: str = ""
+    """What is known of where it came from; names nobody."""
+    event_id: str = ""
+    """Names the event, where the same act may reach us again; else it gets a new name."""
 
 
 class Form(StrEnum):
@@ -61,16 +70,19 @@ class Wishes(NamedTuple):
     pause_days: int | None
     """0 ends a pause, None leaves it as it is."""
     locale: str | None
+    was_on: Collection[str] | None = None
+    """The topics that were ticked when the page was shown, if the form tells."""
 
 
 class Journeys:
     """The acts of recipients, over a store and the keys to their links."""
 
-    def __init__(self, store: Store, tokens: Tokens, recorder: Recorder) -> None:
+    def __init__(self, store: Store, tokens: Tokens, recorder: Recorder, limits: Limits) -> None:
         """`recorder` is for what must not be lost while the table is away: opt-outs and pauses."""
         self.store = store
         self.tokens = tokens
         self._recorder = recorder
+        self._limits = limits
 
     # --- opting in ---------------------------------------------------------------------------------------------
 
@@ -87,8 +99,11 @@ class Journeys:
     ) -> Outcome:
         """Record that somebody asks for topics; the confirmation mail follows from the record.
 
-        Whoever calls must tell the visitor the same, whatever the outcome.
+        Nothing is recorded when a budget is spent, of the visitor or of the form. Whoever calls must tell the visitor
+        the same, whatever the outcome.
         """
+        if not self._admits(brand, how):
+            return Outcome.THROTTLED
         event = self._event(
             Kind.ASKED,
             brand,
@@ -110,13 +125,25 @@ class Journeys:
             event.event_id,
             reference,
         )
-        return self.store.request(event, contact, evidence=how.evidence, evidence_days=brand.evidence_days).outcome
+        return self.store.request(
+            event,
+            contact,
+            evidence=how.evidence,
+            evidence_days=brand.evidence_days,
+            budget=self._limits.mail_to(brand, address, how.now),
+        ).outcome
 
     def ask_again(self, brand: Brand, link: Link, how: Circumstances) -> bool:
-        """Ask for a fresh mail in place of one that has expired; False if we no longer have the address."""
+        """Ask for a fresh mail in place of one that has expired; False if we no longer have the address.
+
+        A budget that is spent makes no difference to the answer.
+        """
+        admitted = self._admits(brand, how)
         contact = self.store.contact(brand.id, link.subscriber_id)
         if contact is None:
             return False
+        if not admitted:
+            return True
         event = self._event(
             Kind.ASKED,
             brand,
@@ -126,8 +153,19 @@ class Journeys:
             link.topics,
         )
         renewed = contact._replace(topics=link.topics, asked_at=how.now, event_id=event.event_id)
-        self.store.request(event, renewed, evidence=how.evidence, evidence_days=brand.evidence_days)
+        self.store.request(
+            event,
+            renewed,
+            evidence=how.evidence,
+            evidence_days=brand.evidence_days,
+            budget=self._limits.mail_to(brand, addresses.parse(contact.address), how.now),
+        )
         return True
+
+    def alone(self, brand: Brand, link: Link, how: Circumstances) -> bool:
+        """Whether no more people confirm from this IP address in this second than a busy office might."""
+        crowd = self._limits.crowd(brand.id, link.subscriber_id, how.evidence.ip, CONFIRMING_TOGETHER, how.now)
+        return self._limits.has_room(crowd)
 
     def confirm(self, brand: Brand, link: Link, how: Circumstances) -> tuple[str, ...]:
         """Opt in to what was asked for, as of the instant of the request: an opt-out since then stands.
@@ -154,9 +192,15 @@ class Journeys:
     # --- opting out --------------------------------------------------------------------------------------------
 
     def unsubscribe(self, brand: Brand, link: Link, how: Circumstances, *, everything: bool = False) -> Link:
-        """Opt out of the link's topics, or of everything. Answers the link that undoes it."""
+        """Opt out of the link's topics, or of everything. Answers the link that undoes it.
+
+        By the page, somebody who leaves with too many others at once is marked as a machine's doing, and leaves.
+        """
         left = self._left(brand, link, how, everything=everything)
-        self._recorder.record(**left._asdict())
+        crowd = None
+        if how.channel is Channel.PAGE:  # one click comes from providers' machines, which act for many
+            crowd = self._limits.crowd(brand.id, link.subscriber_id, how.evidence.ip, LEAVING_TOGETHER, how.now)
+        self._recorder.record(**left._asdict(), crowd=crowd)
         return Link(Purpose.UNDO, brand.id, link.subscriber_id, left.event.topics, at=how.now)
 
     def unsubscribe_from_everything(self, brand: Brand, link: Link, how: Circumstances) -> Consent:
@@ -197,16 +241,19 @@ class Journeys:
         """Put consent back as it was before the opt-out or pause that the link is of.
 
         What it was follows from the ledger: the events before that instant, joined. Only what the person accepted
-        then, and no longer does, is opted in to; nothing else is touched. A later opt-out stands.
+        then, and no longer does, is opted in to; nothing else is touched. A later opt-out stands. What it undoes may
+        still wait in the spool; it counts as if it had been recorded, so that it finds itself undone.
         """
         history = self.store.history(brand.id, link.subscriber_id)
         before = rules.join(event.effect for event in history if event.occurred_at < link.at)
         current = rules.join(event.effect for event in history)
+        current |= Consent({rules.opt_out(topic): link.at for topic in link.topics})
         event = self._event(Kind.UNDONE, brand, link.subscriber_id, how, Consent(), link.topics)
         if not link.topics:
             ended = rules.pause_end(before, how.now)
             back = Choice(how.now, event.event_id, str(ended or 0))
-            if (current.chosen(rules.PAUSE) or "0") == back.value:
+            paused = current.choices.get(rules.PAUSE)
+            if paused and paused.at >= link.at and paused.value == back.value:
                 return
             effect = Consent({}, {rules.PAUSE: back})
         else:
@@ -242,34 +289,39 @@ class Journeys:
     def save(self, brand: Brand, link: Link, wishes: Wishes, how: Circumstances) -> Consent:
         """Make consent what the form says; answers it. What the form leaves as it was is not written.
 
-        While the table is away nobody knows how it was. What is not ticked is an opt-out, and so the whole form is
-        spooled, as it stands.
+        While the table is away, how it was is taken from the form, which tells what was ticked when it was shown; one
+        that doesn't opts nobody in. A topic that is turned off is an opt-out, and so what the form changes is spooled.
         """
         try:
             known = self.store.read(brand.id, link.subscriber_id)
         except StoreUnavailableError:
-            event = self._saved(brand, link, wishes, how, None)
-            self._recorder.keep(Spooled(event, how.evidence, brand.evidence_days))
-            return event.effect
+            shown = brand.topics if wishes.was_on is None else wishes.was_on
+            ticked = Consent({rules.opt_in(topic): how.now for topic in brand.topics if topic in shown})
+            event = self._saved(brand, link, wishes, how, ticked, sure=False)
+            if event.effect != Consent({}, {}):
+                self._recorder.keep(Spooled(event, how.evidence, brand.evidence_days))
+            return ticked | event.effect
         event = self._saved(brand, link, wishes, how, known)
         if event.effect == Consent({}, {}):
             return known
         self._recorder.record(event, evidence=how.evidence, evidence_days=brand.evidence_days)
         return known | event.effect
 
-    def _saved(self, brand: Brand, link: Link, wishes: Wishes, how: Circumstances, known: Consent | None) -> Event:
-        """The event of a saved form: what it changes of what is known, or all that it says if nothing is."""
+    def _saved(
+        self, brand: Brand, link: Link, wishes: Wishes, how: Circumstances, known: Consent, *, sure: bool = True
+    ) -> Event:
+        """The event of a saved form: what it changes of what is known. If that isn't sure, a pause may run unseen."""
         event = self._event(Kind.PREFERENCES, brand, link.subscriber_id, how, Consent(), (), reference=link.reference)
         registers: dict[str, int] = {}
         for topic in brand.topics:
-            accepted = None if known is None else accepts(known, topic, brand, how.now)
+            accepted = accepts(known, topic, brand, how.now)
             if topic in wishes.on and not accepted:
                 registers[rules.opt_in(topic)] = how.now
-            elif topic in wishes.shown and topic not in wishes.on and accepted is not False:
+            elif topic in wishes.shown and topic not in wishes.on and accepted:
                 registers[rules.opt_out(topic)] = how.now
         values = {rules.frequency(topic): value for topic, value in wishes.frequencies.items()}
         if wishes.pause_days is not None:
-            running = known is None or rules.pause_end(known, how.now) is not None
+            running = not sure or rules.pause_end(known, how.now) is not None
             if wishes.pause_days or running:
                 until = how.now + wishes.pause_days * DAY_MS if wishes.pause_days else 0
                 values[rules.PAUSE] = str(until)
@@ -278,7 +330,7 @@ class Journeys:
         choices = {
             name: Choice(how.now, event.event_id, value)
             for name, value in values.items()
-            if known is None or known.chosen(name) != value
+            if known.chosen(name) != value
         }
         topics = tuple(name.partition(".")[2] for name in registers)
         return event._replace(effect=Consent(registers, choices), topics=topics)
@@ -298,6 +350,10 @@ class Journeys:
         ours = (shown.brand, shown.subscriber_id, shown.topics) == (link.brand, link.subscriber_id, (form,))
         return ours and now - shown.at >= FASTEST_PERSON_MS
 
+    def _admits(self, brand: Brand, how: Circumstances) -> bool:
+        """Whether there is room for a request. Platforms hold a key, and are trusted to count their own."""
+        return how.channel is Channel.API or self._limits.admits(brand, how.evidence.ip, how.now)
+
     def _event(
         self,
         kind: Kind,
@@ -311,7 +367,7 @@ class Journeys:
         source: str = "",
     ) -> Event:
         return Event(
-            event_id=new_event_id(),
+            event_id=how.event_id or new_event_id(),
             kind=kind,
             brand=brand.id,
             subscriber_id=subscriber_id,
@@ -324,7 +380,7 @@ class Journeys:
             locale=how.locale,
             notice=brand.notice,
             reference=reference,
-            source=source,
+            source=source or how.source,
             suspected_automation=how.suspected_automation,
         )
 

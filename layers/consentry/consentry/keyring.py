@@ -80,6 +80,14 @@ class Keyring:
         """What seals an opt-out that only the log could keep. 32 bytes, the same for all brands."""
         return self._key("dead letter", "")
 
+    def archive_key(self) -> bytes:
+        """What signs the archive's manifests, which are about every brand. It never changes."""
+        return self._key("archive", "")
+
+    def limit_key(self, brand: str) -> bytes:
+        """What hides IP addresses and mailboxes in the names of the brand's budgets."""
+        return self._key("limit", brand)
+
     def api_key(self, presented: str) -> ApiKey | None:
         """The API key that was presented, or None.
 

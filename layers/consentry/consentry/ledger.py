@@ -15,6 +15,8 @@ verifies when it is gone.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import hmac
 import json
 import secrets
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from consentry.consent import Consent
 
 _HASH_BYTES: Final = 10
+_ID_BYTES: Final = 12
 
 
 class Kind(StrEnum):
@@ -99,7 +102,7 @@ class Event(NamedTuple):
     reference: str = ""
     """The platform's own, from the link or the call."""
     source: str = ""
-    """Where a platform says that the request came from."""
+    """Where a platform says that the request came from; for a mail, what SES found out about its sender."""
     suspected_automation: bool = False
     """The act looked like a machine's."""
     evidence_hash: str = ""
@@ -193,7 +196,13 @@ def partition_key(brand: str, subscriber_id: str) -> str:
 
 def new_event_id() -> str:
     """96 random bits, 16 characters."""
-    return secrets.token_urlsafe(12)
+    return secrets.token_urlsafe(_ID_BYTES)
+
+
+def event_id_of(*said: object) -> str:
+    """Names an event by what it says: the same thing has the same name, however often it is told."""
+    digest = hashlib.sha256(json.dumps(said).encode()).digest()
+    return base64.urlsafe_b64encode(digest[:_ID_BYTES]).decode()
 
 
 def hash_evidence(key: bytes, event_id: str, evidence: Evidence) -> str:

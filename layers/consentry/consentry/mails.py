@@ -31,6 +31,12 @@ _MAX_TOPICS: Final = 80
 ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 """RFC 8058, 3.1."""
 
+BRAND_TAG: Final = "brand"
+KIND_TAG: Final = "kind"
+"""What SES repeats in every event about a mail of ours."""
+CONFIRMATION: Final = "confirmation"
+"""The kind of every mail that we send."""
+
 _SURELY_NOT_SENT: Final = frozenset(
     {
         "TooManyRequestsException",
@@ -120,8 +126,10 @@ def compose(brand: Brand, contact: Contact, links: Links, body: Body) -> bytes:
     return mail.as_bytes()
 
 
-def send(client: Any, sender: str, recipient: str, raw: bytes) -> None:
-    """Hand a mail to SES.
+def send(client: Any, brand: Brand, recipient: str, raw: bytes, configuration_set: str) -> None:
+    """Hand a confirmation mail to SES, with a client that doesn't try again when the mail may have been taken.
+
+    SES tells what becomes of it as the configuration set says, and repeats the tags when it does.
 
     Raises:
         NotSentError: it wasn't taken.
@@ -129,15 +137,17 @@ def send(client: Any, sender: str, recipient: str, raw: bytes) -> None:
     """
     try:
         client.send_email(
-            FromEmailAddress=sender,
+            FromEmailAddress=brand.sender,
             Destination={"ToAddresses": [recipient]},
             Content={"Raw": {"Data": raw}},
+            ConfigurationSetName=configuration_set,
+            EmailTags=[{"Name": BRAND_TAG, "Value": brand.id}, {"Name": KIND_TAG, "Value": CONFIRMATION}],
         )
     except ClientError as exc:
         if exc.response.get("Error", {}).get("Code") in _SURELY_NOT_SENT:
             raise NotSentError from exc
         raise UnknownFateError from exc
-    except BotoCoreError as exc:
+    except (BotoCoreError, ValueError) as exc:  # a garbled answer reads as ValueError
         raise UnknownFateError from exc
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from consentry import addresses, mails
 from consentry import consent as rules
-from consentry import mails
 from consentry.tokens import Link, Purpose
 
 if TYPE_CHECKING:
@@ -50,8 +50,10 @@ def mint(
     """The links for a mail on `topic`.
 
     Raises:
-        ValueError: the reference can't travel in a token.
+        ValueError: the reference can't travel in a token, or may hold an address.
     """
+    if addresses.may_stand_in(reference):
+        raise ValueError("an address (@ or %40) may not stand in a link: use a mark of your own")
     leave = tokens.sign(Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, (topic,), reference))
     choose = tokens.sign(Link(Purpose.PREFERENCES, brand.id, subscriber_id, (), reference))
     unsubscribe_url = f"{base_url}/u/{leave}"

@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from consentry import spool
-from consentry.journeys import Circumstances, Form, Journeys
+from consentry.journeys import Circumstances, Form
 from consentry.ledger import Channel
-from consentry.spool import Recorder, Unverified
+from consentry.spool import Unverified
 from consentry.store import Outcome
 from consentry.tokens import ExpiredError, NotOursError
 
 if TYPE_CHECKING:
     from consentry.brands import Brands
+    from consentry.journeys import Journeys
     from consentry.store import Store
     from consentry.tokens import Tokens
 
@@ -38,12 +39,12 @@ def wait(tries: int) -> int:
 class Replay:
     """Applies what waited."""
 
-    def __init__(self, store: Store, tokens: Tokens, brands: Brands) -> None:
-        """Straight to the table: what can't be recorded now goes on waiting where it is."""
+    def __init__(self, store: Store, tokens: Tokens, brands: Brands, journeys: Journeys) -> None:
+        """`journeys` go straight to the table: what can't be recorded now goes on waiting where it is."""
         self._store = store
         self._tokens = tokens
         self._brands = brands
-        self._journeys = Journeys(store, tokens, Recorder(store))
+        self._journeys = journeys
 
     def apply(self, text: str) -> str:
         """Record what a message or dead letter says. Answers an `Outcome`, or `NOT_OURS`.

@@ -13,7 +13,7 @@ holder wants, and is verified before it counts.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry.consent import Choice, Consent
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
@@ -36,7 +36,7 @@ class Spooled(NamedTuple):
 
     def to_json(self) -> str:
         """As it waits in the queue; without evidence that nobody would keep."""
-        kept = self if self.evidence_days else self._replace(evidence=None)
+        kept = self if self.evidence_days > 0 else self._replace(evidence=None)
         return json.dumps(kept, ensure_ascii=False)
 
 
@@ -70,18 +70,22 @@ def from_json(text: str) -> Spooled | Unverified:
     said = json.loads(text)
     if isinstance(said, dict):
         return Unverified(
-            **{
-                **said,
-                "purpose": Purpose(said["purpose"]),
-                "channel": Channel(said["channel"]),
-                "evidence": Evidence(*said["evidence"]),
-            }
+            Purpose(said["purpose"]),
+            _text(said["token"]),
+            _whole(said["at"]),
+            Channel(said["channel"]),
+            said["everything"] is True,
+            _whole(said["pause_days"]),
+            _text(said["stamp"]),
+            _text(said["locale"]),
+            _evidence(said["evidence"]),
         )
     event, evidence, evidence_days, address = said
+    kept = evidence is not None and _whole(evidence_days) > 0
     return Spooled(
         _event(event),
-        None if evidence is None else Evidence(*evidence),
-        int(evidence_days),
+        _evidence(evidence) if kept else None,
+        _whole(evidence_days),
         None if address is None else Address(address),
     )
 
@@ -101,15 +105,20 @@ class Recorder:
         evidence: Evidence | None = None,
         evidence_days: int = 0,
         address: Address | None = None,
+        crowd: dict[str, Any] | None = None,
     ) -> Recorded:
-        """`Store.record`, or `SPOOLED` while the table is away.
+        """`Store.record`, or `SPOOLED` while the table is away, or anything else fails; what is spooled joins no crowd.
 
         Raises:
             StoreUnavailableError: the queue is away too; only then is the caller told to come back.
         """
         try:
-            return self._store.record(event, evidence=evidence, evidence_days=evidence_days, address=address)
-        except StoreUnavailableError:
+            return self._store.record(
+                event, evidence=evidence, evidence_days=evidence_days, address=address, crowd=crowd
+            )
+        except Exception:
+            if self._spool is None:
+                raise
             self.keep(Spooled(event, evidence, evidence_days, address))
             return Recorded(Outcome.SPOOLED, Consent())
 
@@ -128,16 +137,42 @@ def _event(fields: list[Any]) -> Event:
     """An event as JSON has it: its fields in order."""
     named = dict(zip(Event._fields, fields, strict=True))
     registers, choices = named["effect"]
+    texts: dict[str, Any] = {name: _text(value) for name, value in named.items() if name not in _NOT_TEXT}
     return Event(
-        **{
-            **named,
-            "kind": Kind(named["kind"]),
-            "actor": Actor(named["actor"]),
-            "channel": Channel(named["channel"]),
-            "effect": Consent(
-                {name: int(at) for name, at in registers.items()},
-                {name: Choice(int(at), by, value) for name, (at, by, value) in choices.items()},
-            ),
-            "topics": tuple(named["topics"]),
-        }
+        **texts,
+        kind=Kind(named["kind"]),
+        occurred_at=_whole(named["occurred_at"]),
+        arrived_at=_whole(named["arrived_at"]),
+        actor=Actor(named["actor"]),
+        channel=Channel(named["channel"]),
+        effect=Consent(
+            {name: _whole(at) for name, at in dict(registers).items()},
+            {name: Choice(_whole(at), _text(by), _text(value)) for name, (at, by, value) in dict(choices).items()},
+        ),
+        topics=tuple(map(_text, named["topics"])),
+        suspected_automation=named["suspected_automation"] is True,
     )
+
+
+_NOT_TEXT: Final = frozenset(
+    {"kind", "occurred_at", "arrived_at", "actor", "channel", "effect", "topics", "suspected_automation"}
+)
+"""Fields of an event that aren't plain text."""
+
+
+def _evidence(value: list[object]) -> Evidence:
+    ip, user_agent = value
+    return Evidence(_text(ip), _text(user_agent))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    value.encode()  # half of a surrogate pair, which JSON can spell and the table can't hold
+    return value
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("not a whole number")
+    return value

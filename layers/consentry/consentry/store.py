@@ -16,11 +16,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from consentry import consent as rules
 from consentry import items
 from consentry.consent import Consent
-from consentry.items import CONTACT, DAY_S, STATE, Contact
+from consentry.items import CONTACT, DAY_S, STATE, Contact, Head
 from consentry.ledger import (
     Event,
     Evidence,
@@ -38,13 +39,21 @@ if TYPE_CHECKING:
 
 COOLDOWN_MS: Final = 10 * 60 * 1000
 """At most one confirmation mail to an address in this time."""
+DAY_MS: Final = 24 * 3600 * 1000
+"""At most three confirmation mails to an address in this time."""
 SUPPRESSED_COOLDOWN_MS: Final = 24 * 3600 * 1000
 """The same for an address after a complaint or a permanent bounce, counted from it."""
 
 _ATTEMPTS: Final = 5
+_ATTEMPTS_TO_JOIN: Final = 2
 _RETRIED: Final = frozenset(
     {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"}
 )
+_PATIENCE_S: Final = 1.0
+"""After so long no other attempt is begun: whoever waits is to be told, or spooled, while they still wait."""
+AWAY: Final = (BotoCoreError, ClientError, ResponseParserError, ValueError)
+"""What botocore raises when it gets no answer, a refusal, or one that was garbled on its way: it decodes what came
+before it looks at the checksum."""
 _KEYS_A_BATCH: Final = 100
 """BatchGetItem's own limit."""
 _BATCHES_AT_ONCE: Final = 10
@@ -65,7 +74,7 @@ class Outcome(StrEnum):
     SUPERSEDED = "superseded"
     """Something later is there already, or an opt-out beats it."""
     THROTTLED = "throttled"
-    """A mail to this address is too recent; nothing was written."""
+    """Mails to this address are too recent or too many; nothing was written."""
     SPOOLED = "spooled"
     """The table is away; it waits in a queue, and will be written."""
 
@@ -106,6 +115,15 @@ class LedgerPage(NamedTuple):
     """Where the next page starts; None on the last."""
 
 
+class Swept(NamedTuple):
+    """A page of a scan over everybody's ledger."""
+
+    found: list[Event | Head]
+    """In the order of the scan: a subscriber's events, and then how their ledger stands."""
+    next: Mapping[str, Any] | None
+    """The key after which the next page starts; None on the last."""
+
+
 class Store:
     """One DynamoDB table."""
 
@@ -129,6 +147,7 @@ class Store:
         evidence: Evidence | None = None,
         evidence_days: int = 0,
         address: Address | None = None,
+        crowd: dict[str, Any] | None = None,
     ) -> Recorded:
         """Apply an event's effect and put it in the ledger, in one write.
 
@@ -137,12 +156,14 @@ class Store:
             evidence: kept for `evidence_days`, apart from the event.
             evidence_days: 0 keeps none.
             address: what to do, in the same write, with the address that we may hold; None leaves it.
+            crowd: what `Limits.crowd` answered. A crowd that is full marks the event as `suspected_automation`, and
+                never keeps it out.
 
         Raises:
             StoreUnavailableError: try again later; nothing is lost by doing so.
         """
         extra = [self._settle(event, address)] if address else []
-        return self._record(event, evidence, evidence_days, extra)
+        return self._record(event, evidence, evidence_days, extra, crowd=crowd)
 
     def request(
         self,
@@ -151,26 +172,30 @@ class Store:
         *,
         evidence: Evidence | None = None,
         evidence_days: int = 0,
+        budget: dict[str, Any] | None = None,
     ) -> Recorded:
         """Record a subscribe request, and that a mail is due, in one write.
 
         Answers `THROTTLED`, having written nothing, while the last mail to this address is younger than
-        `COOLDOWN_MS`, or a complaint or bounce younger than `SUPPRESSED_COOLDOWN_MS`.
+        `COOLDOWN_MS`, the last but two younger than `DAY_MS`, or a complaint or bounce younger than
+        `SUPPRESSED_COOLDOWN_MS`; and when `budget`, what `Limits.mail_to` answered, is spent.
 
         Raises:
             StoreUnavailableError: see `record`.
         """
-        mail = {
-            "Put": {
-                "TableName": self._table,
-                "Item": items.contact_item(event, contact),
-                # The mail before this one has cooled down (or there was none).
-                "ConditionExpression": "attribute_not_exists(asked_at) OR asked_at <= :cooled",
-                "ExpressionAttributeValues": {":cooled": items.number(event.arrived_at - COOLDOWN_MS)},
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
+        mail = items.contact_update(event, contact)
+        mail["TableName"] = self._table
+        # The mail before this one has cooled down (or there was none), and so has the third before it.
+        mail["ConditionExpression"] = (
+            "(attribute_not_exists(asked_at) OR asked_at <= :cooled)"
+            " AND (attribute_not_exists(asked_3) OR asked_3 <= :a_day_ago)"
+        )
+        mail["ExpressionAttributeValues"] |= {
+            ":cooled": items.number(event.arrived_at - COOLDOWN_MS),
+            ":a_day_ago": items.number(event.arrived_at - DAY_MS),
         }
-        return self._record(event, evidence, evidence_days, [mail], cooling=True)
+        extra = [{"Update": each} for each in (mail, budget) if each]
+        return self._record(event, evidence, evidence_days, extra, cooling=True)
 
     def erase(self, event: Event) -> None:
         """Remove address and evidence of a subscriber, and record that it was done.
@@ -220,11 +245,20 @@ class Store:
         Raises:
             StoreUnavailableError: the table can't be read.
         """
-        held = self._holding(brand, subscriber_id)
+        held = self.holding(brand, subscriber_id)
         page = [event for event in held.events if not start or event.evidence_key > start]
         shown = [(event, held.evidences.get(event.evidence_key, Evidence())) for event in page[:limit]]
         more = page[limit - 1].evidence_key if len(page) > limit else None
         return LedgerPage(shown, not self.faults(brand, held), more)
+
+    def holding(self, brand: str, subscriber_id: str) -> Holding:
+        """All that proves the subscriber's consent.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        found = self._partition(brand, subscriber_id)
+        return items.holding(partition_key(brand, subscriber_id), found, _now_s())
 
     def verify(self, brand: str, subscriber_id: str) -> list[Fault]:
         """What is wrong with the subscriber's ledger; nothing, if it is intact.
@@ -232,7 +266,7 @@ class Store:
         Raises:
             StoreUnavailableError: the table can't be read.
         """
-        return self.faults(brand, self._holding(brand, subscriber_id))
+        return self.faults(brand, self.holding(brand, subscriber_id))
 
     def faults(self, brand: str, held: Holding) -> list[Fault]:
         """What is wrong with a ledger that was read before."""
@@ -255,7 +289,7 @@ class Store:
         """
         scanned = self._scan(brand, segment, segments)
         for pk, part in groupby(scanned, key=lambda item: str(item["pk"]["S"])):
-            yield items.holding(pk, part)
+            yield items.holding(pk, part, _now_s())
 
     def consents(self, brand: str, *, segment: int = 0, segments: int = 1) -> Iterator[tuple[str, Consent]]:
         """`subscriber_id` and consent of everybody who has one, as `everyone` does.
@@ -265,6 +299,47 @@ class Store:
         """
         for item in self._scan(brand, segment, segments, only=STATE):
             yield item["pk"]["S"].rpartition("#")[2], items.consent(item)
+
+    def sweep(self, since: int, until: int, *, segment: int, segments: int, start: Mapping[str, Any] | None) -> Swept:
+        """A page of the events that arrived from `since` and before `until`, of all brands, and of everybody's head.
+
+        Addresses and evidence don't leave the table. The answers are eventually consistent.
+
+        Args:
+            since: epoch ms.
+            until: epoch ms.
+            segment: which part of the table, from 0.
+            segments: how many parts there are.
+            start: the key after which to go on; None at the beginning.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "Segment": segment,
+            "TotalSegments": segments,
+            "Limit": _ITEMS_A_PAGE,
+            "FilterExpression": "begins_with(pk, :person) AND (sk = :state"
+            " OR (begins_with(sk, :event) AND arrived_at >= :since AND arrived_at < :until))",
+            "ExpressionAttributeValues": {
+                ":person": items.string("S#"),
+                ":state": items.string(STATE),
+                ":event": items.string("E#"),
+                ":since": items.number(since),
+                ":until": items.number(until),
+            },
+        }
+        if start is not None:
+            request["ExclusiveStartKey"] = start
+        answer = self._call("scan", **request)
+        found: list[Event | Head] = []
+        for item in answer["Items"]:
+            try:
+                found.append(items.head(item) if item["sk"]["S"] == STATE else items.event(item))
+            except (KeyError, ValueError, TypeError):
+                continue  # something else wrote it, and that is for `faults` to tell
+        return Swept(found, answer.get("LastEvaluatedKey"))
 
     def history(self, brand: str, subscriber_id: str) -> list[Event]:
         """Every event of the subscriber, oldest first.
@@ -372,7 +447,7 @@ class Store:
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
-        except (BotoCoreError, ClientError) as exc:
+        except AWAY as exc:
             raise StoreUnavailableError("the table can't be written") from exc
         return True
 
@@ -386,6 +461,7 @@ class Store:
         extra: list[dict[str, Any]],
         *,
         cooling: bool = False,
+        crowd: dict[str, Any] | None = None,
     ) -> Recorded:
         attempt = new_event_id()
         key = self._ledger_key(event.brand)
@@ -395,15 +471,20 @@ class Store:
             extra = [*extra, self._put_evidence(event, evidence, evidence_days)]
         wanted = event.effect
         current = Consent()
-        for _ in range(_ATTEMPTS):
+        until = time.monotonic() + _PATIENCE_S
+        for _ in _attempts(until):
             operations = [
                 self._grow(event, hash_event(key, event), cooling=cooling),
                 self._put_event(event, attempt),
                 *extra,
             ]
-            reasons = self._transact(operations)
+            reasons = self._transact(operations, until, crowd)
             if not reasons:
                 return Recorded(Outcome.APPLIED, current)
+            if crowd and _old(reasons[len(operations) :], 0) is not None:
+                event, crowd = event._replace(suspected_automation=True), None
+                if _failed(reasons) == 1:
+                    continue
             state, written = _old(reasons, 0), _old(reasons, 1)
             if written is not None:
                 # Ours if it says so: then the answer of our own first try was lost on the way.
@@ -490,30 +571,39 @@ class Store:
         update: dict[str, Any] = {
             "TableName": self._table,
             "Key": items.key(event.partition_key, CONTACT),
-            "UpdateExpression": "REMOVE expires_at",
+            # What keeps it also keeps it when a later request, which anybody may make, would set it an end.
+            "UpdateExpression": "SET kept_until = :ever REMOVE expires_at",
+            "ExpressionAttributeValues": {":ever": items.number(items.EVER_S)},
         }
         if address is Address.FORGET:
             # The instant of the last request stays for its cooldown, the address doesn't.
-            update["UpdateExpression"] = "SET expires_at = :soon REMOVE address"
+            update["UpdateExpression"] = "SET expires_at = :soon REMOVE address, kept_until"
             update["ExpressionAttributeValues"] = {":soon": items.number(event.arrived_at // 1000 + DAY_S)}
         return {"Update": update}
 
-    def _transact(self, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Nothing if the transaction was applied, else the reasons why a condition cancelled it."""
-        for attempt in range(_ATTEMPTS):
+    def _transact(
+        self, operations: list[dict[str, Any]], until: float, crowd: dict[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Nothing if the transaction was applied, else the reasons why a condition cancelled it.
+
+        A crowd is joined with it, unless others keep writing: it is the one item that people share, and no reason
+        for one to wait for another.
+        """
+        for attempt in _attempts(until):
+            joining = [{"Update": crowd}] if crowd and attempt < _ATTEMPTS_TO_JOIN else []
             try:
-                self._client.transact_write_items(TransactItems=operations)
+                self._client.transact_write_items(TransactItems=[*operations, *joining])
             except self._client.exceptions.TransactionCanceledException as exc:
                 reasons: list[dict[str, Any]] = exc.response.get("CancellationReasons", [])
                 codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
                 if codes & _RETRIED:
-                    # Somebody else writes this person's items at this very moment.
+                    # Somebody else writes one of the items at this very moment.
                     self._sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - jitter, not a secret
                     continue
                 if codes == {"ConditionalCheckFailed"}:
                     return reasons
                 raise StoreUnavailableError("the transaction was cancelled") from exc
-            except (BotoCoreError, ClientError) as exc:
+            except AWAY as exc:
                 raise StoreUnavailableError("the table can't be written") from exc
             else:
                 return []
@@ -532,7 +622,7 @@ class Store:
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
-        except (BotoCoreError, ClientError) as exc:
+        except AWAY as exc:
             raise StoreUnavailableError("the table can't be written") from exc
         return True
 
@@ -562,9 +652,6 @@ class Store:
                 return found
             self._sleep(random.uniform(0.02, 0.1) * 2**attempt)  # noqa: S311 - jitter, not a secret
         raise StoreUnavailableError("the table answers only in part")
-
-    def _holding(self, brand: str, subscriber_id: str) -> Holding:
-        return items.holding(partition_key(brand, subscriber_id), self._partition(brand, subscriber_id))
 
     def _scan(self, brand: str, segment: int, segments: int, only: str = "") -> Iterator[dict[str, Any]]:
         request: dict[str, Any] = {
@@ -600,9 +687,21 @@ class Store:
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
-        except (BotoCoreError, ClientError) as exc:
+        except AWAY as exc:
             raise StoreUnavailableError("the table can't be read") from exc
         return answer
+
+
+def _now_s() -> int:
+    return time.time_ns() // 1_000_000_000
+
+
+def _attempts(until: float) -> Iterator[int]:
+    """The numbers of attempts, from 0, while there is patience for another: until an instant of the monotonic clock."""
+    for attempt in range(_ATTEMPTS):
+        if attempt and time.monotonic() > until:
+            return
+        yield attempt
 
 
 def _narrowed(event: Event, left: Consent) -> Event:
@@ -624,5 +723,10 @@ def _cooling(state: Mapping[str, Any], event: Event) -> bool:
 
 
 def _old(reasons: list[dict[str, Any]], at: int) -> dict[str, Any] | None:
-    reason = reasons[at]
+    """The item on which the condition of an operation failed; None if it didn't."""
+    reason = reasons[at] if at < len(reasons) else {}
     return reason.get("Item", {}) if reason.get("Code") == "ConditionalCheckFailed" else None
+
+
+def _failed(reasons: list[dict[str, Any]]) -> int:
+    return sum(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons)

@@ -26,7 +26,10 @@ MAX_REFERENCE: Final = 64
 """Characters of a platform's reference, printable ASCII."""
 
 _HOUR: Final = 3_600_000
-_SPELLING: Final = re.compile(r"[A-Za-z0-9_-]{20,2000}\.[A-Za-z0-9_-]{43}")
+SPELLING: Final = r"[A-Za-z0-9_-]{20,2000}\.[A-Za-z0-9_-]{43}"
+"""What every token looks like, as a regular expression."""
+
+_SPELLING: Final = re.compile(SPELLING)
 _FIELDS: Final = 5
 
 

@@ -6,7 +6,10 @@ Lambda's initialisation, which runs at full speed before the first request.
 
 from __future__ import annotations
 
+import base64
 import os
+import random
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -18,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from consentry import brands as brands_module
 from consentry.journeys import Journeys
 from consentry.keyring import Keyring, SecretUnavailableError
+from consentry.limits import Limits
 from consentry.spool import Recorder
 from consentry.store import Store, StoreUnavailableError
 from consentry.tokens import Tokens
@@ -25,8 +29,11 @@ from consentry.tokens import Tokens
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
-    from consentry.brands import Brands
+    from consentry.archivist import Archivist
+    from consentry.brands import Brand, Brands
+    from consentry.breaker import Breaker
     from consentry.intake import Intake
+    from consentry.mailbox import Mailbox
     from consentry.notifications import Notification
     from consentry.replay import Replay
 
@@ -54,11 +61,18 @@ _PATIENT: Final = Config(
     read_timeout=10,
     retries={"mode": "standard", "total_max_attempts": 4},
 )
-"""For mails: nobody waits, and a throttled call is worth waiting for."""
+"""For queues and the archive: nobody waits, and what comes twice does no harm."""
 
+_ONCE: Final = Config(
+    connect_timeout=2,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 1},
+)
+"""For mails: SES may have taken one whose answer was a fault, or none, and would take it again."""
 
-METRICS: Final = "Consentry"
-"""The namespace of our metrics in CloudWatch."""
+_BUSY: Final = frozenset({"TooManyRequestsException", "ThrottlingException"})
+"""SES's answers that say that it took nothing, and will in a moment."""
+_MOST_OFFERS: Final = 4
 
 
 class Settings(NamedTuple):
@@ -132,13 +146,31 @@ def replay() -> Replay:
     """Makes count what had to wait."""
     from consentry.replay import Replay  # noqa: PLC0415 - a click replays nothing
 
-    return Replay(store(), tokens(), brands())
+    return Replay(store(), tokens(), brands(), queued_journeys())
 
 
 @cache
 def journeys() -> Journeys:
     """What a person can do."""
-    return Journeys(store(), tokens(), recorder())
+    return Journeys(store(), tokens(), recorder(), limits())
+
+
+@cache
+def limits() -> Limits:
+    """What may be done how often."""
+    return Limits(table_client(), settings().table, keyring().limit_key)
+
+
+@cache
+def breaker() -> Breaker:
+    """Holds confirmation mails back when there are too many."""
+    from consentry.breaker import Breaker  # noqa: PLC0415 - no click sends a mail
+
+    def opened(brand: str) -> None:
+        count("BreakerOpened")
+        logger().error("breaker open", brand=brand)
+
+    return Breaker(table_client(), settings().table, limits(), opened)
 
 
 @cache
@@ -149,11 +181,33 @@ def intake() -> Intake:
     return Intake(store(), keyring().pepper, recorder())
 
 
-def send_mail(sender: str, recipient: str, raw: bytes) -> None:
+@cache
+def queued_intake() -> Intake:
+    """What others report, out of a queue: while the table is away it comes back from there, and needs no spool."""
+    from consentry.intake import Intake  # noqa: PLC0415 - as above
+
+    return Intake(store(), keyring().pepper, Recorder(store()))
+
+
+@cache
+def queued_journeys() -> Journeys:
+    """What a person can do, out of a queue: as above."""
+    return Journeys(store(), tokens(), Recorder(store()), limits())
+
+
+@cache
+def mailbox() -> Mailbox:
+    """The mails that came in."""
+    from consentry.mailbox import Mailbox  # noqa: PLC0415 - no click reads a mail
+
+    return Mailbox(_bucket_client())
+
+
+def send_mail(brand: Brand, recipient: str, raw: bytes) -> None:
     """Hand a mail to SES; see `mails.send`."""
     from consentry import mails  # noqa: PLC0415 - a click sends no mail, and needs no mail library
 
-    mails.send(_mail_client(), sender, recipient, raw)
+    mails.send(_mail_client(), brand, recipient, raw, os.environ["CONFIGURATION_SET"])
 
 
 def put_off(reference: str, seconds: int) -> None:
@@ -163,6 +217,28 @@ def put_off(reference: str, seconds: int) -> None:
         botocore's errors: it isn't queued.
     """
     _queue_client().send_message(QueueUrl=os.environ["MAIL_QUEUE_URL"], MessageBody=reference, DelaySeconds=seconds)
+
+
+@cache
+def archivist() -> Archivist:
+    """Copies the ledger to the archive."""
+    from consentry.archivist import Archivist, Places  # noqa: PLC0415 - one function needs it, once a month
+
+    client = _client("dynamodb", _PATIENT)
+    patient = Store(client, settings().table, keyring().ledger_key)
+    return Archivist(patient, Places(client, settings().table), _put_archive, keyring(), _send_archive)
+
+
+def start_archive(month: str, now: int) -> str:
+    """Begin to archive a month, and answer the run's name; see `archivist.start`.
+
+    Raises:
+        ValueError: the month isn't one, or hasn't begun.
+        botocore's errors: not all is queued; start again.
+    """
+    from consentry import archivist as module  # noqa: PLC0415 - as above
+
+    return module.start(_send_archive, month, int(os.environ["ARCHIVE_SEGMENTS"]), now)
 
 
 def prepare() -> None:
@@ -215,6 +291,15 @@ def _put_off(queue: str, receipt_handle: str, seconds: int) -> None:
     _queue_client().change_message_visibility(QueueUrl=queue, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds)
 
 
+def put_off_feedback(receipt_handle: str, seconds: int) -> None:
+    """Let the queue bring an event of SES back after so many seconds.
+
+    Raises:
+        botocore's errors: it comes back sooner.
+    """
+    _put_off(os.environ["FEEDBACK_QUEUE_URL"], receipt_handle, seconds)
+
+
 @cache
 def _session() -> botocore.session.Session:
     # botocore alone: boto3 adds 130 ms of imports for resources and transfers that nothing here uses.
@@ -223,7 +308,17 @@ def _session() -> botocore.session.Session:
 
 @cache
 def _mail_client() -> Any:
-    return _client("sesv2", _PATIENT)
+    client = _client("sesv2", _ONCE)
+    client.meta.events.register("needs-retry.sesv2.SendEmail", _when_to_offer_again)
+    return client
+
+
+def _when_to_offer_again(response: tuple[object, dict[str, Any]] | None, attempts: int, **_: object) -> float | None:
+    """Seconds after which botocore offers a mail to SES again; None: it doesn't."""
+    code = response[1].get("Error", {}).get("Code") if response else None
+    if code not in _BUSY or attempts >= _MOST_OFFERS:
+        return None
+    return float(random.uniform(0.25, 0.5) * 2**attempts)  # noqa: S311 - jitter, not a secret
 
 
 @cache
@@ -235,18 +330,51 @@ def count(metric: str) -> None:
     """Add one to a metric, by a line in the log (CloudWatch's embedded metric format)."""
     from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415 - for rare events
 
-    with single_metric(metric, MetricUnit.Count, 1, namespace=METRICS):
+    with single_metric(metric, MetricUnit.Count, 1, namespace=os.environ["POWERTOOLS_METRICS_NAMESPACE"]):
         pass
+
+
+def _send_archive(text: str) -> None:
+    _queue_client().send_message(QueueUrl=os.environ["ARCHIVE_QUEUE_URL"], MessageBody=text)
+
+
+@cache
+def _bucket_client() -> Any:
+    return _client("s3", _PATIENT)
+
+
+def _put_archive(key: str, body: bytes, sha256: bytes) -> None:
+    from consentry.archivist import ArchiveUnavailableError  # noqa: PLC0415 - as above
+
+    try:
+        _bucket_client().put_object(
+            Bucket=os.environ["ARCHIVE_BUCKET"],
+            Key=key,
+            Body=body,
+            ChecksumAlgorithm="SHA256",  # S3 asks for it by name where objects are locked
+            ChecksumSHA256=base64.b64encode(sha256).decode(),
+        )
+    except (BotoCoreError, ClientError) as exc:
+        raise ArchiveUnavailableError("the archive can't be written") from exc
+
+
+@cache
+def _spool_client() -> Any:
+    # One of its own: whoever clicked waits for it, and the table has used up most of their time.
+    return _client("sqs", _LAST_RESORT)
 
 
 def _spool(text: str) -> None:
     try:
-        # A client of its own: whoever clicked waits for it, and the table has used up most of their time.
-        client = _client("sqs", _LAST_RESORT)
-        client.send_message(QueueUrl=os.environ["SPOOL_QUEUE_URL"], MessageBody=text)
-    except (BotoCoreError, ClientError, KeyError) as exc:
+        _spool_client().send_message(QueueUrl=os.environ["SPOOL_QUEUE_URL"], MessageBody=text)
+    except (BotoCoreError, ClientError, ValueError, KeyError) as exc:  # a garbled answer reads as ValueError
         _keep_in_log(text)
         raise StoreUnavailableError("neither table nor spool can be written") from exc
+    fault = sys.exception()
+    if fault is not None and not isinstance(fault, StoreUnavailableError):
+        from consentry import web  # noqa: PLC0415 - it imports this module
+
+        web.report(fault, "spool")
     logger().warning("spooled")
 
 
@@ -271,5 +399,5 @@ def _fetch_keyring() -> str:
     try:
         client = _client("secretsmanager", _IMPATIENT)
         return str(client.get_secret_value(SecretId=settings().keyring)["SecretString"])
-    except (BotoCoreError, ClientError) as exc:
+    except (BotoCoreError, ClientError, ValueError) as exc:  # a garbled answer reads as ValueError
         raise SecretUnavailableError("the keyring can't be read") from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -62,3 +63,40 @@ def test_a_handlers_exception_stays_inside() -> None:
 def test_what_a_function_answers_is_left_alone() -> None:
     assert gaps.as_api_gateway_answers(200, b'{"errorType": "a word"}') == (200, b'{"errorType": "a word"}')
     assert gaps.as_api_gateway_answers(502, b"upstream is away") == (502, b"upstream is away")
+
+
+def sent(recipient: str, **otherwise: Any) -> list[dict[str, Any]]:
+    request = {
+        "FromEmailAddress": "hello@meadow.example",
+        "Destination": {"ToAddresses": [recipient]},
+        "ConfigurationSetName": "set",
+        "EmailTags": [{"Name": "brand", "Value": "demo"}],
+        **otherwise,
+    }
+    return gaps.events_of(request, "message-1", datetime(2026, 11, 23, 14, 5, 6, 789000, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("recipient", ["bounce@simulator.amazonses.com", "Bounce+one@Simulator.amazonses.com"])
+def test_a_mail_to_the_simulators_bounce_bounces(recipient: str) -> None:
+    [event] = sent(recipient)
+    assert (event["eventType"], event["bounce"]["bounceType"]) == ("Bounce", "Permanent")
+    assert [each["emailAddress"] for each in event["bounce"]["bouncedRecipients"]] == [recipient]
+    assert event["bounce"]["timestamp"] == "2026-11-23T14:05:06.789Z"
+    assert event["mail"]["tags"] == {"ses:configuration-set": ["set"], "brand": ["demo"]}
+
+
+def test_a_mail_to_the_simulators_complaint_is_complained_of() -> None:
+    [event] = sent("complaint@simulator.amazonses.com")
+    assert (event["eventType"], event["complaint"]["complaintFeedbackType"]) == ("Complaint", "abuse")
+
+
+@pytest.mark.parametrize(
+    "recipient", ["ann@example.com", "bounce@example.com", "success@simulator.amazonses.com", "bounce"]
+)
+def test_of_other_mails_nothing_is_told(recipient: str) -> None:
+    assert sent(recipient) == []
+
+
+def test_of_a_mail_without_a_configuration_set_nothing_is_told() -> None:
+    request = {"FromEmailAddress": "a@b.example", "Destination": {"ToAddresses": ["bounce@simulator.amazonses.com"]}}
+    assert gaps.events_of(request, "message-1", datetime.now(UTC)) == []

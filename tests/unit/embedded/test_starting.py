@@ -28,6 +28,17 @@ def test_without_settings_ports_are_free_to_choose() -> None:
     assert (chosen.port, chosen.aws_port, chosen.dynamodb_endpoint_url) == (None, None, None)
 
 
+def test_functions_find_in_their_environment_what_a_test_puts_there() -> None:
+    chosen = options(["--functions-environment=A=1", "--functions-environment=B=x=y"], {})
+    assert chosen.functions_environment == {"A": "1", "B": "x=y"}
+
+
+@pytest.mark.parametrize("text", ["A", "=1"])
+def test_what_is_no_pair_is_refused(text: str) -> None:
+    with pytest.raises(SystemExit):
+        options([f"--functions-environment={text}"], {})
+
+
 def test_settings_come_from_the_environment(tmp_path: Path) -> None:
     chosen = options(["--state-dir", str(tmp_path)], {"PORT": "8123", "DYNAMODB_ENDPOINT_URL": "http://127.0.0.1:1"})
     assert (chosen.state_dir, chosen.port) == (tmp_path, 8123)

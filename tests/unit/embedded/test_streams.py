@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from embedded.streams import as_lambda_sees, passes
+from embedded.streams import _Follower, as_lambda_sees, passes
 
 
 def record(**image: dict[str, str]) -> dict[str, Any]:
@@ -64,3 +67,53 @@ def test_a_record_is_plain_json_for_the_function() -> None:
     assert seen["eventSource"] == "aws:dynamodb"
     assert seen["dynamodb"]["ApproximateCreationDateTime"] == 1795392000
     assert seen["dynamodb"]["NewImage"] == {"b": {"B": "AP8="}, "l": {"L": [{"N": "1"}]}}
+
+
+# --- failing functions ------------------------------------------------------------------------------------------------
+
+
+class Functions:
+    """Lambda's invoke: notes what it was handed, and fails as it is told, once for each."""
+
+    def __init__(self, *reports: Any) -> None:
+        self.reports = list(reports)
+        self.handed: list[list[str]] = []
+
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        self.handed.append([each["dynamodb"]["SequenceNumber"] for each in json.loads(Payload)["Records"]])
+        report = self.reports.pop(0) if self.reports else {"batchItemFailures": []}
+        failed = {"FunctionError": "Unhandled"} if report is None else {}
+        return {"Payload": io.BytesIO(json.dumps(report or {}).encode()), **failed}
+
+
+@pytest.fixture
+def follow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
+    """Deliver three records to a function that fails so; the batches that it was handed."""
+    monkeypatch.setattr("embedded.streams.PAUSE", 0.0)
+
+    def deliver(*reports: Any, **mapping: Any) -> list[list[str]]:
+        functions = Functions(*reports)
+        streams = SimpleNamespace(describe_stream=lambda **_: {"StreamDescription": {"Shards": []}})
+        follower = _Follower(streams, functions, "arn", {"FunctionArn": "courier", **mapping})
+        follower._deliver([{"dynamodb": {"SequenceNumber": number}} for number in "123"])
+        return functions.handed
+
+    return deliver
+
+
+def test_a_batch_that_fails_comes_again_whole(follow: Callable[..., list[list[str]]]) -> None:
+    assert follow(None, None) == [["1", "2", "3"]] * 3
+
+
+def test_after_a_partial_answer_the_batch_goes_on_from_the_first_failure(
+    follow: Callable[..., list[list[str]]],
+) -> None:
+    report = {"batchItemFailures": [{"itemIdentifier": "3"}, {"itemIdentifier": "2"}]}
+    assert follow(report) == [["1", "2", "3"], ["2", "3"]]
+
+
+def test_a_batch_is_given_up_after_as_many_tries_as_its_mapping_says(
+    follow: Callable[..., list[list[str]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(follow(*[None] * 9, MaximumRetryAttempts=2)) == 3
+    assert "3 records of the stream are given up after 2 more tries" in capsys.readouterr().err

@@ -233,6 +233,15 @@ def test_everybody_in_a_bounce_is_reported(desk: Any) -> None:
     assert [report.email for report in desk.read("sns", event).reports] == ["a@x.example", "", "b@x.example"]
 
 
+def test_a_name_before_an_address_is_left_out(desk: Any) -> None:
+    event = hooks.saying("sns", "bounced")
+    event["bounce"]["bouncedRecipients"] = [
+        {"emailAddress": "Ann <ann@x.example>"},
+        {"emailAddress": "<bob@x.example>"},
+    ]
+    assert [report.email for report in desk.read("sns", event).reports] == ["ann@x.example", "bob@x.example"]
+
+
 def test_preferences_name_what_is_left_and_what_is_kept(desk: Any) -> None:
     event = hooks.saying("sns", "unsubscribed")
     statuses = [("news", "OptOut"), ("offers", "OptIn"), ("unknown", "OptOut")]
@@ -249,3 +258,11 @@ def test_leaving_everything_is_leaving_everything(desk: Any) -> None:
     event["subscription"]["newTopicPreferences"]["unsubscribeAll"] = True
     (report,) = desk.read("sns", event).reports
     assert (report.kind, report.topics) == (ReportKind.UNSUBSCRIBED, ())
+
+
+@pytest.mark.parametrize("odd", [[], {}, 1, None, True])
+def test_a_message_of_no_type_is_refused_and_no_fault_of_ours(desk: Any, odd: object) -> None:
+    sent = hooks.send("sns", hooks.saying("sns", "bounced"))
+    body = json.dumps(json.loads(sent.body) | {"Type": odd}).encode()
+    with pytest.raises(UnsignedError):
+        sns.verify(Call("POST", {}, {}, body, ""), SETUP, {}, NOW)

@@ -25,6 +25,15 @@ async function showLinks(about) {
     link(minted.preferences_url, `Preferences of ${about.sample_address}`),
   );
   byId("links-note").textContent = "The last two were minted by the API a moment ago.";
+  const mailto = /<mailto:([^?>]+)\?subject=([^>]+)>/.exec(minted.headers["List-Unsubscribe"]);
+  if (mailto) {
+    const mail = `From: ${about.sample_address}\\nTo: ${mailto[1]}\\nSubject: ${mailto[2]}\\n\\n`;
+    showCurl("Leave by mail, as the List-Unsubscribe header offers", `printf '${mail}' | curl -s ${about.inbound_url} --data-binary @-`);
+  }
+}
+
+function showCurl(title, command) {
+  byId("curls").append(make("h3", title), make("pre", command));
 }
 
 function showCurls(about) {
@@ -40,7 +49,7 @@ function showCurls(about) {
     "The outbox": `curl -s ${about.outbox_url}`,
   };
   for (const [title, command] of Object.entries(examples)) {
-    byId("curls").append(make("h3", title), make("pre", command));
+    showCurl(title, command);
   }
 }
 

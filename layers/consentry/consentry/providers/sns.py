@@ -105,7 +105,13 @@ def reports(event: Any, setup: Setup) -> list[Report]:
             return _subscription(event, setup)
         case _:
             return []
-    return [report for each in people for report in payload.reports(kind, payload.text(each, "emailAddress"), moment)]
+    who = [bare(payload.text(each, "emailAddress")) for each in people]
+    return [report for email in who for report in payload.reports(kind, email, moment)]
+
+
+def bare(mailbox: str) -> str:
+    """The address in a mailbox: SES repeats some as they stood in the mail, with the name before them."""
+    return mailbox.rpartition("<")[2].partition(">")[0].strip()
 
 
 def fetch(url: str) -> bytes:
@@ -132,7 +138,7 @@ def _subscription(event: Any, setup: Setup) -> list[Report]:
     kept = [payload.text(each, "topicName") for each in listed if _says(each, "OptIn")]
     out, wanted = setup.topics_of(left), setup.topics_of(kept)
     found: list[Report] = []
-    for email in payload.texts(event, "mail", "destination"):
+    for email in map(bare, payload.texts(event, "mail", "destination")):
         if payload.at(now, "unsubscribeAll") is True:
             found += payload.reports(ReportKind.UNSUBSCRIBED, email, moment)
             continue
@@ -177,7 +183,7 @@ def _key(url: str) -> RSAPublicKey:
 
 
 def _signed(body: dict[str, Any]) -> bytes:
-    confirms = body.get("Type") in {"SubscriptionConfirmation", "UnsubscribeConfirmation"}
+    confirms = payload.text(body, "Type") in {"SubscriptionConfirmation", "UnsubscribeConfirmation"}
     names = _SIGNED_CONFIRMATION if confirms else _SIGNED
     parts = [f"{name}\n{body[name]}\n" for name in names if isinstance(body.get(name), str)]
     return "".join(parts).encode("utf-8", "surrogatepass")

@@ -1,0 +1,36 @@
+"""The archive: copies each month's ledger to where nobody can change it.
+
+The schedule begins a run; its segments then go through a queue, a step a message.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from consentry import archive, archivist, batches, wiring
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+
+def handler(event: dict[str, Any], _context: object) -> Any:
+    """A message of the queue, or the beginning of a run: of last month, or of the `month` (`yyyy-mm`) in the event."""
+    if "Records" in event:
+        return batches.process(event, queue=go_on)
+    now = _now()
+    month = str(event.get("month") or archive.month_before(now))
+    run = wiring.start_archive(month, now)
+    wiring.logger().info("archive begun", month=month, run=run)
+    return {"month": month, "run": run}
+
+
+def go_on(message: SQSRecord) -> None:
+    """Do one step of one segment."""
+    task = archivist.task_from_json(message.body)
+    wiring.archivist().go_on(task, _now())
+    wiring.logger().info("archive step", month=task.month, segment=task.segment)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

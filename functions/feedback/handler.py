@@ -1,0 +1,66 @@
+"""The feedback of SES: bounces, complaints and subscription changes, by way of SNS and a queue.
+
+An event that can't be recorded now comes back later; one that can't be understood ends among the dead letters.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from consentry import batches, feedback, wiring
+from consentry.feedback import UnintelligibleError
+from consentry.intake import Result
+from consentry.keyring import SecretUnavailableError
+from consentry.ledger import Channel
+from consentry.store import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+    from consentry.brands import Brand
+    from consentry.feedback import Feedback
+
+
+def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
+    """Messages of the queue, each one event of SES; those that failed are answered, and come back."""
+    return batches.process(event, queue=take)
+
+
+def take(message: SQSRecord) -> None:
+    """Record what one event says."""
+    told = feedback.read(message.body, wiring.brands())
+    try:
+        counts = sum((_record(told, brand) for brand in told.brands), Counter[str]())
+    except (StoreUnavailableError, SecretUnavailableError):
+        tries = int(message.attributes.approximate_receive_count)
+        wiring.put_off_feedback(message.receipt_handle, feedback.wait(tries))
+        raise
+    brands = [brand.id for brand in told.brands]
+    if told.kind == "Reject":
+        wiring.count("MailsRejected")
+        wiring.logger().error("mail rejected", brands=brands)
+    wiring.logger().info("feedback", kind=told.kind, brands=brands, counts=dict(counts) or {"ignored": 1})
+
+
+def _record(told: Feedback, brand: Brand) -> Counter[str]:
+    """What became of the reports of one event, counted.
+
+    Raises:
+        UnintelligibleError: somebody in it can't be told; the others are recorded.
+    """
+    now = time.time_ns() // 1_000_000
+    reports = told.reports(brand)
+    receipts = wiring.queued_intake().take_all(brand, reports, Channel.FEEDBACK, now, feedback.SOURCE)
+    if not all(report.email for report in reports):
+        raise UnintelligibleError("an event about somebody without an address")
+    counts = Counter(receipt.result.value for receipt in receipts)
+    if told.complains_of_confirmation and counts[Result.APPLIED]:  # a complaint that comes twice is one
+        wiring.breaker().complained(brand.id, now)
+        wiring.logger().warning("complaint about a confirmation mail", brand=brand.id)
+    return counts
+
+
+wiring.prepare()

@@ -1,0 +1,113 @@
+"""The breaker: holds a brand's confirmation mails back when there are more than there should be.
+
+What no budget of a visitor stops, an attack by many, would end at SES, with people's inboxes and the brand's name as a
+sender to pay for it. So mails are counted by the minute; one too many opens the breaker, and for five minutes mails
+wait. Each complaint about a confirmation mail halves, for an hour, what a minute may have.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from consentry import items
+from consentry.store import AWAY, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from consentry.brands import Brand
+    from consentry.limits import Limits
+
+OPEN_MS: Final = 5 * 60 * 1000
+COMPLAINTS_COUNT_MS: Final = 3600 * 1000
+_MINUTE_S: Final = 60
+_OPEN: Final = "OPEN"
+_COMPLAINT: Final = "COMPLAINT#"
+_MANY: Final = 20
+"""Complaints in an hour, beyond which nothing is left to halve."""
+
+
+class Breaker:
+    """The breakers of all brands: an item each, and an item for each complaint of the last hour."""
+
+    def __init__(self, client: Any, table: str, limits: Limits, opened: Callable[[str], None]) -> None:
+        """`client` is a DynamoDB client; `opened` is told the brand, once an opening."""
+        self._client = client
+        self._table = table
+        self._limits = limits
+        self._opened = opened
+
+    def holds(self, brand: Brand, now: int) -> int:
+        """How long the brand's mails have to wait, in ms. 0: one may go out now, and is counted.
+
+        Args:
+            brand: whose mail it is.
+            now: epoch ms.
+
+        Raises:
+            StoreUnavailableError: the table is away; the mail is perhaps counted.
+        """
+        open_until, complaints = self._read(brand.id, now)
+        if open_until > now:  # not left to TTL, which deletes late
+            return open_until - now
+        allowed = max(1, brand.limits.mails_a_minute >> complaints)
+        if self._limits.spend(f"mails#{brand.id}", allowed, _MINUTE_S, now):
+            return 0
+        self._open(brand.id, now)
+        return OPEN_MS
+
+    def complained(self, brand_id: str, now: int) -> None:
+        """Somebody complained about a confirmation mail of the brand. Saying so again for the same instant is once.
+
+        Raises:
+            StoreUnavailableError: the table can't be written.
+        """
+        item = {
+            **items.key(_key(brand_id), f"{_COMPLAINT}{now:013d}"),
+            "expires_at": items.number((now + COMPLAINTS_COUNT_MS) // 1000),
+        }
+        try:
+            self._client.put_item(TableName=self._table, Item=item)
+        except AWAY as exc:
+            raise StoreUnavailableError("the table can't be written") from exc
+
+    def _read(self, brand_id: str, now: int) -> tuple[int, int]:
+        """Until when the breaker is open, and how many complaints there were in the last hour."""
+        try:
+            found = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": items.string(_key(brand_id))},
+                ConsistentRead=True,
+                ScanIndexForward=False,  # OPEN comes first then, and the newest complaints after it
+                Limit=1 + _MANY,
+            )["Items"]
+        except AWAY as exc:
+            raise StoreUnavailableError("the table can't be read") from exc
+        since = f"{_COMPLAINT}{now - COMPLAINTS_COUNT_MS:013d}"
+        complaints = sum(item["sk"]["S"] > since for item in found if item["sk"]["S"].startswith(_COMPLAINT))
+        return max((items.integer(item, "open_until") for item in found), default=0), complaints
+
+    def _open(self, brand_id: str, now: int) -> None:
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=items.key(_key(brand_id), _OPEN),
+                UpdateExpression="SET open_until = :end, expires_at = :later",
+                # Of many who find the minute spent, one opens it and says so.
+                ConditionExpression="attribute_not_exists(open_until) OR open_until <= :now",
+                ExpressionAttributeValues={
+                    ":now": items.number(now),
+                    ":end": items.number(now + OPEN_MS),
+                    ":later": items.number((now + OPEN_MS) // 1000),
+                },
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return
+        except AWAY as exc:
+            raise StoreUnavailableError("the table can't be written") from exc
+        self._opened(brand_id)
+
+
+def _key(brand_id: str) -> str:
+    return f"L#breaker#{brand_id}"

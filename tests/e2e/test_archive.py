@@ -1,0 +1,98 @@
+"""The archive, through the deployed stack: written by its function, locked, and compared from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from click.testing import CliRunner, Result
+
+from consentry_cli.main import main
+from support import archives
+from support.stack import Stack
+from support.waiting import eventually
+
+
+def client(stack: Stack, service: str) -> Any:
+    """A client of the stack's AWS, as its account."""
+    told = stack.told
+    credentials = {"aws_access_key_id": "000000000000", "aws_secret_access_key": "local"}
+    return boto3.client(service, endpoint_url=told["aws_endpoint_url"], region_name=told["region"], **credentials)
+
+
+def consentry(stack: Stack, *arguments: str) -> Result:
+    environment = {
+        "TABLE_NAME": stack.told["table_name"],
+        "KEYRING_SECRET_ARN": stack.told["keyring_secret_arn"],
+        "ARCHIVE_QUEUE_URL": stack.told["archive_queue_url"],
+        "AWS_ENDPOINT_URL": stack.told["aws_endpoint_url"],
+        "AWS_DEFAULT_REGION": stack.told["region"],
+        "AWS_ACCESS_KEY_ID": "000000000000",
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }
+    return CliRunner().invoke(main, arguments, env=environment)
+
+
+def leaves(stack: Stack) -> str:
+    """Somebody new opts out; their id."""
+    email = f"{uuid.uuid4().hex[:12]}@example.com"
+    (link,) = stack.api("POST", "/v1/links", {"topic": "news", "recipients": [{"email": email}]}).json()["links"]
+    assert stack.call("POST", link["unsubscribe_url"], form={"List-Unsubscribe": "One-Click"}).status == 200
+    return str(link["subscriber_id"])
+
+
+def archived(stack: Stack, runs: int) -> dict[str, bytes]:
+    """What the bucket holds once so many runs are complete."""
+    s3, bucket = client(stack, "s3"), stack.told["archive_bucket"]
+    return dict(
+        eventually(lambda: archives.objects(s3, bucket), lambda held: len(archives.manifests(held)) >= runs, 180)
+    )
+
+
+def test_what_is_archived_is_locked_and_whoever_is_removed_from_the_table_is_found(stack: Stack) -> None:
+    ann, bob = leaves(stack), leaves(stack)
+    month = f"{datetime.now(UTC):%Y-%m}"
+    functions = client(stack, "lambda")
+    (name,) = [
+        each["FunctionName"]
+        for page in functions.get_paginator("list_functions").paginate()
+        for each in page["Functions"]
+        if "ArchiveFunction" in each["FunctionName"]
+    ]
+    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"month": month}).encode())
+    assert json.load(answer["Payload"])["month"] == month
+    held = archived(stack, 1)
+    assert {ann, bob} <= {line["subscriber_id"] for line in archives.lines(held)}
+    assert {ann, bob} <= {line["subscriber_id"] for line in archives.lines(held, "head")}
+
+    s3, bucket = client(stack, "s3"), stack.told["archive_bucket"]
+    for key in held:
+        told = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        assert told["ObjectLockMode"] == "GOVERNANCE"
+        assert (told["ObjectLockRetainUntilDate"] - datetime.now(UTC)).days > 5 * 365
+        assert told["ChecksumSHA256"]
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.delete_object(Bucket=bucket, Key=key, VersionId=told["VersionId"])
+
+    verify = ("ledger", "verify", "--brand", "demo", "--archive", f"s3://{bucket}")
+    done = consentry(stack, *verify)
+    assert (done.exit_code, done.stdout) == (0, ""), done.stderr
+    kept = stack.items(ann)
+    for item in kept:
+        stack.dynamodb.delete_item(TableName=stack.told["table_name"], Key={each: item[each] for each in ("pk", "sk")})
+    done = consentry(stack, *verify)
+    assert done.exit_code == 1
+    assert done.stdout == f"{ann}\tarchived events are missing; the consent is gone\n"
+
+    for item in kept:
+        stack.dynamodb.put_item(TableName=stack.told["table_name"], Item=item)
+    assert consentry(stack, "ledger", "archive", "--month", month, "--segments", "2").exit_code == 0
+    archived(stack, 2)
+    assert consentry(stack, *verify).exit_code == 0
+    assert os.environ.get("AWS_ENDPOINT_URL") is None

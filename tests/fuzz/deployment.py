@@ -1,0 +1,260 @@
+"""A deployment in one process and without AWS, for hundreds of calls a second: the rooms over a store in memory."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+from consentry import addresses, items, ledger, notifications, outgoing, wiring
+from consentry.brands import Brands, Endpoint, Webhook
+from consentry.intake import Intake
+from consentry.journeys import Form, Journeys
+from consentry.keyring import Keyring
+from consentry.replay import Replay
+from consentry.spool import Recorder
+from consentry.store import Recorded, StoreUnavailableError
+from consentry.tokens import Link, Purpose, Tokens
+from consentry_build.__main__ import build
+from support import hooks
+from support.memory import MemoryBreaker, MemoryLimits, MemoryStore, contact_image
+
+if TYPE_CHECKING:
+    from consentry.archivist import Task
+    from consentry.items import Contact
+    from consentry.ledger import Event, Evidence
+    from consentry.mailbox import Arrived
+    from consentry.notifications import Notification
+
+ROOT: Final = Path(__file__).parents[2]
+NOW: Final = hooks.NOW
+IP: Final = "203.0.113.7"
+EMAIL: Final = "ann@example.com"
+API_KEY: Final = "ck_demo_0a1b2c3d_b3VyIG93biBrZXksIG1hZGUgdXAgZm9yIGZ1enppbmc"
+DOCUMENT: Final = {
+    "root": "the root of all keys, made up for fuzzing",
+    "brands": {
+        "demo": {
+            "api_keys": [
+                {
+                    "id": "0a1b2c3d",
+                    "sha256": hashlib.sha256(API_KEY.encode()).hexdigest(),
+                    "scopes": ["read", "write", "erase"],
+                }
+            ],
+            "webhooks": {name: hooks.secrets_of(name) for name in (*hooks.SECRETS, "sendgrid")},
+            "notifications": {"crm": [f"whsec_{base64.b64encode(b'made up for notifications').decode()}"]},
+        }
+    },
+}
+_LARGEST_ITEM: Final = 400_000
+"""Bytes, roughly: DynamoDB's limit."""
+_LARGEST_MESSAGE: Final = 256 * 1024
+"""Bytes: SQS's limit."""
+
+
+class Finding(BaseException):
+    """Something came out that may not."""
+
+
+class Store(MemoryStore):
+    """Refuses what DynamoDB would refuse."""
+
+    def record(self, event: Event, *, evidence: Evidence | None = None, **more: Any) -> Recorded:
+        _storable(items.event_item(event))
+        ledger.hash_event(b"key", event)
+        if evidence:
+            ledger.hash_evidence(b"key", event.event_id, evidence)
+            json.dumps(evidence, ensure_ascii=False).encode()
+        return super().record(event, evidence=evidence, **more)
+
+    def request(self, event: Event, contact: Contact, **more: Any) -> Recorded:
+        _storable(contact_image(event, contact))
+        return super().request(event, contact, **more)
+
+
+class Inbox:
+    """The mail that came in, in place of a bucket."""
+
+    def __init__(self) -> None:
+        self.raw = b""
+
+    def read(self, _mail: Arrived, most: int) -> bytes:
+        return self.raw[:most]
+
+    def remove(self, _mail: Arrived) -> None:
+        """Nothing is kept here."""
+
+
+class Steps:
+    """The archive's steps, which are not done here."""
+
+    def go_on(self, task: Task, _now: int) -> None:
+        assert task.segment < task.segments
+
+
+class Deployment:
+    """The rooms, and what they did in one run."""
+
+    def __init__(self) -> None:
+        os.environ.update(
+            TABLE_NAME="table",
+            KEYRING_SECRET_ARN="keyring",
+            PUBLIC_URL="https://links.example.com",
+            POWERTOOLS_SERVICE_NAME="consentry",
+            POWERTOOLS_LOG_LEVEL="DEBUG",
+            CONSENTRY_COMPILED=os.environ.get("CONSENTRY_COMPILED") or _compiled(),
+        )
+        time.time_ns = lambda: NOW * 1_000_000
+        self.keyring = Keyring(lambda: json.dumps(DOCUMENT))
+        self.tokens = Tokens(self.keyring)
+        self.rooms: dict[str, ModuleType] = {}
+        self.queued: list[Notification] = []
+        self.log = io.StringIO()
+        self.inbox: Any = Inbox()
+        self.breaker: Any = MemoryBreaker()
+        self.store = Store()
+        self._wire()
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing has happened yet."""
+        self.store = Store()
+        recorder: Any = Recorder(self.store, self._spool)
+        store: Any = self.store
+        limits: Any = MemoryLimits()
+        journeys = Journeys(store, self.tokens, recorder, limits)
+        intake = Intake(store, self.keyring.pepper, recorder)
+        replay = Replay(store, self.tokens, wiring.brands(), journeys)
+        wiring.store = lambda: store
+        wiring.journeys = wiring.queued_journeys = lambda: journeys
+        wiring.intake = wiring.queued_intake = lambda: intake
+        wiring.replay = lambda: replay
+        for room in self.rooms.values():
+            if hasattr(room, "_courier"):
+                room._courier.cache_clear()
+        self.queued.clear()
+        self.log.seek(0)
+        self.log.truncate()
+
+    def room(self, name: str) -> ModuleType:
+        """A function's handler module, loaded as Lambda does."""
+        if name not in self.rooms:
+            spec = importlib.util.spec_from_file_location(f"room_{name}", ROOT / "functions" / name / "handler.py")
+            assert spec
+            assert spec.loader
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module
+            spec.loader.exec_module(module)
+            self.rooms[name] = module
+        return self.rooms[name]
+
+    @property
+    def subscriber_id(self) -> str:
+        """Whose links these are."""
+        return addresses.subscriber_id(self.keyring.pepper("demo"), addresses.parse(EMAIL))
+
+    def token(self, purpose: Purpose, topics: tuple[str, ...] = ("news",), reference: str = "", at: int = 0) -> str:
+        """A link that we signed."""
+        return self.tokens.sign(Link(purpose, "demo", self.subscriber_id, topics, reference, at))
+
+    def places(self) -> dict[str, str]:
+        """What a made-up request may name instead of spelling out."""
+        minute = 60_000
+        return {
+            "{confirm}": self.token(Purpose.CONFIRM, at=NOW - minute),
+            "{expired}": self.token(Purpose.CONFIRM, at=NOW - 8 * 24 * 60 * minute),
+            "{unsubscribe}": self.token(Purpose.UNSUBSCRIBE, reference="spring-2027"),
+            "{preferences}": self.token(Purpose.PREFERENCES, topics=()),
+            "{undo}": self.token(Purpose.UNDO, at=NOW - minute),
+            "{stamp}": self.token(Purpose.STAMP, (Form.CONFIRM,), at=NOW - minute),
+            "{left}": self.token(Purpose.STAMP, (Form.UNSUBSCRIBE,), at=NOW - minute),
+            "{id}": self.subscriber_id,
+        }
+
+    def secrets(self) -> list[str]:
+        """What may neither be answered nor logged."""
+        found = [str(DOCUMENT["root"]), API_KEY, "made up for notifications"]
+        found += [value for each in hooks.SECRETS.values() for value in each.values()]
+        keys = [*self.keyring.signing_keys("demo"), self.keyring.pepper("demo"), self.keyring.ledger_key("demo")]
+        found += [spelt for key in keys for spelt in (key.hex(), base64.urlsafe_b64encode(key).decode().rstrip("="))]
+        return found
+
+    def require_quiet(self, more: Iterable[str] = ()) -> None:
+        """The log of this run names nobody, and holds no secret."""
+        logged = self.log.getvalue()
+        for each in (EMAIL, IP, *self.places().values(), *self.secrets(), *more):
+            if each in logged:
+                raise Finding(f"logged: {each!r}")
+
+    def _wire(self) -> None:
+        brand = wiring.brands().get("demo")
+        assert brand
+        webhooks = {name: Webhook(hooks.TOPICS, (hooks.ARN,)) for name in (*hooks.SECRETS, "sendgrid")}
+        brand = brand._replace(webhooks=webhooks, notifications=(Endpoint("crm", "https://crm.example.com/", False),))
+        brands = Brands([brand])
+        wiring.brands = lambda: brands
+        wiring.keyring = lambda: self.keyring
+        wiring.tokens = lambda: self.tokens
+        wiring.send_mail = _mail
+        wiring.put_off = lambda reference, seconds: None
+        wiring.put_off_notification = wiring.put_off_spooled = wiring.put_off_feedback = lambda receipt, seconds: None
+        wiring.breaker = lambda: self.breaker
+        wiring.mailbox = lambda: self.inbox
+        wiring.archivist = Steps
+        wiring.count = lambda metric: None
+        wiring.queue_notifications = self._queue
+        outgoing.post = lambda *_, **__: 200
+        outgoing.get = lambda url: (200, hooks.certificate())
+        for handler in wiring.logger().handlers:
+            handler.setStream(self.log)
+
+    def _spool(self, text: str) -> None:
+        raise StoreUnavailableError("nothing is away here")
+
+    def _queue(self, told: list[Notification]) -> None:
+        for each in told:
+            if notifications.from_json(each.to_json()) != each or len(each.to_json().encode()) > _LARGEST_MESSAGE:
+                raise Finding("a notification that can't be queued")
+        self.queued += told
+
+
+def _compiled() -> str:
+    folder = tempfile.mkdtemp(prefix="consentry-fuzz-")
+    build(ROOT / "brands", Path(folder))
+    return folder
+
+
+def _storable(item: dict[str, Any]) -> None:
+    """DynamoDB's own rules for an item, as far as what somebody typed could break them."""
+    text = json.dumps(item, ensure_ascii=False)
+    if len(text.encode()) > _LARGEST_ITEM or not 0 < len(item["sk"]["S"].encode()) <= 1024:
+        raise Finding("an item that DynamoDB refuses")
+    for value in _values(item):
+        if "S" in value and not isinstance(value["S"], str):
+            raise Finding("a string that is none")
+        if "N" in value and not value["N"].lstrip("-").isdecimal():
+            raise Finding("a number that is none")
+
+
+def _values(part: Any) -> Iterable[dict[str, Any]]:
+    for each in part.values() if isinstance(part, dict) else part:
+        if isinstance(each, dict) and set(each) & {"S", "N", "BOOL"}:
+            yield each
+        elif isinstance(each, (dict, list)):
+            yield from _values(each)
+
+
+def _mail(_sender: str, _recipient: str, raw: bytes) -> None:
+    if b"\n\n" not in raw.replace(b"\r\n", b"\n"):
+        raise Finding("a mail without a body")

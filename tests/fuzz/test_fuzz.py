@@ -1,0 +1,125 @@
+"""Each target is fuzzed for a moment, from the same seed, in a process of its own; `make fuzz` goes on for longer."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from fuzz.targets import TARGETS
+
+ROOT: Final = Path(__file__).parents[2]
+RUNS: Final = 20_000
+SECONDS: Final = 3
+"""What comes first ends it."""
+FOUND: Final = 77
+"""libFuzzer's status when something was found."""
+PLANTED: Final = """
+import runpy, sys
+import atheris
+with atheris.instrument_imports(include=["consentry"]):
+    from consentry import spool
+spool._whole = lambda value: value
+sys.argv = ["fuzz", "messages", *sys.argv[1:]]
+runpy.run_module("fuzz", run_name="__main__")
+"""
+"""Takes away what keeps a queue's message from setting a register to a text."""
+
+
+ANSWERS: Final = """
+import json
+from fuzz import targets
+answers = {}
+for name in ("pages", "api", "webhooks"):
+    seen = answers[name] = []
+    targets._require_sound = lambda answer, secrets: seen.append(answer["statusCode"])
+    target = targets.TARGETS[name]()
+    for example in target.examples():
+        target(example)
+print(json.dumps(answers))
+"""
+"""What the examples of some targets are answered."""
+
+
+def fuzz(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python on something that fuzzes; what it leaves is in the folder."""
+    return run(folder, *arguments, f"-artifact_prefix={folder}/", "-timeout=120", "-seed=1")
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own, where a deployment for fuzzing harms no other test."""
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
+    environment |= {
+        "PYTHONPATH": os.pathsep.join(str(ROOT / each) for each in ("tests", "tools", "layers/consentry")),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(folder),
+    }
+    return subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, *arguments], capture_output=True, text=True, errors="replace", env=environment, check=False
+    )
+
+
+@pytest.fixture(scope="session")
+def _atheris() -> None:
+    """Skip, saying what to install, where atheris isn't; fail where it must be (`CI=true`)."""
+    if importlib.util.find_spec("atheris") is None:
+        missing = "needs atheris, which is there for CPython 3.11 to 3.13 on x86-64 Linux (pip install atheris==3.0.0)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="module")
+def fuzzing(
+    _atheris: None, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[dict[str, Future[subprocess.CompletedProcess[str]]]]:
+    """Every target that is to be tested, two at a time."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    ours = [item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
+    chosen = [item.callspec.params["target"] for item in ours]
+    bounds = (f"-runs={RUNS}", f"-max_total_time={SECONDS}")
+    with ThreadPoolExecutor(2) as pool:
+        yield {each: pool.submit(fuzz, folder / each, "-m", "fuzz", each, *bounds) for each in chosen}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_whatever_comes_in_is_understood_or_refused(
+    target: str, fuzzing: dict[str, Future[subprocess.CompletedProcess[str]]]
+) -> None:
+    done = fuzzing[target].result()
+    assert done.returncode == 0, f"make fuzz ARGS={target} would find:\n{(done.stdout + done.stderr)[-6_000:]}"
+    assert "Done " in done.stderr, "it ran"
+
+
+def test_every_function_is_tried() -> None:
+    rooms = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+    tried = {room for target in TARGETS.values() for room in getattr(target, "rooms", ())}
+    assert rooms == tried, "a function that nothing is tried on: give it a target in tests/fuzz/targets.py"
+
+
+def test_examples_get_as_far_as_they_should(tmp_path: Path) -> None:
+    """Fuzzing that only ever meets a closed door finds nothing."""
+    done = run(tmp_path, "-c", ANSWERS)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    answers = json.loads(done.stdout.splitlines()[-1])
+    assert answers["pages"].count(200) >= 10
+    assert {405, 410} <= set(answers["pages"])
+    assert set(answers["api"]) == {200, 202, 401}
+    assert answers["webhooks"].count(200) >= 20
+
+
+@pytest.mark.usefixtures("_atheris")
+def test_fuzzing_finds_what_is_there_to_be_found(tmp_path: Path) -> None:
+    done = fuzz(tmp_path, "-c", PLANTED, "-runs=200000")
+    assert done.returncode == FOUND, done.stderr[-2_000:]
+    assert list(tmp_path.glob("crash-*")), "the input is kept"

@@ -1,0 +1,267 @@
+"""Budgets, crowds and the breaker, over moto and over Amazon's DynamoDB Local: the same expectations of both."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from consentry.brands import Bounds, Brand
+from consentry.breaker import OPEN_MS, Breaker
+from consentry.limits import Limits
+from consentry.store import StoreUnavailableError
+from support import people
+from support.calls import answer_lost, answering
+from support.tables import ANN, BOB, Table
+
+MINUTE: Final = 60_000
+HOUR: Final = 60 * MINUTE
+NOW: Final = 1_800_000_000_000 // HOUR * HOUR
+"""At the beginning of an hour, and so of a minute."""
+IP: Final = "203.0.113.7"
+FAULTS: Final = ["ThrottlingException", "InternalServerError", ReadTimeoutError(endpoint_url="http://table")]
+
+
+def brand(**limits: int) -> Brand:
+    return people.brand(limits=limits)
+
+
+@pytest.fixture
+def opened() -> list[str]:
+    """The brands whose breakers opened, in order."""
+    return []
+
+
+@pytest.fixture
+def breaker(table: Table, opened: list[str]) -> Breaker:
+    return Breaker(table.client, table.name, table.limits, opened.append)
+
+
+# --- when the table is away -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_whatever_the_table_suffers_from_is_one_error_of_ours(
+    table: Table, breaker: Breaker, fault: str | Exception
+) -> None:
+    crowd = table.limits.crowd("demo", ANN, IP, 3, NOW)
+    for operation, call in (
+        ("UpdateItem", lambda: table.limits.spend("name", 1, 60, NOW)),
+        ("UpdateItem", lambda: table.limits.admits(brand(), IP, NOW)),
+        ("UpdateItem", lambda: table.limits.has_room(crowd)),
+        ("UpdateItem", lambda: breaker.holds(brand(), NOW)),
+        ("Query", lambda: breaker.holds(brand(), NOW)),
+        ("PutItem", lambda: breaker.complained("demo", NOW)),
+    ):
+        with answering(table.client, operation, fault), pytest.raises(StoreUnavailableError) as raised:
+            call()
+        assert raised.value.__cause__ is not None, operation
+
+
+def test_a_breaker_that_cannot_be_opened_is_opened_by_the_next_mail(
+    table: Table, breaker: Breaker, opened: list[str]
+) -> None:
+    one = brand(mails_a_minute=1)
+    assert breaker.holds(one, NOW) == 0
+    with (
+        answering(table.client, "UpdateItem", None, "InternalServerError"),
+        pytest.raises(StoreUnavailableError),
+    ):
+        breaker.holds(one, NOW)
+    assert opened == []
+    assert breaker.holds(one, NOW) == OPEN_MS
+    assert opened == ["demo"]
+
+
+# --- budgets ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_budget_can_be_spent_and_is_there_again_in_the_next_window(table: Table) -> None:
+    spent = [table.limits.spend("name", 2, 60, at) for at in (NOW, NOW + 1, NOW + 2, NOW + MINUTE - 1)]
+    assert spent == [True, True, False, False]
+    assert table.limits.spend("name", 2, 60, NOW + MINUTE)
+
+
+def test_a_budget_left_over_from_an_earlier_window_counts_for_nothing(table: Table) -> None:
+    """TTL deletes late: its item is still there."""
+    assert table.limits.spend("name", 1, 60, NOW)
+    assert table.limits.spend("name", 1, 60, NOW + MINUTE)
+    first, second = table.items()
+    assert int(first["expires_at"]["N"]) == (NOW + MINUTE) // 1000
+    assert int(second["expires_at"]["N"]) == (NOW + 2 * MINUTE) // 1000
+
+
+def test_a_budget_is_nobody_elses(table: Table) -> None:
+    assert table.limits.spend("mine", 1, 60, NOW)
+    assert table.limits.spend("yours", 1, 60, NOW)
+    assert not table.limits.spend("mine", 1, 60, NOW)
+
+
+def test_a_lost_answer_costs_one_more_at_most(table: Table) -> None:
+    gone = ReadTimeoutError(endpoint_url="http://table")
+    with answer_lost(table.client, "UpdateItem", gone), pytest.raises(StoreUnavailableError):
+        table.limits.spend("name", 2, 60, NOW)
+    assert table.limits.spend("name", 2, 60, NOW)
+    assert not table.limits.spend("name", 2, 60, NOW)
+
+
+def test_many_who_spend_at_once_get_what_there_is_and_no_more(real_table: Table) -> None:
+    together = threading.Barrier(6)
+
+    def spend(_: int) -> list[bool]:
+        together.wait(60)
+        return [real_table.limits.spend("name", 10, 60, NOW) for _ in range(5)]
+
+    with ThreadPoolExecutor(6) as pool:
+        taken = [each for part in pool.map(spend, range(6)) for each in part]
+    assert taken.count(True) == 10
+
+
+# --- the form ---------------------------------------------------------------------------------------------------------
+
+
+def test_one_visitor_gets_no_further_than_their_own_budget(table: Table) -> None:
+    narrow = brand(requests_an_hour_per_ip=2, requests_an_hour=4)
+    assert [table.limits.admits(narrow, IP, NOW) for _ in range(9)] == [True] * 2 + [False] * 7
+    assert [table.limits.admits(narrow, "203.0.113.8", NOW) for _ in range(2)] == [True] * 2
+    assert not table.limits.admits(narrow, "203.0.113.9", NOW), "the form's own budget is spent by those who got in"
+    assert table.limits.admits(narrow, IP, NOW + HOUR)
+
+
+def test_a_budget_of_one_brand_is_none_of_another(table: Table) -> None:
+    narrow = brand(requests_an_hour_per_ip=1, requests_an_hour=1)
+    assert table.limits.admits(narrow, IP, NOW)
+    assert table.limits.admits(narrow._replace(id="other"), IP, NOW)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:DB8:1:2:0:0:0:1", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("203.0.113.7", "203.0.113.8", False),
+        ("203.0.113.7", "::ffff:203.0.113.7", True),
+        ("", "nonsense", True),
+        ("", "203.0.113.7", False),
+    ],
+)
+def test_visitors_are_told_apart_by_their_network(table: Table, one: str, other: str, same: bool) -> None:
+    narrow = brand(requests_an_hour_per_ip=1)
+    assert table.limits.admits(narrow, one, NOW)
+    assert table.limits.admits(narrow, other, NOW) is not same
+
+
+def test_no_name_in_the_table_tells_an_ip_address_or_follows_it(table: Table) -> None:
+    for at in (NOW, NOW + HOUR):
+        table.limits.admits(brand(), IP, at)
+    names = [each["pk"]["S"] for each in table.items()]
+    hashes = {name.split("#")[4] for name in names if "#visitor#" in name}
+    assert len(hashes) == 2
+    assert IP not in str(table.items())
+    other_key = Limits(table.client, table.name, lambda _: b"another key")
+    other_key.admits(brand(), IP, NOW)
+    assert len({each["pk"]["S"] for each in table.items() if "#visitor#" in each["pk"]["S"]}) == 3
+
+
+# --- crowds -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_crowd_has_room_for_so_many_and_for_who_is_in_it(table: Table) -> None:
+    def join(who: str, ip: str = IP, at: int = NOW) -> bool:
+        return table.limits.has_room(table.limits.crowd("demo", who, ip, 2, at))
+
+    assert [join(who) for who in (ANN, BOB, ANN, "third", BOB)] == [True, True, True, False, True]
+    assert join("third", ip="203.0.113.8")
+    assert join("third", at=NOW + 1_000)
+    assert IP not in str(table.items())
+
+
+def test_without_an_ip_address_there_is_no_crowd(table: Table) -> None:
+    assert table.limits.crowd("demo", ANN, "", 2, NOW) is None
+    assert table.limits.has_room(None)
+
+
+# --- the breaker ------------------------------------------------------------------------------------------------------
+
+
+def test_one_mail_too_many_opens_the_breaker_for_five_minutes(
+    table: Table, breaker: Breaker, opened: list[str]
+) -> None:
+    three = brand(mails_a_minute=3)
+    assert [breaker.holds(three, NOW + at) for at in range(3)] == [0, 0, 0]
+    assert breaker.holds(three, NOW + 3) == OPEN_MS
+    for later in (4, MINUTE, OPEN_MS + 2):
+        assert breaker.holds(three, NOW + later) == NOW + 3 + OPEN_MS - (NOW + later)
+    assert opened == ["demo"], "said once, however many mails wait"
+    assert breaker.holds(three, NOW + 3 + OPEN_MS) == 0
+
+
+def test_a_breaker_opens_again_and_says_so_again(breaker: Breaker, opened: list[str]) -> None:
+    one = brand(mails_a_minute=1)
+    for at in (NOW, NOW + OPEN_MS + MINUTE):
+        assert breaker.holds(one, at) == 0
+        assert breaker.holds(one, at) > 0
+    assert opened == ["demo", "demo"]
+
+
+def test_as_many_mails_as_are_allowed_go_out_minute_after_minute(breaker: Breaker, opened: list[str]) -> None:
+    two = brand(mails_a_minute=2)
+    assert [breaker.holds(two, NOW + minute * MINUTE + at) for minute in range(4) for at in range(2)] == [0] * 8
+    assert opened == []
+
+
+def test_the_breaker_of_one_brand_holds_up_no_other(breaker: Breaker, opened: list[str]) -> None:
+    one = brand(mails_a_minute=1)
+    breaker.holds(one, NOW)
+    assert breaker.holds(one, NOW) > 0
+    assert breaker.holds(one._replace(id="other"), NOW) == 0
+    assert opened == ["demo"]
+
+
+def test_each_complaint_halves_what_a_minute_may_have_for_an_hour(breaker: Breaker) -> None:
+    eight = brand(mails_a_minute=8)
+    breaker.complained("demo", NOW)
+    breaker.complained("demo", NOW + MINUTE)
+    breaker.complained("demo", NOW + MINUTE)
+    breaker.complained("other", NOW)
+    two = [breaker.holds(eight, NOW + 2 * MINUTE) for _ in range(3)]
+    assert two == [0, 0, OPEN_MS]
+    after_the_first = NOW + HOUR
+    four = [breaker.holds(eight, after_the_first) for _ in range(5)]
+    assert four == [0, 0, 0, 0, OPEN_MS]
+    after_both = NOW + HOUR + 10 * MINUTE
+    assert [breaker.holds(eight, after_both) for _ in range(8)] == [0] * 8
+
+
+def test_however_many_complain_one_mail_a_minute_goes_out_and_an_open_breaker_stays_open(breaker: Breaker) -> None:
+    for at in range(40):
+        breaker.complained("demo", NOW + at)
+    many = brand(mails_a_minute=1_000)
+    assert breaker.holds(many, NOW + 50) == 0
+    assert breaker.holds(many, NOW + 51) == OPEN_MS
+    assert breaker.holds(many, NOW + 51 + MINUTE) == OPEN_MS - MINUTE
+
+
+def test_of_many_who_find_the_minute_spent_one_says_so(real_table: Table) -> None:
+    told: list[str] = []
+    breaker = Breaker(real_table.client, real_table.name, real_table.limits, told.append)
+    two = brand(mails_a_minute=2)
+    together = threading.Barrier(6)
+
+    def hand_over(_: int) -> int:
+        together.wait(60)
+        return breaker.holds(two, NOW)
+
+    with ThreadPoolExecutor(6) as pool:
+        held = list(pool.map(hand_over, range(6)))
+    assert held.count(0) == 2
+    assert told == ["demo"]
+
+
+def test_what_no_brand_file_says_is_the_default() -> None:
+    assert people.brand().limits == Bounds(30, 2_000, 120)
+    assert brand(requests_an_hour=5).limits == Bounds(30, 5, 120)

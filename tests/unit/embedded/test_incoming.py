@@ -1,0 +1,63 @@
+"""Mails that are posted to the local stack look as if SES had received them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import default
+
+import pytest
+from moto import mock_aws
+
+from embedded import aws, gaps, incoming
+from embedded.deploy import Deployment
+
+AT = datetime(2026, 11, 23, 14, 5, 6, tzinfo=UTC)
+MAIL = b"From: Ada <ada@example.com>\r\nTo: unsubscribe@reply.meadow.example\r\nSubject: x\r\n\r\nText\r\n"
+AWS = "https://s3.us-east-1.amazonaws.com"
+
+
+@pytest.mark.parametrize("raw", [MAIL, MAIL.replace(b"\r\n", b"\n")], ids=["CRLF", "LF"])
+def test_what_ses_adds_stands_above_what_was_posted(raw: bytes) -> None:
+    stored = incoming.as_ses_stores_it(raw, "an-id", AT, virus="FAIL")
+    assert stored.endswith(raw)
+    mail = message_from_bytes(stored, policy=default)
+    assert mail.keys()[:2] == ["Return-Path", "Received"]
+    assert mail["Return-Path"] == "<ada@example.com>"
+    assert "for unsubscribe@reply.meadow.example; Mon, 23 Nov 2026 14:05:06 +0000" in mail["Received"]
+    assert (mail["X-SES-Spam-Verdict"], mail["X-SES-Virus-Verdict"]) == ("PASS", "FAIL")
+    assert mail["Authentication-Results"].startswith("amazonses.com; spf=pass smtp.mailfrom=example.com;")
+    assert (mail["Subject"], mail.get_content().strip()) == ("x", "Text")
+
+
+def test_a_mail_of_nobody_to_nobody_comes_from_somebody() -> None:
+    mail = message_from_bytes(incoming.as_ses_stores_it(b"\n\nFrom: not@a.header\n", "an-id", AT), policy=default)
+    assert mail["Return-Path"] == "<somebody@example.com>"
+    assert incoming.RECIPIENT in mail["Received"]
+
+
+@mock_aws
+def test_a_posted_mail_lies_in_the_bucket() -> None:
+    s3 = aws.client("s3", AWS)
+    s3.create_bucket(Bucket="inbound")
+    key = incoming.deliver(MAIL, "inbound", AWS, AT)
+    assert s3.get_object(Bucket="inbound", Key=key)["Body"].read().endswith(MAIL)
+
+
+@mock_aws
+def test_only_what_asks_for_tls_leaves_a_buckets_policy() -> None:
+    s3 = aws.client("s3", AWS)
+    refuse = '{"Sid":"A","Effect":"Deny","Condition":{"Bool":{"aws:SecureTransport":"false"}}}'
+    allow = '{"Sid":"B","Effect":"Allow"}'
+    resources = {}
+    for name, told in (("one", refuse), ("two", f"{refuse},{allow}")):
+        s3.create_bucket(Bucket=name * 2)
+        s3.put_bucket_policy(Bucket=name * 2, Policy=f'{{"Version":"2012-10-17","Statement":[{told}]}}')
+        resources[f"{name}Policy"] = {"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": {"Ref": name}}}
+    gaps.let_plain_http_pass(
+        Deployment(outputs={}, resources={"one": "oneone", "two": "twotwo"}, template={"Resources": resources}), AWS
+    )
+    with pytest.raises(s3.exceptions.ClientError, match="NoSuchBucketPolicy"):
+        s3.get_bucket_policy(Bucket="oneone")
+    assert '"B"' in s3.get_bucket_policy(Bucket="twotwo")["Policy"]
+    assert '"A"' not in s3.get_bucket_policy(Bucket="twotwo")["Policy"]

@@ -1,0 +1,106 @@
+"""The archive: which events a month's run has, and what is lost when the table no longer has them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consentry import archive
+from consentry.archive import Loss
+from consentry.consent import Consent
+from consentry.items import Head
+from consentry.ledger import Actor, Channel, Event, Holding, Kind, hash_event
+
+KEY = b"the brand's ledger key"
+INSTANTS = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - as Hypothesis wants them
+DAY = timedelta(days=1)
+
+
+def ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+@pytest.mark.parametrize("month", ["", "2026", "2026-1", "2026-13", "2026-00", "26-01", "2026-01-01", "٢٠٢٦-٠١"])
+def test_what_is_no_month_is_refused(month: str) -> None:
+    with pytest.raises(ValueError, match="yyyy-mm"):
+        archive.window(month)
+
+
+@given(INSTANTS)
+def test_every_event_is_in_its_months_run(arrived: datetime) -> None:
+    since, until = archive.window(archive.month_of(ms(arrived)))
+    assert since <= ms(arrived) < until
+
+
+@given(INSTANTS, st.timedeltas(timedelta(), timedelta(days=28)))
+def test_an_event_that_waited_for_up_to_four_weeks_is_in_a_run_that_came_after(
+    arrived: datetime, waited: timedelta
+) -> None:
+    """A run begins after its month, and has whatever was recorded by then."""
+    recorded = arrived + waited
+    run = archive.month_of(ms(recorded))
+    since, until = archive.window(run)
+    assert since <= ms(arrived) < until
+
+
+@given(INSTANTS)
+def test_the_month_before_is_over_and_the_next_follows_it(now: datetime) -> None:
+    before = archive.month_before(ms(now))
+    assert archive.window(before).until <= ms(now)
+    assert archive.following(before) == archive.month_of(ms(now))
+
+
+@pytest.mark.parametrize(("began", "whole"), [("20261130T235959Z", False), ("20261201T000000Z", True)])
+def test_a_run_that_began_within_its_month_is_not_the_whole_of_it(began: str, whole: bool) -> None:
+    assert archive.is_whole("2026-11", f"{began}-0a1b2c3d") is whole
+    assert archive.is_whole("2026-12", f"{began}-0a1b2c3d") is False
+
+
+# --- what is lost -----------------------------------------------------------------------------------------------------
+
+
+def event(number: int) -> Event:
+    at = 1_800_000_000_000 + number
+    return Event(
+        f"event-{number}", Kind.UNSUBSCRIBED, "demo", "K9Xdq1X4AVefMXC3P9olGg", at, at, Actor.RECIPIENT, Channel.PAGE,
+        Consent({"out.news": at}), ("news",),
+    )  # fmt: skip
+
+
+def holding(*numbers: int) -> Holding:
+    events = tuple(event(number) for number in numbers)
+    digest = sum(hash_event(KEY, each) for each in events)
+    return Holding(events[0].subscriber_id, Consent(), len(events), digest, events, {})
+
+
+def lines(held: Holding) -> list[dict[str, object]]:
+    """All that the archive has on a subscriber who stands so."""
+    head = Head("demo", held.subscriber_id, held.ledger_count, held.ledger_digest)
+    return [*(archive.event_line(KEY, each) for each in held.events), archive.head_line(head)]
+
+
+@given(st.sets(st.integers(0, 9), min_size=1), st.sets(st.integers(0, 9)))
+def test_whatever_comes_later_nothing_is_lost(then: set[int], since: set[int]) -> None:
+    assert archive.losses(KEY, holding(*then | since), lines(holding(*then))) == []
+
+
+@given(st.sets(st.integers(0, 9), min_size=1), st.sets(st.integers(0, 9), min_size=1))
+def test_whoever_lacks_an_archived_event_has_lost_it_whatever_else_there_is(then: set[int], now: set[int]) -> None:
+    lost = archive.losses(KEY, holding(*now), lines(holding(*then)))
+    assert (Loss.MISSING in lost) == bool(then - now)
+    assert (Loss.BACK in lost) == (len(now) < len(then))
+    assert (Loss.OTHER in lost) == (len(now) == len(then) and now != then)
+
+
+def test_an_event_with_another_content_is_changed_and_not_missing() -> None:
+    held = holding(1, 2)
+    changed = held._replace(events=(held.events[0]._replace(kind=Kind.CONFIRMED), held.events[1]))
+    assert archive.losses(KEY, changed, lines(held)) == [Loss.CHANGED]
+
+
+def test_of_somebody_who_is_gone_everything_is_lost() -> None:
+    nothing = Holding("K9Xdq1X4AVefMXC3P9olGg", None, 0, 0, (), {})
+    assert archive.losses(KEY, nothing, lines(holding(1))) == [Loss.MISSING, Loss.GONE]

@@ -1,0 +1,465 @@
+"""Mails to the unsubscribe address: whoever sends one gets out, by whatever program; a machine's reply doesn't."""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import time
+from collections.abc import Callable
+from email.message import EmailMessage
+from typing import Any, Final
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from consentry import inbound
+from consentry.inbound import Finding, Origin, Understood
+from consentry.tokens import Link, NotOursError, Purpose, Tokens
+from support import letters
+from support.letters import TO, letter, stored
+
+NOW: Final = 1_800_000_000_000
+
+
+class _Keys:
+    def signing_keys(self, brand: str) -> tuple[bytes, ...]:
+        return (brand.encode(),)
+
+    def refresh(self) -> bool:
+        return False
+
+
+TOKENS: Final = Tokens(_Keys())
+
+
+def token(
+    *topics: str, of: str = "K9Xdq1X4AVefMXC3P9olGg", brand: str = "demo", purpose: Purpose = Purpose.UNSUBSCRIBE
+) -> str:
+    at = NOW if purpose is Purpose.CONFIRM else 0
+    return TOKENS.sign(Link(purpose, brand, of, topics or ("news",), at=at))
+
+
+def link(*topics: str, **of: str) -> str:
+    return f"https://links.example.com/u/{token(*topics, **of)}"  # type: ignore[arg-type]
+
+
+def understand(raw: bytes) -> Understood:
+    return inbound.understand(raw, lambda each: TOKENS.read(Purpose.UNSUBSCRIBE, each, NOW))
+
+
+def left(raw: bytes) -> list[tuple[str, ...]]:
+    """The topics that a mail opts out of, a link each."""
+    return [each.topics for each in understand(raw).links]
+
+
+T: Final = token()
+BOB: Final = "ZZZdq1X4AVefMXC3P9olGg"
+
+
+# --- what must not count ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("purpose", [Purpose.CONFIRM, Purpose.PREFERENCES, Purpose.UNDO, Purpose.STAMP])
+def test_a_link_for_something_else_does_nothing(purpose: Purpose) -> None:
+    other = TOKENS.sign(Link(purpose, "demo", BOB, ("news",), at=NOW))
+    for raw in (letter(subject=other), letters.reply(f"https://links.example.com/c/{other}")):
+        assert understand(raw).finding is Finding.NOTHING
+
+
+def test_a_forged_token_opts_nobody_out() -> None:
+    forged = T[:-1] + ("A" if T[-1] != "A" else "Q")
+    assert understand(letter(text=forged, subject=forged)).finding is Finding.NOTHING
+
+
+@pytest.mark.parametrize("raw", [letters.vacation(T), letters.bounce(T, link())], ids=["vacation", "bounce"])
+def test_a_machines_reply_that_quotes_the_mail_opts_nobody_out(raw: bytes) -> None:
+    assert understand(raw)[:3] == (Finding.REPLY, (), Origin.REPLY)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Auto-Submitted: auto-replied (vacation)\n",
+        "Auto-Submitted: no\nAuto-Submitted: auto-replied\n",
+        "Precedence: auto_reply\n",
+        "X-Autoreply: yes\n",
+        "X-Autorespond: Re\n",
+        "X-Failed-Recipients: ann@example.com\n",
+        'Content-Type: multipart/report; report-type="disposition-notification"; boundary=b\n',
+        "From: Mailer-Daemon@mail.example.com\n",
+    ],
+)
+def test_a_machines_reply_opts_nobody_out_even_if_its_subject_is_the_bare_token(head: str) -> None:
+    assert understand(stored(letter(head, T, subject=T))).finding is Finding.REPLY
+
+
+MACHINE: Final = [
+    "Auto-Submitted: auto-generated\n",
+    "Precedence: bulk\n",
+    "Precedence: list\n",
+    "X-Auto-Response-Suppress: All\n",
+    "List-Id: <demo.meadow.example>\n",
+    "List-Unsubscribe: <https://links.example.com/u/x>\n",
+]
+
+
+@pytest.mark.parametrize("head", MACHINE)
+def test_what_a_machine_sends_counts_only_if_its_subject_is_the_token_alone(head: str) -> None:
+    for bare in (T, f"<{T}>", f'"{T}"', f"{T[:50]}\n {T[50:]}"):
+        assert left(letter(head, subject=bare)) == [("news",)]
+    for raw in (
+        letter(head, subject=f"Automatic reply: {T}"),
+        letter(head, subject=f"Re: {T}"),
+        letter(head, f"{link()}\n", subject="Stories from the garden"),
+        letter(head, to=f"unsubscribe+{T}@reply.meadow.example"),
+    ):
+        assert understand(raw)[:3] == (Finding.NOTHING, (), Origin.MACHINE)
+
+
+def test_a_mail_without_a_return_path_is_a_machines() -> None:
+    assert understand(stored(letter(subject=f"Fwd: {T}"), return_path="")).finding is Finding.NOTHING
+    assert left(stored(letter(subject=T), return_path="")) == [("news",)]
+
+
+def test_a_mail_with_a_virus_is_not_looked_into() -> None:
+    raw = stored(letter("X-SES-Virus-Verdict: PASS\n", subject=T), virus="FAIL")
+    assert understand(raw)[:2] == (Finding.VIRUS, ())
+
+
+def test_a_forwarded_digest_opts_nobody_out_but_whom_the_subject_names() -> None:
+    digest = (link(), link(of=BOB))
+    assert understand(letters.reply(*digest))[:2] == (Finding.SEVERAL_PEOPLE, ())
+    assert left(letters.reply(*digest, subject=token("offers"))) == [("offers",)]
+
+
+def test_a_quoted_link_counts_only_in_a_mail_to_the_unsubscribe_address() -> None:
+    for to in ("postmaster@reply.meadow.example", "not-unsubscribe@reply.meadow.example", "a@b.example"):
+        assert understand(letter(text=link(), to=to)).finding is Finding.NOTHING
+        assert left(letter(text="", subject=T, to=to)) == [("news",)]
+    hidden = b"Received: from a by b for <unsubscribe@reply.meadow.example>; Fri\n" + letter(text=link(), to="me")
+    assert left(hidden) == [("news",)], "a blind copy"
+
+
+def test_attachments_are_not_read() -> None:
+    def with_part(head: str) -> bytes:
+        return letter("Content-Type: multipart/mixed; boundary=b\n", f"--b\n{head}\n{link()}\n--b--\n")
+
+    assert left(with_part("Content-Type: text/plain\n")) == [("news",)]
+    for head in (
+        "Content-Type: application/pdf\n",
+        "Content-Type: message/rfc822\n",
+        "Content-Type: message/rfc822\n\nSubject: Stories from the garden\n",
+        'Content-Disposition: attachment; filename="a.txt"\n',
+        'Content-Type: text/calendar; name="b"\n',
+    ):
+        assert understand(with_part(head)).finding is Finding.NOTHING
+
+
+# --- what counts -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("write", [letters.gmail, letters.apple, letters.yahoo, letters.outlook])
+def test_a_mail_providers_button_opts_out(write: Callable[[str], bytes]) -> None:
+    assert left(write(T)) == [("news",)]
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        T,
+        f"Re: {T}",
+        f"AW:{T}",
+        f"<{T}>",
+        f'"{T}"',
+        f"unsubscribe {T} please",
+        f"{T}Thank you",
+        f"{T[:40]}\n {T[40:]}",
+        f"{T[:40]} {T[40:]}",
+        f"{T[:70]}\n\t{T[70:]}",
+        f"=?utf-8?Q?{T.replace('_', '=5F')}?=",
+        f"=?us-ascii*en?q?{T.replace('_', '=5F')}?=",
+        f"=?iso-2022-jp?B?{base64.b64encode(T.encode()).decode()}?=",
+        f"=?utf-8?B?{base64.b64encode(T.encode()).decode().rstrip('=')}?=",
+        f"=?utf-8?q?Re=3A_?= =?x-none?q?{T[:30].replace('_', '=5F')}?=\n =?utf-8?q?{T[30:].replace('_', '=5F')}?=",
+        f"unsubscribe =?utf-8?q?{T[:30].replace('_', '=5F')}?= =?utf-8?q?{T[30:].replace('_', '=5F')}?=",
+        f"=?utf-8?b?!?= {T}",
+        f"h\udcfc\udcff {T}",
+        f"\nSubject: something else\nSubject: {T}",
+    ],
+)
+def test_a_token_is_found_in_the_subject_however_it_got_there(subject: str) -> None:
+    assert left(letter(subject=subject)) == [("news",)]
+
+
+@pytest.mark.parametrize(
+    ("head", "to"),
+    [
+        ("", f"unsubscribe+{T}@reply.meadow.example"),
+        ("", f"Ann's list <unsubscribe+{T}@reply.meadow.example>, b@example.com"),
+        ("", f"unsubscribe+{T[:60]}\n {T[60:]}@reply.meadow.example"),
+        (f"Cc: {T}@reply.meadow.example\n", "b@example.com"),
+        (f"Delivered-To: unsubscribe+{T}@reply.meadow.example\n", "b@example.com"),
+        (f"Received: from a by b\n for <unsubscribe+{T}@reply.meadow.example>; Fri\n", "b@example.com"),
+    ],
+)
+def test_a_token_is_found_in_the_address(head: str, to: str) -> None:
+    assert left(letter(head, subject="unsubscribe", to=to)) == [("news",)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        T,
+        link(),
+        f"<{link()}>",
+        f"{link()}.",
+        f"> {link()}",
+        f"https://eur01.safelinks.protection.outlook.com/?url={quote(link(), safe='')}&data=05%7C02",
+        f"I want out\n\n> {T[:50]}\n> {T[50:]}\n\nAnn",
+        f"{T[:76]} \n{T[76:]}",
+        f"token: {T}\nThanks",
+        f"a-word-that-looks-like-one.{T}",
+        f'<a href=3D"{link()}">'.replace("=3D", "="),
+    ],
+)
+def test_a_token_is_found_in_the_text(text: str) -> None:
+    assert left(letter(text=text, subject="unsubscribe")) == [("news",)]
+    assert left(letter(text=text).replace(b"\n", b"\r\n")) == [("news",)]
+
+
+def test_a_reply_that_quotes_the_mail_opts_its_reader_out() -> None:
+    assert left(letters.reply(link())) == [("news",)]
+
+
+def test_a_text_is_read_in_every_encoding_of_mail() -> None:
+    soft = "=\n".join(link()[at : at + 30].replace("=", "=3D") for at in range(0, len(link()), 30))
+    encoded = base64.encodebytes(f"Bitte: {link()}".encode()).decode()
+    for name, text in (
+        ("quoted-printable", soft),
+        ("base64", encoded),
+        ("base64", encoded.rstrip("=\n")),
+        ("8BIT", link()),
+        ("x-unheard-of", link()),
+    ):
+        assert left(letter(f"Content-Transfer-Encoding: {name}\n", text)) == [("news",)], name
+
+
+def test_a_part_within_parts_is_read() -> None:
+    part = f"Content-Type: text/plain\n\n{link()}"
+    for depth in range(8):
+        kind = f'Content-Type: multipart/mixed; boundary="b{depth}"'
+        part = f"{kind}\n\npreamble\n--b{depth}\n{part}\n--b{depth}--\nepilogue"
+    assert left(f"To: {TO}\n{part}".encode()) == [("news",)]
+
+
+def test_a_mail_cut_off_within_its_attachment_is_read() -> None:
+    head = 'Content-Type: multipart/mixed; boundary="b"\n'
+    raw = letter(head, f"--b\n\n{link()}\n--b\nContent-Type: image/jpeg\nContent-Transfer-Encoding: base64\n\n")
+    assert left(raw + b"/9j/" * inbound.MOST) == [("news",)]
+    assert left(letter(head, f"--b\n\n{link()}")) == [("news",)]
+
+
+@pytest.mark.parametrize("more", range(4))
+def test_a_long_text_cut_off_anywhere_is_read(more: int) -> None:
+    encoded = base64.encodebytes(f"{link()} {'x ' * inbound.MOST}".encode()).decode()
+    raw = letter(f"Content-Transfer-Encoding: base64\nX-More: {'x' * more}\n", encoded)
+    assert left(raw) == left(raw[: inbound.MOST]) == [("news",)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["no field", "Sübject: x", ":", "no field\n folded", "no field\nnor this", "From ann@example.com Fri", ">From a"],
+)
+def test_a_header_is_read_past_a_line_that_is_no_field(line: str) -> None:
+    assert left(f"To: {TO}\n{line}\n".encode() + letter(subject=T)) == [("news",)]
+    replied = f"To: {TO}\n{line}\n".encode() + letter("Auto-Submitted: auto-replied\n", link())
+    assert understand(replied).finding is Finding.REPLY
+    assert left(letter(subject=T).replace(b"Subject:", b"Subject :")) == [("news",)]
+
+
+def test_a_subject_that_cant_be_decoded_is_read_as_it_came() -> None:
+    def lookup(charset: str) -> codecs.CodecInfo | None:
+        if charset.startswith("x_broken"):
+            raise RuntimeError(charset)
+        return None
+
+    codecs.register(lookup)
+    try:
+        assert left(letter(subject=f"=?x_broken?q?Stop?= {T}")) == [("news",)]
+    finally:
+        codecs.unregister(lookup)
+
+
+def test_a_part_that_cant_be_decoded_spoils_no_other() -> None:
+    class Odd(EmailMessage):
+        def get_payload(self, *_: Any, **__: Any) -> Any:
+            raise RecursionError
+
+    readable = EmailMessage()
+    readable.set_content(link())
+    mail = EmailMessage()
+    mail.make_mixed()
+    mail.attach(Odd())
+    mail.attach(readable)
+    assert [each.strip() for each in inbound._texts(mail)] == [link()]
+
+
+def test_of_a_mail_that_cant_be_parsed_subject_and_addresses_still_count() -> None:
+    head = "Content-Type: message/rfc822\n"
+    nested = f"{head}\n" * 8_000
+    assert left(letter(head, nested, subject=T)) == [("news",)]
+    assert left(letter(head, nested, to=f"unsubscribe+{T}@reply.meadow.example")) == [("news",)]
+
+
+def test_a_text_that_comes_after_too_much_is_not_read() -> None:
+    for much in ("x " * inbound.MOST, "\n" * 20_000):
+        assert understand(letter(text=much + link())).finding is Finding.NOTHING
+    assert left(letter(text="\n" * 19_000 + link())) == [("news",)]
+
+
+def test_a_part_that_comes_after_a_hundred_is_not_read() -> None:
+    def after(parts: int) -> bytes:
+        return letter("Content-Type: multipart/mixed; boundary=b\n", "--b\n\nx\n" * parts + f"--b\n\n{link()}\n--b--\n")
+
+    assert left(after(90)) == [("news",)]
+    assert left(after(100)) == []
+
+
+def test_several_links_of_one_person_all_count_and_each_once() -> None:
+    elsewhere = TOKENS.sign(Link(Purpose.UNSUBSCRIBE, "demo", "K9Xdq1X4AVefMXC3P9olGg", ("news",), "another mailing"))
+    raw = letters.reply(link(), link("offers"), link(), elsewhere, link("news", "offers"))
+    assert left(raw) == [("news",), ("offers",), ("news", "offers")]
+
+
+def test_the_subject_counts_before_the_text() -> None:
+    assert left(letters.reply(link("offers"), subject=T)) == [("news",)]
+
+
+def test_whoever_puts_two_peoples_links_into_the_subject_means_both() -> None:
+    assert len(left(letter(subject=f"{T} {token(of=BOB)}"))) == 2
+
+
+def test_a_complaint_that_a_provider_sends_as_a_report_counts_as_its_machines() -> None:
+    head = "Content-Type: multipart/report; report-type=feedback-report; boundary=b\n"
+    assert left(letter(head, subject=T)) == [("news",)]
+
+
+def test_auto_submitted_no_says_that_it_is_a_person() -> None:
+    assert understand(letter("Auto-Submitted: no\n", subject=f"Re: {T}"))[2] is Origin.PERSON
+    assert left(letter("Auto-Submitted: No\n", subject=f"Re: {T}")) == [("news",)]
+
+
+# --- what SES says of the sender -------------------------------------------------------------------------------------
+
+
+def test_what_ses_found_out_is_told_and_names_nobody() -> None:
+    raw = stored(letter(subject=T), results="spf=softfail; dkim=fail; dmarc=none", spam="FAIL")
+    assert understand(raw).verdicts == "spf=softfail dkim=fail dmarc=none spam=fail"
+    assert left(raw) == [("news",)], "recorded, not refused"
+
+
+def test_what_came_with_the_mail_is_not_taken_for_ses_own() -> None:
+    twice = stored(letter(subject=T), results="dkim=pass; dkim=fail")
+    assert understand(twice).verdicts == "dkim=pass spam=pass", "the first of several signatures"
+    forged = "X-SES-Spam-Verdict: PASS\nAuthentication-Results: amazonses.com; dkim=pass\n"
+    raw = stored(letter(forged, subject=T), results="dkim=fail", spam="FAIL")
+    assert understand(raw).verdicts == "dkim=fail spam=fail"
+    assert understand(letter("Authentication-Results: mx.example.com; dkim=pass\n", subject=T)).verdicts == ""
+    assert understand(letter("X-SES-Spam-Verdict: ann@example.com\n", subject=T)).verdicts == ""
+
+
+# --- hostile mails ---------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=2_000))
+@example(b"")
+@example(b"\n")
+@example(b"\n\n\n")
+@example(b"Content-Type: multipart/mixed; boundary=\xff\n\n--\xff\n--\xff--\n--\xff")
+@example(b"Subject: =?utf-8?b?A?=\n\n")
+def test_whatever_comes_is_simply_nothing(raw: bytes) -> None:
+    for each in (raw, stored(raw), letter("Content-Type: multipart/mixed; boundary=b\n", "--b\n").strip() + raw):
+        assert understand(each).links == ()
+
+
+SAMPLES: Final = [
+    letters.gmail(T),
+    letters.apple(T),
+    letters.yahoo(T),
+    letters.outlook(T),
+    letters.reply(link(), link("offers")),
+    letters.bounce(T, link()),
+]
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from(SAMPLES),
+    st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 60), st.binary(max_size=20)), min_size=1, max_size=8),
+)
+def test_a_damaged_mail_opts_out_its_person_or_nobody(raw: bytes, damages: list[tuple[int, int, bytes]]) -> None:
+    for at, length, instead in damages:
+        raw = raw[:at] + instead + raw[at + length :]
+    understood = understand(raw)
+    assert {each.subscriber_id for each in understood.links} <= {"K9Xdq1X4AVefMXC3P9olGg"}
+    assert (understood.finding is Finding.OPT_OUT) == bool(understood.links)
+
+
+@given(st.integers(1, len(T) - 1), st.sampled_from(["\n ", "\n\t", "\r\n ", " ", "\n  \t"]))
+def test_a_subject_folded_anywhere_is_read(at: int, fold: str) -> None:
+    assert left(letter(subject=f"{T[:at]}{fold}{T[at:]}")) == [("news",)]
+
+
+HOSTILE: Final = {
+    "nested parts": "Content-Type: multipart/mixed; boundary=b0\n\n"
+    + "".join(f"--b{n}\nContent-Type: multipart/mixed; boundary=b{n + 1}\n\n" for n in range(6_000)),
+    "nested parts and short lines": "Content-Type: multipart/mixed; boundary=b0\n\n"
+    + "".join(f"--b{n}\nContent-Type: multipart/mixed; boundary=b{n + 1}\n\n" for n in range(95))
+    + "\n" * 250_000,
+    "nested mails": "Content-Type: message/rfc822\n\n" * 8_000,
+    "delivery reports": "Content-Type: message/delivery-status\n\n" + "a: b\n\n" * 40_000,
+    "parameters": "Content-Type: multipart/mixed" + ";a*0*=x" * 37_000 + "\n\n",
+    "parameters of parts": "Content-Type: multipart/mixed; boundary=b\n\n"
+    + ('--b\nContent-Type: multipart/mixed;a="' + ";" * 2_570 + "\n\nx\n") * 97,
+    "fields": "a:\n" * 85_000,
+    "many parts": "Content-Type: multipart/mixed; boundary=b\n\n" + "--b\n\nx\n" * 50_000,
+    "many lines of dashes": "Content-Type: multipart/mixed; boundary=b\n\n" + "--\n" * 90_000,
+    "brackets in an address": "Cc: " + "(" * 60_000 + "\n\n",
+    "addresses without an end": "Cc: " + "unsubscribe+x," * 4_000 + "\n\n",
+    "half encoded words": "Subject: " + "=?a?q?" * 10_000 + "\n\n",
+    "encoded words": "Subject: " + "=?a?q?x?= " * 6_000 + "\n\n",
+    "words that aren't encoded": "Subject: " + "x=?utf-8?b?!?=" * 18_000 + "\n\n",
+    "a subject of words": "Subject: " + "a " * 130_000 + "\n\n",
+    "subjects": "Subject: =?a?q?x?=\n" * 13_000 + "\n\n",
+    "a subject of folds": "Subject: " + "\n " * 30_000 + "x\n\n",
+    "a name without a colon": "a" * 60_000 + "\n\n",
+    "one long word": "\n" + "a" * 260_000,
+    "words and dots": "\n" + ("a" * 25 + ".") * 10_000,
+    "what looks like tokens": "\n" + ("dXx" + "a" * 30 + "." + "b" * 43 + " ") * 3_000,
+    "broken lines": "\n" + ("a" * 20 + " \n>") * 11_000,
+    "blanks": "\n" + "a" * 20 + " " * 250_000,
+    "percent signs": "\n" + "%2F" * 85_000,
+    "equals signs": "Content-Transfer-Encoding: quoted-printable\n\n" + "=" * 250_000,
+}
+
+
+@pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE)
+def test_a_mail_made_to_break_parsers_costs_little(raw: str) -> None:
+    spent = time.process_time()
+    assert understand(f"To: {TO}\n{raw}".encode()).links == ()
+    assert time.process_time() - spent < 2, "seconds of CPU; half of one where nothing else runs"
+
+
+def test_no_mail_makes_us_try_more_than_fifty_tokens() -> None:
+    tried: list[str] = []
+
+    def read(candidate: str) -> Link:
+        tried.append(candidate)
+        raise NotOursError
+
+    made_up = " ".join(f"dXx{n:030}.{'b' * 43}" for n in range(500))
+    inbound.understand(letter(text=made_up, to=made_up, subject=made_up[:50_000]), read)
+    assert len(tried) <= 150

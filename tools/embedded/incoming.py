@@ -1,0 +1,79 @@
+"""Mails that come in: puts a raw mail into the deployment's bucket as SES would. The emulator's SES receives none.
+
+The fields that SES adds are those in AWS's example of a mail that it received:
+https://docs.aws.amazon.com/ses/latest/dg/receiving-email-notifications-examples.html
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+
+from embedded.aws import REGION, client
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+PATH = "/_local/inbound"
+RECIPIENT = "unsubscribe@reply.meadow.example"
+"""The demonstration brand's, where a mail names no recipient."""
+
+_SENDER = re.compile(rb"^from:.*?([\w.+-]+@[\w.-]+)", re.IGNORECASE | re.MULTILINE)
+_RECIPIENT = re.compile(rb"^to:.*?([\w.+-]+@[\w.-]+)", re.IGNORECASE | re.MULTILINE)
+
+
+def deliver(raw: bytes, bucket: str, endpoint: str, at: datetime) -> str:
+    """Put a mail into the bucket; answers the id that SES would have given it."""
+    message_id = uuid.uuid4().hex
+    client("s3", endpoint).put_object(Bucket=bucket, Key=message_id, Body=as_ses_stores_it(raw, message_id, at))
+    return message_id
+
+
+def as_ses_stores_it(
+    raw: bytes,
+    message_id: str,
+    at: datetime,
+    *,
+    return_path: str | None = None,
+    spam: str = "PASS",
+    virus: str = "PASS",
+    results: str = "spf=pass; dkim=pass; dmarc=pass",
+) -> bytes:
+    """A mail with the fields that SES puts above its own.
+
+    Args:
+        raw: RFC 5322.
+        message_id: what SES calls it.
+        at: when it came.
+        return_path: the envelope's sender; None for the mail's own, empty for none, as bounces have it.
+        spam: `X-SES-Spam-Verdict`.
+        virus: `X-SES-Virus-Verdict`.
+        results: what `Authentication-Results` says, each followed by the domain that it is about.
+    """
+    head = raw.partition(b"\n\n")[0].partition(b"\r\n\r\n")[0]
+    sender = _found(_SENDER, head, "somebody@example.com") if return_path is None else return_path
+    domain = sender.rpartition("@")[2] or "mail.example.com"
+    about = {"spf": "smtp.mailfrom", "dkim": "header.i", "dmarc": "header.from"}
+    told = ";\r\n ".join(f"{each} {about[each.partition('=')[0]]}={domain}" for each in results.split("; "))
+    host = f"mail.{domain}"
+    fields = (
+        f"Return-Path: <{sender}>",
+        f"Received: from {host} ({host} [192.0.2.25])",
+        f" by inbound-smtp.{REGION}.amazonaws.com with SMTP id {message_id}",
+        f" for {_found(_RECIPIENT, head, RECIPIENT)};",
+        f" {format_datetime(at)} (UTC)",
+        f"X-SES-Spam-Verdict: {spam}",
+        f"X-SES-Virus-Verdict: {virus}",
+        f"Received-SPF: pass client-ip=192.0.2.25; envelope-from={sender}; helo={host};",
+        f"Authentication-Results: amazonses.com;\r\n {told};",
+        "X-SES-RECEIPT: AEFBQUFBQUFBQUFF",
+        "X-SES-DKIM-SIGNATURE: a=rsa-sha256; q=dns/txt; b=ZXhhbXBsZQ==; c=relaxed/simple; s=example; d=amazonses.com",
+    )
+    return "\r\n".join(fields).encode() + b"\r\n" + raw
+
+
+def _found(pattern: re.Pattern[bytes], head: bytes, otherwise: str) -> str:
+    match = pattern.search(head)
+    return match[1].decode("ascii", "replace") if match else otherwise
