@@ -42,7 +42,7 @@ def shell(deployment: Deployment, script: str) -> str:
 def test_the_command_line_page_shows_what_happens(served: Deployment) -> None:
     printed = ""
     for language, name, text in blocks("cli.md"):
-        if language == "csv":
+        if language in {"csv", "eml"}:
             served.write(name, text)
         elif language == "sh":
             printed = shell(served, text)

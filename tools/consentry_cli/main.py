@@ -14,6 +14,7 @@ from consentry_cli import (
     keys,
     ledgers,
     links,
+    lint,
     notifications,
     spools,
     webhooks,
@@ -33,6 +34,7 @@ main.add_command(api_keys.group)
 main.add_command(brands.group)
 main.add_command(keys.group)
 main.add_command(links.group)
+main.add_command(lint.lint)
 main.add_command(notifications.group)
 main.add_command(decide.decide)
 main.add_command(importing.import_)

@@ -1,0 +1,1 @@
+"""Lint for senders: what mailbox providers and the RFCs would say of a mail."""

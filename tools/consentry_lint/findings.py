@@ -1,0 +1,36 @@
+"""What is found in a mail."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    ERROR = "error"
+    """Somebody refuses the mail, or shows no way to unsubscribe, because of it."""
+    WARNING = "warning"
+    """It costs readers or reputation, or works with some providers alone."""
+    NOTE = "note"
+    """Good to know; nothing is wrong."""
+
+
+class Finding(NamedTuple):
+    """One thing that is worth saying of a mail."""
+
+    rule: str
+    """Its name, stable: what a script can rely on."""
+    level: Level
+    says: str
+    """What is the matter, in one sentence."""
+    mend: str
+    """What to do about it."""
+    source: str
+    """Who says so."""
+
+
+GMAIL = "Gmail's email sender guidelines (https://support.google.com/mail/answer/81126)"
+YAHOO = "Yahoo's sender best practices (https://senders.yahooinc.com/best-practices/)"
+OUTLOOK = "Outlook's requirements for high-volume senders (Microsoft Defender for Office 365 blog, April 2025)"
