@@ -109,6 +109,20 @@ def test_what_table_and_queue_could_not_take_is_in_the_log_and_nobody_can_read_i
     assert wiring.replay().apply(waiting) == "duplicate"
 
 
+def test_what_only_the_log_kept_is_counted_so_that_an_alarm_tells_of_it(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SPOOL_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/gone")
+    with world.table_away():
+        world.post(world.leave_url())
+    [line] = [json.loads(each) for each in capsys.readouterr().out.splitlines() if '"_aws"' in each]
+    [told] = line["_aws"]["CloudWatchMetrics"]
+    assert told["Namespace"] == "Consentry/test"
+    assert [each["Name"] for each in told["Metrics"]] == ["OptOutsKeptInLog"]
+    assert line["OptOutsKeptInLog"] == [1.0]
+    assert (told["Dimensions"], line["service"]) == ([["service"]], "consentry"), "as the alarm wants it"
+
+
 def test_with_nothing_left_at_all_the_log_says_so_and_no_more(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
 ) -> None:

@@ -331,8 +331,11 @@ def test_an_alarm_of_a_metric_of_ours_is_of_one_that_is_counted() -> None:
     rooms = [*(ROOT / "functions").glob("*/handler.py"), *(ROOT / "layers/consentry/consentry").glob("*.py")]
     code = "".join(each.read_text() for each in rooms)
     namespace = GLOBAL["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
-    ours = {each["MetricName"] for each in ALARMS.values() if each["Namespace"] == namespace}
+    alarms = [each for each in ALARMS.values() if each["Namespace"] == namespace]
+    ours = {each["MetricName"] for each in alarms}
     assert ours
+    service = GLOBAL["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+    assert all(each["Dimensions"] == [{"Name": "service", "Value": service}] for each in alarms), "or it never rings"
     assert all(f'count("{name}")' in code for name in ours)
 
 
