@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from consentry.ledger import hash_event, partition_key
-from consentry.platforms import rfc3339
+from consentry.ledger import Evidence, hash_event, partition_key
+from consentry.platforms import event_view, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -105,22 +105,16 @@ def is_whole(month: str, run: str) -> bool:
 
 def event_line(key: bytes, event: Event) -> dict[str, Any]:
     """An event as the archive has it: as `consentry export` tells it, and what it set, but nothing personal."""
-    facts = {"locale": event.locale, "notice": event.notice, "evidence_hash": event.evidence_hash}
+    told = event_view(event._replace(reference="", source=""), Evidence())
+    if event.evidence_hash:
+        told["evidence"]["evidence_hash"] = event.evidence_hash
     return {
         "line": "event",
         "brand": event.brand,
         "subscriber_id": event.subscriber_id,
-        "event_id": event.event_id,
-        "kind": event.kind.value,
-        "topics": list(event.topics),
-        "occurred_at": rfc3339(event.occurred_at),
-        "arrived_at": rfc3339(event.arrived_at),
-        "actor": event.actor.value,
-        "channel": event.channel.value,
-        "suspected_automation": event.suspected_automation,
+        **told,
         "registers": event.effect.registers,
         "choices": {name: list(choice) for name, choice in event.effect.choices.items()},
-        "evidence": {name: text for name, text in facts.items() if text},
         "withheld": [name for name in _WITHHELD if getattr(event, name)],
         "hash": f"{hash_event(key, event):020x}",
     }

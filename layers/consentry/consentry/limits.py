@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import ipaddress
 from typing import TYPE_CHECKING, Any, Final
 
 from consentry import addresses, items
@@ -141,6 +140,8 @@ class Limits:
 
 def _network(ip: str) -> str:
     """Whose IP address it is: of IPv6 the /64, which is the least that one customer gets (RFC 6177)."""
+    import ipaddress  # noqa: PLC0415 - one click comes by this module, and counts nobody
+
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:

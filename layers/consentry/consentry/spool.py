@@ -117,6 +117,7 @@ class Recorder:
                 event, evidence=evidence, evidence_days=evidence_days, address=address, crowd=crowd
             )
         except Exception:
+            # Also what nobody thought of: an opt-out is not lost for a fault of ours. Whoever spools logs the fault.
             if self._spool is None:
                 raise
             self.keep(Spooled(event, evidence, evidence_days, address))
