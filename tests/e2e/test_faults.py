@@ -45,7 +45,7 @@ KILLED: Final = 12
 """Functions that die."""
 REPEATED: Final = 60
 """Records of the stream, for each function that hears of them."""
-SETTLED_S: Final = 150
+SETTLED_S: Final = 300
 """In which something that waits has to happen; while things do happen, there is no hurry."""
 
 CONFLICT: Final = {
