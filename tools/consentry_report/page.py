@@ -217,7 +217,8 @@ def _opt_outs(over: _Over) -> str:
     if not acts:
         return "Nobody opted out."
     return (
-        f"People opted out {_times(acts)}, most often by {ways[0][0]} ({_share(ways[0][1], acts)}). "
+        f"There {'was one opt-out' if acts == 1 else f'were {_number(acts)} opt-outs'}. The way most often taken: "
+        f"{ways[0][0]} ({_share(ways[0][1], acts)}). "
         f"Erasures aren’t among them. {_peak(over, over.series(Count.WAY))}"
     )
 
@@ -226,10 +227,10 @@ def _confirm_rate(over: _Over) -> Figure:
     asked, confirmed = over.series(Count.ASKED), over.series(Count.CONFIRMED)
     rates = [100 * yes / all_ if all_ and yes <= all_ else None for yes, all_ in zip(confirmed, asked, strict=True)]
     all_asked, all_confirmed = sum(asked), sum(confirmed)
-    if not all_asked:
-        summary = "Nobody asked for a confirmation mail."
-    elif all_confirmed > all_asked:
+    if all_confirmed > all_asked:
         summary = "There are more confirmations than requests: the export lacks requests, so no rate can be told."
+    elif not all_asked:
+        summary = "Nobody asked for a confirmation mail."
     else:
         summary = (
             f"Of {_number(all_asked)} requests {_number(all_confirmed)} were confirmed "
