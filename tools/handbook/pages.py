@@ -17,7 +17,7 @@ TOP = ("README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")
 """Documents that a forge wants at the repository's top."""
 
 CODE = re.compile(r"^( *)(```|~~~).*?^\1\2$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"(?:\[`(?P<name>\w+)`\]|\])\((?P<target>[^)\s]+)\)")
+LINK = re.compile(r'(?P<before>\[`(?P<name>\w+)`\]\(|\]\(|\b(?:src|href)=")(?P<target>[^)\s"]+)')
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml", ".sh": "sh"}
 FENCE = "~" * 8
 """Longer than any that stands in our files."""
@@ -59,7 +59,7 @@ def rewritten(root: Path, path: PurePosixPath, *, diagrams: bool) -> tuple[str, 
             linked.add(there)
             anchor = anchor or match["name"] or ""
         url = os.path.relpath(place(there), place(path).parent) + (f"#{anchor}" if anchor else "")
-        return match[0][: match.start("target") - match.start()] + url + ")"
+        return match["before"] + url
 
     text = (root / path).read_text("utf-8")
     pieces, end = [], 0
@@ -92,10 +92,11 @@ def source(root: Path, path: PurePosixPath) -> str:
 def _definitions(text: str) -> list[tuple[str, str]]:
     """The name and lines of each function and class of a module, in order; what stands before has no name."""
     lines = text.splitlines()
-    begins = []
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            begins.append((node.name, min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1))
+    begins = [
+        (node.name, min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    ]
     ends = [*(begin for _, begin in begins), len(lines)]
     parts = [("", "\n".join(lines[: ends[0]]))]
     for (name, begin), end in zip(begins, ends[1:], strict=True):
