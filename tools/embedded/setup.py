@@ -1,4 +1,4 @@
-"""Sets up what the project needs on this machine: ``python3 -m embedded.setup [--tests] [--checks]``.
+"""Sets up what the project needs on this machine: ``python3 -m embedded.setup [--tests] [--checks] [--docs]``.
 
 Runs before anything is installed, so it needs the standard library alone. What is set up already, it skips.
 """
@@ -22,11 +22,23 @@ from pathlib import Path
 from embedded import interrupts
 from embedded.errors import Interrupted, StackError
 from embedded.locks import only_one
-from embedded.places import AUDIT_VENV, DYNAMODB_LOCAL, LOCAL, MINISTACK_VENV, ROOT, SAM_VENV, SETUP_LOCK
+from embedded.places import (
+    AUDIT_VENV,
+    DIAGRAMS,
+    DOCS_VENV,
+    DYNAMODB_LOCAL,
+    LOCAL,
+    MINISTACK_VENV,
+    ROOT,
+    SAM_VENV,
+    SETUP_LOCK,
+)
 from embedded.terminal import complain, say
 
 DYNAMODB_SIMULATOR = "amplify-dynamodb-simulator@2.9.30"
 """The npm package that carries Amazon's DynamoDB Local: no account, no further download."""
+MERMAID = "@mermaid-js/tiny@11.17.2"
+"""The npm package that draws diagrams in a browser, in one file."""
 PIP_OPTIONS = ("--quiet", "--disable-pip-version-check", "--no-compile")
 """Compiling everything takes half of the time, and most of it is never imported."""
 
@@ -75,6 +87,8 @@ ENVIRONMENTS = (
 )
 
 CHECKS = Environment(name="the security checks", folder=AUDIT_VENV, packages=("checkov==3.3.30", "pip-audit==2.10.1"))
+
+DOCS = Environment(name="the documentation's generator", folder=DOCS_VENV, packages=("zensical==0.0.73",))
 
 TEST_TOOLS = {
     "java": "default-jre-headless",
@@ -199,22 +213,45 @@ def set_up_test_tools(steps: Steps) -> None:
     stamp.write_text(DYNAMODB_SIMULATOR)
 
 
+def set_up_diagrams(steps: Steps) -> None:
+    """Get what draws the diagrams of the documentation; without it their text is shown."""
+    stamp = DIAGRAMS.with_suffix(f".{STAMP}")
+    if DIAGRAMS.exists() and stamp.exists() and stamp.read_text() == MERMAID:
+        return
+    if shutil.which("npm") is None:
+        complain("diagrams will be shown as text: drawing them needs npm (Debian: apt-get install npm)")
+        return
+    with tempfile.TemporaryDirectory(dir=LOCAL) as scratch:
+        try:
+            steps.run(["npm", "pack", MERMAID], log=LOGS / "set-up-mermaid.log", doing="npm pack", cwd=Path(scratch))
+        except StackError as exc:
+            complain(f"diagrams will be shown as text: {exc}")
+            return
+        with tarfile.open(next(Path(scratch).glob("*.tgz"))) as package:
+            package.extractall(scratch, filter="data")
+        (Path(scratch) / "package" / "dist" / "mermaid.tiny.js").replace(DIAGRAMS)
+    stamp.write_text(MERMAID)
+
+
 def main() -> int:
     """Set up; the exit status."""
     parser = argparse.ArgumentParser(prog="python3 -m embedded.setup", description=__doc__)
     parser.add_argument("--tests", action="store_true", help="what the tests need, too")
     parser.add_argument("--checks", action="store_true", help="what checks the template and the packages, too")
+    parser.add_argument("--docs", action="store_true", help="what makes the documentation site, too")
     chosen = parser.parse_args()
     steps = Steps()
     interrupts.raise_when_told()
     try:
         LOGS.mkdir(parents=True, exist_ok=True)
         with only_one(SETUP_LOCK, "setting up"):
-            wanted = (*ENVIRONMENTS, CHECKS) if chosen.checks else ENVIRONMENTS
+            wanted = [*ENVIRONMENTS, *[CHECKS] * chosen.checks, *[DOCS] * chosen.docs]
             stale = [environment for environment in wanted if not environment.is_fresh()]
             _in_parallel(stale, steps)
             if chosen.tests:
                 set_up_test_tools(steps)
+            if chosen.docs:
+                set_up_diagrams(steps)
     except StackError as exc:
         complain(f"error: {exc}")
         return 1
