@@ -195,7 +195,7 @@ def test_a_mail_that_ses_does_not_take_now_is_put_off_and_sent_once(mailroom: Ma
     assert mailroom.sent == []
     assert mailroom.delays == [60]
     (waiting,) = mailroom.waiting()
-    assert json.loads(waiting["Body"]) == ["demo", mailroom.world.subscriber_id(), mailroom.world.now]
+    assert json.loads(waiting["Body"]) == ["demo", mailroom.world.subscriber_id(), mailroom.world.now, "CONTACT"]
     mailroom.world.now += 60 * SECOND
     assert mailroom.retry() == []
     assert [mail["To"] for mail in mailroom.sent] == [ANN]
