@@ -12,6 +12,8 @@ VENV_PYTHON = ROOT / ".venv" / "bin" / "python"
 SAM_VENV = LOCAL / "tools" / "sam"
 MINISTACK_VENV = LOCAL / "tools" / "ministack"
 AUDIT_VENV = LOCAL / "tools" / "audit"
+CANIEMAIL = LOCAL / "tools" / "caniemail" / "node_modules" / "caniemail"
+"""The npm package that knows what mail programs lack."""
 DYNAMODB_LOCAL = LOCAL / "dynamodb-local"
 """Amazon's DynamoDB Local, unpacked: ``DynamoDBLocal.jar`` and ``DynamoDBLocal_lib/``."""
 

@@ -22,11 +22,13 @@ from pathlib import Path
 from embedded import interrupts
 from embedded.errors import Interrupted, StackError
 from embedded.locks import only_one
-from embedded.places import AUDIT_VENV, DYNAMODB_LOCAL, LOCAL, MINISTACK_VENV, ROOT, SAM_VENV, SETUP_LOCK
+from embedded.places import AUDIT_VENV, CANIEMAIL, DYNAMODB_LOCAL, LOCAL, MINISTACK_VENV, ROOT, SAM_VENV, SETUP_LOCK
 from embedded.terminal import complain, say
 
 DYNAMODB_SIMULATOR = "amplify-dynamodb-simulator@2.9.30"
 """The npm package that carries Amazon's DynamoDB Local: no account, no further download."""
+CHECKS_MAILS = "caniemail@2.0.2"
+"""The npm package that knows what mail programs lack."""
 PIP_OPTIONS = ("--quiet", "--disable-pip-version-check", "--no-compile")
 """Compiling everything takes half of the time, and most of it is never imported."""
 
@@ -159,7 +161,7 @@ def _works(python: Path) -> bool:
 
 
 def set_up_test_tools(steps: Steps) -> None:
-    """Get Java, Chromium and DynamoDB Local where we can; say what is missing where we can't."""
+    """Get Java, Chromium, DynamoDB Local and caniemail where we can; say what is missing where we can't."""
     missing = [command for command in TEST_TOOLS if shutil.which(command) is None]
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         say(f"installing {', '.join(missing)} with apt-get (once)")
@@ -177,8 +179,14 @@ def set_up_test_tools(steps: Steps) -> None:
         missing = [command for command in TEST_TOOLS if shutil.which(command) is None]
     for command in missing:
         complain(f"some tests will be skipped: they need {command} (Debian: apt-get install {TEST_TOOLS[command]})")
+    if "npm" not in missing:
+        _set_up_dynamodb_local(steps)
+        _set_up_caniemail(steps)
+
+
+def _set_up_dynamodb_local(steps: Steps) -> None:
     stamp = DYNAMODB_LOCAL / STAMP
-    if "npm" in missing or (stamp.exists() and stamp.read_text() == DYNAMODB_SIMULATOR):
+    if stamp.exists() and stamp.read_text() == DYNAMODB_SIMULATOR:
         return
     say("fetching DynamoDB Local (once)")
     with tempfile.TemporaryDirectory(dir=LOCAL) as scratch:
@@ -197,6 +205,37 @@ def set_up_test_tools(steps: Steps) -> None:
         shutil.rmtree(DYNAMODB_LOCAL, ignore_errors=True)
         (Path(scratch) / "package" / "emulator").rename(DYNAMODB_LOCAL)
     stamp.write_text(DYNAMODB_SIMULATOR)
+
+
+def _set_up_caniemail(steps: Steps) -> None:
+    folder = CANIEMAIL.parents[1]
+    stamp = folder / STAMP
+    if stamp.exists() and stamp.read_text() == CHECKS_MAILS:
+        return
+    say("fetching caniemail (once)")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        steps.run(
+            [
+                "npm",
+                "install",
+                "--no-save",
+                "--no-audit",
+                "--no-fund",
+                "--ignore-scripts",
+                "--prefix",
+                folder,
+                CHECKS_MAILS,
+            ],
+            log=LOGS / "set-up-caniemail.log",
+            doing="npm install",
+            cwd=folder,
+        )
+    except StackError as exc:
+        complain(f"some tests will be skipped: {exc}")
+        return
+    stamp.write_text(CHECKS_MAILS)
 
 
 def main() -> int:
