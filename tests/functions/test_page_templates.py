@@ -1,4 +1,4 @@
-"""Every page and mail, in every state and language: whole, translated, light, and safe under its policy."""
+"""Every page, in every state and language: whole, translated, light, and safe under its policy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import gettext
 import hashlib
 import os
 import re
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 from itertools import chain
 from pathlib import Path
@@ -110,13 +109,6 @@ def states(brand: Brand) -> dict[str, Page]:
 
 
 SUBSCRIBE: dict[str, Any] = {"error": "", "email": "", "ticked": [], "honeypot": "website"}
-MAIL: dict[str, Any] = {
-    "topics": SEVERAL,
-    "asked_at": datetime(2027, 3, 3, 14, 5, tzinfo=UTC),
-    "confirm": f"https://links.example/c/{LONGEST_TOKEN}",
-    "unsubscribe": f"https://links.example/u/{LONGEST_TOKEN}",
-}
-MAIL_PARTS = ("confirmation.subject.txt", "confirmation.txt", "confirmation.html")
 
 
 @pytest.fixture(autouse=True)
@@ -256,13 +248,11 @@ def test_no_text_escapes_translation(brand: Brand, monkeypatch: pytest.MonkeyPat
     )
     names = {languages.own_name(each) for each in brand.languages}
     bodies = {name: render(page, brand, "en").body for name, page in states(brand).items()}
-    bodies["mail"] = pages.render_text(FUNCTIONS / "courier/templates", "confirmation.html", brand, "en", **MAIL)
     for name, body in bodies.items():
         # What stands outside all marks: deeper marks are names within a text.
         text = " ".join(each for each in Document(body).texts if each not in names)
         while text != (text := re.sub(r"⟦[^⟦⟧]*⟧", "", text)):
             pass
-        text = text.replace(MAIL["confirm"], "")
         assert not re.search(r"\w", text), f"{name}: {text}"
 
 
@@ -327,31 +317,3 @@ def test_a_brand_that_is_gone_still_lets_people_leave(brand: Brand) -> None:
     gone = brands.Brands([]).even_if_gone("gone")
     for name in ("unsubscribe, 3 topics", "left, topic, 3 topics", "left, all, 1 topics", "undone"):
         Document(render(states(brand)[name], gone, "en").body)
-
-
-@pytest.mark.parametrize("lang", catalogues.languages())
-def test_the_mail_says_who_asked_when_and_how_to_refuse_in_both_parts(brand: Brand, lang: str) -> None:
-    subject, text, html = (
-        pages.render_text(FUNCTIONS / "courier/templates", part, brand, lang, **MAIL) for part in MAIL_PARTS
-    )
-    document = Document(re.sub(r"<!--.*?-->", "", html, flags=re.DOTALL))
-    catalogue = languages.texts(wiring.settings().compiled / "locales", lang)
-    moment = languages.format_moment(MAIL["asked_at"], catalogue)
-
-    assert subject.strip().count("\n") == 0
-    assert brand.name(lang) in subject
-    links = [each["href"] for each in document.all("a")]
-    assert links.count(MAIL["confirm"]) == 2  # the button and the bare link
-    assert links.count(MAIL["unsubscribe"]) == 1
-    for part in (text, " ".join(document.texts)):
-        assert brand.name(lang) in part
-        assert brand.postal_address in part
-        assert moment in part
-        assert MAIL["confirm"] in part
-        assert all(brand.topic_name(topic, lang) in part for topic in SEVERAL)
-    assert MAIL["unsubscribe"] in text.splitlines()
-    assert "&" in brand.name(lang)
-    assert "&amp;" not in text
-    assert not document.all("img", "script", "link")
-    assert document.all("html")[0]["dir"] == languages.direction(lang)
-    assert max(len(line.encode()) for line in chain(text.splitlines(), html.splitlines())) < 998  # RFC 5322, 2.1.1

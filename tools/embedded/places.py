@@ -15,6 +15,8 @@ AUDIT_VENV = LOCAL / "tools" / "audit"
 DOCS_VENV = LOCAL / "tools" / "docs"
 DIAGRAMS = LOCAL / "tools" / "mermaid.js"
 """What draws the diagrams of the documentation site; absent where there is no npm to fetch it with."""
+CANIEMAIL = LOCAL / "tools" / "caniemail" / "node_modules" / "caniemail"
+"""The npm package that knows what mail programs lack."""
 DYNAMODB_LOCAL = LOCAL / "dynamodb-local"
 """Amazon's DynamoDB Local, unpacked: ``DynamoDBLocal.jar`` and ``DynamoDBLocal_lib/``."""
 

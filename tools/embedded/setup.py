@@ -24,6 +24,7 @@ from embedded.errors import Interrupted, StackError
 from embedded.locks import only_one
 from embedded.places import (
     AUDIT_VENV,
+    CANIEMAIL,
     DIAGRAMS,
     DOCS_VENV,
     DYNAMODB_LOCAL,
@@ -39,6 +40,8 @@ DYNAMODB_SIMULATOR = "amplify-dynamodb-simulator@2.9.30"
 """The npm package that carries Amazon's DynamoDB Local: no account, no further download."""
 MERMAID = "@mermaid-js/tiny@11.17.2"
 """The npm package that draws diagrams in a browser, in one file."""
+CHECKS_MAILS = "caniemail@2.0.2"
+"""The npm package that knows what mail programs lack."""
 PIP_OPTIONS = ("--quiet", "--disable-pip-version-check", "--no-compile")
 """Compiling everything takes half of the time, and most of it is never imported."""
 
@@ -173,7 +176,7 @@ def _works(python: Path) -> bool:
 
 
 def set_up_test_tools(steps: Steps) -> None:
-    """Get Java, Chromium and DynamoDB Local where we can; say what is missing where we can't."""
+    """Get Java, Chromium, DynamoDB Local and caniemail where we can; say what is missing where we can't."""
     missing = [command for command in TEST_TOOLS if shutil.which(command) is None]
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         say(f"installing {', '.join(missing)} with apt-get (once)")
@@ -191,8 +194,14 @@ def set_up_test_tools(steps: Steps) -> None:
         missing = [command for command in TEST_TOOLS if shutil.which(command) is None]
     for command in missing:
         complain(f"some tests will be skipped: they need {command} (Debian: apt-get install {TEST_TOOLS[command]})")
+    if "npm" not in missing:
+        _set_up_dynamodb_local(steps)
+        _set_up_caniemail(steps)
+
+
+def _set_up_dynamodb_local(steps: Steps) -> None:
     stamp = DYNAMODB_LOCAL / STAMP
-    if "npm" in missing or (stamp.exists() and stamp.read_text() == DYNAMODB_SIMULATOR):
+    if stamp.exists() and stamp.read_text() == DYNAMODB_SIMULATOR:
         return
     say("fetching DynamoDB Local (once)")
     with tempfile.TemporaryDirectory(dir=LOCAL) as scratch:
@@ -231,6 +240,37 @@ def set_up_diagrams(steps: Steps) -> None:
             package.extractall(scratch, filter="data")
         (Path(scratch) / "package" / "dist" / "mermaid.tiny.js").replace(DIAGRAMS)
     stamp.write_text(MERMAID)
+
+
+def _set_up_caniemail(steps: Steps) -> None:
+    folder = CANIEMAIL.parents[1]
+    stamp = folder / STAMP
+    if stamp.exists() and stamp.read_text() == CHECKS_MAILS:
+        return
+    say("fetching caniemail (once)")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        steps.run(
+            [
+                "npm",
+                "install",
+                "--no-save",
+                "--no-audit",
+                "--no-fund",
+                "--ignore-scripts",
+                "--prefix",
+                folder,
+                CHECKS_MAILS,
+            ],
+            log=LOGS / "set-up-caniemail.log",
+            doing="npm install",
+            cwd=folder,
+        )
+    except StackError as exc:
+        complain(f"some tests will be skipped: {exc}")
+        return
+    stamp.write_text(CHECKS_MAILS)
 
 
 def main() -> int:
