@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -117,5 +118,5 @@ def _open(request: Request) -> tuple[Link, Brand]:
     return link, brand
 
 
-handler = web.room({"/p/{token}": {"GET": show, "POST": save}}, pages.problem)
+handler = web.room({"/p/{token}": {"GET": show, "POST": save}}, partial(pages.problem_of_link, Purpose.PREFERENCES))
 wiring.prepare()

@@ -143,7 +143,8 @@ def problem(request: Request, status: int, code: str) -> Response:
     """The page of an error."""
     from consentry import pages  # noqa: PLC0415 - as above
 
-    return pages.problem(request, status, code)
+    purpose = Purpose.UNDO if request.route.startswith("ANY /u/undo/") else Purpose.UNSUBSCRIBE
+    return pages.problem_of_link(purpose, request, status, code)
 
 
 def _open(request: Request) -> tuple[Link, Brand]:

@@ -15,7 +15,7 @@ from consentry import web, wiring
 from consentry.store import StoreUnavailableError
 from consentry.tokens import Purpose
 from support import calls, events
-from support.world import DAY, HOUR, World
+from support.world import DAY, HOUR, Answer, World
 
 ANN: Final = "ann@example.com"
 
@@ -110,7 +110,9 @@ def test_a_method_that_no_page_has_is_refused(world: World, method: str) -> None
         answer = world.send(method, url(world), body="x=y")
         assert answer.status == 405
         assert answer.headers["allow"] == "GET, POST, HEAD"
+        assert answer.page.heading == "This page can’t be opened like this"
         assert_safe(answer)
+        assert_self_contained(answer)
     assert world.items() == []
 
 
@@ -391,7 +393,7 @@ def test_the_subscribe_form_speaks_the_language_of_the_link_then_of_the_browser(
     assert 'dir="rtl"' in world.get("/s/demo?lang=ar").body
 
 
-@pytest.mark.parametrize("name", [name for name in POSTS if name not in {"undone too late", "saved, bad choice"}])
+@pytest.mark.parametrize("name", POSTS)
 def test_the_answer_to_a_form_speaks_the_language_of_the_form(world: World, name: str) -> None:
     _, url, form = POSTS[name](world)
     answer = world.post(url, {**form, "lang": "de"}, headers={"accept-language": "fr"})
@@ -401,6 +403,39 @@ def test_the_answer_to_a_form_speaks_the_language_of_the_form(world: World, name
 @pytest.mark.parametrize("header", ["", "*", ";q=1", "de;q=abc", "en;q=0, de;q=0", ",,,", "x" * 5_000, "de;q=nan"])
 def test_an_odd_accept_language_is_no_reason_to_fail(world: World, header: str) -> None:
     assert world.get("/s/demo", headers={"accept-language": header}).status == 200
+
+
+BRANDED: Final[dict[str, Callable[[World], Answer]]] = {
+    "undone too late": lambda world: world.post(f"/u/undo/{world.token(Purpose.UNDO, at=world.now - HOUR)}"),
+    "reopened after an undo": lambda world: world.get(f"/u/undo/{world.token(Purpose.UNDO)}"),
+    "bad choice": lambda world: world.post(world.choose_url(), {"topics": "nonsense"}),
+    "a body that is too large": lambda world: world.post(world.leave_url(), body=b"x" * 70_000),
+    "a method that no page has": lambda world: world.send("PUT", world.confirm_url()),
+    "confirmed too late, by another method": lambda world: world.send("PUT", world.confirm_url(at=world.now - 8 * DAY)),
+}
+"""Faults of which we know whose link it is."""
+
+
+@pytest.mark.parametrize("name", BRANDED)
+def test_a_fault_page_of_a_brands_link_is_the_brands(world: World, name: str) -> None:
+    answer = BRANDED[name](world)
+    assert answer.status >= 400
+    assert "Meadow & Finch" in answer.page.text
+    assert "#2f6b3c" in answer.body
+
+
+def test_a_fault_page_is_the_brands_while_the_table_is_away(world: World) -> None:
+    url = world.choose_url()
+    with world.table_away():
+        answer = world.get(url, headers={"accept-language": "de"})
+    assert (answer.status, answer.page.language) == (503, "de")
+    assert "Meadow & Finch" in answer.page.text
+
+
+def test_a_link_that_is_not_ours_shows_no_brand(world: World) -> None:
+    forged = world.choose_url()[:-4] + "AAAA"
+    assert "Meadow" not in world.get(forged).body
+    assert "Meadow" not in world.post(forged, {"topics": "nonsense"}).body
 
 
 def test_a_page_of_no_brand_speaks_the_browsers_language(world: World) -> None:

@@ -104,7 +104,7 @@ def states(brand: Brand) -> dict[str, Page]:
                 }
                 name = f"preferences {reasons}, paused {paused_until}, saved {saved}"
                 found[name] = Page("preferences", "preferences.html", values, True)
-    for code in ("not_ours", "expired", "no_brand", "bad_choice", "too_large", "unavailable", "failed"):
+    for code in ("not_ours", "expired", "no_brand", "bad_choice", "too_large", "method", "unavailable", "failed"):
         found[f"problem {code}"] = Page("", "problem.html", {"code": code})
     return found
 
