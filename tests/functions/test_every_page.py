@@ -46,6 +46,12 @@ POSTS: Final[dict[str, Callable[[World], tuple[int, str, dict[str, str]]]]] = {
     "left a topic": lambda world: (200, world.leave_url(), {"scope": "topic"}),
     "left everything": lambda world: (200, world.leave_url(), {"scope": "all"}),
     "paused": lambda world: (200, world.leave_url(), {"scope": "pause", "days": "30"}),
+    "gets fewer": lambda world: (200, world.leave_url(), {"scope": "frequency", "frequency": "weekly"}),
+    "gets fewer, bad choice": lambda world: (400, world.leave_url(), {"scope": "frequency", "frequency": "hourly"}),
+    "said why": lambda world: (200, f"/u/reason/{world.token(Purpose.REASON)}", {"reason": "too_many"}),
+    "said nothing": lambda world: (200, f"/u/reason/{world.token(Purpose.REASON)}", {}),
+    "said something else": lambda world: (400, f"/u/reason/{world.token(Purpose.REASON)}", {"reason": "x"}),
+    "said why too late": lambda world: (410, f"/u/reason/{world.token(Purpose.REASON, at=world.now - DAY)}", {}),
     "undone": lambda world: (200, f"/u/undo/{world.token(Purpose.UNDO)}", {}),
     "undone too late": lambda world: (410, f"/u/undo/{world.token(Purpose.UNDO, at=world.now - HOUR)}", {}),
     "saved": lambda world: (200, world.choose_url(), {"topics": "news"}),
@@ -117,8 +123,9 @@ def test_a_method_that_no_page_has_is_refused(world: World, method: str) -> None
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT"])
-def test_an_undo_can_only_be_posted(world: World, method: str) -> None:
-    answer = world.send(method, f"/u/undo/{world.token(Purpose.UNDO)}")
+@pytest.mark.parametrize("purpose", [Purpose.UNDO, Purpose.REASON])
+def test_an_undo_or_a_reason_can_only_be_posted(world: World, purpose: Purpose, method: str) -> None:
+    answer = world.send(method, f"/u/{purpose.name.lower()}/{world.token(purpose)}")
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
     assert_safe(answer)
 
@@ -153,7 +160,7 @@ def test_a_post_from_another_site_does_nothing_without_the_link(world: World) ->
     world.subscribed("news")
     before = world.items()
     foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site", "cookie": "session=1; token=1"}
-    for path in ("/c/", "/u/", "/u/undo/", "/p/"):
+    for path in ("/c/", "/u/", "/u/undo/", "/u/reason/", "/p/"):
         for guess in (world.subscriber_id(), "demo", "session", ANN):
             answer = world.post(path + guess, {"scope": "all", "answer": "yes", "email": ANN}, headers=foreign)
             assert answer.status == 404
@@ -319,7 +326,7 @@ def test_a_storm_of_heads_changes_nothing(world: World) -> None:
 # --- law 6: a token does one thing, for one brand ---------------------------------------------------------------------
 
 _DOORS: Final = {Purpose.CONFIRM: "/c/{}", Purpose.UNSUBSCRIBE: "/u/{}", Purpose.PREFERENCES: "/p/{}"}
-_DOORS_TO_POST: Final = {**_DOORS, Purpose.UNDO: "/u/undo/{}"}
+_DOORS_TO_POST: Final = {**_DOORS, Purpose.UNDO: "/u/undo/{}", Purpose.REASON: "/u/reason/{}"}
 
 
 @pytest.mark.parametrize("purpose", Purpose)
@@ -342,8 +349,7 @@ def test_a_token_of_another_brand_acts_for_that_brand_alone(world: World, purpos
     mine = [item for item in world.items() if item["pk"]["S"].startswith("S#demo#")]
     token = world.token(purpose, brand="other")
     url = _DOORS_TO_POST[purpose].format(token)
-    if purpose is not Purpose.UNDO:
-        assert "Other Press" in world.get(url).body
+    assert "Other Press" in world.get(url).body
     world.post(url, {"scope": "all"})
     assert [item for item in world.items() if item["pk"]["S"].startswith("S#demo#")] == mine
 

@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("deployed")
 
 LOGO = '<svg viewBox="0 0 1 1"><path fill="currentColor" d="M0 0"/></svg>'
-CODES = ["not_ours", "expired", "no_brand", "bad_choice", "too_large", "method", "unavailable", "failed"]
+CODES = [
+    "not_ours",
+    "expired",
+    "no_brand",
+    "bad_choice",
+    "too_large",
+    "method",
+    "reason_expired",
+    "unavailable",
+    "failed",
+]
 
 
 def request(query: str = "", accept: str = "") -> Request:
