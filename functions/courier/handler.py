@@ -71,7 +71,7 @@ def _say_goodbye(record: DynamoDBRecord) -> None:
 
 def try_again(record: SQSRecord) -> None:
     """A mail that was put off. If it can't be sent now either, the queue brings it back."""
-    due = MailDue(*json.loads(record.body))
+    due = MailDue.from_json(record.body)
     try:
         _deliver(due)
     except HeldBackError as exc:

@@ -44,7 +44,8 @@ class Page(NamedTuple):
 
 def row(brand: Brand, topic: str, reason: Reason, *, on: bool = False, frequency: str | None = None) -> Any:
     standing = Status(reason.value) if reason.value in set(Status) else Status.SUBSCRIBED
-    decision = Decision(on, reason, standing, None, frequency, None)
+    since = None if standing is Status.NONE else NOW
+    decision = Decision(on, reason, standing, since, frequency, None)
     return {"topic": brand.topics[topic], "on": on, "decision": decision}
 
 
@@ -68,6 +69,8 @@ def states(brand: Brand) -> dict[str, Page]:
         "sent again": Page("confirm", "sent_again.html", {"sent": True}),
         "address gone": Page("confirm", "sent_again.html", {"sent": False}),
         "undone": Page("unsubscribe", "undone.html", token),
+        "reason given": Page("unsubscribe", "reason.html", {"noted": True, **token}),
+        "no reason given": Page("unsubscribe", "reason.html", {"noted": False, **token}),
     }
     for error in ("", "email", "topics"):
         typed = {"email": "ann@" if error else "", "ticked": ["news"] if error == "email" else []}
@@ -77,12 +80,23 @@ def states(brand: Brand) -> dict[str, Page]:
     for topics in ((), ONE, SEVERAL):
         many = f", {len(topics)} topics"
         values = {"topics": topics, "stamp": LONGEST_TOKEN}
-        for scope in ("topic", "all", "pause"):
-            until = NOW if scope == "pause" else 0
-            left = {"scope": scope, "topics": topics, "until": until, "undo": LONGEST_TOKEN, **token}
+        for scope in ("topic", "all", "pause", *consent.FREQUENCIES[1:]):
+            left = {
+                "scope": "frequency" if scope in consent.FREQUENCIES else scope,
+                "topics": topics,
+                "until": NOW if scope == "pause" else 0,
+                "frequency": scope,
+                "undo": LONGEST_TOKEN,
+                "why": LONGEST_TOKEN if scope in {"topic", "all"} else "",
+                "reasons": journeys.REASONS,
+                **token,
+            }
             found[f"left, {scope}{many}"] = Page("unsubscribe", "left.html", left)
-        days = {"days": journeys.PAUSE_DAYS}
-        found[f"unsubscribe{many}"] = Page("unsubscribe", "unsubscribe.html", values | days | token, True)
+        ways = {"days": journeys.PAUSE_DAYS, "frequencies": consent.FREQUENCIES[1:] if topics else (), **token}
+        for refused in (False, True):
+            name = f"unsubscribe{many}, refused" if refused else f"unsubscribe{many}"
+            shown = values | ways | {"refused": refused}
+            found[name] = Page("unsubscribe", "unsubscribe.html", shown, not refused)
         if topics:
             found[f"confirm{many}"] = Page("confirm", "confirm.html", values, True)
             found[f"confirm again{many}"] = Page("confirm", "confirm_again.html", values)
@@ -100,10 +114,22 @@ def states(brand: Brand) -> dict[str, Page]:
                     "paused_until": paused_until,
                     "days": journeys.PAUSE_DAYS,
                     "saved": saved,
+                    "held": "•••@•••" if rows else "",
+                    "suppressed": bool(rows),
                 }
                 name = f"preferences {reasons}, paused {paused_until}, saved {saved}"
                 found[name] = Page("preferences", "preferences.html", values, True)
-    for code in ("not_ours", "expired", "no_brand", "bad_choice", "too_large", "unavailable", "failed"):
+    for code in (
+        "not_ours",
+        "expired",
+        "no_brand",
+        "bad_choice",
+        "too_large",
+        "method",
+        "reason_expired",
+        "unavailable",
+        "failed",
+    ):
         found[f"problem {code}"] = Page("", "problem.html", {"code": code})
     return found
 
@@ -183,7 +209,7 @@ def test_every_page_is_whole_in_every_language(brand: Brand, lang: str) -> None:
         assert len(document.all("h1")) == len(document.all("main")) == len(document.all("title")) == 1, name
         for form in document.all("form"):
             assert form["method"] == "post", name
-            assert form.get("action", "").startswith("/u/undo/") or "action" not in form, name  # type: ignore[union-attr] # a form's action has a value
+            assert (form.get("action") or "/u/undo/").startswith(("/u/undo/", "/u/reason/")), name
         fields = document.all("input", "select")
         hidden_language = {"type": "hidden", "name": "lang", "value": lang}
         assert fields.count(hidden_language) == len(document.all("form")), name  # type: ignore[arg-type] # dict is invariant
@@ -261,14 +287,14 @@ def test_leaving_is_one_button_away_and_each_way_is_its_own_form(brand: Brand) -
     scopes = [
         each["value"] for each in Document(render(page, brand, "en").body).all("input") if each["name"] == "scope"
     ]
-    assert scopes == ["topic", "all", "pause"]
+    assert scopes == ["topic", "all", "pause", "frequency"]
 
     page = states(brand)["unsubscribe, 0 topics"]
     assert 'value="topic"' not in render(page, brand, "en").body
 
 
 def test_nothing_is_ticked_for_people_before_they_choose(brand: Brand) -> None:
-    for name in ("subscribe, error ''", "confirm again, 1 topics"):
+    for name in ("subscribe, error ''", "confirm again, 1 topics", "unsubscribe, 1 topics", "left, topic, 1 topics"):
         assert " checked" not in render(states(brand)[name], brand, "en").body
 
 

@@ -258,6 +258,7 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
         "list_domain": data.get("list_domain") or data["sender"].rpartition("@")[2],
         "postal_address": data["postal_address"],
         "privacy_url": data.get("privacy_url", ""),
+        "privacy_contact": data.get("privacy_contact") or data.get("reply_to") or data["sender"],
         "keeps_address": data.get("keeps_address", False),
         "goodbye_mail": data.get("goodbye_mail", False),
         "evidence_days": data.get("evidence_days", 0),

@@ -86,6 +86,8 @@ class Brand(NamedTuple):
     """The right side of List-Id (RFC 2919)."""
     postal_address: str
     privacy_url: str
+    privacy_contact: str
+    """The address to write to for erasure."""
     keeps_address: bool
     """Whether the address is kept after it was confirmed, because the brand's platform wants it in events."""
     evidence_days: int
@@ -153,6 +155,7 @@ class Brands:
             list_domain="",
             postal_address="",
             privacy_url="",
+            privacy_contact="",
             keeps_address=False,
             evidence_days=0,
             notice="",

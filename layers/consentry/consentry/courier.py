@@ -7,6 +7,7 @@ nobody tries again until a second mail could do no harm.
 
 from __future__ import annotations
 
+import json
 import random
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -50,6 +51,18 @@ class MailDue(NamedTuple):
     """When it was asked for, or what it tells of happened, epoch ms."""
     item: str = CONTACT
     """What it is due by: `CONTACT`, a request, or `GOODBYE`, an opt-out."""
+
+    @classmethod
+    def from_json(cls, text: str) -> MailDue:
+        """What a queue's message says. One of three fields is from a time when only requests led to mails.
+
+        Raises:
+            ValueError: it says something else.
+        """
+        match json.loads(text):
+            case [str(), str(), int(), *rest] as fields if rest in ([], [CONTACT], [GOODBYE]):
+                return cls(*fields)
+        raise ValueError("no reference to a mail")
 
 
 class Delivery(StrEnum):

@@ -579,10 +579,11 @@ class Store:
             "TableName": self._table,
             "Key": items.key(event.partition_key, STATE),
             "UpdateExpression": f"SET {', '.join(sets)} ADD ledger_count :one, ledger_digest :share",
-            "ConditionExpression": " AND ".join(conditions),
             "ExpressionAttributeValues": values,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
+        if conditions:  # an event that sets nothing has none
+            update["ConditionExpression"] = " AND ".join(conditions)
         if names:
             update["ExpressionAttributeNames"] = names
         return {"Update": update}
