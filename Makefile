@@ -2,7 +2,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test check docs fuzz deploy lock setup
+.PHONY: help run test check docs fuzz deploy lock pictures setup
 export SAM_CLI_TELEMETRY = 0
 
 # Any Python from 3.11 up; PYTHON=/some/python chooses one.
@@ -51,6 +51,9 @@ lock: ## write the vendor layer's lock file anew, from its requirements.in
 	@$(SETUP)
 	cd layers/vendor && ../../.venv/bin/uv pip compile requirements.in --universal --python-version 3.11 \
 	  --generate-hashes --no-header --quiet --output-file requirements.txt
+
+pictures: ## take the pictures of the pages in docs/pictures; ARGS=--all takes all of them, in .local/pictures
+	@$(SETUP) --tests && exec env PYTHONPATH=tools .venv/bin/python -m pictures $(ARGS)
 
 setup: ## only set up what the others need
 	@$(SETUP)

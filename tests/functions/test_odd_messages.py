@@ -142,6 +142,8 @@ def test_an_odd_notification_is_not_sent_and_keeps_no_other(
     holds()
 
 
-@pytest.mark.parametrize("body", ["", "null", "[]", '["demo"]', '["demo", 1, 2, 3]', '["demo", "a", 2, "STATE"]', "[" * 5_000, "{"])
+@pytest.mark.parametrize(
+    "body", ["", "null", "[]", '["demo"]', '["demo", 1, 2, 3]', '["demo", "a", 2, "STATE"]', "[" * 5_000, "{"]
+)
 def test_a_mail_that_waits_under_no_reference_stays_in_the_queue(world: World, store: MemoryStore, body: str) -> None:
     assert queue(world, "courier", body) == ["0"]
