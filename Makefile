@@ -14,6 +14,8 @@ SETUP = $(NEED_PYTHON); PYTHONPATH=tools "$(PYTHON)" -m embedded.setup
 # Where the brand files are: a company may keep its own elsewhere.
 BRANDS = $(if $(CONSENTRY_BRANDS),$(abspath $(CONSENTRY_BRANDS)),$(CURDIR)/brands)
 SAM = .local/tools/sam/bin/sam
+# Two workers: more than two stacks beside each other keep people waiting. tests/conftest.py says what they share out.
+EVERYTHING = --cov --numprocesses=2
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +24,7 @@ run: ## build and run the whole stack on this machine; PORT=N, AWS_PORT=N and DY
 	@$(SETUP) && exec env PYTHONPATH=tools .venv/bin/python -m embedded
 
 test: ## run every test; ARGS='-k name' and the like go to pytest
-	@$(SETUP) --tests && exec .venv/bin/pytest $(or $(ARGS),--cov)
+	@$(SETUP) --tests && exec .venv/bin/pytest $(or $(ARGS),$(EVERYTHING))
 
 check: ## formatting, lint, types, the template, the documentation, and what is known of the packages
 	@$(SETUP) --checks --docs

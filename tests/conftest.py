@@ -6,14 +6,16 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[1]
-sys.dont_write_bytecode = True  # what lies in functions/ is what ships
+sys.pycache_prefix = str(ROOT / ".local" / "pycache")  # what lies in functions/ is what ships
 sys.path.insert(0, str(Path(__file__).parent))
 
 ENVIRONMENT = {
@@ -63,6 +65,77 @@ def load_room() -> Callable[[str], ModuleType]:
     return load
 
 
-def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """The whole stack starts last: what is quick to fail fails first."""
-    items.sort(key=lambda item: "/e2e/" in str(item.path))
+LONGEST: Final = "tests/e2e/test_faults.py"
+"""The module that takes as long as most others together. It waits a lot, and measures how long people do."""
+
+
+@cache
+def _unit(module: str) -> str:
+    """What workers may not share: a module, and all end-to-end tests but those that start a stack of their own."""
+    shared = module.startswith("tests/e2e/") and "standing(" not in (ROOT / module).read_text()
+    return "e2e" if shared else module
+
+
+def _turn(nodeid: str, *, several: bool) -> int:
+    """When a test comes: the whole stack last, as what is quick to fail fails first.
+
+    With several workers the longest comes before everything, so that the others' quick tests run beside it and no other
+    stack does. The stack that many modules share comes before those that one module has to itself: they find the other
+    worker free then.
+    """
+    module = nodeid.partition("::")[0]
+    if module == LONGEST:
+        return 0 if several else 4
+    if not module.startswith("tests/e2e/"):
+        return 1
+    return 2 if _unit(module) == "e2e" else 3
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Order the tests."""
+    several = "workerinput" in vars(config)
+    items.sort(key=lambda item: _turn(item.nodeid, several=several))
+
+
+class ByUnit(LoadScopeScheduling):
+    """Gives each worker one unit after another, in the order of the tests."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False  # by numbers of tests it would be, and those say nothing of times
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _unit(nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByUnit:
+    return ByUnit(config, log)
+
+
+FIGURES: Final = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Keep a line for the end of pytest's output, where it is seen of tests that pass, too."""
+    return pytestconfig.stash.setdefault(FIGURES, []).append
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker hands on what its tests measured."""
+    if "workerinput" in vars(session.config):
+        session.config.workeroutput["figures"] = session.config.stash.get(FIGURES, [])  # type: ignore[attr-defined]  # of a worker
+
+
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a worker hands on; one that died has nothing."""
+    node.config.stash.setdefault(FIGURES, []).extend(getattr(node, "workeroutput", {}).get("figures", []))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What tests measured."""
+    lines = config.stash.get(FIGURES, [])
+    if lines:
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 MINT = ("links", "mint", "--brand", "demo", "--topic", "news", "--base-url", "https://links.example.com")
 LINUX = Path("/proc/self/status")
 PEOPLE = 150
-SMALL_BATCHES = (
+_START = "from consentry_cli.main import main; main(prog_name='consentry')"
+SMALL_BATCHES = "from consentry_cli import importing; importing.BATCH = 20\n" + _START
+SLOWLY = (
     "import signal, time\n"
     "signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it\n"
     "from consentry.store import Store\n"
-    "from consentry_cli import importing; importing.BATCH = 20\n"
     "record = Store.record\n"
     "Store.record = lambda *given, **named: (time.sleep(0.1), record(*given, **named))[1]  # as a table far away\n"
-    "from consentry_cli.main import main; main(prog_name='consentry')"
-)
+) + SMALL_BATCHES
 
 
 def people() -> str:
@@ -49,7 +49,7 @@ def test_an_import_that_is_ended_midway_goes_on_and_does_nothing_twice(served: D
     import_ = ("import", "--brand", "demo", source)
     stops = 0
     for lines in (1, 3):
-        process = served.spawn(*import_, code=SMALL_BATCHES)
+        process = served.spawn(*import_, code=SLOWLY)
         while process.poll() is None and not (journal.exists() and journal.read_text().count('"line"') >= lines):
             time.sleep(0.02)
         time.sleep(0.1)  # into the batch after it

@@ -7,8 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -60,7 +58,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
     environment |= {
         "PYTHONPATH": os.pathsep.join(str(ROOT / each) for each in ("tests", "tools", "layers/consentry")),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": str(ROOT / ".local" / "pycache"),
         "TMPDIR": str(folder),
     }
     return subprocess.run(  # noqa: S603 - our own words
@@ -78,25 +76,10 @@ def _atheris() -> None:
         pytest.skip(missing)
 
 
-@pytest.fixture(scope="module")
-def fuzzing(
-    _atheris: None, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[dict[str, Future[subprocess.CompletedProcess[str]]]]:
-    """Every target that is to be tested, two at a time."""
-    folder = tmp_path_factory.mktemp("fuzz")
-    ours = [item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
-    chosen = [item.callspec.params["target"] for item in ours]
-    bounds = (f"-runs={RUNS}", f"-max_total_time={SECONDS}")
-    with ThreadPoolExecutor(2) as pool:
-        yield {each: pool.submit(fuzz, folder / each, "-m", "fuzz", each, *bounds) for each in chosen}
-        pool.shutdown(cancel_futures=True)
-
-
+@pytest.mark.usefixtures("_atheris")
 @pytest.mark.parametrize("target", TARGETS)
-def test_whatever_comes_in_is_understood_or_refused(
-    target: str, fuzzing: dict[str, Future[subprocess.CompletedProcess[str]]]
-) -> None:
-    done = fuzzing[target].result()
+def test_whatever_comes_in_is_understood_or_refused(target: str, tmp_path: Path) -> None:
+    done = fuzz(tmp_path, "-m", "fuzz", target, f"-runs={RUNS}", f"-max_total_time={SECONDS}")
     assert done.returncode == 0, f"make fuzz ARGS={target} would find:\n{(done.stdout + done.stderr)[-6_000:]}"
     assert "Done " in done.stderr, "it ran"
 

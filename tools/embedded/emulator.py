@@ -9,9 +9,10 @@ import urllib.error
 import urllib.request
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedded import process
+from embedded import layers_once, process
 from embedded.aws import NO_PROXY, SECRET
 from embedded.errors import StackError
 from embedded.places import MINISTACK_VENV
@@ -20,7 +21,6 @@ from embedded.ports import LOOK_AHEAD, LOOPBACK, is_free
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 DEFAULT_PORT = 4566
 READY_WITHIN = 30.0
@@ -91,7 +91,8 @@ def _try_start(folder: Path, log: Path, port: int, settings: Mapping[str, str]) 
         "STATE_DIR": str(scratch / "state"),
         **settings,
     }
-    started = process.start([MINISTACK_VENV / "bin" / "ministack"], env=env, log=log, cwd=folder)
+    command: list[str | Path] = [MINISTACK_VENV / "bin" / "python", "-P", Path(layers_once.__file__)]
+    started = process.start(command, env=env, log=log, cwd=folder)
     emulator = Emulator(port=port, process=started)
     try:
         deadline = time.monotonic() + READY_WITHIN
