@@ -293,6 +293,14 @@ def test_leaving_is_one_button_away_and_each_way_is_its_own_form(brand: Brand) -
     assert 'value="topic"' not in render(page, brand, "en").body
 
 
+@pytest.mark.parametrize("lang", ["en", "de", "ar"])
+def test_who_is_about_to_agree_reads_that_they_can_leave_at_any_time(brand: Brand, lang: str) -> None:
+    said = {"en": "at any time", "de": "jederzeit", "ar": "في أي وقت"}
+    pages = states(brand)
+    for name in ("subscribe, error ''", "confirm, 1 topics"):
+        assert said[lang] in " ".join(Document(render(pages[name], brand, lang).body).texts), name
+
+
 def test_nothing_is_ticked_for_people_before_they_choose(brand: Brand) -> None:
     for name in ("subscribe, error ''", "confirm again, 1 topics", "unsubscribe, 1 topics", "left, topic, 1 topics"):
         assert " checked" not in render(states(brand)[name], brand, "en").body

@@ -75,7 +75,7 @@ class Count(StrEnum):
     UNDOING = "undoing"
     """Events that undo anything; the name is empty."""
     REASON = "reason"
-    """Reasons that were given, where the ledger has any."""
+    """Reasons that were given after leaving, by their codes."""
 
 
 class Seen(NamedTuple):
@@ -236,8 +236,16 @@ def _read_registers(value: Any) -> dict[str, int]:
 
 
 def _reason(row: Mapping[str, Any]) -> str:
-    """A reason that was chosen from a list. What else somebody wrote may name them, and isn't looked at."""
-    value = row.get("reason")
+    """What was picked from the list after leaving. What isn't such a code may name somebody, and isn't looked at."""
+    if row.get("kind") != Kind.REASON:
+        return ""
+    evidence = row.get("evidence")
+    if isinstance(evidence, str):  # in CSV
+        try:
+            evidence = json.loads(evidence)
+        except (ValueError, RecursionError):
+            return ""
+    value = evidence.get("source") if isinstance(evidence, dict) else None
     return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
 
 

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
     from consentry_report.counting import Counts
 
+_REASONS: Final = {
+    "too_many": "too many mails",
+    "not_interesting": "not interesting",
+    "never_asked": "never asked for them",
+    "other": "something else",
+}
 _KINDS: Final = {
     Kind.ASKED: "asked for a confirmation mail",
     Kind.CONFIRMED: "confirmed",
@@ -29,6 +35,7 @@ _KINDS: Final = {
     Kind.COMPLAINED: "complained of spam",
     Kind.BOUNCED: "bounced for good",
     Kind.ERASED: "were erased",
+    Kind.REASON: "said why they left",
 }
 _WAYS: Final = (
     (Channel.ONE_CLICK, "one click (in the mail program)"),
@@ -195,7 +202,9 @@ def _figures(over: _Over) -> list[Figure | None]:
         _suspected(over),
         _feedback(over),
         _undone(over),
-        _ranked(over, Count.REASON, "reasons", "Reasons given", "reason", {}) if over.total(Count.REASON) else None,
+        _ranked(over, Count.REASON, "reasons", "Reasons given", "reason", _REASONS)
+        if over.total(Count.REASON)
+        else None,
     ]
 
 
@@ -307,6 +316,12 @@ def _ranked(over: _Over, what: Count, name: str, title: str, thing: str, names: 
     if what is Count.OPT_OUT and found:
         summary += " Who leaves several topics at once counts in each."
     return _bars(name, title, summary, found, "Topic" if what is Count.OPT_OUT else title, _plural(thing), total)
+
+
+def _reasons(over: _Over) -> Figure | None:
+    if not over.total(Count.REASON):
+        return None
+    return _ranked(over, Count.REASON, "reasons", "Reasons given", "reason", _REASONS)
 
 
 def _suspected(over: _Over) -> Figure:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from consentry.journeys import REASONS
 from consentry.ledger import Actor, Channel, Kind
 from consentry.platforms import rfc3339
 from consentry_report import counting, periods
@@ -117,7 +118,7 @@ def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
     for _ in range(draw(st.integers(0, 12))):
         at = draw(instants)
         about = draw(st.lists(topics, min_size=1, unique=True))
-        kind = draw(st.sampled_from([*Kind, "reason_given"]))
+        kind = draw(st.sampled_from([*Kind, "astonished"]))
         channel = draw(st.sampled_from(list(Channel)))
         actor = draw(st.sampled_from(list(Actor)))
         suspected = draw(st.booleans())
@@ -247,12 +248,28 @@ def test_brands_are_counted_together_or_one_alone() -> None:
     assert "1 left out" in one.text
 
 
-def test_what_a_later_version_records_is_listed_and_reasons_are_counted() -> None:
-    rows = [event("reason_given", reason="too_often"), event("reason_given", reason="ann@example.com, call me")]
+def test_what_a_later_version_records_is_listed() -> None:
+    page = report([event("astonished"), event("astonished")])
+    assert ["astonished", "not known to this version", "2"] in page.tables["Every kind of event"]
+
+
+def test_reasons_are_counted_in_words_and_what_is_no_code_is_not_shown() -> None:
+    rows = [
+        event("reason_given", evidence={"source": "too_many"}),
+        event("reason_given", evidence='{"source": "too_many"}'),
+        event("reason_given", evidence={"source": "tired_of_it"}),
+        event("reason_given", evidence={"source": "ann@example.com, call me"}),
+        event("reason_given", evidence="{"),
+        event("unsubscribed", evidence={"source": "spf=pass"}),
+    ]
     page = report(rows)
-    assert ["reason_given", "not known to this version", "2"] in page.tables["Every kind of event"]
-    assert page.column("Reasons given", "Answers") == {"too_often": 1, "Total": 1}
+    assert page.column("Reasons given", "Answers") == {"too many mails": 2, "tired_of_it": 1, "Total": 3}
     assert "Reasons given" not in report([event()]).tables
+
+
+def test_every_reason_that_a_person_can_pick_has_words() -> None:
+    page = report([event("reason_given", evidence={"source": reason}) for reason in REASONS])
+    assert not set(REASONS) & page.column("Reasons given", "Answers").keys()
 
 
 def test_an_undone_pause_is_told_apart_from_topics() -> None:
