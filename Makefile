@@ -2,7 +2,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test check fuzz deploy lock setup
+.PHONY: help run test check docs fuzz deploy lock pictures setup
 export SAM_CLI_TELEMETRY = 0
 
 # Any Python from 3.11 up; PYTHON=/some/python chooses one.
@@ -26,14 +26,18 @@ run: ## build and run the whole stack on this machine; PORT=N, AWS_PORT=N and DY
 test: ## run every test; ARGS='-k name' and the like go to pytest
 	@$(SETUP) --tests && exec .venv/bin/pytest $(or $(ARGS),$(EVERYTHING))
 
-check: ## formatting, lint, types, the template, and what is known of the packages
-	@$(SETUP) --checks
+check: ## formatting, lint, types, the template, the documentation, and what is known of the packages
+	@$(SETUP) --checks --docs
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/cfn-lint template.yaml
 	$(SAM) validate --lint --region us-east-1
+	PYTHONPATH=tools .venv/bin/python -m handbook
 	PYTHONPATH=tools .venv/bin/python -m audit
+
+docs: ## make the documentation site in .local/site; ARGS=serve shows it
+	@$(SETUP) --docs && exec env PYTHONPATH=tools .venv/bin/python -m handbook $(ARGS)
 
 fuzz: ## fuzz one target for as long as you like: ARGS='pages -max_total_time=600'; without ARGS, list the targets
 	@$(SETUP) && mkdir -p .local/fuzz && exec env PYTHONPATH=tests:tools:layers/consentry TMPDIR="$(CURDIR)/.local/fuzz" \
@@ -49,6 +53,9 @@ lock: ## write the vendor layer's lock file anew, from its requirements.in
 	@$(SETUP)
 	cd layers/vendor && ../../.venv/bin/uv pip compile requirements.in --universal --python-version 3.11 \
 	  --generate-hashes --no-header --quiet --output-file requirements.txt
+
+pictures: ## take the pictures of the pages in docs/pictures; ARGS=--all takes all of them, in .local/pictures
+	@$(SETUP) --tests && exec env PYTHONPATH=tools .venv/bin/python -m pictures $(ARGS)
 
 setup: ## only set up what the others need
 	@$(SETUP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -98,5 +99,5 @@ def _brand(link: Link) -> Brand:
     return brand
 
 
-handler = web.room({"/c/{token}": {"GET": ask, "POST": confirm}}, pages.problem)
+handler = web.room({"/c/{token}": {"GET": ask, "POST": confirm}}, partial(pages.problem_of_link, Purpose.CONFIRM))
 wiring.prepare()

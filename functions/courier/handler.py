@@ -1,4 +1,4 @@
-"""The courier: sends the confirmation mail of each request.
+"""The courier: sends the mails that are due.
 
 The table's stream tells of mails that are due. One that can't be sent at once goes to a queue, by reference, so that
 it holds up no other.
@@ -10,12 +10,12 @@ import json
 import time
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import batches, pages, web, wiring
+from consentry import batches, mails, pages, web, wiring
 from consentry.batches import LaterError
 from consentry.courier import Courier, HeldBackError, MailDue, PutOffError
+from consentry.items import STATE, change_of
 from consentry.ledger import new_event_id
 from consentry.mails import Body
 from consentry.store import StoreUnavailableError
@@ -26,10 +26,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
     from consentry.brands import Brand
-    from consentry.items import Contact
-    from consentry.mails import Links
+    from consentry.mails import Letter
 
-TEMPLATES: Final = Path(__file__).with_name("templates")
 _LONGEST_DELAY_S: Final = 900
 """SQS's own limit."""
 _TABLE_AWAY_S: Final = 60
@@ -41,12 +39,15 @@ def handler(event: dict[str, Any], _context: object) -> PartialItemFailureRespon
 
 
 def announce(record: DynamoDBRecord) -> None:
-    """A mail has become due."""
+    """A mail has become due, or somebody left."""
     keys = record.raw_event["dynamodb"]["NewImage"]
+    if keys["sk"]["S"] == STATE:
+        _say_goodbye(record)
+        return
     if keys.get("mail", {}).get("S") != "due":
         return
     _, brand, subscriber_id = keys["pk"]["S"].split("#", 2)
-    due = MailDue(brand, subscriber_id, int(keys["asked_at"]["N"]))
+    due = MailDue(brand, subscriber_id, int(keys["asked_at"]["N"]), keys["sk"]["S"])
     try:
         _deliver(due)
     except PutOffError as exc:
@@ -57,9 +58,20 @@ def announce(record: DynamoDBRecord) -> None:
         _put_off(due, _TABLE_AWAY_S)
 
 
+def _say_goodbye(record: DynamoDBRecord) -> None:
+    change = change_of(record.raw_event["dynamodb"])
+    if change is None:
+        return
+    try:
+        _courier().say_goodbye(change)
+    except StoreUnavailableError as exc:
+        # A kindness: it holds up nobody's confirmation mail, and an opt-out needs none.
+        web.report(exc, announce.__name__)
+
+
 def try_again(record: SQSRecord) -> None:
     """A mail that was put off. If it can't be sent now either, the queue brings it back."""
-    due = MailDue(*json.loads(record.body))
+    due = MailDue.from_json(record.body)
     try:
         _deliver(due)
     except HeldBackError as exc:
@@ -93,19 +105,22 @@ def _courier() -> Courier:
     )
 
 
-def write(brand: Brand, contact: Contact, links: Links) -> Body:
-    """The texts of the confirmation mail, in the subscriber's language."""
+def write(brand: Brand, letter: Letter) -> Body:
+    """The texts of a mail, in the subscriber's language."""
     values = {
-        "topics": contact.topics,
-        "asked_at": datetime.fromtimestamp(contact.asked_at / 1000, UTC),
-        "confirm": links.confirm,
-        "unsubscribe": links.unsubscribe,
+        "topics": letter.topics,
+        "at": datetime.fromtimestamp(letter.at / 1000, UTC),
+        "link": letter.links.confirm or letter.links.preferences,
+        "unsubscribe": letter.links.unsubscribe,
+        "paused_until": letter.paused_until,
     }
-    subject, text, html = (
-        pages.render_text(TEMPLATES, name, brand, contact.locale, **values)
-        for name in ("confirmation.subject.txt", "confirmation.txt", "confirmation.html")
-    )
-    return Body(subject.strip(), text, html)
+
+    def render(part: str, **more: str) -> str:
+        folder = wiring.settings().compiled / "mails"
+        return pages.render_text(folder, f"{letter.mail}{part}", brand, letter.locale, **values, **more)
+
+    subject = render(".subject.txt").strip()
+    return Body(subject, mails.wrapped(render(".txt")), render(".html", subject=subject))
 
 
 wiring.prepare()

@@ -57,7 +57,7 @@ def _record(told: Feedback, brand: Brand) -> Counter[str]:
     if not all(report.email for report in reports):
         raise UnintelligibleError("an event about somebody without an address")
     counts = Counter(receipt.result.value for receipt in receipts)
-    if told.complains_of_confirmation and counts[Result.APPLIED]:  # a complaint that comes twice is one
+    if told.complains_of_our_mail and counts[Result.APPLIED]:  # a complaint that comes twice is one
         wiring.breaker().complained(brand.id, now)
         wiring.logger().warning("complaint about a confirmation mail", brand=brand.id)
     return counts

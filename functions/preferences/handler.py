@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from consentry import addresses, journeys, pages, web, wiring
 from consentry import consent as rules
-from consentry import journeys, pages, web, wiring
 from consentry.journeys import Circumstances, Wishes
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Channel
@@ -28,7 +29,8 @@ def show(request: Request) -> Response:
     """Everything as it stands."""
     link, brand = _open(request)
     consent = wiring.store().read(brand.id, link.subscriber_id)
-    return _page(request, brand, consent, saved=False)
+    contact = wiring.store().contact(brand.id, link.subscriber_id)
+    return _page(request, brand, consent, saved=False, held=addresses.masked(contact.address) if contact else "")
 
 
 def save(request: Request) -> Response:
@@ -71,6 +73,13 @@ def _wishes(form: dict[str, list[str]], brand: Brand) -> Wishes:
         for name, values in form.items()
         if name.startswith("frequency.") and values[0]
     }
+    # One that the topic had when the page was shown, and has no more, is passed over: what else the form says may be
+    # an opt-out, which is not refused for that.
+    offered = {
+        topic: value
+        for topic, value in frequencies.items()
+        if topic in brand.topics and value in brand.topics[topic].frequencies
+    }
     days = form.get("pause_days", [""])[0]
     locale = form.get("locale", [""])[0]
     good = (
@@ -83,10 +92,16 @@ def _wishes(form: dict[str, list[str]], brand: Brand) -> Wishes:
         raise web.ProblemError(400, "bad_choice")
     shown = form.get("shown", list(brand.topics))
     was_on = form["was_on"][0].split() if "was_on" in form else None
-    return Wishes(on, shown, frequencies, int(days) if days else None, locale or None, was_on)
+    return Wishes(on, shown, offered, int(days) if days else None, locale or None, was_on)
 
 
-def _page(request: Request, brand: Brand, consent: Consent, *, saved: bool, shown: str = "") -> Response:
+def _page(
+    request: Request, brand: Brand, consent: Consent, *, saved: bool, shown: str = "", held: str = ""
+) -> Response:
+    """The form as it stands; when it is opened, not when it is answered, also what we hold on the person.
+
+    `held` is the address, masked: a mail may have been forwarded, and its link opens this page.
+    """
     lang = pages.language(request, brand, consent, shown=shown)
     rows: list[dict[str, Any]] = [
         {
@@ -106,6 +121,8 @@ def _page(request: Request, brand: Brand, consent: Consent, *, saved: bool, show
         paused_until=rules.pause_end(consent, request.now),
         days=journeys.PAUSE_DAYS,
         saved=saved,
+        held=held,
+        suppressed=rules.suppressed(consent),
     )
 
 
@@ -117,5 +134,5 @@ def _open(request: Request) -> tuple[Link, Brand]:
     return link, brand
 
 
-handler = web.room({"/p/{token}": {"GET": show, "POST": save}}, pages.problem)
+handler = web.room({"/p/{token}": {"GET": show, "POST": save}}, partial(pages.problem_of_link, Purpose.PREFERENCES))
 wiring.prepare()

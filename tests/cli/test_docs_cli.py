@@ -69,6 +69,7 @@ def test_every_command_is_on_the_page(deployment: Deployment) -> None:
         "decide",
         "import",
         "export",
+        "report",
         "erase",
         "ledger verify",
         "ledger archive",

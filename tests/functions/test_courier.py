@@ -195,7 +195,7 @@ def test_a_mail_that_ses_does_not_take_now_is_put_off_and_sent_once(mailroom: Ma
     assert mailroom.sent == []
     assert mailroom.delays == [60]
     (waiting,) = mailroom.waiting()
-    assert json.loads(waiting["Body"]) == ["demo", mailroom.world.subscriber_id(), mailroom.world.now]
+    assert json.loads(waiting["Body"]) == ["demo", mailroom.world.subscriber_id(), mailroom.world.now, "CONTACT"]
     mailroom.world.now += 60 * SECOND
     assert mailroom.retry() == []
     assert [mail["To"] for mail in mailroom.sent] == [ANN]
@@ -432,6 +432,204 @@ def test_a_mail_in_the_queue_does_not_go_to_an_address_that_bounced_meanwhile(ma
     assert mailroom.retry() == []
     assert mailroom.sent == []
     assert mailroom.waiting() == []
+
+
+# --- who gets them already --------------------------------------------------------------------------------------------
+
+
+def test_somebody_who_asks_for_what_they_get_is_told_so_and_is_asked_nothing(mailroom: Mailroom) -> None:
+    mailroom.world.subscribed("news", "offers")
+    assert mailroom.stream(mailroom.ask(ANN, "news")) == []
+    (mail,) = mailroom.sent
+    assert mail["Subject"] == "You already get these mails from Meadow & Finch"
+    text = text_of(mail)
+    assert "/c/" not in text + text_of(mail, "html")
+    (link,) = re.findall(rf"{BASE}(/p/\S+)", text)
+    assert mailroom.world.get(link).status == 200
+    assert mailroom.world.status() == "subscribed"
+
+
+def test_what_the_visitor_sees_is_the_same_for_who_gets_mails_and_who_does_not(mailroom: Mailroom) -> None:
+    mailroom.world.subscribed("news")
+    form = {"topics": "news"}
+    known = mailroom.world.post("/s/demo", form | {"email": ANN})
+    unknown = mailroom.world.post("/s/demo", form | {"email": "bob@example.com"})
+    assert (known.status, known.body) == (unknown.status, unknown.body)
+
+
+def test_who_asks_for_one_topic_more_confirms_all_of_them(mailroom: Mailroom) -> None:
+    mailroom.world.subscribed("news")
+    mailroom.stream(mailroom.ask(ANN, "news", "offers"))
+    assert "Please confirm" in mailroom.sent[0]["Subject"]
+
+
+@pytest.mark.parametrize("register", ["complaint", "bounce"])
+def test_who_complained_or_bounced_since_confirms_anew(mailroom: Mailroom, register: str) -> None:
+    """What they agreed to before doesn't count any more: nothing would be sent to them."""
+    mailroom.world.now += 3 * DAY
+    mailroom.world.happened({"in.news": mailroom.world.now - 3 * DAY})
+    mailroom.world.happened({register: mailroom.world.now - 2 * DAY}, kind=Kind.COMPLAINED)
+    mailroom.stream(mailroom.ask())
+    assert "Please confirm" in mailroom.sent[0]["Subject"]
+
+
+def test_who_was_signed_up_by_a_platform_alone_confirms_by_themselves(mailroom: Mailroom) -> None:
+    mailroom.world.happened({"claim.news": mailroom.world.now - DAY}, kind=Kind.CLAIMED)
+    mailroom.stream(mailroom.ask())
+    assert "Please confirm" in mailroom.sent[0]["Subject"]
+
+
+def test_the_address_is_forgotten_once_that_mail_is_sent_and_three_a_day_still_holds(mailroom: Mailroom) -> None:
+    mailroom.world.subscribed("news")
+    for _ in range(5):
+        mailroom.stream(mailroom.ask())
+        assert ANN not in json.dumps(mailroom.world.people())
+        mailroom.world.now += HOUR
+    assert len(mailroom.sent) == 3
+
+
+def test_a_mail_that_waited_while_its_request_was_confirmed_does_not_go_out_as_another(
+    mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeping(monkeypatch)
+    with mailroom.refusing("TooManyRequestsException"):
+        mailroom.stream(mailroom.ask())
+    mailroom.world.happened({"in.news": mailroom.world.now})
+    assert mailroom.retry() == []
+    assert mailroom.sent == []
+
+
+# --- who leaves -------------------------------------------------------------------------------------------------------
+
+
+def keeping(monkeypatch: pytest.MonkeyPatch, **more: Any) -> None:
+    """The brand keeps addresses."""
+    demo = wiring.brands().get("demo")
+    assert demo
+    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(keeps_address=True, **more))
+
+
+@pytest.fixture
+def polite(mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch) -> Mailroom:
+    """A mailroom whose brand says goodbye; Ann confirmed news and offers a day ago."""
+    keeping(monkeypatch, goodbye_mail=True)
+    mailroom.stream(mailroom.ask(ANN, "news", "offers"))
+    mailroom.world.now += 5 * SECOND
+    link = re.findall(rf"{BASE}(/c/\S+)", text_of(mailroom.sent[0]))[0]
+    fields = mailroom.world.get(link).page.forms[0].fields
+    mailroom.world.now += 5 * SECOND
+    mailroom.world.post(link, fields)
+    assert mailroom.world.status() == "subscribed"
+    mailroom.world.now += DAY
+    return mailroom
+
+
+def leaving(room: Mailroom, *how: Any, **more: Any) -> dict[str, Any]:
+    """Ann does something with a link; the stream's record of it."""
+    (before,) = [each for each in room.world.items() if each["sk"]["S"] == "STATE"]
+    assert room.world.post(*how, **more).status == 200
+    (after,) = [each for each in room.world.items() if each["sk"]["S"] == "STATE"]
+    record = room.record()
+    record["eventName"] = "MODIFY"
+    record["dynamodb"] |= {
+        "Keys": {"pk": after["pk"], "sk": after["sk"]},
+        "OldImage": before,
+        "NewImage": after,
+    }
+    return record
+
+
+def goodbyes(room: Mailroom, record: dict[str, Any]) -> list[EmailMessage]:
+    """What goes out when the stream tells of that, and of the mail that it makes due."""
+    so_far = len(room.sent)
+    assert room.stream(record) == []
+    for image in [each for each in room.world.items() if each["sk"]["S"] == "GOODBYE"]:
+        due = room.record()
+        due["dynamodb"] |= {"Keys": {"pk": image["pk"], "sk": image["sk"]}, "NewImage": image}
+        assert room.stream(due) == []
+    return room.sent[so_far:]
+
+
+def test_who_leaves_by_one_click_is_told_once_where_the_brand_wants_it(polite: Mailroom) -> None:
+    record = leaving(polite, polite.world.leave_url(), body="List-Unsubscribe=One-Click")
+    (mail,) = goodbyes(polite, record)
+    assert mail["Subject"] == "You are unsubscribed: mails from Meadow & Finch"
+    text = text_of(mail)
+    assert "Newsletter" in text
+    assert "Offers" not in text
+    assert goodbyes(polite, record) == [], "the stream tells everything twice now and then"
+    polite.world.now += SECOND
+    again = leaving(polite, polite.world.leave_url(), body="List-Unsubscribe=One-Click")
+    assert goodbyes(polite, again) == [], "who has left can't leave"
+
+
+def test_who_leaves_everything_is_told_so_and_another_goodbye_waits_for_a_day(polite: Mailroom) -> None:
+    (mail,) = goodbyes(polite, leaving(polite, polite.world.leave_url(), {"scope": "all"}))
+    assert "no longer sends you any newsletters" in text_of(mail)
+    polite.world.now += HOUR
+    polite.world.happened({"in.news": polite.world.now})
+    polite.world.now += HOUR
+    record = leaving(polite, polite.world.leave_url(), body="List-Unsubscribe=One-Click")
+    assert goodbyes(polite, record) == []
+    polite.world.now += DAY
+    polite.world.happened({"in.news": polite.world.now})
+    polite.world.now += HOUR
+    assert len(goodbyes(polite, leaving(polite, polite.world.leave_url(), body="List-Unsubscribe=One-Click"))) == 1
+
+
+def test_who_left_by_mistake_can_sign_up_again_at_once(polite: Mailroom) -> None:
+    """A goodbye doesn't count as a request: the mail to confirm comes without waiting for a cooldown."""
+    goodbyes(polite, leaving(polite, polite.world.leave_url(), {"scope": "all"}))
+    polite.world.now += SECOND
+    polite.stream(polite.ask())
+    assert "Please confirm" in polite.sent[-1]["Subject"]
+
+
+def test_who_came_back_before_the_goodbye_went_out_gets_none(polite: Mailroom) -> None:
+    record = leaving(polite, polite.world.leave_url(), body="List-Unsubscribe=One-Click")
+    polite.world.happened({"in.news": polite.world.now + 1})
+    assert goodbyes(polite, record) == []
+
+
+def test_a_brand_that_does_not_want_it_sends_no_goodbye(polite: Mailroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeping(monkeypatch, goodbye_mail=False)
+    assert goodbyes(polite, leaving(polite, polite.world.leave_url(), {"scope": "all"})) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "channel"),
+    [
+        ("complained", "feedback"),
+        ("bounced", "feedback"),
+        ("unsubscribed", "webhook"),
+        ("unsubscribed", "import"),
+        ("unsubscribed", "api"),
+        ("unsubscribed", "mailto"),
+        ("erased", "api"),
+    ],
+)
+def test_what_was_no_press_of_a_button_is_never_answered(polite: Mailroom, kind: str, channel: str) -> None:
+    record = leaving(polite, polite.world.leave_url(), body="List-Unsubscribe=One-Click")
+    record["dynamodb"]["NewImage"]["last_event"]["M"] |= {"kind": {"S": kind}, "channel": {"S": channel}}
+    assert goodbyes(polite, record) == []
+
+
+def test_a_goodbye_that_cannot_be_noted_holds_up_no_other_mail(polite: Mailroom) -> None:
+    record = leaving(polite, polite.world.leave_url(), body="List-Unsubscribe=One-Click")
+    with polite.world.table_away():
+        assert polite.stream(record) == []
+    assert len(polite.sent) == 1
+
+
+def test_a_goodbye_that_ses_refuses_waits_in_the_queue_without_an_address(polite: Mailroom) -> None:
+    record = leaving(polite, polite.world.leave_url(), body="List-Unsubscribe=One-Click")
+    with polite.refusing("TooManyRequestsException"):
+        assert goodbyes(polite, record) == []
+    (waiting,) = polite.waiting()
+    assert json.loads(waiting["Body"])[3] == "GOODBYE"
+    assert "@" not in waiting["Body"]
+    polite.retry()
+    assert len(polite.sent) == 2
 
 
 # --- the mail ---------------------------------------------------------------------------------------------------------

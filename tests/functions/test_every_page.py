@@ -15,7 +15,7 @@ from consentry import web, wiring
 from consentry.store import StoreUnavailableError
 from consentry.tokens import Purpose
 from support import calls, events
-from support.world import DAY, HOUR, World
+from support.world import DAY, HOUR, Answer, World
 
 ANN: Final = "ann@example.com"
 
@@ -46,6 +46,12 @@ POSTS: Final[dict[str, Callable[[World], tuple[int, str, dict[str, str]]]]] = {
     "left a topic": lambda world: (200, world.leave_url(), {"scope": "topic"}),
     "left everything": lambda world: (200, world.leave_url(), {"scope": "all"}),
     "paused": lambda world: (200, world.leave_url(), {"scope": "pause", "days": "30"}),
+    "gets fewer": lambda world: (200, world.leave_url(), {"scope": "frequency", "frequency": "weekly"}),
+    "gets fewer, bad choice": lambda world: (400, world.leave_url(), {"scope": "frequency", "frequency": "hourly"}),
+    "said why": lambda world: (200, f"/u/reason/{world.token(Purpose.REASON)}", {"reason": "too_many"}),
+    "said nothing": lambda world: (200, f"/u/reason/{world.token(Purpose.REASON)}", {}),
+    "said something else": lambda world: (400, f"/u/reason/{world.token(Purpose.REASON)}", {"reason": "x"}),
+    "said why too late": lambda world: (410, f"/u/reason/{world.token(Purpose.REASON, at=world.now - DAY)}", {}),
     "undone": lambda world: (200, f"/u/undo/{world.token(Purpose.UNDO)}", {}),
     "undone too late": lambda world: (410, f"/u/undo/{world.token(Purpose.UNDO, at=world.now - HOUR)}", {}),
     "saved": lambda world: (200, world.choose_url(), {"topics": "news"}),
@@ -110,13 +116,16 @@ def test_a_method_that_no_page_has_is_refused(world: World, method: str) -> None
         answer = world.send(method, url(world), body="x=y")
         assert answer.status == 405
         assert answer.headers["allow"] == "GET, POST, HEAD"
+        assert answer.page.heading == "This page can’t be opened like this"
         assert_safe(answer)
+        assert_self_contained(answer)
     assert world.items() == []
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT"])
-def test_an_undo_can_only_be_posted(world: World, method: str) -> None:
-    answer = world.send(method, f"/u/undo/{world.token(Purpose.UNDO)}")
+@pytest.mark.parametrize("purpose", [Purpose.UNDO, Purpose.REASON])
+def test_an_undo_or_a_reason_can_only_be_posted(world: World, purpose: Purpose, method: str) -> None:
+    answer = world.send(method, f"/u/{purpose.name.lower()}/{world.token(purpose)}")
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
     assert_safe(answer)
 
@@ -151,7 +160,7 @@ def test_a_post_from_another_site_does_nothing_without_the_link(world: World) ->
     world.subscribed("news")
     before = world.items()
     foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site", "cookie": "session=1; token=1"}
-    for path in ("/c/", "/u/", "/u/undo/", "/p/"):
+    for path in ("/c/", "/u/", "/u/undo/", "/u/reason/", "/p/"):
         for guess in (world.subscriber_id(), "demo", "session", ANN):
             answer = world.post(path + guess, {"scope": "all", "answer": "yes", "email": ANN}, headers=foreign)
             assert answer.status == 404
@@ -317,7 +326,7 @@ def test_a_storm_of_heads_changes_nothing(world: World) -> None:
 # --- law 6: a token does one thing, for one brand ---------------------------------------------------------------------
 
 _DOORS: Final = {Purpose.CONFIRM: "/c/{}", Purpose.UNSUBSCRIBE: "/u/{}", Purpose.PREFERENCES: "/p/{}"}
-_DOORS_TO_POST: Final = {**_DOORS, Purpose.UNDO: "/u/undo/{}"}
+_DOORS_TO_POST: Final = {**_DOORS, Purpose.UNDO: "/u/undo/{}", Purpose.REASON: "/u/reason/{}"}
 
 
 @pytest.mark.parametrize("purpose", Purpose)
@@ -340,8 +349,7 @@ def test_a_token_of_another_brand_acts_for_that_brand_alone(world: World, purpos
     mine = [item for item in world.items() if item["pk"]["S"].startswith("S#demo#")]
     token = world.token(purpose, brand="other")
     url = _DOORS_TO_POST[purpose].format(token)
-    if purpose is not Purpose.UNDO:
-        assert "Other Press" in world.get(url).body
+    assert "Other Press" in world.get(url).body
     world.post(url, {"scope": "all"})
     assert [item for item in world.items() if item["pk"]["S"].startswith("S#demo#")] == mine
 
@@ -391,7 +399,7 @@ def test_the_subscribe_form_speaks_the_language_of_the_link_then_of_the_browser(
     assert 'dir="rtl"' in world.get("/s/demo?lang=ar").body
 
 
-@pytest.mark.parametrize("name", [name for name in POSTS if name not in {"undone too late", "saved, bad choice"}])
+@pytest.mark.parametrize("name", POSTS)
 def test_the_answer_to_a_form_speaks_the_language_of_the_form(world: World, name: str) -> None:
     _, url, form = POSTS[name](world)
     answer = world.post(url, {**form, "lang": "de"}, headers={"accept-language": "fr"})
@@ -401,6 +409,39 @@ def test_the_answer_to_a_form_speaks_the_language_of_the_form(world: World, name
 @pytest.mark.parametrize("header", ["", "*", ";q=1", "de;q=abc", "en;q=0, de;q=0", ",,,", "x" * 5_000, "de;q=nan"])
 def test_an_odd_accept_language_is_no_reason_to_fail(world: World, header: str) -> None:
     assert world.get("/s/demo", headers={"accept-language": header}).status == 200
+
+
+BRANDED: Final[dict[str, Callable[[World], Answer]]] = {
+    "undone too late": lambda world: world.post(f"/u/undo/{world.token(Purpose.UNDO, at=world.now - HOUR)}"),
+    "reopened after an undo": lambda world: world.get(f"/u/undo/{world.token(Purpose.UNDO)}"),
+    "bad choice": lambda world: world.post(world.choose_url(), {"topics": "nonsense"}),
+    "a body that is too large": lambda world: world.post(world.leave_url(), body=b"x" * 70_000),
+    "a method that no page has": lambda world: world.send("PUT", world.confirm_url()),
+    "confirmed too late, by another method": lambda world: world.send("PUT", world.confirm_url(at=world.now - 8 * DAY)),
+}
+"""Faults of which we know whose link it is."""
+
+
+@pytest.mark.parametrize("name", BRANDED)
+def test_a_fault_page_of_a_brands_link_is_the_brands(world: World, name: str) -> None:
+    answer = BRANDED[name](world)
+    assert answer.status >= 400
+    assert "Meadow & Finch" in answer.page.text
+    assert "#2f6b3c" in answer.body
+
+
+def test_a_fault_page_is_the_brands_while_the_table_is_away(world: World) -> None:
+    url = world.choose_url()
+    with world.table_away():
+        answer = world.get(url, headers={"accept-language": "de"})
+    assert (answer.status, answer.page.language) == (503, "de")
+    assert "Meadow & Finch" in answer.page.text
+
+
+def test_a_link_that_is_not_ours_shows_no_brand(world: World) -> None:
+    forged = world.choose_url()[:-4] + "AAAA"
+    assert "Meadow" not in world.get(forged).body
+    assert "Meadow" not in world.post(forged, {"topics": "nonsense"}).body
 
 
 def test_a_page_of_no_brand_speaks_the_browsers_language(world: World) -> None:

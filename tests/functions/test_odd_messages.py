@@ -93,7 +93,7 @@ def test_an_odd_record_keeps_nobody_elses_mail(
     world: World, store: MemoryStore, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
-    monkeypatch.setattr(wiring, "send_mail", lambda sender, recipient, raw: sent.append(recipient))
+    monkeypatch.setattr(wiring, "send_mail", lambda sender, mail, recipient, raw: sent.append(recipient))
     world.room("courier")._courier.cache_clear()
 
     @often
@@ -142,6 +142,8 @@ def test_an_odd_notification_is_not_sent_and_keeps_no_other(
     holds()
 
 
-@pytest.mark.parametrize("body", ["", "null", "[]", '["demo"]', '["demo", 1, 2, 3]', "[" * 5_000, "{"])
+@pytest.mark.parametrize(
+    "body", ["", "null", "[]", '["demo"]', '["demo", 1, 2, 3]', '["demo", "a", 2, "STATE"]', "[" * 5_000, "{"]
+)
 def test_a_mail_that_waits_under_no_reference_stays_in_the_queue(world: World, store: MemoryStore, body: str) -> None:
     assert queue(world, "courier", body) == ["0"]

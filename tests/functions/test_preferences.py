@@ -168,6 +168,45 @@ def test_how_often_is_kept_and_shown(world: World, frequency: str) -> None:
     assert dict(world.get(world.choose_url()).page.forms[0].fields)["frequency.news"] == frequency
 
 
+def test_a_frequency_that_the_topic_no_longer_has_is_passed_over_and_the_rest_counts(world: World) -> None:
+    """The page was open for long; an opt-out in the same form is not refused for that."""
+    world.subscribed("news")
+    answer = world.post(world.choose_url(), [("shown", "news"), ("frequency.product", "weekly")])
+    assert answer.status == 200
+    assert world.consent().chosen("frequency.product") is None
+    assert world.status() == "unsubscribed"
+
+
+# --- what we hold -----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_tells_what_is_held_without_naming_the_address(world: World) -> None:
+    world.post("/s/demo", {"email": "ann@example.com", "topics": "news"})
+    world.happened({"out.offers": world.now})
+    page = world.get(world.choose_url()).page
+    assert "What we hold about you" in page.text
+    assert "a•••@e•••.com" in page.text
+    assert "ann" not in page.text
+    assert "example.com" not in page.text
+    assert "unsubscribed since 1" in page.text
+    assert "not confirmed" in page.text
+    assert "for 365 days" in page.text
+    assert "mailto:privacy@meadow.example" in page.links
+
+
+def test_the_page_says_so_when_the_address_is_gone(world: World) -> None:
+    world.subscribed("news")
+    page = world.get(world.choose_url()).page
+    assert "not any more; we delete it" in page.text
+
+
+def test_a_complaint_is_among_what_is_held(world: World) -> None:
+    url = world.choose_url()
+    assert "reported as spam" not in world.get(url).page.text
+    world.happened({"complaint": world.now})
+    assert "a note that mail came back" in world.get(url).page.text
+
+
 def test_a_pause_can_be_set_kept_and_ended(world: World) -> None:
     url = world.choose_url()
     answer = save(world, url, pause_days="30")

@@ -172,6 +172,31 @@ def test_a_person_who_saw_the_page_before_the_keys_went_is_no_machine(
     assert "suspected_automation" not in world.events()[-1]
 
 
+def test_fewer_mails_wait_for_the_keys_and_opt_nobody_out(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.subscribed("news")
+    url = world.leave_url()
+    with keyring_away(monkeypatch):
+        answer = world.post(url, {"scope": "frequency", "frequency": "weekly"})
+        assert (answer.status, answer.page.heading) == (200, "You get fewer mails")
+        assert world.post(url, {"scope": "frequency", "frequency": "hourly"}).status == 400
+    assert queue.drain() == []
+    assert world.consent().chosen("frequency.news") == "weekly"
+    assert world.status() == "subscribed"
+
+
+def test_fewer_mails_asked_for_while_the_table_is_away_count_later(world: World, queue: Queue) -> None:
+    world.subscribed("news")
+    with world.table_away():
+        answer = world.post(world.leave_url(), {"scope": "frequency", "frequency": "monthly"})
+        assert (answer.status, answer.page.heading) == (200, "You get fewer mails")
+    assert queue.drain() == []
+    assert world.consent().chosen("frequency.news") == "monthly"
+    assert world.status() == "subscribed"
+    assert world.intact()
+
+
 def test_everything_off_in_the_preferences_needs_no_keys_either(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

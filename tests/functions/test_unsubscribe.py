@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consentry import wiring
+from consentry import journeys, wiring
 from consentry.tokens import Purpose
 from support import calls, events
+from support.page import Form
 from support.world import DAY, HOUR, SECOND, Answer, World
 
 ONE_CLICK: Final = "List-Unsubscribe=One-Click"
@@ -59,6 +61,10 @@ SHAPES: Final[dict[str, dict[str, Any]]] = {
     "as much as is allowed": {"body": ONE_CLICK + "&" + "x" * 65_000, "headers": {"content-type": FORM}},
     "more fields than are looked at": {"body": "&".join(["a=b"] * 9_000), "headers": {"content-type": FORM}},
     "an unknown scope": {"body": "scope=nonsense", "headers": {"content-type": FORM}},
+    "a frequency that says it is one click": {
+        "body": f"{ONE_CLICK}&scope=frequency&frequency=weekly",
+        "headers": {"content-type": FORM},
+    },
     "a pause without its days": {"body": "scope=pause", "headers": {"content-type": FORM}},
     "a pause of a length that isn't offered": {"body": "scope=pause&days=31", "headers": {"content-type": FORM}},
 }
@@ -250,9 +256,9 @@ def send(world: World, url: str, wait: int = 5 * SECOND, **choice: str) -> Answe
     return answer
 
 
-def test_the_page_offers_the_topic_everything_a_pause_and_the_preferences(world: World) -> None:
+def test_the_page_offers_the_topic_everything_a_pause_fewer_mails_and_the_preferences(world: World) -> None:
     page = world.get(world.leave_url()).page
-    assert [dict(form.fields)["scope"] for form in page.forms] == ["topic", "all", "pause"]
+    assert [dict(form.fields)["scope"] for form in page.forms] == ["topic", "all", "pause", "frequency"]
     assert "Newsletter" in page.forms[0].button
     (choose,) = [link for link in page.links if link.startswith("/p/")]
     assert world.get(choose).status == 200
@@ -329,7 +335,7 @@ def test_the_address_goes_when_everything_is_left(world: World) -> None:
 
 def undo_url(answer: Answer) -> str:
     """Where the page's undo button leads."""
-    (form,) = answer.page.forms
+    (form,) = (form for form in answer.page.forms if form.action.startswith("/u/undo/"))
     return form.action
 
 
@@ -502,3 +508,221 @@ def test_one_click_loads_no_more_than_it_needs() -> None:
         "pydantic",
         "yaml",
     }
+
+
+# --- fewer mails ------------------------------------------------------------------------------------------------------
+
+
+def options(answer: Answer) -> list[str]:
+    """The frequencies that the page offers."""
+    select = answer.body.partition('name="frequency"')[2].partition("</select>")[0]
+    return re.findall(r'<option value="(\w+)"', select)
+
+
+@pytest.mark.parametrize("frequency", ["", "every", "daily", "hourly", "<b>", "weekly "])
+def test_a_frequency_that_the_topic_does_not_have_changes_nothing_and_the_page_comes_again(
+    world: World, frequency: str
+) -> None:
+    world.subscribed("news")
+    before = world.items()
+    answer = world.post(world.leave_url(), {"scope": "frequency", "frequency": frequency, "lang": "de"})
+    assert (answer.status, answer.page.language) == (400, "de")
+    assert 'role="alert"' in answer.body
+    assert [dict(form.fields)["scope"] for form in answer.page.forms] == ["topic", "all", "pause", "frequency"]
+    assert world.items() == before
+    world.now += 5 * SECOND
+    assert world.post(world.leave_url(), dict(answer.page.form(scope="topic").fields)).status == 200
+    assert world.status() == "unsubscribed"
+
+
+@pytest.mark.parametrize(
+    ("topics", "brand"), [(("retired",), "demo"), (("news", "retired"), "demo"), (("news",), "gone")]
+)
+def test_no_frequency_is_offered_where_the_brand_has_none(world: World, topics: tuple[str, ...], brand: str) -> None:
+    url = world.leave_url(topics, brand=brand)
+    assert options(world.get(url)) == []
+    answer = world.post(url, {"scope": "frequency", "frequency": "weekly"})
+    assert answer.status == 400
+    assert world.items() == []
+
+
+def test_only_what_is_slower_than_now_is_offered(world: World) -> None:
+    url = world.leave_url()
+    assert options(world.get(url)) == ["weekly", "monthly"]
+    send(world, url, scope="frequency", frequency="weekly")
+    assert options(world.get(url)) == ["monthly"]
+    send(world, url, scope="frequency", frequency="monthly")
+    assert options(world.get(url)) == []
+    assert options(world.get(world.leave_url(("news", "product")))) == []
+
+
+def test_several_topics_can_be_had_as_rarely_as_all_of_them_can(world: World) -> None:
+    url = world.leave_url(("news", "product"))
+    assert options(world.get(url)) == ["monthly"]
+    answer = send(world, url, scope="frequency", frequency="monthly")
+    assert answer.page.heading == "You get fewer mails"
+    assert [world.consent().chosen(f"frequency.{topic}") for topic in ("news", "offers", "product")] == [
+        "monthly",
+        None,
+        "monthly",
+    ]
+
+
+def test_who_asks_for_fewer_mails_stays_subscribed_and_can_see_it_in_the_preferences(world: World) -> None:
+    world.subscribed("news", "offers")
+    answer = send(world, world.leave_url(), scope="frequency", frequency="weekly")
+    assert answer.page.heading == "You get fewer mails"
+    assert "once a week at most" in answer.page.text
+    assert (world.status(topic="news"), world.status(topic="offers")) == ("subscribed", "subscribed")
+    assert dict(world.get(world.choose_url()).page.forms[0].fields)["frequency.news"] == "weekly"
+    event = world.events()[-1]
+    assert (event["kind"]["S"], event["channel"]["S"]) == ("preferences_saved", "page")
+    assert world.intact()
+
+
+def test_fewer_mails_asked_for_twice_is_said_to_be_done(world: World) -> None:
+    for _ in range(2):
+        answer = world.post(world.leave_url(), {"scope": "frequency", "frequency": "weekly"})
+        assert (answer.status, answer.page.heading) == (200, "You get fewer mails")
+        world.now += SECOND
+
+
+@pytest.mark.parametrize("before", [None, "every", "weekly"])
+def test_undo_of_fewer_mails_gives_back_how_often_they_came(world: World, before: str | None) -> None:
+    world.subscribed("news")
+    if before:
+        world.post(world.choose_url(), {"topics": "news", "frequency.news": before})
+        world.now += SECOND
+    answer = send(world, world.leave_url(), scope="frequency", frequency="monthly")
+    for _ in range(2):
+        assert world.post(undo_url(answer)).page.heading == "Undone"
+        world.now += SECOND
+    assert (world.consent().chosen("frequency.news") or None) == before
+    assert world.status() == "subscribed"
+    assert world.intact()
+    assert [event["kind"]["S"] for event in world.events()].count("undone") == 1
+
+
+def test_undo_of_fewer_mails_leaves_a_later_choice(world: World) -> None:
+    answer = send(world, world.leave_url(), scope="frequency", frequency="monthly")
+    world.post(world.choose_url(), {"topics": "product", "frequency.news": "weekly"})
+    world.now += SECOND
+    world.post(undo_url(answer))
+    assert world.consent().chosen("frequency.news") == "weekly"
+
+
+def test_an_undone_frequency_is_told_to_nobody_as_one(world: World) -> None:
+    world.subscribed("news")
+    world.post(undo_url(send(world, world.leave_url(), scope="frequency", frequency="monthly")))
+    key = world.api_key()
+    found = world.api("POST", "/v1/decisions", {"emails": ["ann@example.com"], "topic": "news"}, key=key)
+    assert found.json["decisions"][0].get("frequency") is None
+
+
+# --- why --------------------------------------------------------------------------------------------------------------
+
+
+def reason_form(answer: Answer) -> Form:
+    """The form that asks why."""
+    (form,) = (form for form in answer.page.forms if form.action.startswith("/u/reason/"))
+    return form
+
+
+def test_nobody_is_asked_why_before_they_have_left(world: World) -> None:
+    assert "/u/reason/" not in world.get(world.leave_url()).body
+    assert "/u/reason/" not in send(world, world.leave_url(), scope="pause", days="30").body
+    assert "/u/reason/" not in send(world, world.leave_url(), scope="frequency", frequency="weekly").body
+
+
+@pytest.mark.parametrize("said", ["x", "too_many ", "<script>", "x" * 60_000])
+def test_a_reason_that_is_not_offered_is_not_kept(world: World, said: str) -> None:
+    left = send(world, world.leave_url(), scope="topic")
+    before = world.items()
+    answer = world.post(reason_form(left).action, {"reason": said})
+    assert (answer.status, answer.page.heading) == (400, "You don’t have to say why")
+    assert "<script" not in answer.body
+    assert world.items() == before
+
+
+def test_a_reason_left_open_is_fine(world: World) -> None:
+    left = send(world, world.leave_url(), scope="topic")
+    before = world.items()
+    form = reason_form(left)
+    assert dict(form.fields) == {"lang": "en"}, "nothing is picked beforehand"
+    assert world.post(form.action, form.fields).status == 200
+    assert world.items() == before
+
+
+@pytest.mark.parametrize("scope", ["topic", "all"])
+@pytest.mark.parametrize("reason", journeys.REASONS)
+def test_a_reason_is_noted_beside_the_opt_out_and_changes_nothing(world: World, scope: str, reason: str) -> None:
+    world.subscribed("news")
+    left = send(world, world.leave_url(), scope=scope)
+    before, opted_out = world.consent(), world.events()[-1]
+    answer = world.post(reason_form(left).action, {"reason": reason, "lang": "de"})
+    assert (answer.status, answer.page.language) == (200, "de")
+    (event,) = [event for event in world.events() if event["kind"]["S"] == "reason_given"]
+    assert event["source"] == {"S": reason}
+    assert (event["topics"], event["occurred_at"]) == (opted_out["topics"], opted_out["occurred_at"])
+    assert event["registers"] == {"M": {}}
+    assert world.consent() == before
+    assert world.intact()
+
+
+def test_one_reason_counts_for_each_time_of_leaving(world: World) -> None:
+    first = reason_form(send(world, world.leave_url(), scope="topic")).action
+    for reason in ("too_many", "other", "too_many"):
+        assert world.post(first, {"reason": reason}).page.heading == "Thank you for telling us"
+        world.now += SECOND
+    second = reason_form(send(world, world.leave_url(), scope="topic")).action
+    world.post(second, {"reason": "never_asked"})
+    given = [event["source"]["S"] for event in world.events() if event["kind"]["S"] == "reason_given"]
+    assert given == ["too_many", "never_asked"]
+    assert world.intact()
+
+
+def test_a_reason_after_an_undo_is_no_opt_out(world: World) -> None:
+    world.subscribed("news")
+    left = send(world, world.leave_url(), scope="topic")
+    world.post(undo_url(left))
+    world.now += SECOND
+    world.post(reason_form(left).action, {"reason": "other", "scope": "all", "List-Unsubscribe": "One-Click"})
+    assert world.status() == "subscribed"
+    assert world.intact()
+
+
+def test_undo_works_after_a_reason(world: World) -> None:
+    world.subscribed("news")
+    left = send(world, world.leave_url(), scope="all")
+    world.post(reason_form(left).action, {"reason": "other"})
+    world.post(undo_url(left))
+    assert world.status() == "subscribed"
+    assert world.intact()
+
+
+def test_a_day_later_nobody_asks_for_a_reason(world: World) -> None:
+    url = reason_form(send(world, world.leave_url(), scope="topic")).action
+    before = world.items()
+    world.now += DAY
+    answer = world.post(url, {"reason": "other"})
+    assert (answer.status, answer.page.heading) == (410, "Too late to tell us why")
+    assert world.items() == before
+
+
+def test_whoever_says_why_while_the_table_is_away_is_thanked(world: World) -> None:
+    left = send(world, world.leave_url(), scope="topic")
+    with world.table_away():
+        answer = world.post(reason_form(left).action, {"reason": "other"})
+    assert (answer.status, answer.page.heading) == (200, "Thank you for telling us")
+
+
+def test_a_reason_is_in_the_ledger_that_platforms_see_and_names_no_device(world: World) -> None:
+    left = send(world, world.leave_url(), scope="topic")
+    world.post(reason_form(left).action, {"reason": "too_many"})
+    person = f"/v1/subscribers/{world.subscriber_id()}"
+    found = world.api("GET", f"{person}/ledger", key=world.api_key()).json
+    (told,) = [event for event in found["events"] if event["kind"] == "reason_given"]
+    assert told["evidence"]["source"] == "too_many"
+    assert not {"ip", "user_agent"} & set(told["evidence"])
+    assert found["intact"] is True
+    assert world.api("GET", f"{person}/record", key=world.api_key()).status == 200

@@ -177,6 +177,7 @@ class Deployment:
             "{unsubscribe}": self.token(Purpose.UNSUBSCRIBE, reference="spring-2027"),
             "{preferences}": self.token(Purpose.PREFERENCES, topics=()),
             "{undo}": self.token(Purpose.UNDO, at=NOW - minute),
+            "{reason}": self.token(Purpose.REASON, at=NOW - minute),
             "{stamp}": self.token(Purpose.STAMP, (Form.CONFIRM,), at=NOW - minute),
             "{left}": self.token(Purpose.STAMP, (Form.UNSUBSCRIBE,), at=NOW - minute),
             "{id}": self.subscriber_id,

@@ -121,6 +121,8 @@ class Pages:
         yield b"GET /u/{unsubscribe}\n\n"
         yield b"HEAD /p/{preferences}?lang=ar\n\n"
         yield b"POST /u/undo/{undo}\n\nlang=de"
+        yield b"POST /u/reason/{reason}\n" + form + b"\nlang=ar&reason=too_many"
+        yield b"POST /u/{unsubscribe}\n" + form + b"\nscope=frequency&frequency=weekly&stamp={left}&lang=de"
         yield b"POST /p/{preferences}\n\ntopics=news&frequency.news=weekly&pause_days=90&locale=fr&shown=news"
         yield b"PUT /healthz\n\n"
 
@@ -138,6 +140,8 @@ class Pages:
         if touched and method != "POST":
             raise Finding(f"{method} changed something")
         if event["rawPath"] == f"/u/{self._places['{unsubscribe}']}" and method == "POST" and len(body) <= MAX_BODY:
+            if b"frequency" in body and answer["statusCode"] == 400:
+                return
             if answer["statusCode"] != 200:
                 raise Finding("an opt-out was refused")
             if not touched:

@@ -21,6 +21,7 @@ ROUTES = (
     ("/s/{brand}", r"/s/(?P<brand>[^/]+)"),
     ("/c/{token}", r"/c/(?P<token>[^/]+)"),
     ("/u/undo/{token}", r"/u/undo/(?P<token>[^/]+)"),
+    ("/u/reason/{token}", r"/u/reason/(?P<token>[^/]+)"),
     ("/u/{token}", r"/u/(?P<token>[^/]+)"),
     ("/p/{token}", r"/p/(?P<token>[^/]+)"),
     ("/healthz", r"/healthz"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from consentry import consent as rules
 from consentry import items
 from consentry.consent import Consent
-from consentry.items import Contact
+from consentry.items import Change, Contact
 from consentry.ledger import Evidence
 from consentry.store import Address, Claim, LedgerPage, Outcome, Recorded, StoreUnavailableError
 
@@ -24,6 +24,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.events: dict[str, list[Event]] = defaultdict(list)
         self.contacts: dict[str, Contact] = {}
+        self.goodbyes: dict[str, tuple[tuple[str, ...], int]] = {}
         self.evidence: dict[str, tuple[Evidence | None, int]] = {}
         self.settled: list[Address | None] = []
         self.claims: dict[tuple[str, int], str] = {}
@@ -88,23 +89,46 @@ class MemoryStore:
         self._reach()
         return sorted(self.events[subscriber_id], key=lambda event: event.sort_key)
 
-    def contact(self, brand: str, subscriber_id: str) -> Contact | None:
+    def contact(self, brand: str, subscriber_id: str, due: str = items.CONTACT) -> Contact | None:
         self._reach()
-        return self.contacts.get(subscriber_id)
+        found = self.contacts.get(subscriber_id)
+        if found and due != items.CONTACT and subscriber_id in self.goodbyes:
+            topics, at = self.goodbyes[subscriber_id]
+            return found._replace(topics=topics, asked_at=at)
+        return found
 
-    def claim_mail(self, brand: str, subscriber_id: str, asked_at: int, claimant: str, now: int) -> Claim:
+    def say_goodbye(self, change: Change, topics: Iterable[str]) -> None:
+        self._reach()
+        self.goodbyes[change.subscriber_id] = (tuple(topics), change.event["occurred_at"])
+
+    def claim_mail(
+        self, brand: str, subscriber_id: str, asked_at: int, claimant: str, now: int, *, due: str = items.CONTACT
+    ) -> Claim:
         self._reach()
         if (subscriber_id, asked_at) in self.sent:
             return Claim.NOT_NEEDED
         holder = self.claims.setdefault((subscriber_id, asked_at), claimant)
         return Claim.TAKEN if holder == claimant else Claim.HELD
 
-    def release_mail(self, brand: str, subscriber_id: str, asked_at: int, claimant: str) -> None:
+    def release_mail(
+        self, brand: str, subscriber_id: str, asked_at: int, claimant: str, *, due: str = items.CONTACT
+    ) -> None:
         self._reach()
         assert self.claims.pop((subscriber_id, asked_at)) == claimant
 
-    def mail_sent(self, brand: str, subscriber_id: str, asked_at: int, claimant: str) -> None:
+    def mail_sent(
+        self,
+        brand: str,
+        subscriber_id: str,
+        asked_at: int,
+        claimant: str,
+        *,
+        due: str = items.CONTACT,
+        forget: int | None = None,
+    ) -> None:
         self._reach()
+        if forget is not None:
+            del self.contacts[subscriber_id]
         assert self.claims[subscriber_id, asked_at] == claimant
         self.sent.add((subscriber_id, asked_at))
 

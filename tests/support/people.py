@@ -31,6 +31,7 @@ def brand(**otherwise: Any) -> Brand:
         "list_domain": "meadow.example",
         "postal_address": "12 Orchard Lane, Bath",
         "privacy_url": "https://meadow.example/privacy",
+        "privacy_contact": "privacy@meadow.example",
         "keeps_address": False,
         "evidence_days": 365,
         "notice": "1234567890ab",

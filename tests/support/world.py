@@ -127,7 +127,7 @@ class World:
         at: int | None = None,
     ) -> str:
         """A signed link."""
-        dated = purpose in {Purpose.CONFIRM, Purpose.UNDO, Purpose.STAMP}
+        dated = purpose in {Purpose.CONFIRM, Purpose.UNDO, Purpose.STAMP, Purpose.REASON}
         instant = (self.now if dated else 0) if at is None else at
         return wiring.tokens().sign(Link(purpose, brand, self.subscriber_id(email, brand), topics, reference, instant))
 

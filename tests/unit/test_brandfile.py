@@ -385,3 +385,10 @@ def test_a_good_file_with_anything_in_place_of_something_is_told_of_or_can_be_us
             assert brands.from_json(json.loads(json.dumps(compiled, ensure_ascii=False).encode())).topics
 
     holds()
+
+
+def test_a_goodbye_needs_an_address_that_is_kept(file: Path) -> None:
+    assert faults(file, GOOD + "goodbye_mail: true\n") == []
+    (fault,) = faults(file, GOOD.replace("keeps_address: true\n", "") + "goodbye_mail: true\n")
+    assert fault.where == "goodbye_mail"
+    assert "keeps_address" in fault.what

@@ -6,6 +6,7 @@ import gettext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import babel.dates
 import pytest
 
 from consentry import languages
@@ -124,6 +125,17 @@ def test_compiled_catalogues_are_read_by_gettext(tmp_path: Path) -> None:
     polish = gettext.translation("consentry", tmp_path / "locales", ["pl"])
     assert german.gettext(TEXT).startswith("Jemand, vermutlich Sie")
     assert polish.ngettext(DAYS, "for %(days)s days", 30) == "na %(days)s dni"
+
+
+@pytest.mark.parametrize("language", catalogues.languages())
+@pytest.mark.parametrize("month", range(1, 13))
+def test_dates_are_those_of_unicodes_locale_data(tmp_path: Path, language: str, month: int) -> None:
+    """Babel has that data; the layer doesn't carry it, as the catalogues hold what little of it is needed."""
+    catalogues.compile_to(tmp_path)
+    day = datetime(2027, month, 23, tzinfo=UTC)
+    locale = {"en": "en_GB", "pt": "pt_PT"}.get(language, language)
+    expected = babel.dates.format_date(day, "long", locale)
+    assert languages.format_date(day, languages.texts(tmp_path / "locales", language)) == expected
 
 
 @pytest.mark.parametrize(

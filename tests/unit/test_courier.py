@@ -16,7 +16,7 @@ from consentry.courier import Courier, Delivery, HeldBackError, MailDue, PutOffE
 from consentry.items import Contact
 from consentry.keyring import Keyring
 from consentry.ledger import Actor, Channel, Event, Kind
-from consentry.mails import Body, Links, NotSentError, UnknownFateError
+from consentry.mails import Body, Letter, Mail, NotSentError, UnknownFateError
 from consentry.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS, StoreUnavailableError
 from consentry.tokens import Tokens
 from support import people
@@ -31,12 +31,14 @@ class Post:
 
     def __init__(self) -> None:
         self.sent: list[tuple[Brand, str, bytes]] = []
+        self.kinds: list[Mail] = []
         self.faults: list[Exception] = []
         self.before_answering: Any = lambda: None
 
-    def send(self, brand: Brand, recipient: str, raw: bytes) -> None:
+    def send(self, brand: Brand, mail: Mail, recipient: str, raw: bytes) -> None:
         if self.faults:
             raise self.faults.pop()
+        self.kinds.append(mail)
         self.sent.append((brand, recipient, raw))
         self.before_answering()
 
@@ -61,8 +63,9 @@ class Office:
         return self.courier.deliver(due, claimant, people.NOW + 5)
 
 
-def write(brand: Brand, contact: Contact, links: Links) -> Body:
-    return Body(f"{brand.id} {contact.locale}", f"{links.confirm}\n", f"<a>{links.unsubscribe}</a>\n")
+def write(brand: Brand, letter: Letter) -> Body:
+    links = letter.links
+    return Body(f"{brand.id} {letter.locale}", f"{links.confirm}\n", f"<a>{links.unsubscribe}</a>\n")
 
 
 @pytest.fixture

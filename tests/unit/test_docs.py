@@ -244,11 +244,30 @@ def test_decisions_are_numbered_without_gaps() -> None:
     assert [int(path.name[:4]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
 
 
-def test_every_claim_about_security_names_a_test_that_exists() -> None:
-    named = re.findall(r"\[`(test_\w+)`\]\((tests/[^)]+)\)", page("SECURITY.md"))
+def missing_tests(text: str) -> list[str]:
+    """The tests that a page names, and that don't exist where it says."""
+    named = re.findall(r"\[`(test_\w+)`\]\((?:\.\./)?(tests/[^)]+)\)", text)
     assert named
-    missing = [f"{file}::{test}" for test, file in named if not re.search(rf"^def {test}\(", page(file), re.MULTILINE)]
-    assert missing == []
+    assert len(named) == len(re.findall(r"`test_\w+`", text)), "each test is named with a link to its file"
+    return [f"{file}::{test}" for test, file in named if not re.search(rf"^def {test}\(", page(file), re.MULTILINE)]
+
+
+@pytest.mark.parametrize("name", ["SECURITY.md", "docs/compliance.md"])
+def test_every_claim_about_security_and_compliance_names_a_test_that_exists(name: str) -> None:
+    assert missing_tests(page(name)) == []
+
+
+def test_every_rule_of_the_compliance_page_names_a_test_or_says_that_nothing_here_shows_it() -> None:
+    text = page("docs/compliance.md")
+    sources = re.findall(r"^## (.+)$", text, re.MULTILINE)[:-1]
+    assert len(sources) == 8
+    for source in sources:
+        rules = rows(section(text, source))
+        assert len(rules) >= 3, source
+        for asked, does, _, shown in rules:
+            assert asked, source
+            assert does, asked
+            assert "test_" in shown or shown == "*yours*", asked
 
 
 def test_every_threat_is_answered_or_said_to_be_open() -> None:

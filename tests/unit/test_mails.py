@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from consentry import addresses, mails
 from consentry.items import Contact
 from consentry.keyring import Keyring
-from consentry.mails import Body, Links, NotSentError, UnknownFateError
+from consentry.mails import Body, Links, Mail, NotSentError, UnknownFateError
 from consentry.tokens import Link, Purpose, Tokens
 from support import people
 
@@ -277,7 +277,7 @@ def refusal(code: str) -> ClientError:
 )
 def test_a_mail_that_ses_refused_was_surely_not_sent(code: str) -> None:
     with pytest.raises(NotSentError) as caught:
-        mails.send(Ses(refusal(code)), people.brand(), "ann@example.com", b"raw", "set")
+        mails.send(Ses(refusal(code)), people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw", "set")
     assert "ann" not in str(caught.value)
 
 
@@ -293,17 +293,17 @@ def test_a_mail_that_ses_refused_was_surely_not_sent(code: str) -> None:
 )
 def test_without_an_answer_that_tells_a_mail_may_have_gone_out(fault: Exception) -> None:
     with pytest.raises(UnknownFateError):
-        mails.send(Ses(fault), people.brand(), "ann@example.com", b"raw", "set")
+        mails.send(Ses(fault), people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw", "set")
 
 
 def test_a_fault_of_our_own_is_not_taken_for_one_of_ses() -> None:
     with pytest.raises(ZeroDivisionError):
-        mails.send(Ses(ZeroDivisionError()), people.brand(), "ann@example.com", b"raw", "set")
+        mails.send(Ses(ZeroDivisionError()), people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw", "set")
 
 
 def test_a_mail_is_handed_over_as_it_was_composed_and_tagged_for_what_ses_tells_of_it() -> None:
     ses = Ses()
-    mails.send(ses, people.brand(), "ann@example.com", b"raw", "set")
+    mails.send(ses, people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw", "set")
     assert ses.calls == [
         {
             "FromEmailAddress": "hello@meadow.example",

@@ -12,6 +12,7 @@ import pytest
 
 from consentry import pages, web
 from consentry.consent import LOCALE, Choice, Consent
+from consentry_build import catalogues
 from support import events, people
 
 if TYPE_CHECKING:
@@ -23,7 +24,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("deployed")
 
 LOGO = '<svg viewBox="0 0 1 1"><path fill="currentColor" d="M0 0"/></svg>'
-CODES = ["not_ours", "expired", "no_brand", "bad_choice", "too_large", "unavailable", "failed"]
+CODES = [
+    "not_ours",
+    "expired",
+    "no_brand",
+    "bad_choice",
+    "too_large",
+    "method",
+    "reason_expired",
+    "unavailable",
+    "failed",
+]
 
 
 def request(query: str = "", accept: str = "") -> Request:
@@ -81,7 +92,7 @@ def test_the_policy_lets_in_the_pages_own_style_and_nothing_else(templates: Path
 # --- pages ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("lang", ["en", "de", "fr", "es", "ar", "it", "nl", "pl", "pt", "ja"])
+@pytest.mark.parametrize("lang", catalogues.languages())
 @pytest.mark.parametrize("code", CODES)
 def test_every_fault_is_explained_in_every_language(code: str, lang: str) -> None:
     answer = pages.problem(request(f"lang={lang}"), 404, code)
@@ -135,6 +146,12 @@ def test_the_language_of_the_page_before_then_the_link_then_the_person_then_the_
 
 def test_a_page_of_no_brand_is_in_the_visitors_language() -> None:
     assert pages.language(request(accept="ja, de;q=0.5"), None) == "ja"
+
+
+def test_a_page_of_no_brand_speaks_every_language_that_there_are_texts_in() -> None:
+    spoken = [pages.language(request(f"lang={each}"), None) for each in catalogues.languages()]
+    assert spoken == list(catalogues.languages())
+    assert pages.language(request("lang=tlh"), None) == "en"
 
 
 def test_a_brand_without_a_logo_or_links_has_none_on_its_page(templates: Path) -> None:

@@ -25,7 +25,7 @@ NOW = 1_800_000_000_000
 SUBSCRIBER = "K9Xdq1X4AVefMXC3P9olGg"
 YEARS = 20 * 365 * 24 * 3_600_000
 SAFE = string.ascii_letters + string.digits + "-_"
-DATED = (Purpose.CONFIRM, Purpose.UNDO, Purpose.STAMP)
+DATED = (Purpose.CONFIRM, Purpose.UNDO, Purpose.STAMP, Purpose.REASON)
 
 
 class Bare:
@@ -241,7 +241,8 @@ def test_a_link_counts_to_its_last_millisecond_and_no_longer(tokens: Tokens, pur
 
 
 def test_confirmation_links_live_for_a_week_and_undo_for_an_hour() -> None:
-    assert LIFETIME == {Purpose.CONFIRM: 7 * 24 * 3_600_000, Purpose.UNDO: 3_600_000}
+    hour = 3_600_000
+    assert {Purpose.CONFIRM: 7 * 24 * hour, Purpose.UNDO: hour, Purpose.REASON: 24 * hour} == LIFETIME
 
 
 @pytest.mark.parametrize("purpose", [Purpose.UNSUBSCRIBE, Purpose.PREFERENCES])

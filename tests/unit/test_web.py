@@ -77,7 +77,7 @@ EXPIRED = ExpiredError(Link(Purpose.CONFIRM, "demo", "K9Xdq1X4AVefMXC3P9olGg"))
         (NotOursError(), 404, "not_ours"),
         (EXPIRED, 410, "expired"),
         (StoreUnavailableError(ADDRESS), 503, "unavailable"),
-        (SecretUnavailableError(ADDRESS), 503, "unavailable"),
+        (SecretUnavailableError(ADDRESS), 503, "no_keys"),
         (ProblemError(400, "bad_choice"), 400, "bad_choice"),
         (ZeroDivisionError(ADDRESS), 500, "failed"),
     ],

@@ -16,7 +16,7 @@ from botocore.hooks import HierarchicalEmitter
 
 from consentry import wiring
 from consentry.keyring import SecretUnavailableError
-from consentry.mails import NotSentError
+from consentry.mails import Mail, NotSentError
 from support import people
 
 pytestmark = pytest.mark.usefixtures("deployed")
@@ -127,7 +127,7 @@ def test_the_keyring_is_the_secret_that_the_template_names(aws: Aws) -> None:
 
 
 def test_a_mail_goes_through_ses(aws: Aws) -> None:
-    wiring.send_mail(people.brand(), "ann@example.com", b"raw")
+    wiring.send_mail(people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw")
     assert [service for service, _ in aws.built] == ["sesv2"]
     [(operation, arguments)] = aws.calls
     assert operation == "send_email"
@@ -135,7 +135,7 @@ def test_a_mail_goes_through_ses(aws: Aws) -> None:
     assert arguments["ConfigurationSetName"] == "consentry-test"
     aws.answers["send_email"] = ClientError({"Error": {"Code": "MessageRejected"}}, "SendEmail")
     with pytest.raises(NotSentError):
-        wiring.send_mail(people.brand(), "ann@example.com", b"raw")
+        wiring.send_mail(people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw")
     assert len(aws.built) == 1
 
 

@@ -142,7 +142,7 @@ def _against_the_schema(error: Any) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def _beyond_the_schema(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Faults that a schema can't see: where, and what."""
-    for check in (_language_faults, _webhook_faults, _endpoint_faults, _theme_faults):
+    for check in (_language_faults, _webhook_faults, _endpoint_faults, _theme_faults, _goodbye_faults):
         yield from check(data)
 
 
@@ -177,6 +177,11 @@ def _endpoint_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], st
             yield (*where, "url"), "must be https: (http: is for private_network alone)"
         if endpoint["id"] in [each["id"] for each in endpoints[:at]]:
             yield (*where, "id"), "is taken by another endpoint"
+
+
+def _goodbye_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    if data.get("goodbye_mail") and not data.get("keeps_address"):
+        yield ("goodbye_mail",), "needs keeps_address: without it there is no address left to send that mail to"
 
 
 def _theme_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -253,7 +258,9 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
         "list_domain": data.get("list_domain") or data["sender"].rpartition("@")[2],
         "postal_address": data["postal_address"],
         "privacy_url": data.get("privacy_url", ""),
+        "privacy_contact": data.get("privacy_contact") or data.get("reply_to") or data["sender"],
         "keeps_address": data.get("keeps_address", False),
+        "goodbye_mail": data.get("goodbye_mail", False),
         "evidence_days": data.get("evidence_days", 0),
         "limits": data.get("limits", {}),
         "webhooks": {

@@ -30,7 +30,7 @@ DOMAIN: Final = "consentry"
 SOURCE_LANGUAGE: Final = "en"
 
 _TEMPLATES: Final = ("layers/consentry/consentry/templates/*.html", "functions/*/templates/*.html")
-_TEXT_TEMPLATES: Final = "functions/*/templates/*.txt"
+_MAILS: Final = ("layers/consentry/mails/**/*.mjml", "layers/consentry/mails/**/*.txt")
 _MODULES: Final = "layers/consentry/consentry/*.py"
 _JINJA: Final = {"trimmed": "true", "silent": "false", "trim_blocks": "true", "lstrip_blocks": "true"}
 """As `consentry.pages` reads templates, or the texts found here aren't those looked up there."""
@@ -58,7 +58,7 @@ def languages() -> tuple[str, ...]:
 def extract() -> Catalog:
     """The texts in templates and code, without translations."""
     catalogue = Catalog(project=DOMAIN, charset="utf-8")
-    paths = [path for pattern in (*_TEMPLATES, _TEXT_TEMPLATES) for path in sorted(ROOT.glob(pattern))]
+    paths = [path for pattern in (*_TEMPLATES, *_MAILS) for path in sorted(ROOT.glob(pattern))]
     for path in paths:
         _add(catalogue, path, babel_extract, _JINJA)
     for path in sorted(ROOT.glob(_MODULES)):

@@ -38,8 +38,10 @@ PERSEVERING: Final = Config(
 )
 
 
-def _id(_context: click.Context, parameter: click.Parameter, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    for each in (value,) if isinstance(value, str) else value:
+def _id(
+    _context: click.Context, parameter: click.Parameter, value: str | tuple[str, ...] | None
+) -> str | tuple[str, ...] | None:
+    for each in (value,) if isinstance(value, str) else value or ():
         if not _ID.fullmatch(each):
             raise click.BadParameter("a-z, 0-9, - and _, at most 16", param=parameter)
     return value
@@ -59,6 +61,11 @@ keyring_option = click.option(
     envvar="KEYRING_SECRET_ARN",
     required=True,
     help="The keyring's secret: the stack's output KeyringSecretArn. [env: KEYRING_SECRET_ARN]",
+)
+brand_option_if_any = click.option("--brand", "brand_id", callback=_id, help="The brand; all that there are otherwise.")
+table_option_if_any = click.option("--table", envvar="TABLE_NAME", help="The table. [env: TABLE_NAME]")
+keyring_option_if_any = click.option(
+    "--keyring", "secret_id", envvar="KEYRING_SECRET_ARN", help="The keyring's secret. [env: KEYRING_SECRET_ARN]"
 )
 brands_option = click.option(
     "--brands",

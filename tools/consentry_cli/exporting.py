@@ -30,8 +30,8 @@ _WAITING: Final = 1_000
 _PER_TOPIC: Final = ("status", "allowed", "reason", "since", "frequency")
 _PER_PERSON: Final = ("paused_until", "suppressed", "locale")
 _PER_EVENT: Final = (
-    *("subscriber_id", "event_id", "kind", "topics", "occurred_at", "arrived_at", "actor", "channel"),
-    *("suspected_automation", "evidence"),
+    *("brand", "subscriber_id", "event_id", "kind", "topics", "occurred_at", "arrived_at", "actor", "channel"),
+    *("suspected_automation", "registers", "evidence"),
 )
 
 
@@ -81,6 +81,11 @@ def export(
                 show(count)
 
 
+def every_event(store: Store, brand: Brand, segments: int = 4) -> Iterator[dict[str, Any]]:
+    """The events of a brand as `--what ledger` writes them, in no order; `segments` parts of the table at once."""
+    return iter(_Together(_events(store, brand, 0, part, segments) for part in range(segments)))
+
+
 def _consents(store: Store, brand: Brand, now: int, segment: int, segments: int) -> Iterator[dict[str, Any]]:
     for subscriber_id, consent in store.consents(brand.id, segment=segment, segments=segments):
         yield platforms.view(brand, subscriber_id, consent, now)
@@ -90,7 +95,12 @@ def _events(store: Store, brand: Brand, _now: int, segment: int, segments: int) 
     for held in store.everyone(brand.id, segment=segment, segments=segments):
         for event in held.events:
             told = platforms.event_view(event, held.evidences.get(event.evidence_key, Evidence()))
-            yield {"subscriber_id": held.subscriber_id, **told}
+            yield {
+                "brand": brand.id,
+                "subscriber_id": held.subscriber_id,
+                **told,
+                "registers": dict(event.effect.registers),
+            }
 
 
 def _columns(brand: Brand) -> list[str]:

@@ -16,6 +16,7 @@ from consentry_cli import (
     links,
     lint,
     notifications,
+    report,
     spools,
     webhooks,
 )
@@ -41,5 +42,6 @@ main.add_command(importing.import_)
 main.add_command(exporting.export)
 main.add_command(erasing.erase)
 main.add_command(ledgers.group)
+main.add_command(report.report)
 main.add_command(spools.group)
 main.add_command(webhooks.group)

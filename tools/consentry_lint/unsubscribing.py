@@ -22,8 +22,8 @@ _MAILTO: Final = re.compile(r"mailto:[^@\s?]+@[^@\s?]+", re.IGNORECASE)
 _WORDS: Final = re.compile(
     # The languages of our own pages, and some that senders here meet.
     r"unsubscri|opt[ -]?out|preferences|abmeld|abbestell|austrag|désabonn|desabonn|désinscri|desinscri"
-    r"|cancelar|darse de baja|dar(?:te|se)? de baja|baja de|disiscri|annulla (?:l[’'])?iscrizione|cancella"
-    r"|afmeld|uitschrijv|rezygn|wypisz|anuluj|subskryp|descadastr|remover|配信停止|解除|إلغاء|avregistrer|avprenumerera"
+    r"|cancelar|darse de baja|dar(?:te|se)? de baja|baja de|disiscri|annulla (?:l[’']|tutte le )?iscrizion|cancella"
+    r"|afmeld|uitschrijv|rezygn|wypisz|anuluj|subskryp|descadastr|remover|配信を?停止|解除|إلغاء|avregistrer|avprenumerera"
     r"|afmeld|peruuta|odhlásit|leiratkoz",
     re.IGNORECASE,
 )

@@ -14,6 +14,8 @@ from consentry_build.__main__ import build as compile_brands
 if TYPE_CHECKING:
     from pathlib import Path
 
+COMPILED = "python/consentry/compiled"
+"""Where a built layer has them."""
 ENDPOINT = "local"
 """The receiver's id in the brand files."""
 LIMITS = {"requests_an_hour_per_ip": 300, "mails_a_minute": 300}
@@ -39,4 +41,4 @@ def install(source: Path, folder: Path, layer: Path, receiver: str) -> None:
         brand["limits"] = {**LIMITS, **brand.get("limits", {})}
         brand["notifications"] = [*brand.get("notifications", []), endpoint]
         (folder / file.name).write_text(yaml.safe_dump(brand, allow_unicode=True, sort_keys=False), "utf-8")
-    compile_brands(folder, layer / "python" / "consentry" / "compiled")
+    compile_brands(folder, layer / COMPILED)

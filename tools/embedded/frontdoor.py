@@ -35,8 +35,8 @@ class Gateway:
         return f"{self.endpoint}/_aws/execute-api/{self.api_id}/$default{target}"
 
 
-def application(gateway: Gateway, console: web.Application) -> web.Application:
-    """The front door: ``/_local/`` is the console's, the rest is the API's."""
+def application(gateway: Gateway, console: web.Application, preview: web.Application) -> web.Application:
+    """The front door: ``/_local/`` is the console's, ``/_local/preview/`` the preview's, the rest is the API's."""
 
     async def proxy(request: web.Request) -> web.Response:
         return await _call_api(gateway, request)
@@ -45,6 +45,7 @@ def application(gateway: Gateway, console: web.Application) -> web.Application:
     door.cleanup_ctx.append(_http_session)
     door.on_response_prepare.append(_leave_no_name)
     door.router.add_get("/_local", _to_console)
+    door.add_subapp("/_local/preview/", preview)
     door.add_subapp("/_local/", console)
     door.router.add_route("*", "/{anything:.*}", proxy)
     return door

@@ -259,17 +259,29 @@ def answer_options(
 
     ``target`` is the raw path and query. None when no route fits.
     """
+    event = event_of(routes, "OPTIONS", target, headers, caller)
+    return None if event is None else invoke(endpoint, *event)
+
+
+def event_of(
+    routes: Sequence[Route], method: str, target: str, headers: Mapping[str, str], caller: str, body: bytes = b""
+) -> tuple[str, dict[str, Any]] | None:
+    """The function that a request is routed to, and the event that it gets. None when no route fits.
+
+    ``target`` is the raw path and query; the names of ``headers`` are in lower case. Payload version 2.0:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+    """
     raw_path, _, query = target.partition("?")
     path = unquote(raw_path)
     fitting = [
         (route, parameters)
         for route in routes
-        if route.method in {"ANY", "OPTIONS"} and (parameters := route.parameters(path)) is not None
+        if route.method in {"ANY", method} and (parameters := route.parameters(path)) is not None
     ]
     if not fitting:
         return None
     route, parameters = min(fitting, key=lambda found: found[0].path.count("{"))
-    event = {
+    event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": route.key,
         "rawPath": path,
@@ -280,7 +292,7 @@ def answer_options(
             "apiId": "local",
             "domainName": headers.get("host", ""),
             "http": {
-                "method": "OPTIONS",
+                "method": method,
                 "path": path,
                 "protocol": "HTTP/1.1",
                 "sourceIp": caller,
@@ -292,11 +304,17 @@ def answer_options(
             "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime()),
             "timeEpoch": time.time_ns() // 1_000_000,
         },
-        "isBase64Encoded": False,
+        "isBase64Encoded": bool(body),
+        **({"body": base64.b64encode(body).decode()} if body else {}),
         **({"pathParameters": parameters} if parameters else {}),
         **({"queryStringParameters": dict(parse_qsl(query, keep_blank_values=True))} if query else {}),
     }
-    invoked = client("lambda", endpoint).invoke(FunctionName=route.function, Payload=json.dumps(event).encode())
+    return route.function, event
+
+
+def invoke(endpoint: str, function: str, event: Mapping[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    """Call a function as API Gateway does; answers status, headers and body."""
+    invoked = client("lambda", endpoint).invoke(FunctionName=function, Payload=json.dumps(event).encode())
     answer = json.load(invoked["Payload"])
     if invoked.get("FunctionError") or not isinstance(answer, dict):
         return 500, {"content-type": "application/json"}, INTERNAL_SERVER_ERROR

@@ -75,11 +75,13 @@ async def relay(
         skip_auto_headers=NEVER_ADDED,
         allow_redirects=False,
     ) as upstream:
-        return Answer(
-            status=upstream.status,
-            headers=CIMultiDict(_end_to_end(upstream.headers.items())),
-            body=await upstream.read(),
-        )
+        return answer_of(upstream, await upstream.read())
+
+
+def answer_of(upstream: aiohttp.ClientResponse, body: bytes) -> Answer:
+    """What an upstream answered."""
+    headers = CIMultiDict(_end_to_end(upstream.headers.items()))
+    return Answer(status=upstream.status, headers=headers, body=body)
 
 
 def _end_to_end(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

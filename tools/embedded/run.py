@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
+from consentry.brands import load as load_brands
 from embedded import (
     aws,
     brandfiles,
@@ -33,12 +34,14 @@ from embedded import (
     seed,
     streams,
 )
-from embedded.console import Console
+from embedded.away import Copies
+from embedded.console import HEADERS, Console
 from embedded.errors import StackError
 from embedded.frontdoor import Gateway, application
 from embedded.locks import only_one
 from embedded.outbox import Outbox
 from embedded.places import BUILD_LOCK, SAM_VENV
+from embedded.preview import Preview
 from embedded.terminal import say
 
 if TYPE_CHECKING:
@@ -152,9 +155,18 @@ def _run(options: Options, ending: ExitStack) -> None:
         gateway=gateway,
         dynamodb_endpoint=options.dynamodb_endpoint_url or cloud.endpoint,
     )
+    preview = Preview(
+        base_url=base_url,
+        brands={brand.id: brand for brand in load_brands(build.CONSENTRY_LAYER / brandfiles.COMPILED / "brands.json")},
+        keys=seed.keyring(cloud.endpoint, deployment.outputs["KeyringSecretArn"]),
+        api_keys=api_keys,
+        copies=Copies(cloud.endpoint, routes),
+        outbox=outbox,
+        console_headers=HEADERS,
+    )
     serving = _Serving(
         applications=[
-            (application(gateway, console.application()), door),
+            (application(gateway, console.application(), preview.application()), door),
             (outbox.application(cloud.endpoint), recorder),
         ],
         routes=routes,

@@ -10,7 +10,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from consentry.keyring import SCOPES, add_notification_secret, issue_api_key, set_webhook_secrets
+from consentry.keyring import SCOPES, Keyring, add_notification_secret, issue_api_key, set_webhook_secrets
 from embedded import brandfiles
 from embedded.aws import client
 from embedded.build import BRANDS as BRAND_FILES
@@ -39,6 +39,16 @@ def issue_api_keys(endpoint: str, keyring_arn: str) -> dict[str, str]:
     """An API key with every scope for each brand, kept (hashed) in the keyring as a real one is."""
     secrets = client("secretsmanager", endpoint)
     return {brand: issue_api_key(secrets, keyring_arn, brand, SCOPES) for brand in BRANDS}
+
+
+def keyring(endpoint: str, keyring_arn: str) -> Keyring:
+    """The deployment's keyring, fetched when it is first used."""
+
+    def fetch() -> str:
+        found = client("secretsmanager", endpoint).get_secret_value(SecretId=keyring_arn)
+        return str(found["SecretString"])
+
+    return Keyring(fetch)
 
 
 def set_secrets(endpoint: str, keyring_arn: str) -> dict[str, str]:

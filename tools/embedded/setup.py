@@ -1,4 +1,4 @@
-"""Sets up what the project needs on this machine: ``python3 -m embedded.setup [--tests] [--checks]``.
+"""Sets up what the project needs on this machine: ``python3 -m embedded.setup [--tests] [--checks] [--docs]``.
 
 Runs before anything is installed, so it needs the standard library alone. What is set up already, it skips.
 """
@@ -6,6 +6,7 @@ Runs before anything is installed, so it needs the standard library alone. What 
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import os
 import shutil
@@ -18,15 +19,33 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from embedded import interrupts
+from embedded import browsers, interrupts
 from embedded.errors import Interrupted, StackError
 from embedded.locks import only_one
-from embedded.places import AUDIT_VENV, DYNAMODB_LOCAL, LOCAL, MINISTACK_VENV, ROOT, SAM_VENV, SETUP_LOCK
+from embedded.places import (
+    AUDIT_VENV,
+    AXE,
+    BROWSERS,
+    CANIEMAIL,
+    DIAGRAMS,
+    DOCS_VENV,
+    DYNAMODB_LOCAL,
+    LOCAL,
+    MINISTACK_VENV,
+    ROOT,
+    SAM_VENV,
+    SETUP_LOCK,
+    VENV_PYTHON,
+)
 from embedded.terminal import complain, say
 
-DYNAMODB_SIMULATOR = "amplify-dynamodb-simulator@2.9.30"
-"""The npm package that carries Amazon's DynamoDB Local: no account, no further download."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHECKS_MAILS = "caniemail@2.0.2"
+"""The npm package that knows what mail programs lack."""
 PIP_OPTIONS = ("--quiet", "--disable-pip-version-check", "--no-compile")
 """Compiling everything takes half of the time, and most of it is never imported."""
 
@@ -76,12 +95,62 @@ ENVIRONMENTS = (
 
 CHECKS = Environment(name="the security checks", folder=AUDIT_VENV, packages=("checkov==3.3.30", "pip-audit==2.10.1"))
 
-TEST_TOOLS = {
-    "java": "default-jre-headless",
-    "npm": "npm",
-    "chromium": "chromium",
+DOCS = Environment(name="the documentation's generator", folder=DOCS_VENV, packages=("zensical==0.0.73",))
+
+TEST_TOOLS: dict[str, tuple[str, Callable[[], str | None]]] = {
+    "java": ("default-jre-headless", lambda: shutil.which("java")),
+    "npm": ("npm", lambda: shutil.which("npm")),
+    "chromium": ("chromium", browsers.find),
 }
-"""Commands that some tests need, and the Debian package of each."""
+"""Commands that some tests need, the Debian package of each, and how to find it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NpmPackage:
+    """Something that only npm has."""
+
+    name: str
+    version: str
+    sha512: str
+    """Of the packed package, base64, as npm's lock files have it."""
+    inner: str
+    """What of it is kept."""
+    folder: Path
+    """Where that goes."""
+    without: str = "some tests will be skipped"
+    """What is so without it."""
+
+    def is_fresh(self) -> bool:
+        """Whether it is there, in this version."""
+        stamp = self.folder / STAMP
+        return stamp.exists() and stamp.read_text() == self.version
+
+
+NPM_PACKAGES = (
+    # Carries Amazon's DynamoDB Local: no account, no further download.
+    NpmPackage(
+        name="DynamoDB Local",
+        version="amplify-dynamodb-simulator@2.9.30",
+        sha512="xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ==",
+        inner="emulator",
+        folder=DYNAMODB_LOCAL,
+    ),
+    NpmPackage(
+        name="axe",
+        version="axe-core@4.14.1",
+        sha512="FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
+        inner="",
+        folder=AXE,
+    ),
+)
+_DRAWS_DIAGRAMS = NpmPackage(
+    name="what draws diagrams",
+    version="@mermaid-js/tiny@11.17.2",
+    sha512="PmFr1c5cSfNf5AngLLR98DrbvR4U5KeD7I+hQkGqG5w5Veu3QT4dG0qu9f99cpn/sKj2XxRBK0q7EL6hr9NY/A==",
+    inner="dist",
+    folder=DIAGRAMS.parent,
+    without="diagrams will be shown as text",
+)
 
 
 class Steps:
@@ -159,12 +228,12 @@ def _works(python: Path) -> bool:
 
 
 def set_up_test_tools(steps: Steps) -> None:
-    """Get Java, Chromium and DynamoDB Local where we can; say what is missing where we can't."""
-    missing = [command for command in TEST_TOOLS if shutil.which(command) is None]
+    """Get Java, Chromium, DynamoDB Local, axe and caniemail where we can; say what is missing where we can't."""
+    missing = _missing_tools()
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         say(f"installing {', '.join(missing)} with apt-get (once)")
         log = LOGS / "set-up-apt.log"
-        packages = [TEST_TOOLS[command] for command in missing]
+        packages = [TEST_TOOLS[command][0] for command in missing]
         try:
             steps.run(["apt-get", "update"], log=log, doing="apt-get update")
             steps.run(
@@ -174,29 +243,103 @@ def set_up_test_tools(steps: Steps) -> None:
             )
         except StackError as exc:
             complain(f"some tests will be skipped: {exc}")
-        missing = [command for command in TEST_TOOLS if shutil.which(command) is None]
+        missing = _missing_tools()
+    if "chromium" in missing:
+        _download_chromium(steps)
+        missing = _missing_tools()
     for command in missing:
-        complain(f"some tests will be skipped: they need {command} (Debian: apt-get install {TEST_TOOLS[command]})")
-    stamp = DYNAMODB_LOCAL / STAMP
-    if "npm" in missing or (stamp.exists() and stamp.read_text() == DYNAMODB_SIMULATOR):
+        complain(f"some tests will be skipped: they need {command} (Debian: apt-get install {TEST_TOOLS[command][0]})")
+    if "npm" in missing:
         return
-    say("fetching DynamoDB Local (once)")
+    for package in NPM_PACKAGES:
+        if not package.is_fresh():
+            _fetch(package, steps)
+    _set_up_caniemail(steps)
+
+
+def _missing_tools() -> list[str]:
+    """The test tools that this machine lacks."""
+    return [command for command, (_, find) in TEST_TOOLS.items() if find() is None]
+
+
+def _download_chromium(steps: Steps) -> None:
+    """Have Playwright download its own, where no browser is installed and we can't install one."""
+    say("downloading Chromium (once)")
+    try:
+        steps.run(
+            ["env", f"PLAYWRIGHT_BROWSERS_PATH={BROWSERS}", VENV_PYTHON, "-m", "playwright", "install", "chromium"],
+            log=LOGS / "set-up-chromium.log",
+            doing="playwright install chromium",
+        )
+    except StackError as exc:
+        complain(f"install Chromium or Chrome yourself, so that it is on PATH: {exc}")
+
+
+def _fetch(package: NpmPackage, steps: Steps) -> None:
+    """Download and unpack what an npm package carries; nothing of it runs."""
+    say(f"fetching {package.name} (once)")
     with tempfile.TemporaryDirectory(dir=LOCAL) as scratch:
         try:
             steps.run(
-                ["npm", "pack", DYNAMODB_SIMULATOR],
-                log=LOGS / "set-up-dynamodb-local.log",
+                ["npm", "pack", package.version],
+                log=LOGS / f"set-up-{package.folder.name}.log",
                 doing="npm pack",
                 cwd=Path(scratch),
             )
         except StackError as exc:
-            complain(f"some tests will be skipped: {exc}")
+            complain(f"{package.without}: {exc}")
             return
-        with tarfile.open(next(Path(scratch).glob("*.tgz"))) as package:
-            package.extractall(scratch, filter="data")
-        shutil.rmtree(DYNAMODB_LOCAL, ignore_errors=True)
-        (Path(scratch) / "package" / "emulator").rename(DYNAMODB_LOCAL)
-    stamp.write_text(DYNAMODB_SIMULATOR)
+        packed = next(Path(scratch).glob("*.tgz"))
+        digest = base64.b64encode(hashlib.sha512(packed.read_bytes()).digest()).decode()
+        if digest != package.sha512:
+            complain(f"{package.without}: {package.version} is not what it was: its SHA-512 is {digest}")
+            return
+        with tarfile.open(packed) as archive:
+            archive.extractall(scratch, filter="data")
+        shutil.rmtree(package.folder, ignore_errors=True)
+        (Path(scratch) / "package" / package.inner).rename(package.folder)
+    (package.folder / STAMP).write_text(package.version)
+
+
+def set_up_diagrams(steps: Steps) -> None:
+    """Get what draws the diagrams of the documentation; without it their text is shown."""
+    if _DRAWS_DIAGRAMS.is_fresh():
+        return
+    if shutil.which("npm") is None:
+        complain("diagrams will be shown as text: drawing them needs npm (Debian: apt-get install npm)")
+        return
+    _fetch(_DRAWS_DIAGRAMS, steps)
+
+
+def _set_up_caniemail(steps: Steps) -> None:
+    folder = CANIEMAIL.parents[1]
+    stamp = folder / STAMP
+    if stamp.exists() and stamp.read_text() == CHECKS_MAILS:
+        return
+    say("fetching caniemail (once)")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        steps.run(
+            [
+                "npm",
+                "install",
+                "--no-save",
+                "--no-audit",
+                "--no-fund",
+                "--ignore-scripts",
+                "--prefix",
+                folder,
+                CHECKS_MAILS,
+            ],
+            log=LOGS / "set-up-caniemail.log",
+            doing="npm install",
+            cwd=folder,
+        )
+    except StackError as exc:
+        complain(f"some tests will be skipped: {exc}")
+        return
+    stamp.write_text(CHECKS_MAILS)
 
 
 def main() -> int:
@@ -204,17 +347,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m embedded.setup", description=__doc__)
     parser.add_argument("--tests", action="store_true", help="what the tests need, too")
     parser.add_argument("--checks", action="store_true", help="what checks the template and the packages, too")
+    parser.add_argument("--docs", action="store_true", help="what makes the documentation site, too")
     chosen = parser.parse_args()
     steps = Steps()
     interrupts.raise_when_told()
     try:
         LOGS.mkdir(parents=True, exist_ok=True)
         with only_one(SETUP_LOCK, "setting up"):
-            wanted = (*ENVIRONMENTS, CHECKS) if chosen.checks else ENVIRONMENTS
+            wanted = [*ENVIRONMENTS, *[CHECKS] * chosen.checks, *[DOCS] * chosen.docs]
             stale = [environment for environment in wanted if not environment.is_fresh()]
             _in_parallel(stale, steps)
             if chosen.tests:
                 set_up_test_tools(steps)
+            if chosen.docs:
+                set_up_diagrams(steps)
     except StackError as exc:
         complain(f"error: {exc}")
         return 1

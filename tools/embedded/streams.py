@@ -55,37 +55,58 @@ class _Follower:
         self._stream = stream
         self._mapping = mapping
         self._iterators = {shard: self._iterator(shard, "LATEST") for shard in self._shards()}
+        self._read_up_to: dict[str, str] = {}
 
     def run(self) -> None:
         """Look for records until the process ends."""
         while True:
-            try:
-                for shard in self._shards():
-                    if shard not in self._iterators:
-                        self._iterators[shard] = self._iterator(shard, "TRIM_HORIZON")
-                for shard in list(self._iterators):
-                    self._read(shard)
-            except (BotoCoreError, ClientError):
-                pass  # the engine may be faulty on purpose, or gone: look again
+            self.look()
             time.sleep(PAUSE)
+
+    def look(self) -> None:
+        """Deliver what has come since the last look. Whatever goes wrong, there is a next one."""
+        try:
+            for shard in self._shards():
+                if shard not in self._iterators:
+                    self._iterators[shard] = self._iterator(shard, "TRIM_HORIZON")
+            for shard in list(self._iterators):
+                self._read(shard)
+        except (BotoCoreError, ClientError):
+            pass  # the engine may be faulty on purpose, or gone
+        except Exception as exc:  # noqa: BLE001 - a thread that ends here would keep the stream from everybody
+            complain(f"warning: the stream couldn't be read: {type(exc).__name__}")
 
     def _shards(self) -> Iterator[str]:
         description = self._streams.describe_stream(StreamArn=self._stream)["StreamDescription"]
         return (shard["ShardId"] for shard in description["Shards"])
 
-    def _iterator(self, shard: str, start: str) -> str | None:
-        found = self._streams.get_shard_iterator(StreamArn=self._stream, ShardId=shard, ShardIteratorType=start)
+    def _iterator(self, shard: str, start: str, **position: str) -> str | None:
+        found = self._streams.get_shard_iterator(
+            StreamArn=self._stream, ShardId=shard, ShardIteratorType=start, **position
+        )
         return str(found["ShardIterator"])
 
     def _read(self, shard: str) -> None:
         iterator = self._iterators[shard]
         if iterator is None:  # the shard is closed and read
             return
-        page = self._streams.get_records(ShardIterator=iterator)
+        try:
+            page = self._streams.get_records(ShardIterator=iterator)
+        except self._streams.exceptions.ExpiredIteratorException:
+            self._iterators[shard] = self._resume(shard)
+            return
         records = [record for record in map(as_lambda_sees, page["Records"]) if passes(record, self._mapping)]
         for at in range(0, len(records), BATCH):
             self._deliver(records[at : at + BATCH])
+        if page["Records"]:
+            self._read_up_to[shard] = page["Records"][-1]["dynamodb"]["SequenceNumber"]
         self._iterators[shard] = page.get("NextShardIterator")
+
+    def _resume(self, shard: str) -> str | None:
+        """An iterator for what comes after the last record read: one lasts a quarter of an hour only."""
+        if shard in self._read_up_to:
+            return self._iterator(shard, "AFTER_SEQUENCE_NUMBER", SequenceNumber=self._read_up_to[shard])
+        return self._iterator(shard, "TRIM_HORIZON")
 
     def _deliver(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Invoke the function, again for what it reports as failed, as often as the mapping says."""

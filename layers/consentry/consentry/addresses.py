@@ -100,6 +100,13 @@ def _judged(stripped: str) -> Address:
     return Address(f"{found.local_part}@{domain}", f"{found.local_part.casefold()}@{domain}")
 
 
+def masked(address: str) -> str:
+    """An address that its owner recognises and nobody else can write to: `j•••@e•••.com`."""
+    mailbox, _, domain = address.rpartition("@")
+    host, _, ending = domain.rpartition(".")
+    return f"{mailbox[:1]}•••@{host[:1]}•••.{ending}"
+
+
 def subscriber_id(pepper: bytes, address: Address) -> str:
     """The name of the person as one brand sees them: 22 characters, the same every time, no way back.
 

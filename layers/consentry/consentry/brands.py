@@ -86,6 +86,8 @@ class Brand(NamedTuple):
     """The right side of List-Id (RFC 2919)."""
     postal_address: str
     privacy_url: str
+    privacy_contact: str
+    """The address to write to for erasure."""
     keeps_address: bool
     """Whether the address is kept after it was confirmed, because the brand's platform wants it in events."""
     evidence_days: int
@@ -94,6 +96,8 @@ class Brand(NamedTuple):
     """The version of what people read before they agree; changes with the topics' texts."""
     webhooks: Mapping[str, Webhook] = {}
     """By provider; one that isn't here doesn't exist for this brand."""
+    goodbye_mail: bool = False
+    """Whether a mail confirms an opt-out; only where the address is kept."""
     notifications: tuple[Endpoint, ...] = ()
     limits: Bounds = Bounds()
 
@@ -151,6 +155,7 @@ class Brands:
             list_domain="",
             postal_address="",
             privacy_url="",
+            privacy_contact="",
             keeps_address=False,
             evidence_days=0,
             notice="",
@@ -178,7 +183,7 @@ def from_json(data: dict[str, Any]) -> Brand:
         )
         for each in data["topics"]
     }
-    made = {"topics", "theme", "languages", "webhooks", "notifications", "limits"}
+    made = {"topics", "theme", "languages", "webhooks", "notifications", "limits", "goodbye_mail"}
     simple = {name: data[name] for name in Brand._fields if name not in made}
     return Brand(
         **simple,
@@ -189,6 +194,7 @@ def from_json(data: dict[str, Any]) -> Brand:
             name: Webhook({theirs: tuple(ours) for theirs, ours in each["topics"].items()}, tuple(each["arns"]))
             for name, each in data.get("webhooks", {}).items()
         },
+        goodbye_mail=data.get("goodbye_mail", False),
         notifications=tuple(Endpoint(**each) for each in data.get("notifications", [])),
         limits=Bounds(**data.get("limits", {})),
     )

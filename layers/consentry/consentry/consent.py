@@ -35,6 +35,7 @@ PAUSE: Final = "pause"
 LOCALE: Final = "locale"
 
 FREQUENCIES: Final = ("every", "daily", "weekly", "monthly")
+"""From the most mails to the fewest."""
 
 
 class Mode(StrEnum):
@@ -74,7 +75,8 @@ class Choice(NamedTuple):
     by: str
     """The event that chose it."""
     value: str
-    """What was chosen: for `pause` the instant at which it ends in epoch ms ("0": not paused)."""
+    """What was chosen: for `pause` the instant at which it ends in epoch ms ("0": not paused); for a frequency one of
+    `FREQUENCIES` ("": none any more)."""
 
 
 class Consent(NamedTuple):
@@ -166,7 +168,7 @@ def decide(consent: Consent, topic: str, mode: Mode, now: int) -> Decision:
                 break
     if allowed and paused_until is not None:
         allowed, reason = False, Reason.PAUSED
-    return Decision(allowed, reason, standing, since, consent.chosen(frequency(topic)), paused_until)
+    return Decision(allowed, reason, standing, since, consent.chosen(frequency(topic)) or None, paused_until)
 
 
 def opted_out_at(consent: Consent, topic: str) -> int:

@@ -1,4 +1,4 @@
-"""The courier's rules: each request's mail is sent once, and none is lost.
+"""The courier's rules: which mail is due, that it is sent once, and that none is lost.
 
 SES can't be asked to send a mail "unless you did already". So a mail is claimed in the table before it is handed over,
 and the claim holds for the cooldown: should its holder die in between, nobody knows whether the mail went out, and
@@ -7,12 +7,17 @@ nobody tries again until a second mail could do no harm.
 
 from __future__ import annotations
 
+import json
 import random
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentry import consent as rules
 from consentry import mails
+from consentry.consent import EVERY_TOPIC, Reason, Status
+from consentry.items import CONTACT, GOODBYE
+from consentry.ledger import Channel, Kind
+from consentry.mails import Letter, Mail
 from consentry.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS, Claim, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -20,8 +25,9 @@ if TYPE_CHECKING:
 
     from consentry.brands import Brand, Brands
     from consentry.breaker import Breaker
-    from consentry.items import Contact
-    from consentry.mails import Body, Links
+    from consentry.consent import Consent
+    from consentry.items import Change, Contact
+    from consentry.mails import Body
     from consentry.store import Store
     from consentry.tokens import Tokens
 
@@ -31,13 +37,32 @@ _SPREAD_S: Final = 600
 """Mails that were held back together come back over this time: all at once, they would open the breaker again."""
 
 
+_HAD: Final = Status.SUBSCRIBED
+_PRESSED: Final = frozenset({Channel.ONE_CLICK, Channel.PAGE, Channel.PREFERENCES})
+"""Ways to leave that a mail may answer. An opt-out by mail is never answered: two machines could go on for ever."""
+
+
 class MailDue(NamedTuple):
-    """A request whose mail is due, by reference: no address."""
+    """A mail that is due, by reference: no address."""
 
     brand: str
     subscriber_id: str
     asked_at: int
-    """Epoch ms."""
+    """When it was asked for, or what it tells of happened, epoch ms."""
+    item: str = CONTACT
+    """What it is due by: `CONTACT`, a request, or `GOODBYE`, an opt-out."""
+
+    @classmethod
+    def from_json(cls, text: str) -> MailDue:
+        """What a queue's message says. One of three fields is from a time when only requests led to mails.
+
+        Raises:
+            ValueError: it says something else.
+        """
+        match json.loads(text):
+            case [str(), str(), int(), *rest] as fields if rest in ([], [CONTACT], [GOODBYE]):
+                return cls(*fields)
+        raise ValueError("no reference to a mail")
 
 
 class Delivery(StrEnum):
@@ -45,7 +70,8 @@ class Delivery(StrEnum):
 
     SENT = "sent"
     NOT_NEEDED = "not_needed"
-    """Sent before, asked for anew since, erased, of a brand that is gone, or its address bounced or complained."""
+    """Sent before, overtaken by what the person asked for or did since, erased, of a brand that is gone, or its address
+    bounced or complained."""
 
 
 class PutOffError(Exception):
@@ -60,20 +86,52 @@ class HeldBackError(PutOffError):
     """The breaker is open. That is no fault of the mail, and counts for nothing however often it happens."""
 
 
+def left(change: Change) -> tuple[str, ...] | None:
+    """What somebody left by their own act who had it before, none for everything; None if a goodbye isn't due."""
+    if change.event["kind"] != Kind.UNSUBSCRIBED or change.event["channel"] not in _PRESSED:
+        return None
+    before, after = change.before.registers, change.after.registers
+    gone = [name.partition(".")[2] for name in after if name.startswith("out.") and after[name] > before.get(name, 0)]
+    had = {name.partition(".")[2] for name in before if rules.status(change.before, name.partition(".")[2]) is _HAD}
+    if EVERY_TOPIC in gone:
+        return () if had else None
+    return tuple(topic for topic in gone if topic in had) or None
+
+
+def due_mail(brand: Brand, due: MailDue, contact: Contact, consent: Consent, now: int) -> Mail | None:
+    """Which mail is due, by what is known of the person now; None if it has been overtaken."""
+    if due.item == GOODBYE:
+        back = any(rules.status(consent, topic) is _HAD for topic in contact.topics or brand.topics)
+        return Mail.GOODBYE if brand.goodbye_mail and not back else None
+    if all(rules.opted_out_at(consent, topic) >= contact.asked_at for topic in contact.topics):
+        return None
+    if not all(_gets(consent, topic, brand, now) for topic in contact.topics):
+        return Mail.CONFIRMATION
+    # All of it was confirmed before it was asked for again, unless it was that very request.
+    latest = max(consent.registers[rules.opt_in(topic)] for topic in contact.topics)
+    return Mail.ALREADY if latest < contact.asked_at else None
+
+
+def _gets(consent: Consent, topic: str, brand: Brand, now: int) -> bool:
+    """Whether the person gets the topic by their own act; what a platform claims still wants to be confirmed."""
+    agreed = consent.registers.get(rules.opt_in(topic), 0) > rules.opted_out_at(consent, topic)
+    return agreed and rules.decide(consent, topic, brand.mode(topic), now).reason in {Reason.SUBSCRIBED, Reason.PAUSED}
+
+
 class Courier:
-    """Sends confirmation mails."""
+    """Sends the mails that are due."""
 
     def __init__(
         self,
         store: Store,
         tokens: Tokens,
         brands: Brands,
-        send: Callable[[Brand, str, bytes], None],
-        write: Callable[[Brand, Contact, Links], Body],
+        send: Callable[[Brand, Mail, str, bytes], None],
+        write: Callable[[Brand, Letter], Body],
         base_url: str,
         breaker: Breaker,
     ) -> None:
-        """`send` hands a brand's recipient and raw mail to SES; `write` makes the texts from the templates."""
+        """`send` hands a mail of a brand, its recipient and what is sent to SES; `write` makes the texts."""
         self._store = store
         self._tokens = tokens
         self._brands = brands
@@ -96,39 +154,61 @@ class Courier:
             StoreUnavailableError: it could not be claimed now.
         """
         brand = self._brands.get(due.brand)
-        contact = self._store.contact(due.brand, due.subscriber_id)
+        contact = self._store.contact(due.brand, due.subscriber_id, due.item)
         if brand is None or contact is None or contact.asked_at != due.asked_at:
             return Delivery.NOT_NEEDED
-        if self._suppressed(due):
+        consent = self._store.read(due.brand, due.subscriber_id)
+        mail = None if _suppressed(consent, due) else due_mail(brand, due, contact, consent, now)
+        if mail is None:
             return Delivery.NOT_NEEDED
         if held := self._breaker.holds(brand, now):
             raise HeldBackError(held // 1000 + random.randint(1, _SPREAD_S))  # noqa: S311 - jitter, not a secret
-        raw = self._compose(brand, due, contact)
-        claim = self._store.claim_mail(*due, claimant, now)
+        letter = self._letter(mail, brand, due, contact, rules.pause_end(consent, now) or 0)
+        raw = mails.compose(brand, contact, letter.links, self._write(brand, letter))
+        which = due.brand, due.subscriber_id, due.asked_at
+        claim = self._store.claim_mail(*which, claimant, now, due=due.item)
         if claim is Claim.NOT_NEEDED:
             return Delivery.NOT_NEEDED
         if claim is Claim.HELD:
             raise PutOffError(_AFTER_COOLDOWN_S)
         try:
-            self._send(brand, contact.address, raw)
+            self._send(brand, mail, contact.address, raw)
         except mails.NotSentError as exc:
-            self._store.release_mail(*due, claimant)
+            self._store.release_mail(*which, claimant, due=due.item)
             raise PutOffError(_SOON_S) from exc
         except mails.UnknownFateError as exc:
             raise PutOffError(_AFTER_COOLDOWN_S) from exc
         try:
-            self._store.mail_sent(*due, claimant)
+            forget = now if mail is Mail.ALREADY and not brand.keeps_address else None
+            self._store.mail_sent(*which, claimant, due=due.item, forget=forget)
         except StoreUnavailableError:
             # It went out, and the claim keeps others from sending it again within the cooldown.
             return Delivery.SENT
         return Delivery.SENT
 
-    def _suppressed(self, due: MailDue) -> bool:
-        """Whether a complaint or bounce became known since the request that would have kept it from being taken."""
-        registers = self._store.read(due.brand, due.subscriber_id).registers
-        newest = max(registers.get(rules.COMPLAINT, 0), registers.get(rules.BOUNCE, 0))
-        return newest > due.asked_at - SUPPRESSED_COOLDOWN_MS
+    def say_goodbye(self, change: Change) -> None:
+        """Make a goodbye due, if the brand wants one, and the person left what they had.
 
-    def _compose(self, brand: Brand, due: MailDue, contact: Contact) -> bytes:
-        links = mails.confirmation_links(self._tokens, brand, due.subscriber_id, contact, self._base_url)
-        return mails.compose(brand, contact, links, self._write(brand, contact, links))
+        Raises:
+            StoreUnavailableError: it isn't due; nobody waits for it.
+        """
+        brand = self._brands.get(change.brand)
+        topics = left(change) if brand and brand.goodbye_mail else None
+        if topics is not None:
+            self._store.say_goodbye(change, topics)
+
+    def _letter(self, mail: Mail, brand: Brand, due: MailDue, contact: Contact, paused_until: int) -> Letter:
+        who = self._tokens, brand, due.subscriber_id
+        if mail is Mail.CONFIRMATION:
+            links = mails.confirmation_links(*who, contact, self._base_url)
+        else:
+            # Who left something is offered the way out of the rest.
+            topics = () if mail is Mail.GOODBYE else contact.topics
+            links = mails.choosing_links(*who, topics, self._base_url)
+        return Letter(mail, contact.locale, contact.topics, contact.asked_at, links, paused_until)
+
+
+def _suppressed(consent: Consent, due: MailDue) -> bool:
+    """Whether a complaint or bounce is known that would have kept the request from being taken, or came since."""
+    newest = max(consent.registers.get(rules.COMPLAINT, 0), consent.registers.get(rules.BOUNCE, 0))
+    return newest > due.asked_at - SUPPRESSED_COOLDOWN_MS

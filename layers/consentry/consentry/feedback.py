@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from consentry.mails import BRAND_TAG, CONFIRMATION, KIND_TAG
+from consentry.mails import BRAND_TAG, KIND_TAG, Mail
 from consentry.providers import Setup, UnreadableError, payload, sns
 
 if TYPE_CHECKING:
@@ -39,17 +39,17 @@ class Feedback(NamedTuple):
     """`Bounce`, `Complaint`, `Subscription` or `Reject`; `other` for all that mean nothing to us."""
     brands: tuple[Brand, ...]
     """Whose mail it is about: none, if it isn't ours; several only if they share a sender."""
-    about_confirmation: bool
-    """It is about a confirmation mail that we sent."""
+    about_our_mail: bool
+    """It is about a mail that we sent, which somebody else may have asked for."""
     event: Any
     """As SES published it."""
 
     @property
-    def complains_of_confirmation(self) -> bool:
-        """Somebody complained of a confirmation mail that they got: SES also tells of those that it kept back."""
+    def complains_of_our_mail(self) -> bool:
+        """Somebody complained of a mail of ours that they got: SES also tells of those that it kept back."""
         complained = self.kind == "Complaint" and _counts(self.kind, self.event)
         kept_back = payload.text(self.event, "complaint", "complaintSubType") == "OnAccountSuppressionList"
-        return self.about_confirmation and complained and not kept_back
+        return self.about_our_mail and complained and not kept_back
 
     def reports(self, brand: Brand) -> list[Report]:
         """What it says of a brand's people: nothing where it means nothing for consent.
@@ -72,7 +72,7 @@ def read(text: str, brands: Brands) -> Feedback:
         UnintelligibleError: it is no event of SES.
     """
     if text.startswith(_HELLO):
-        return Feedback("other", (), about_confirmation=False, event=None)
+        return Feedback("other", (), about_our_mail=False, event=None)
     try:
         event = payload.parse_object(text.encode("utf-8", "surrogatepass"))
     except UnreadableError as exc:
@@ -81,12 +81,12 @@ def read(text: str, brands: Brands) -> Feedback:
     if not kind:
         raise UnintelligibleError("an event of no kind")
     if kind not in _KINDS:
-        return Feedback("other", (), about_confirmation=False, event=event)
+        return Feedback("other", (), about_our_mail=False, event=event)
     if not isinstance(event.get("mail"), dict):
         raise UnintelligibleError("an event about no mail")
     ours = _ours(event, brands)
-    about_confirmation = bool(ours) and CONFIRMATION in _tags(event, KIND_TAG)
-    return Feedback(kind, ours, about_confirmation, event)
+    about_our_mail = bool(ours) and not {*Mail}.isdisjoint(_tags(event, KIND_TAG))
+    return Feedback(kind, ours, about_our_mail, event)
 
 
 def wait(tries: int) -> int:

@@ -5,6 +5,7 @@
     event      E#<occurred>#<event_id>  one ledger event
     evidence   V#<occurred>#<event_id>  IP address and user agent of that event; expires
     contact    CONTACT                  the address, while a mail is due or may be asked for again; expires
+    goodbye    GOODBYE                  that a mail is due to somebody who left, without the address; expires
 
 `pk` is `S#<brand>#<subscriber_id>` for all of them: one person, one partition, and no key that two people share.
 Attributes are written by hand in DynamoDB's own spelling: boto3's serialiser costs more than all the rest of a click.
@@ -16,16 +17,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry import consent as rules
 from consentry.consent import Choice, Consent
-from consentry.ledger import Actor, Channel, Event, Evidence, Holding, Kind
+from consentry.ledger import Actor, Channel, Event, Evidence, Holding, Kind, partition_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 STATE: Final = "STATE"
 CONTACT: Final = "CONTACT"
+GOODBYE: Final = "GOODBYE"
 DAY_S: Final = 24 * 3600
 EVER_S: Final = 253_402_300_799
 """The end of the year 9999, epoch seconds."""
+_GOODBYE_DAYS: Final = 30
 _CONTACT_DAYS: Final = 37
 """A link's 7 days, and 30 in which an expired one can be asked for again."""
 
@@ -36,8 +39,9 @@ class Contact(NamedTuple):
     address: str
     locale: str
     topics: tuple[str, ...]
+    """In a goodbye, what was left; none: everything."""
     asked_at: int
-    """The request that it confirms, epoch ms."""
+    """The request that it confirms, or the opt-out that it tells of, epoch ms."""
     event_id: str
     reference: str = ""
 
@@ -86,7 +90,7 @@ def contact(item: Mapping[str, Any]) -> Contact:
     return Contact(
         address=item["address"]["S"],
         locale=item["locale"]["S"],
-        topics=tuple(item["topics"]["S"].split(",")),
+        topics=tuple(filter(None, item["topics"]["S"].split(","))),
         asked_at=int(item["asked_at"]["N"]),
         event_id=item["event_id"]["S"],
         reference=item["reference"]["S"],
@@ -117,6 +121,25 @@ def contact_update(event: Event, contact: Contact) -> dict[str, Any]:
         "UpdateExpression": f"SET {', '.join(sets)} REMOVE claimed_by, claim_ends",
         "ExpressionAttributeNames": {f"#{name}": name for name in fields},
         "ExpressionAttributeValues": {":never": number(0)} | {f":{name}": value for name, value in fields.items()},
+    }
+
+
+def goodbye_update(change: Change, topics: Iterable[str]) -> dict[str, Any]:
+    """An update that makes a mail due which tells somebody that they left `topics`; it expires."""
+    left_at = change.event["occurred_at"]
+    return {
+        "Key": key(partition_key(change.brand, change.subscriber_id), GOODBYE),
+        "UpdateExpression": "SET mail = :due, topics = :topics, asked_at = :left, event_id = :event, #r = :none,"
+        " expires_at = :end REMOVE claimed_by, claim_ends",
+        "ExpressionAttributeNames": {"#r": "reference"},
+        "ExpressionAttributeValues": {
+            ":due": string("due"),
+            ":topics": string(",".join(topics)),
+            ":left": number(left_at),
+            ":event": string(change.event["event_id"]),
+            ":none": string(""),
+            ":end": number(left_at // 1000 + _GOODBYE_DAYS * DAY_S),
+        },
     }
 
 

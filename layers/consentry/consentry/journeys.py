@@ -13,7 +13,7 @@ from consentry import addresses
 from consentry import consent as rules
 from consentry.consent import EVERY_TOPIC, Choice, Consent, Reason, Status
 from consentry.items import Contact
-from consentry.ledger import Actor, Channel, Event, Evidence, Kind, new_event_id
+from consentry.ledger import Actor, Channel, Event, Evidence, Kind, event_id_of, new_event_id
 from consentry.spool import Spooled
 from consentry.store import Address, Outcome, Store, StoreUnavailableError
 from consentry.tokens import Link, NotOursError, Purpose, Tokens
@@ -33,6 +33,8 @@ LEAVING_TOGETHER: Final = 3
 """People who can leave by the page from one IP address in one second; the next is marked as a machine's doing."""
 CONFIRMING_TOGETHER: Final = 8
 """People who can confirm so; the next is asked a second question."""
+REASONS: Final = ("too_many", "not_interesting", "never_asked", "other")
+"""Why people leave, as far as they are asked."""
 
 
 class Circumstances(NamedTuple):
@@ -237,8 +239,30 @@ class Journeys:
         self._recorder.record(event._replace(effect=effect), evidence=how.evidence, evidence_days=brand.evidence_days)
         return Link(Purpose.UNDO, brand.id, link.subscriber_id, (), at=how.now)
 
+    def less_often(self, brand: Brand, link: Link, frequency: str, how: Circumstances) -> Link:
+        """The link's topics, less often: nobody is opted out or in. Answers the link that undoes it."""
+        names = tuple(rules.frequency(topic) for topic in link.topics)
+        event = self._event(
+            Kind.PREFERENCES, brand, link.subscriber_id, how, Consent(), link.topics, reference=link.reference
+        )
+        effect = Consent({}, {name: Choice(how.now, event.event_id, frequency) for name in names})
+        self._recorder.record(event._replace(effect=effect), evidence=how.evidence, evidence_days=brand.evidence_days)
+        return Link(Purpose.UNDO, brand.id, link.subscriber_id, names, at=how.now)
+
+    def tell_why(self, brand: Brand, link: Link, reason: str, how: Circumstances) -> None:
+        """Note why the person left, once for each opt-out: the first answer counts. It changes no consent.
+
+        The event stands at the instant of the opt-out, under a name that follows from it.
+
+        Raises:
+            StoreUnavailableError: it isn't noted; nothing else is lost.
+        """
+        how = how._replace(event_id=event_id_of(Kind.REASON, brand.id, link.subscriber_id, link.at))
+        event = self._event(Kind.REASON, brand, link.subscriber_id, how, Consent({}, {}), link.topics, source=reason)
+        self.store.record(event._replace(occurred_at=link.at, arrived_at=max(how.now, link.at)))
+
     def undo(self, brand: Brand, link: Link, how: Circumstances) -> None:
-        """Put consent back as it was before the opt-out or pause that the link is of.
+        """Put consent back as it was before the opt-out, pause or frequency that the link is of.
 
         What it was follows from the ledger: the events before that instant, joined. Only what the person accepted
         then, and no longer does, is opted in to; nothing else is touched. A later opt-out stands. What it undoes may
@@ -249,7 +273,20 @@ class Journeys:
         current = rules.join(event.effect for event in history)
         current |= Consent({rules.opt_out(topic): link.at for topic in link.topics})
         event = self._event(Kind.UNDONE, brand, link.subscriber_id, how, Consent(), link.topics)
-        if not link.topics:
+        if link.topics and all(name.startswith(_FREQUENCY) for name in link.topics):
+            at = max(how.now, link.at + 1)
+            effect = Consent(
+                {},
+                {
+                    name: Choice(at, event.event_id, before.chosen(name) or "")
+                    for name in link.topics
+                    if name not in current.choices or current.choices[name].at <= link.at
+                },
+            )
+            if not effect.choices:
+                return
+            event = event._replace(topics=tuple(name.removeprefix(_FREQUENCY) for name in effect.choices))
+        elif not link.topics:
             ended = rules.pause_end(before, how.now)
             back = Choice(how.now, event.event_id, str(ended or 0))
             paused = current.choices.get(rules.PAUSE)
@@ -385,6 +422,18 @@ class Journeys:
         )
 
 
+def fewer(brand: Brand, topics: Collection[str]) -> tuple[str, ...]:
+    """The frequencies, other than every mail, that each of the topics can be had in; the fewest mails last."""
+    choices = [brand.topics[topic].frequencies if topic in brand.topics else () for topic in topics]
+    return tuple(each for each in rules.FREQUENCIES[1:] if choices and all(each in offered for offered in choices))
+
+
+def slower(brand: Brand, topics: Collection[str], consent: Consent) -> tuple[str, ...]:
+    """Those of `fewer` that mean fewer mails on each of the topics than the person gets now."""
+    now = max((_rank(consent.chosen(rules.frequency(topic))) for topic in topics), default=0)
+    return tuple(each for each in fewer(brand, topics) if _rank(each) > now)
+
+
 def accepts(consent: Consent, topic: str, brand: Brand, now: int) -> bool:
     """Whether the person wants the topic: mail may flow, or would if no pause ran."""
     return rules.decide(consent, topic, brand.mode(topic), now).reason in {
@@ -392,6 +441,13 @@ def accepts(consent: Consent, topic: str, brand: Brand, now: int) -> bool:
         Reason.OPT_OUT_TOPIC,
         Reason.PAUSED,
     }
+
+
+_FREQUENCY: Final = rules.frequency("")
+
+
+def _rank(frequency: str | None) -> int:
+    return rules.FREQUENCIES.index(frequency) if frequency in rules.FREQUENCIES else 0
 
 
 def _locale(event: Event) -> Consent:

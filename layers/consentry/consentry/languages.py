@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gettext
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DOMAIN: Final = "consentry"
+SOURCE: Final = "en"
+"""What the sources say, without a catalogue."""
 _RIGHT_TO_LEFT: Final = frozenset({"ar", "fa", "he", "ur"})
 _NAMES: Final = {
     "ar": "العربية",
@@ -46,6 +48,12 @@ def negotiate(offered: Sequence[str], *wishes: str | None, accept_language: str 
         if wish and (found := _nearest(wish, offered)):
             return found
     return offered[0]
+
+
+@cache
+def spoken(folder: Path) -> tuple[str, ...]:
+    """Every language that there are texts in, English first; `folder` holds the compiled catalogues."""
+    return (SOURCE, *sorted(each.parents[1].name.replace("_", "-") for each in folder.glob(f"*/*/{DOMAIN}.mo")))
 
 
 def direction(language: str) -> str:

@@ -47,6 +47,8 @@ class Kind(StrEnum):
     COMPLAINED = "complained"
     BOUNCED = "bounced"
     ERASED = "erased"
+    REASON = "reason_given"
+    """Why somebody left; it sets nothing, and stands at the instant of the opt-out that it is of."""
 
 
 class Actor(StrEnum):
@@ -102,7 +104,8 @@ class Event(NamedTuple):
     reference: str = ""
     """The platform's own, from the link or the call."""
     source: str = ""
-    """Where a platform says that the request came from; for a mail, what SES found out about its sender."""
+    """Where a platform says that the request came from; for a mail, what SES found out about its sender; for a
+    reason, which one."""
     suspected_automation: bool = False
     """The act looked like a machine's."""
     evidence_hash: str = ""

@@ -1,15 +1,17 @@
-"""Mails: the confirmation mail, composed as RFC 5322 and sent through SES once per request.
+"""Mails: composed as RFC 5322 and handed to SES.
 
-Templates belong to the courier, which sends; links and headers are made here.
+Templates are made when the layer is built (`consentry_build.mails`); links and headers are made here.
 """
 
 from __future__ import annotations
 
 import re
+import textwrap
 from datetime import UTC, datetime
 from email.headerregistry import Address as Mailbox
 from email.message import EmailMessage
 from email.policy import SMTP
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -34,8 +36,8 @@ ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 BRAND_TAG: Final = "brand"
 KIND_TAG: Final = "kind"
 """What SES repeats in every event about a mail of ours."""
-CONFIRMATION: Final = "confirmation"
-"""The kind of every mail that we send."""
+_WIDTH: Final = 76
+"""Characters of a line of text; with a quote mark or two before it, it still fits 78 (RFC 5322, 2.1.1)."""
 
 _SURELY_NOT_SENT: Final = frozenset(
     {
@@ -54,6 +56,16 @@ _SURELY_NOT_SENT: Final = frozenset(
 """SES's answers (API reference, SendEmail) that say that it has not taken the mail."""
 
 
+class Mail(StrEnum):
+    """The mails that we send. The value names a mail's templates, and is what SES's events say of it."""
+
+    CONFIRMATION = "confirmation"
+    ALREADY = "already"
+    """To somebody who asked for what they get already."""
+    GOODBYE = "goodbye"
+    """To somebody who left, where the brand wants it."""
+
+
 class NotSentError(Exception):
     """SES did not take the mail, and says so: sending again can't send it twice."""
 
@@ -66,9 +78,26 @@ class Links(NamedTuple):
     """The links that one mail carries."""
 
     confirm: str
+    """Empty in a mail that asks for nothing."""
     unsubscribe: str
     mailto: str
     """Empty where the brand has no inbound domain."""
+    preferences: str = ""
+    """Empty in a confirmation mail: who gets it has agreed to nothing yet."""
+
+
+class Letter(NamedTuple):
+    """What one mail says, to be put into words."""
+
+    mail: Mail
+    locale: str
+    topics: tuple[str, ...]
+    """What was asked for, or left; none: everything was left."""
+    at: int
+    """When it was asked for, or left, epoch ms."""
+    links: Links
+    paused_until: int = 0
+    """When a running pause ends, epoch ms."""
 
 
 class Body(NamedTuple):
@@ -89,6 +118,15 @@ def confirmation_links(tokens: Tokens, brand: Brand, subscriber_id: str, contact
     return Links(f"{base_url}/c/{confirm}", f"{base_url}/u/{unsubscribe}", mailto(brand, unsubscribe))
 
 
+def choosing_links(tokens: Tokens, brand: Brand, subscriber_id: str, topics: tuple[str, ...], base_url: str) -> Links:
+    """The links of a mail to somebody who has chosen before; the way out leads out of `topics`, or of everything."""
+    if len(",".join(topics)) > _MAX_TOPICS:
+        topics = ()
+    unsubscribe = tokens.sign(Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, topics))
+    preferences = tokens.sign(Link(Purpose.PREFERENCES, brand.id, subscriber_id))
+    return Links("", f"{base_url}/u/{unsubscribe}", mailto(brand, unsubscribe), f"{base_url}/p/{preferences}")
+
+
 def mailto(brand: Brand, token: str) -> str:
     """The `mailto:` way to opt out; empty where the brand has no inbound domain."""
     return f"mailto:unsubscribe@{brand.inbound_domain}?subject={token}" if brand.inbound_domain else ""
@@ -98,6 +136,23 @@ def list_headers(unsubscribe: str, mailto_url: str) -> dict[str, str]:
     """`List-Unsubscribe` and `List-Unsubscribe-Post` (RFC 2369, 3.2; RFC 8058, 3.1)."""
     ways = [f"<{way}>" for way in (unsubscribe, mailto_url) if way]
     return {"List-Unsubscribe": ", ".join(ways), "List-Unsubscribe-Post": ONE_CLICK}
+
+
+def wrapped(text: str) -> str:
+    """Text for a mail: lines of at most 76 characters where words allow it, one empty line between paragraphs.
+
+    Links aren't broken, nor is the line that tells programs where the footer begins (RFC 3676, 4.3).
+    """
+    lines = []
+    for line in re.sub(r"\n{3,}", "\n\n", text.strip()).splitlines():
+        hanging = "  " if line.startswith("* ") else ""
+        kept = line in {"", "-- "}
+        lines += (
+            [line]
+            if kept
+            else textwrap.wrap(line, _WIDTH, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False)
+        )
+    return "\n".join(lines) + "\n"
 
 
 def compose(brand: Brand, contact: Contact, links: Links, body: Body) -> bytes:
@@ -126,8 +181,8 @@ def compose(brand: Brand, contact: Contact, links: Links, body: Body) -> bytes:
     return mail.as_bytes()
 
 
-def send(client: Any, brand: Brand, recipient: str, raw: bytes, configuration_set: str) -> None:
-    """Hand a confirmation mail to SES, with a client that doesn't try again when the mail may have been taken.
+def send(client: Any, brand: Brand, mail: Mail, recipient: str, raw: bytes, configuration_set: str) -> None:
+    """Hand a mail to SES, with a client that doesn't try again when the mail may have been taken.
 
     SES tells what becomes of it as the configuration set says, and repeats the tags when it does.
 
@@ -141,7 +196,7 @@ def send(client: Any, brand: Brand, recipient: str, raw: bytes, configuration_se
             Destination={"ToAddresses": [recipient]},
             Content={"Raw": {"Data": raw}},
             ConfigurationSetName=configuration_set,
-            EmailTags=[{"Name": BRAND_TAG, "Value": brand.id}, {"Name": KIND_TAG, "Value": CONFIRMATION}],
+            EmailTags=[{"Name": BRAND_TAG, "Value": brand.id}, {"Name": KIND_TAG, "Value": mail}],
         )
     except ClientError as exc:
         if exc.response.get("Error", {}).get("Code") in _SURELY_NOT_SENT:

@@ -15,16 +15,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from consentry import languages, wiring
-from consentry.web import Request, Response
+from consentry.keyring import SecretUnavailableError
+from consentry.tokens import ExpiredError, NotOursError, Purpose
+from consentry.web import MAX_BODY, Request, Response
 
 if TYPE_CHECKING:
     from consentry.brands import Brand, Theme
     from consentry.consent import Consent
 
 SHARED: Final = Path(__file__).with_name("templates")
-
-_PLAIN_PAGES: Final = ("en", "de", "fr", "es", "ar", "it", "nl", "pl", "pt", "ja")
-"""Languages of pages that belong to no brand."""
 
 
 def language(request: Request, brand: Brand | None, consent: Consent | None = None, *, shown: str = "") -> str:
@@ -33,7 +32,7 @@ def language(request: Request, brand: Brand | None, consent: Consent | None = No
     `shown` is the language of the page whose form is answered: a person isn't sent from one to another.
     """
     return languages.negotiate(
-        brand.languages if brand else _PLAIN_PAGES,
+        brand.languages if brand else languages.spoken(wiring.settings().compiled / "locales"),
         shown,
         request.query.get("lang"),
         consent.chosen("locale") if consent else None,
@@ -71,9 +70,28 @@ def render_text(templates: Path, name: str, brand: Brand | None, lang: str, **va
 
 
 def problem(request: Request, status: int, code: str, brand: Brand | None = None) -> Response:
-    """The page that tells what went wrong and what to do next."""
-    lang = language(request, brand)
-    return render(SHARED, "problem.html", brand, lang, status=status, code=code)
+    """The page that tells what went wrong and what to do next, in the language of the form that it answers."""
+    shown = request.form().get("lang", [""])[0] if len(request.body) <= MAX_BODY else ""
+    return render(SHARED, "problem.html", brand, language(request, brand, shown=shown), status=status, code=code)
+
+
+def problem_of_link(purpose: Purpose, request: Request, status: int, code: str) -> Response:
+    """`problem` where the address holds a token for `purpose`: in the colours of the brand that signed it."""
+    return problem(request, status, code, None if code in _UNSIGNED else _signer(purpose, request))
+
+
+_UNSIGNED: Final = frozenset({"not_ours", "no_keys"})
+"""What went wrong when the token was verified: that it isn't ours, or that nobody can tell."""
+
+
+def _signer(purpose: Purpose, request: Request) -> Brand | None:
+    try:
+        link = wiring.tokens().read(purpose, request.parameters.get("token", ""), request.now)
+    except ExpiredError as exc:
+        link = exc.link
+    except (NotOursError, SecretUnavailableError):
+        return None
+    return wiring.brands().get(link.brand)
 
 
 @cache

@@ -31,6 +31,7 @@ _EVENT_STATES: Final = {
     "complained": "objection raised",
     "bounced": "recipient unreachable",
     "erased": "consent withdrawn",
+    "reason_given": "reason for withdrawal given",
 }
 """The event state of a ledger event in a consent record (TS 27560, 6.4: event information)."""
 

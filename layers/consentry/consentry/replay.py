@@ -71,6 +71,8 @@ class Replay:
         how = Circumstances(waiting.at, waiting.channel, waiting.evidence, waiting.locale, not person)
         if waiting.pause_days:
             self._journeys.pause(brand, link, waiting.pause_days, how)
+        elif waiting.frequency:
+            self._journeys.less_often(brand, link, waiting.frequency, how)
         else:
             self._journeys.unsubscribe(brand, link, how, everything=waiting.everything)
         return Outcome.APPLIED.value

@@ -55,6 +55,8 @@ class Unverified(NamedTuple):
     """The stamp of the page's form; empty where there was none."""
     locale: str = ""
     evidence: Evidence = Evidence()
+    frequency: str = ""
+    """Not empty: the link's topics this often, instead of an opt-out."""
 
     def to_json(self) -> str:
         """As it waits in the queue."""
@@ -79,6 +81,7 @@ def from_json(text: str) -> Spooled | Unverified:
             _text(said["stamp"]),
             _text(said["locale"]),
             _evidence(said["evidence"]),
+            _text(said.get("frequency", "")),  # what was spooled by an earlier version has none
         )
     event, evidence, evidence_days, address = said
     kept = evidence is not None and _whole(evidence_days) > 0

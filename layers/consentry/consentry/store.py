@@ -21,7 +21,7 @@ from botocore.parsers import ResponseParserError
 from consentry import consent as rules
 from consentry import items
 from consentry.consent import Consent
-from consentry.items import CONTACT, DAY_S, STATE, Contact, Head
+from consentry.items import CONTACT, DAY_S, GOODBYE, STATE, Change, Contact, Head
 from consentry.ledger import (
     Event,
     Evidence,
@@ -208,7 +208,7 @@ class Store:
         """
         held = list(self._partition(event.brand, event.subscriber_id))
         for item in held:
-            if item["sk"]["S"] == CONTACT or item["sk"]["S"].startswith("V#"):
+            if item["sk"]["S"] in {CONTACT, GOODBYE} or item["sk"]["S"].startswith("V#"):
                 key = {name: item[name] for name in ("pk", "sk")}
                 self._call("delete_item", TableName=self._table, Key=key)
         if held:
@@ -350,17 +350,39 @@ class Store:
         held = self._partition(brand, subscriber_id)
         return [items.event(item) for item in held if item["sk"]["S"].startswith("E#")]
 
-    def contact(self, brand: str, subscriber_id: str) -> Contact | None:
-        """The address, if it is still held.
+    def contact(self, brand: str, subscriber_id: str, due: str = CONTACT) -> Contact | None:
+        """The address, if it is still held, and what is due to it by the item `due`.
 
         Raises:
             StoreUnavailableError: the table can't be read.
         """
         item = self._item(brand, subscriber_id, CONTACT)
-        return items.contact(item) if "address" in item else None
+        if "address" not in item:
+            return None
+        return items.contact(item if due == CONTACT else item | self._item(brand, subscriber_id, due))
 
-    def claim_mail(self, brand: str, subscriber_id: str, asked_at: int, claimant: str, now: int) -> Claim:
-        """Take the duty of sending the mail of one request.
+    def say_goodbye(self, change: Change, topics: Iterable[str]) -> None:
+        """Make a mail due which tells somebody that they left `topics`, unless one was within `DAY_MS` before.
+
+        Doing it again does no harm.
+
+        Raises:
+            StoreUnavailableError: the table can't be written.
+        """
+        update = items.goodbye_update(change, topics)
+        update["ExpressionAttributeValues"][":a_day_ago"] = items.number(change.event["occurred_at"] - DAY_MS)
+        condition = "attribute_not_exists(asked_at) OR asked_at <= :a_day_ago"
+        try:
+            self._client.update_item(TableName=self._table, ConditionExpression=condition, **update)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return
+        except AWAY as exc:
+            raise StoreUnavailableError("the table can't be written") from exc
+
+    def claim_mail(
+        self, brand: str, subscriber_id: str, asked_at: int, claimant: str, now: int, *, due: str = CONTACT
+    ) -> Claim:
+        """Take the duty of sending the mail that one request, or one opt-out, made due.
 
         The claim holds for the cooldown: should its holder die between sending and saying so, nobody sends a second
         mail within that time. Claiming again with the same `claimant` succeeds, so an answer that got lost on the way
@@ -384,14 +406,15 @@ class Store:
                 ":end": items.number(now + COOLDOWN_MS),
                 ":now": items.number(now),
             },
+            due,
         )
         if taken:
             return Claim.TAKEN
-        item = self._item(brand, subscriber_id, CONTACT)
+        item = self._item(brand, subscriber_id, due)
         waits = items.integer(item, "asked_at") == asked_at and items.text(item, "mail") == "sending"
         return Claim.HELD if waits else Claim.NOT_NEEDED
 
-    def release_mail(self, brand: str, subscriber_id: str, asked_at: int, claimant: str) -> None:
+    def release_mail(self, brand: str, subscriber_id: str, asked_at: int, claimant: str, *, due: str = CONTACT) -> None:
         """Give a claim back, because the mail was surely not sent: the next attempt may follow at once.
 
         Raises:
@@ -403,21 +426,38 @@ class Store:
             "SET claim_ends = :never REMOVE claimed_by",
             "asked_at = :asked AND claimed_by = :me",
             {":asked": items.number(asked_at), ":me": items.string(claimant), ":never": items.number(0)},
+            due,
         )
 
-    def mail_sent(self, brand: str, subscriber_id: str, asked_at: int, claimant: str) -> None:
-        """Note that the mail of a request went out.
+    def mail_sent(
+        self,
+        brand: str,
+        subscriber_id: str,
+        asked_at: int,
+        claimant: str,
+        *,
+        due: str = CONTACT,
+        forget: int | None = None,
+    ) -> None:
+        """Note that a mail went out.
+
+        Args:
+            brand: whose mail.
+            subscriber_id: who got it.
+            asked_at: which.
+            claimant: who sent it.
+            due: the item that it was due by.
+            forget: now, epoch ms, if nothing needs the address any more.
 
         Raises:
             StoreUnavailableError: the table can't be written.
         """
-        self._update_contact(
-            brand,
-            subscriber_id,
-            "SET mail = :sent REMOVE claimed_by, claim_ends",
-            "asked_at = :asked AND claimed_by = :me",
-            {":asked": items.number(asked_at), ":me": items.string(claimant), ":sent": items.string("sent")},
-        )
+        update = "SET mail = :sent REMOVE claimed_by, claim_ends"
+        values = {":asked": items.number(asked_at), ":me": items.string(claimant), ":sent": items.string("sent")}
+        if forget is not None:
+            update = "SET mail = :sent, expires_at = :soon REMOVE claimed_by, claim_ends, address, kept_until"
+            values[":soon"] = items.number(forget // 1000 + DAY_S)
+        self._update_contact(brand, subscriber_id, update, "asked_at = :asked AND claimed_by = :me", values, due)
 
     def spend(self, name: str, said: str, now: int, seconds: int) -> bool:
         """Take a name that may stand for one thing only; False if it stands for another already.
@@ -539,10 +579,11 @@ class Store:
             "TableName": self._table,
             "Key": items.key(event.partition_key, STATE),
             "UpdateExpression": f"SET {', '.join(sets)} ADD ledger_count :one, ledger_digest :share",
-            "ConditionExpression": " AND ".join(conditions),
             "ExpressionAttributeValues": values,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
+        if conditions:  # an event that sets nothing has none
+            update["ConditionExpression"] = " AND ".join(conditions)
         if names:
             update["ExpressionAttributeNames"] = names
         return {"Update": update}
@@ -610,12 +651,12 @@ class Store:
         raise StoreUnavailableError("the item is being written by others")
 
     def _update_contact(
-        self, brand: str, subscriber_id: str, update: str, condition: str, values: dict[str, Any]
+        self, brand: str, subscriber_id: str, update: str, condition: str, values: dict[str, Any], sk: str
     ) -> bool:
         try:
             self._client.update_item(
                 TableName=self._table,
-                Key=items.key(partition_key(brand, subscriber_id), CONTACT),
+                Key=items.key(partition_key(brand, subscriber_id), sk),
                 UpdateExpression=update,
                 ConditionExpression=condition,
                 ExpressionAttributeValues=values,

@@ -42,9 +42,11 @@ class Purpose(StrEnum):
     UNDO = "x"
     STAMP = "s"
     """When a page was shown: proves that its form was not posted blindly. Not a link."""
+    REASON = "r"
+    """Says why somebody left, and nothing else."""
 
 
-LIFETIME: Final = {Purpose.CONFIRM: 7 * 24 * _HOUR, Purpose.UNDO: _HOUR}
+LIFETIME: Final = {Purpose.CONFIRM: 7 * 24 * _HOUR, Purpose.UNDO: _HOUR, Purpose.REASON: 24 * _HOUR}
 """How long a token counts after its instant, in milliseconds. A purpose that isn't named never expires: mail
 lives for years, and an opt-out must still work then."""
 
@@ -56,12 +58,12 @@ class Link(NamedTuple):
     brand: str
     subscriber_id: str
     topics: tuple[str, ...] = ()
-    """`unsubscribe`: what to opt out of; `confirm`: what was asked for; `undo`: what was opted out of, or empty
-    for a pause; `stamp`: which form it is of."""
+    """`unsubscribe`: what to opt out of; `confirm`: what was asked for; `undo`: what was opted out of, or the names of
+    the frequencies that were chosen, or empty for a pause; `reason`: what was opted out of; `stamp`: which form."""
     reference: str = ""
     """The platform's own, opaque; `unsubscribe` and `preferences` only."""
     at: int = 0
-    """Epoch ms: `confirm` of the request, `undo` of the opt-out, `stamp` of the showing; else 0."""
+    """Epoch ms: `confirm` of the request, `undo` and `reason` of the opt-out, `stamp` of the showing; else 0."""
 
 
 class NotOursError(Exception):
@@ -189,7 +191,7 @@ def _unpack(purpose: Purpose, payload: str) -> Link:
         if base64_encode(raw).decode() != payload or fields[0] != purpose:
             raise NotOursError
         _, brand, subscriber_id, topics, detail = fields
-        dated = purpose in {Purpose.CONFIRM, Purpose.UNDO, Purpose.STAMP}
+        dated = purpose in {Purpose.CONFIRM, Purpose.UNDO, Purpose.STAMP, Purpose.REASON}
         return Link(
             purpose,
             brand,

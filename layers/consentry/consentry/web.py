@@ -109,7 +109,7 @@ _PROBLEMS: Final[dict[type[Exception], tuple[int, str]]] = {
     NotOursError: (404, "not_ours"),
     ExpiredError: (410, "expired"),
     StoreUnavailableError: (503, "unavailable"),
-    SecretUnavailableError: (503, "unavailable"),
+    SecretUnavailableError: (503, "no_keys"),
 }
 
 
@@ -132,7 +132,8 @@ def room(
             request = read(event)
             respond = methods.get("GET" if method == "HEAD" else method)
             if respond is None:
-                response = _not_allowed(methods)
+                response = _page(problem, request, 405, "method")
+                response = response._replace(headers={**response.headers, "allow": _allowed(methods)})
             elif len(request.body) > MAX_BODY:
                 response = problem(request, 413, "too_large")
             else:
@@ -219,9 +220,8 @@ def _page(
     return text(status, code)
 
 
-def _not_allowed(methods: Mapping[str, Respond]) -> Response:
-    allowed = [*methods, "HEAD"] if "GET" in methods else [*methods]
-    return text(405, "method not allowed", {"allow": ", ".join(allowed)})
+def _allowed(methods: Mapping[str, Respond]) -> str:
+    return ", ".join([*methods, "HEAD"] if "GET" in methods else methods)
 
 
 def _body(event: dict[str, Any]) -> bytes:

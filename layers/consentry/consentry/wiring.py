@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from consentry.breaker import Breaker
     from consentry.intake import Intake
     from consentry.mailbox import Mailbox
+    from consentry.mails import Mail
     from consentry.notifications import Notification
     from consentry.replay import Replay
 
@@ -203,11 +204,11 @@ def mailbox() -> Mailbox:
     return Mailbox(_bucket_client())
 
 
-def send_mail(brand: Brand, recipient: str, raw: bytes) -> None:
+def send_mail(brand: Brand, mail: Mail, recipient: str, raw: bytes) -> None:
     """Hand a mail to SES; see `mails.send`."""
     from consentry import mails  # noqa: PLC0415 - a click sends no mail, and needs no mail library
 
-    mails.send(_mail_client(), brand, recipient, raw, os.environ["CONFIGURATION_SET"])
+    mails.send(_mail_client(), brand, mail, recipient, raw, os.environ["CONFIGURATION_SET"])
 
 
 def put_off(reference: str, seconds: int) -> None:

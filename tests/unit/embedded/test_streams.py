@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from embedded.streams import _Follower, as_lambda_sees, passes
 
@@ -117,3 +118,62 @@ def test_a_batch_is_given_up_after_as_many_tries_as_its_mapping_says(
 ) -> None:
     assert len(follow(*[None] * 9, MaximumRetryAttempts=2)) == 3
     assert "3 records of the stream are given up after 2 more tries" in capsys.readouterr().err
+
+
+# --- a stream that can't be read --------------------------------------------------------------------------------------
+
+
+class ExpiredIteratorError(ClientError):
+    """As the streams client has it."""
+
+    def __init__(self) -> None:
+        super().__init__({"Error": {"Code": "ExpiredIteratorException"}}, "GetRecords")
+
+
+class Shard:
+    """DynamoDB Streams with one shard; an iterator is the number of the record that it stands before."""
+
+    exceptions = SimpleNamespace(ExpiredIteratorException=ExpiredIteratorError)
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.fails: list[Exception] = []
+
+    def describe_stream(self, **_: str) -> dict[str, Any]:
+        return {"StreamDescription": {"Shards": [{"ShardId": "only"}]}}
+
+    def get_shard_iterator(self, *, ShardIteratorType: str, SequenceNumber: str = "", **_: str) -> dict[str, str]:  # noqa: N803 - boto3's names
+        first = {"LATEST": self.records, "TRIM_HORIZON": 0}
+        return {"ShardIterator": str(first.get(ShardIteratorType, int(SequenceNumber or 0)))}
+
+    def get_records(self, *, ShardIterator: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        if self.fails:
+            raise self.fails.pop()
+        numbers = range(int(ShardIterator) + 1, self.records + 1)
+        records = [
+            {"eventID": str(number), "eventName": "INSERT", "dynamodb": {"SequenceNumber": str(number)}}
+            for number in numbers
+        ]
+        return {"Records": records, "NextShardIterator": str(self.records)}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ClientError({"Error": {"Code": "InternalServerError"}}, "GetRecords"),
+        KeyError("Records"),
+        ExpiredIteratorError(),
+    ],
+    ids=["refused", "unreadable", "expired"],
+)
+@pytest.mark.parametrize("at", [0, 1], ids=["at once", "later"])
+def test_no_record_is_missed_or_doubled_when_the_stream_fails_between_two_looks(fault: Exception, at: int) -> None:
+    shard, functions = Shard(), Functions()
+    follower = _Follower(shard, functions, "arn", {"FunctionArn": "courier"})
+    for look in range(4):
+        shard.records += 1
+        if look == at:
+            shard.fails.append(fault)
+        follower.look()
+    follower.look()
+    assert [number for batch in functions.handed for number in batch] == ["1", "2", "3", "4"]

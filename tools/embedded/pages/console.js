@@ -15,6 +15,7 @@ async function showLinks(about) {
   for (const brand of about.brands) {
     list.append(link(`/s/${brand}`, `Subscribe form of ${brand}`));
   }
+  list.append(link("/_local/preview/", "Every page in every state, in every language"));
   const minted = await ask("/_local/links");
   if (minted.error) {
     byId("links-note").textContent = `No links for ${about.sample_address}: ${minted.error}.`;
