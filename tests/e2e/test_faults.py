@@ -458,7 +458,7 @@ def missed(site: Site, missing: list[Person], queued: int) -> str:
 
 
 def close_breaker(site: Site) -> None:
-    """As if five minutes had passed since there were too many mails: where waits are short, each is tried far more often."""
+    """As if five minutes had passed since there were too many: with short waits each mail is tried far more often."""
     site.dynamodb.delete_item(
         TableName=site.stack.told["table_name"], Key={"pk": {"S": "L#breaker#demo"}, "sk": {"S": "OPEN"}}
     )
