@@ -281,7 +281,7 @@ def _fetch(package: NpmPackage, steps: Steps) -> None:
     with tempfile.TemporaryDirectory(dir=LOCAL) as scratch:
         try:
             steps.run(
-                ["npm", "pack", package.version],
+                ["npm", "pack", "--prefer-offline", package.version],
                 log=LOGS / f"set-up-{package.folder.name}.log",
                 doing="npm pack",
                 cwd=Path(scratch),
@@ -324,6 +324,7 @@ def _set_up_caniemail(steps: Steps) -> None:
             [
                 "npm",
                 "install",
+                "--prefer-offline",
                 "--no-save",
                 "--no-audit",
                 "--no-fund",
