@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from urllib.parse import quote_plus
 
 import pytest
@@ -34,6 +35,14 @@ def test_tokens_of_an_answer_are_looked_for() -> None:
     noted = Noted()
     noted.note_answer(f'<form action="/u/undo/{TOKEN}">')
     assert noted.secrets == {TOKEN}
+
+
+def test_a_long_text_is_read_in_no_time() -> None:
+    noted = Noted()
+    spent = time.process_time()
+    noted.note_call("https://links.example.com/s/demo", b"x" * 70_000 + f" {EMAIL}".encode(), {})
+    assert time.process_time() - spent < 5, "seconds of CPU; in quadratic time it was a minute"
+    assert any(EMAIL.endswith(each) for each in noted.secrets)
 
 
 @pytest.mark.parametrize("secret", [EMAIL, TOKEN, KEY, SECRET, "198.51.100.23"])

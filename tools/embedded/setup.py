@@ -338,7 +338,7 @@ def _set_up_caniemail(steps: Steps) -> None:
 def _npm(*command: str) -> list[str | Path]:
     """An npm command that trusts whom the system trusts, as pip does, and doesn't wait minutes for who won't answer."""
     trusts = f"NODE_EXTRA_CA_CERTS={os.environ.get('NODE_EXTRA_CA_CERTS', CERTIFICATES)}"
-    return ["env", trusts, "npm", *command, "--fetch-retry-maxtimeout=10000"]
+    return ["env", trusts, "npm", *command, "--prefer-offline", "--fetch-retry-maxtimeout=10000"]
 
 
 def main() -> int:
