@@ -16,11 +16,6 @@ def test_what_there_isnt_is_said_to_be_missing(stack: Any, path: str) -> None:
     assert stack.call("GET", PREVIEW + path).status == 404
 
 
-def test_a_form_before_its_page_is_answered(stack: Any) -> None:
-    answer = stack.call("POST", f"{PREVIEW}/other/preferences-waiting", form={"scope": "all"})
-    assert (answer.status, answer.text) == (409, "open the page first: this stack hasn't shown it yet\n")
-
-
 def test_the_list_leads_to_every_state_in_every_language(stack: Any) -> None:
     page = stack.call("GET", f"{PREVIEW}/")
     entries = stack.call("GET", f"{PREVIEW}/index.json").json()

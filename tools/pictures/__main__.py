@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DOCUMENTS = ROOT / "docs" / "pictures"
 EVERYTHING = LOCAL / "pictures"
-LARGEST = 40 * 1024
+LARGEST = 56 * 1024
 """Bytes of a picture that the documents show."""
 COLOURS = 64
 BRAND = "demo"
@@ -54,11 +54,14 @@ class Shot(NamedTuple):
 
 CHOSEN = (
     Shot("subscribe", f"{BRAND}/subscribe"),
-    Shot("confirmation-mail", f"{BRAND}/mail/confirmation", width=640),
-    Shot("confirm-on-a-phone", f"{BRAND}/confirm", width=375),
+    Shot("mail", f"{BRAND}/mail/confirmation", width=640),
+    Shot("confirm", f"{BRAND}/confirm"),
     Shot("unsubscribe", f"{BRAND}/unsubscribe"),
-    Shot("left-in-the-dark", f"{BRAND}/left-topic", scheme="dark"),
-    Shot("preferences-in-arabic", f"{BRAND}/preferences", language="ar"),
+    Shot("unsubscribe-phone", f"{BRAND}/unsubscribe", width=375),
+    Shot("unsubscribe-dark", f"{BRAND}/unsubscribe", scheme="dark"),
+    Shot("left", f"{BRAND}/left-topic"),
+    Shot("preferences", f"{BRAND}/preferences"),
+    Shot("preferences-ar", f"{BRAND}/preferences", language="ar"),
 )
 """What the documents show."""
 
