@@ -5,6 +5,7 @@ The one-click path is the one that must never fail: it renders nothing and makes
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -48,7 +49,7 @@ def _ways_to_leave(request: Request, link: Link, brand: Brand, *, shown: str = "
         frequencies=journeys.slower(brand, link.topics, consent),
         stamp=wiring.journeys().stamp(Form.UNSUBSCRIBE, link, request.now),
         preferences=_preferences(link),
-        refused=status != 200,  # noqa: PLR2004 - OK
+        refused=status != HTTPStatus.OK,
     )
 
 

@@ -460,6 +460,17 @@ def test_undo_after_a_claim_gives_back_what_the_person_had(world: World) -> None
     assert world.status() == "subscribed"
 
 
+@pytest.mark.parametrize(
+    ("query", "accepted", "lang"),
+    [("?lang=de", "ar", "de"), ("", "ar", "ar"), ("", "tlh", "en"), ("?lang=tlh", "", "en")],
+)
+def test_a_brand_that_is_gone_speaks_the_visitors_language(world: World, query: str, accepted: str, lang: str) -> None:
+    url = world.leave_url(("retired",), brand="gone")
+    page = world.get(url + query, headers={"accept-language": accepted})
+    assert page.status == 200
+    assert f'<html lang="{lang}"' in page.body
+
+
 def test_undo_of_a_brand_that_is_gone_still_answers(world: World) -> None:
     url = world.leave_url(("retired",), brand="gone")
     left = world.post(url, {"scope": "topic"})

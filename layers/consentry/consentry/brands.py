@@ -101,6 +101,11 @@ class Brand(NamedTuple):
     notifications: tuple[Endpoint, ...] = ()
     limits: Bounds = Bounds()
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has no file any more, as `even_if_gone` answers it: a file has a topic at least."""
+        return not self.topics
+
     def name(self, language: str) -> str:
         """The brand's name in a language, or in the nearest that it has."""
         return _in_language(self.names, language, self.languages)

@@ -29,10 +29,11 @@ SHARED: Final = Path(__file__).with_name("templates")
 def language(request: Request, brand: Brand | None, consent: Consent | None = None, *, shown: str = "") -> str:
     """The language to answer in: `?lang=`, what the subscriber chose, the browser's, the brand's first.
 
-    `shown` is the language of the page whose form is answered: a person isn't sent from one to another.
+    `shown` is the language of the page whose form is answered: a person isn't sent from one to another. A brand whose
+    file is gone has no languages any more: then it is any that there are texts in.
     """
     return languages.negotiate(
-        brand.languages if brand else languages.spoken(wiring.settings().compiled / "locales"),
+        brand.languages if brand and not brand.is_gone else languages.spoken(wiring.settings().compiled / "locales"),
         shown,
         request.query.get("lang"),
         consent.chosen("locale") if consent else None,
