@@ -68,9 +68,6 @@ def load_room() -> Callable[[str], ModuleType]:
 LONGEST: Final = "tests/e2e/test_faults.py"
 """The module that takes as long as most others together. It waits a lot, and measures how long people do."""
 
-MEANWHILE: Final = ("tests/cli/", "tests/functions/", "tests/fuzz/")
-"""What takes about as long."""
-
 
 @cache
 def _unit(module: str) -> str:
@@ -80,17 +77,18 @@ def _unit(module: str) -> str:
 
 
 def _turn(nodeid: str, *, several: bool) -> int:
-    """When a test comes. In one process the whole stack comes last: what is quick to fail fails first.
+    """When a test comes: the whole stack last, as what is quick to fail fails first.
 
-    With two workers the longest module comes before everything, and the quick tests of `MEANWHILE` run beside it, but
-    no other stack. About when it is done, the stack that many modules share is begun, and the rest runs beside that.
+    With several workers the longest comes before everything, so that the others' quick tests run beside it and no other
+    stack does. The stack that many modules share comes before those that one module has to itself: they find the other
+    worker free then.
     """
     module = nodeid.partition("::")[0]
     if module == LONGEST:
-        return 0 if several else 5
-    if module.startswith("tests/e2e/"):
-        return 2 if _unit(module) == "e2e" else 4
-    return 3 if several and not module.startswith(MEANWHILE) else 1
+        return 0 if several else 4
+    if not module.startswith("tests/e2e/"):
+        return 1
+    return 2 if _unit(module) == "e2e" else 3
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
