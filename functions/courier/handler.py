@@ -53,7 +53,7 @@ def announce(record: DynamoDBRecord) -> None:
     except PutOffError as exc:
         _put_off(due, exc.seconds)
     except StoreUnavailableError as exc:
-        # The stream gives a record up after a few tries; the queue has hours.
+        # A record that fails holds up the mails behind it in the stream; the queue holds up nothing.
         web.report(exc, announce.__name__)
         _put_off(due, _TABLE_AWAY_S)
 

@@ -59,7 +59,7 @@ def _record(told: Feedback, brand: Brand) -> Counter[str]:
     counts = Counter(receipt.result.value for receipt in receipts)
     if told.complains_of_our_mail and counts[Result.APPLIED]:  # a complaint that comes twice is one
         wiring.breaker().complained(brand.id, now)
-        wiring.logger().warning("complaint about a confirmation mail", brand=brand.id)
+        wiring.logger().warning("complaint about a mail of ours", brand=brand.id)
     return counts
 
 

@@ -28,8 +28,7 @@ LONGEST_PAUSE_DAYS: Final = 365
 def show(request: Request) -> Response:
     """Everything as it stands."""
     link, brand = _open(request)
-    consent = wiring.store().read(brand.id, link.subscriber_id)
-    contact = wiring.store().contact(brand.id, link.subscriber_id)
+    consent, contact = wiring.store().read_with_contact(brand.id, link.subscriber_id)
     return _page(request, brand, consent, saved=False, held=addresses.masked(contact.address) if contact else "")
 
 

@@ -35,7 +35,7 @@ def ask(request: Request) -> Response:
 
 
 def _ways_to_leave(request: Request, link: Link, brand: Brand, *, shown: str = "", status: int = 200) -> Response:
-    from consentry import pages  # noqa: PLC0415 - as above
+    from consentry import pages  # noqa: PLC0415 - rendering is loaded on the first page
 
     consent = wiring.journeys().glance(link)
     return pages.render(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import io
+import os
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -13,7 +15,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from consentry import wiring
+from consentry import brands, pages, wiring
+from consentry.brands import Brand
+from consentry_build import catalogues
 from support.world import World
 
 _KEPT: Final = {"_session", "brands", "logger"}
@@ -77,3 +81,25 @@ def _forget(loaded: dict[str, ModuleType]) -> None:
         for name, each in inspect.getmembers(module, lambda each: hasattr(each, "cache_clear")):
             if name not in _KEPT and getattr(each, "__module__", "") == module.__name__:
                 each.cache_clear()
+
+
+@pytest.fixture
+def rendering(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Templates can be rendered without a deployment."""
+
+    def forget() -> None:
+        wiring.settings.cache_clear()
+        pages._environment.cache_clear()
+
+    monkeypatch.setenv("KEYRING_SECRET_ARN", "arn")
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture
+def brand() -> Brand:
+    """The demonstration brand, in every language there is."""
+    found = brands.load(Path(os.environ["CONSENTRY_COMPILED"]) / "brands.json").get("demo")
+    assert found is not None
+    return found._replace(languages=catalogues.languages())

@@ -5,16 +5,14 @@ from __future__ import annotations
 import email
 import email.policy
 import gettext
-import os
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import html5lib
 import pytest
 
-from consentry import brands, languages, mails, pages, wiring
+from consentry import languages, mails, wiring
 from consentry.items import Contact
 from consentry.keyring import Keyring
 from consentry.mails import Letter, Mail
@@ -26,12 +24,14 @@ from consentry_lint.findings import Level
 from support import can_i_email
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from email.message import EmailMessage
     from types import ModuleType
     from xml.etree.ElementTree import Element
 
     from consentry.brands import Brand
+
+pytestmark = pytest.mark.usefixtures("rendering")
 
 SUBSCRIBER = "K9Xdq1X4AVefMXC3P9olGg"
 AT = datetime(2027, 3, 3, 14, 5, tzinfo=UTC)
@@ -76,27 +76,6 @@ class Sent(NamedTuple):
         body = self.document.find("body")
         assert body is not None
         return " ".join(" ".join(body[1].itertext()).split())
-
-
-@pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("KEYRING_SECRET_ARN", "arn")
-    _forget()
-    yield
-    _forget()
-
-
-def _forget() -> None:
-    wiring.settings.cache_clear()
-    pages._environment.cache_clear()
-
-
-@pytest.fixture
-def brand() -> Brand:
-    """The demonstration brand, in every language there is."""
-    found = brands.load(Path(os.environ["CONSENTRY_COMPILED"]) / "brands.json").get("demo")
-    assert found is not None
-    return found._replace(languages=catalogues.languages())
 
 
 @pytest.fixture

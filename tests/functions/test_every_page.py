@@ -191,6 +191,7 @@ def test_a_page_that_crashes_says_so_without_a_stack_trace(
     url = PAGES[name](world)
     monkeypatch.setattr(wiring.journeys(), "glance", crash)
     monkeypatch.setattr(wiring.store(), "read", crash)
+    monkeypatch.setattr(wiring.store(), "read_with_contact", crash)
     monkeypatch.setattr(wiring.brands().get("demo").__class__, "asked_for", crash)
     answer = world.get(url)
     assert answer.status == 500
@@ -282,6 +283,16 @@ def test_head_is_get_without_a_body(world: World, name: str) -> None:
     opened, peeked = world.get(url), world.send("HEAD", url)
     assert peeked.body == ""
     assert (peeked.status, peeked.headers) == (opened.status, opened.headers)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_opening_a_page_is_one_call_to_aws_at_most(world: World, name: str) -> None:
+    url = PAGES[name](world)
+    world.get(url)
+    with calls.counted(world.table_client) as seen, calls.counted(world.secrets) as secrets:
+        world.get(url)
+    assert len(seen) <= 1
+    assert secrets == []
 
 
 def test_health_is_told_without_touching_anything(world: World) -> None:

@@ -380,7 +380,7 @@ def test_after_a_bounce_of_a_confirmation_mail_no_other_goes_there_for_a_day(wor
 def warned(logged: io.StringIO) -> list[str]:
     """The brands whose confirmation mails were complained of."""
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]
-    return [line["brand"] for line in lines if line["message"] == "complaint about a confirmation mail"]
+    return [line["brand"] for line in lines if line["message"] == "complaint about a mail of ours"]
 
 
 def test_a_complaint_about_a_confirmation_mail_is_told_once(world: World, queue: Queue, logged: io.StringIO) -> None:

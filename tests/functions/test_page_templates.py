@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gettext
 import hashlib
-import os
 import re
 from html.parser import HTMLParser
 from itertools import chain
@@ -14,15 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from consentry import brands, consent, journeys, languages, pages, wiring
+from consentry import brands, consent, journeys, languages, pages
 from consentry.consent import Decision, Reason, Status
 from consentry_build import catalogues
+from support.page import FAULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from consentry.brands import Brand
     from consentry.web import Response
+
+pytestmark = pytest.mark.usefixtures("rendering")
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 NOW = 1_800_000_000_000
@@ -119,43 +119,12 @@ def states(brand: Brand) -> dict[str, Page]:
                 }
                 name = f"preferences {reasons}, paused {paused_until}, saved {saved}"
                 found[name] = Page("preferences", "preferences.html", values, True)
-    for code in (
-        "not_ours",
-        "expired",
-        "no_brand",
-        "bad_choice",
-        "too_large",
-        "method",
-        "reason_expired",
-        "unavailable",
-        "failed",
-    ):
+    for code in FAULTS:
         found[f"problem {code}"] = Page("", "problem.html", {"code": code})
     return found
 
 
 SUBSCRIBE: dict[str, Any] = {"error": "", "email": "", "ticked": [], "honeypot": "website"}
-
-
-@pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("KEYRING_SECRET_ARN", "arn")
-    _forget()
-    yield
-    _forget()
-
-
-def _forget() -> None:
-    wiring.settings.cache_clear()
-    pages._environment.cache_clear()
-
-
-@pytest.fixture
-def brand() -> Brand:
-    """The demonstration brand, in every language there is."""
-    found = brands.load(Path(os.environ["CONSENTRY_COMPILED"]) / "brands.json").get("demo")
-    assert found is not None
-    return found._replace(languages=catalogues.languages())
 
 
 def render(page: Page, brand: Brand | None, lang: str) -> Response:

@@ -861,6 +861,16 @@ def test_asking_after_leaving_is_a_fresh_request(table: Table) -> None:
     assert status(table.store) is Status.PENDING
 
 
+def test_consent_and_address_are_read_in_one_call(table: Table) -> None:
+    assert table.store.read_with_contact("demo", ANN) == (Consent(), None)
+    table.store.request(*asked())
+    with counted(table.client) as seen:
+        found = table.store.read_with_contact("demo", ANN)
+    assert found == (table.store.read("demo", ANN), table.store.contact("demo", ANN))
+    assert all(found)
+    assert seen == ["BatchGetItem"]
+
+
 def test_the_address_is_held_until_nothing_can_need_it(table: Table) -> None:
     request, contact = asked()
     table.store.request(request, contact)

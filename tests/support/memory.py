@@ -89,13 +89,18 @@ class MemoryStore:
         self._reach()
         return sorted(self.events[subscriber_id], key=lambda event: event.sort_key)
 
-    def contact(self, brand: str, subscriber_id: str, due: str = items.CONTACT) -> Contact | None:
+    def contact(self, brand: str, subscriber_id: str) -> Contact | None:
         self._reach()
-        found = self.contacts.get(subscriber_id)
+        return self.contacts.get(subscriber_id)
+
+    def read_with_contact(
+        self, brand: str, subscriber_id: str, *, due: str = items.CONTACT
+    ) -> tuple[Consent, Contact | None]:
+        found = self.contact(brand, subscriber_id)
         if found and due != items.CONTACT and subscriber_id in self.goodbyes:
             topics, at = self.goodbyes[subscriber_id]
-            return found._replace(topics=topics, asked_at=at)
-        return found
+            found = found._replace(topics=topics, asked_at=at)
+        return self.read(brand, subscriber_id), found
 
     def say_goodbye(self, change: Change, topics: Iterable[str]) -> None:
         self._reach()

@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+FAULTS: Final = (
+    "not_ours",
+    "expired",
+    "reason_expired",
+    "no_brand",
+    "bad_choice",
+    "too_large",
+    "method",
+    "unavailable",
+    "no_keys",
+    "failed",
+)
+"""What a page can have to tell that went wrong, by the codes of `problem.html`."""
 
 
 class Form(NamedTuple):

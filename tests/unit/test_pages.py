@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
@@ -14,27 +15,16 @@ from consentry import pages, web
 from consentry.consent import LOCALE, Choice, Consent
 from consentry_build import catalogues
 from support import events, people
+from support.page import FAULTS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from consentry.brands import Brand
     from consentry.web import Request
 
 pytestmark = pytest.mark.usefixtures("deployed")
 
+ROOT = Path(__file__).parents[2]
 LOGO = '<svg viewBox="0 0 1 1"><path fill="currentColor" d="M0 0"/></svg>'
-CODES = [
-    "not_ours",
-    "expired",
-    "no_brand",
-    "bad_choice",
-    "too_large",
-    "method",
-    "reason_expired",
-    "unavailable",
-    "failed",
-]
 
 
 def request(query: str = "", accept: str = "") -> Request:
@@ -93,7 +83,7 @@ def test_the_policy_lets_in_the_pages_own_style_and_nothing_else(templates: Path
 
 
 @pytest.mark.parametrize("lang", catalogues.languages())
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", FAULTS)
 def test_every_fault_is_explained_in_every_language(code: str, lang: str) -> None:
     answer = pages.problem(request(f"lang={lang}"), 404, code)
     assert answer.status == 404
@@ -104,8 +94,21 @@ def test_every_fault_is_explained_in_every_language(code: str, lang: str) -> Non
 
 
 def test_each_fault_has_words_of_its_own() -> None:
-    said = {re.findall("<h1>(.*?)</h1>", pages.problem(request(), 404, code).body)[0] for code in CODES}
-    assert len(said) == len(CODES)
+    said = {code: re.findall("<h1>(.*?)</h1>", pages.problem(request(), 404, code).body)[0] for code in FAULTS}
+    assert said.pop("no_keys") == said["unavailable"], "what is away is nothing to a person"
+    assert len({*said.values()}) == len(said)
+
+
+def test_every_fault_that_is_raised_is_among_them() -> None:
+    sources = [*ROOT.glob("functions/*/handler.py"), *ROOT.glob("layers/consentry/consentry/*.py")]
+    raised = {
+        code
+        for source in sources
+        for code in re.findall(
+            r'(?:web\.ProblemError\(|problem, request, |problem\(request, )\d+, "(\w+)"', source.read_text()
+        )
+    }
+    assert raised | {code for _, code in web._PROBLEMS.values()} == set(FAULTS)
 
 
 def test_a_brands_fault_page_is_in_its_colours_and_languages() -> None:

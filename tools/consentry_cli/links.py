@@ -36,9 +36,7 @@ def group() -> None:
 @deployment.brand_option
 @deployment.topic_option
 @click.option("--base-url", required=True, help="Where links lead: scheme and host, the stack's output Url.")
-@click.option(
-    "--keyring", "secret_id", envvar="KEYRING_SECRET_ARN", help="The keyring's secret. [env: KEYRING_SECRET_ARN]"
-)
+@deployment.keyring_option_if_any
 @click.option(
     "--signing-key-file",
     "key_file",

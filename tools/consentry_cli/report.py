@@ -27,11 +27,10 @@ _NEEDED = ("brand", "kind", "occurred_at", "actor", "channel", "suspected_automa
 def _zone(_context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, tzinfo]:
     try:
         return value, UTC if value == "UTC" else ZoneInfo(value)
-    except (OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError
-        pass
-    except KeyError:
-        pass
-    raise click.BadParameter("no time zone that this machine knows; such as Europe/Berlin", param=parameter)
+    except (OSError, ValueError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        raise click.BadParameter(
+            "no time zone that this machine knows; such as Europe/Berlin", param=parameter
+        ) from None
 
 
 def _day(_context: click.Context, _parameter: click.Parameter, value: datetime | None) -> date | None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consentry.store import DAY_MS
 from consentry.tokens import Purpose
+from consentry.web import MAX_BODY
 from embedded.away import Away
-from embedded.visitor import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 HOUR_MS = 3600 * 1000
 FRACTION_MS = 60_000
-MAX_BODY = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)

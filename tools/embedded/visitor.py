@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     Values = Mapping[str, str | Sequence[str]]
 
-DAY_MS = 24 * 3600 * 1000
 READ_FOR_MS = 20_000
 """How long our visitor looks at a page before sending its form."""
 _URLENCODED = {"content-type": "application/x-www-form-urlencoded"}

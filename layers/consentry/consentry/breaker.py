@@ -2,7 +2,7 @@
 
 What no budget of a visitor stops, an attack by many, would end at SES, with people's inboxes and the brand's name as a
 sender to pay for it. So mails are counted by the minute; one too many opens the breaker, and for five minutes mails
-wait. Each complaint about a confirmation mail halves, for an hour, what a minute may have.
+wait. Each complaint about a mail of ours halves, for an hour, what a minute may have.
 """
 
 from __future__ import annotations

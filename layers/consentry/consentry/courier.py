@@ -37,7 +37,6 @@ _SPREAD_S: Final = 600
 """Mails that were held back together come back over this time: all at once, they would open the breaker again."""
 
 
-_HAD: Final = Status.SUBSCRIBED
 _PRESSED: Final = frozenset({Channel.ONE_CLICK, Channel.PAGE, Channel.PREFERENCES})
 """Ways to leave that a mail may answer. An opt-out by mail is never answered: two machines could go on for ever."""
 
@@ -92,7 +91,8 @@ def left(change: Change) -> tuple[str, ...] | None:
         return None
     before, after = change.before.registers, change.after.registers
     gone = [name.partition(".")[2] for name in after if name.startswith("out.") and after[name] > before.get(name, 0)]
-    had = {name.partition(".")[2] for name in before if rules.status(change.before, name.partition(".")[2]) is _HAD}
+    topics = {name.partition(".")[2] for name in before}
+    had = {topic for topic in topics if rules.status(change.before, topic) is Status.SUBSCRIBED}
     if EVERY_TOPIC in gone:
         return () if had else None
     return tuple(topic for topic in gone if topic in had) or None
@@ -101,7 +101,7 @@ def left(change: Change) -> tuple[str, ...] | None:
 def due_mail(brand: Brand, due: MailDue, contact: Contact, consent: Consent, now: int) -> Mail | None:
     """Which mail is due, by what is known of the person now; None if it has been overtaken."""
     if due.item == GOODBYE:
-        back = any(rules.status(consent, topic) is _HAD for topic in contact.topics or brand.topics)
+        back = any(rules.status(consent, topic) is Status.SUBSCRIBED for topic in contact.topics or brand.topics)
         return Mail.GOODBYE if brand.goodbye_mail and not back else None
     if all(rules.opted_out_at(consent, topic) >= contact.asked_at for topic in contact.topics):
         return None
@@ -154,10 +154,11 @@ class Courier:
             StoreUnavailableError: it could not be claimed now.
         """
         brand = self._brands.get(due.brand)
-        contact = self._store.contact(due.brand, due.subscriber_id, due.item)
-        if brand is None or contact is None or contact.asked_at != due.asked_at:
+        if brand is None:
             return Delivery.NOT_NEEDED
-        consent = self._store.read(due.brand, due.subscriber_id)
+        consent, contact = self._store.read_with_contact(due.brand, due.subscriber_id, due=due.item)
+        if contact is None or contact.asked_at != due.asked_at:
+            return Delivery.NOT_NEEDED
         mail = None if _suppressed(consent, due) else due_mail(brand, due, contact, consent, now)
         if mail is None:
             return Delivery.NOT_NEEDED

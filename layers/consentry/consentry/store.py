@@ -350,16 +350,28 @@ class Store:
         held = self._partition(brand, subscriber_id)
         return [items.event(item) for item in held if item["sk"]["S"].startswith("E#")]
 
-    def contact(self, brand: str, subscriber_id: str, due: str = CONTACT) -> Contact | None:
-        """The address, if it is still held, and what is due to it by the item `due`.
+    def contact(self, brand: str, subscriber_id: str) -> Contact | None:
+        """The address, if it is still held.
 
         Raises:
             StoreUnavailableError: the table can't be read.
         """
         item = self._item(brand, subscriber_id, CONTACT)
-        if "address" not in item:
-            return None
-        return items.contact(item if due == CONTACT else item | self._item(brand, subscriber_id, due))
+        return items.contact(item) if "address" in item else None
+
+    def read_with_contact(
+        self, brand: str, subscriber_id: str, *, due: str = CONTACT
+    ) -> tuple[Consent, Contact | None]:
+        """`read` and `contact` in one call; the contact says what is due to it by the item `due`.
+
+        Raises:
+            StoreUnavailableError: the table can't be read.
+        """
+        pk = partition_key(brand, subscriber_id)
+        found = {item["sk"]["S"]: item for item in self._batch(items.key(pk, sk) for sk in {STATE, CONTACT, due})}
+        held = found.get(CONTACT, {})
+        contact = items.contact(held | found.get(due, {})) if "address" in held else None
+        return items.consent(found.get(STATE, {})), contact
 
     def say_goodbye(self, change: Change, topics: Iterable[str]) -> None:
         """Make a mail due which tells somebody that they left `topics`, unless one was within `DAY_MS` before.
@@ -677,17 +689,16 @@ class Store:
         return item
 
     def _read_batch(self, brand: str, subscriber_ids: list[str]) -> dict[str, Consent]:
-        request: dict[str, Any] = {
-            self._table: {
-                "Keys": [items.key(partition_key(brand, each), STATE) for each in subscriber_ids],
-                "ConsistentRead": True,
-            }
-        }
-        found = {}
+        found = self._batch(items.key(partition_key(brand, each), STATE) for each in subscriber_ids)
+        return {item["pk"]["S"].rpartition("#")[2]: items.consent(item) for item in found}
+
+    def _batch(self, keys: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those of the items that there are, in no order; what DynamoDB leaves undone is asked for again."""
+        request: dict[str, Any] = {self._table: {"Keys": list(keys), "ConsistentRead": True}}
+        found: list[dict[str, Any]] = []
         for attempt in range(_ATTEMPTS):
             answer = self._call("batch_get_item", RequestItems=request)
-            for item in answer["Responses"].get(self._table, ()):
-                found[item["pk"]["S"].rpartition("#")[2]] = items.consent(item)
+            found += answer["Responses"].get(self._table, ())
             request = answer.get("UnprocessedKeys") or {}
             if not request:
                 return found
