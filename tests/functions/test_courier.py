@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
@@ -22,7 +23,9 @@ from consentry.batches import AllFailedError
 from consentry.brands import Bounds, Brands
 from consentry.ledger import Kind
 from consentry.store import COOLDOWN_MS
+from embedded.streams import passes
 from support import calls
+from support.tables import ROOT
 from support.world import DAY, HOUR, SECOND, World
 
 ANN: Final = "ann@example.com"
@@ -34,6 +37,11 @@ LANGUAGES: Final = {
     "es": "confirm",
     "ar": "تأكيد",
 }
+
+HEARS: Final[dict[str, Any]] = loads((ROOT / "template.yaml").read_text())["Resources"]["CourierFunction"][
+    "Properties"
+]["Events"]["Due"]["Properties"]
+"""Which records of the stream Lambda hands to the courier, as the template says."""
 
 
 class Mailroom:
@@ -75,10 +83,13 @@ class Mailroom:
 
     def stream(self, *records: dict[str, Any]) -> list[str]:
         """Hand records to the courier; those that failed."""
+        so_far = len(self.sent)
         try:
             answer = self.world.room("courier").handler({"Records": list(records)}, None)
         except AllFailedError:  # for Lambda: the whole batch comes back
             return [each["dynamodb"]["SequenceNumber"] for each in records]
+        sending = len(self.sent) - so_far
+        assert sending <= sum(passes(each, HEARS) for each in records), "Lambda would have kept it from the courier"
         return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
 
     def waiting(self) -> list[dict[str, str]]:
@@ -547,7 +558,9 @@ def goodbyes(room: Mailroom, record: dict[str, Any]) -> list[EmailMessage]:
         due = room.record()
         due["dynamodb"] |= {"Keys": {"pk": image["pk"], "sk": image["sk"]}, "NewImage": image}
         assert room.stream(due) == []
-    return room.sent[so_far:]
+    sent = room.sent[so_far:]
+    assert passes(record, HEARS) or not sent, "Lambda would have kept it from the courier"
+    return sent
 
 
 def test_who_leaves_by_one_click_is_told_once_where_the_brand_wants_it(polite: Mailroom) -> None:
@@ -561,6 +574,11 @@ def test_who_leaves_by_one_click_is_told_once_where_the_brand_wants_it(polite: M
     polite.world.now += SECOND
     again = leaving(polite, polite.world.leave_url(), body="List-Unsubscribe=One-Click")
     assert goodbyes(polite, again) == [], "who has left can't leave"
+
+
+def test_who_leaves_everything_among_their_preferences_is_told_so(polite: Mailroom) -> None:
+    (mail,) = goodbyes(polite, leaving(polite, polite.world.choose_url(), {"scope": "all"}))
+    assert "no longer sends you any newsletters" in text_of(mail)
 
 
 def test_who_leaves_everything_is_told_so_and_another_goodbye_waits_for_a_day(polite: Mailroom) -> None:
