@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consentry import batches, mails, pages, web, wiring
 from consentry.batches import LaterError
-from consentry.courier import Courier, HeldBackError, MailDue, PutOffError
+from consentry.courier import Courier, HeldBackError, PutOffError
+from consentry.dues import MailDue
 from consentry.items import STATE, change_of
 from consentry.ledger import new_event_id
 from consentry.mails import Body
@@ -96,6 +97,7 @@ def _deliver(due: MailDue) -> None:
 def _courier() -> Courier:
     return Courier(
         wiring.store(),
+        wiring.dues(),
         wiring.tokens(),
         wiring.brands(),
         wiring.send_mail,

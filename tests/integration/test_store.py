@@ -17,6 +17,7 @@ from consentry import consent as rules
 from consentry.addresses import Address as Mailbox
 from consentry.brands import Brand
 from consentry.consent import Choice, Consent, Mode, Status
+from consentry.dues import Claim, Dues, MailDue
 from consentry.items import Contact
 from consentry.journeys import Circumstances, Journeys, Wishes
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
@@ -25,7 +26,6 @@ from consentry.store import (
     DAY_MS,
     SUPPRESSED_COOLDOWN_MS,
     Address,
-    Claim,
     Outcome,
     Recorded,
     Store,
@@ -39,6 +39,7 @@ from support.tables import ANN, BOB, Table
 NOW: Final = 1_800_000_000_000
 HOUR: Final = 3_600_000
 DAY: Final = 24 * HOUR
+DUE: Final = MailDue("demo", ANN, NOW)
 SOMEWHERE: Final = Evidence("203.0.113.7", "Mozilla/5.0")
 _numbers: Final = itertools.count(1)
 
@@ -464,17 +465,17 @@ FAULTS: Final = [
     ResponseParserError("so was this"),
 ]
 CALLS: Final = [
-    ("TransactWriteItems", lambda store: store.record(opted_out())),
-    ("TransactWriteItems", lambda store: store.request(*asked())),
-    ("GetItem", lambda store: store.read("demo", ANN)),
-    ("GetItem", lambda store: store.contact("demo", ANN)),
-    ("BatchGetItem", lambda store: store.read_many("demo", [ANN])),
-    ("BatchGetItem", lambda store: store.read_many("demo", [f"{number:022d}" for number in range(300)])),
-    ("Query", lambda store: store.ledger("demo", ANN)),
-    ("Query", lambda store: store.history("demo", ANN)),
-    ("UpdateItem", lambda store: store.claim_mail("demo", ANN, NOW, "me", NOW)),
-    ("UpdateItem", lambda store: store.release_mail("demo", ANN, NOW, "me")),
-    ("UpdateItem", lambda store: store.mail_sent("demo", ANN, NOW, "me")),
+    ("TransactWriteItems", lambda table: table.store.record(opted_out())),
+    ("TransactWriteItems", lambda table: table.store.request(*asked())),
+    ("GetItem", lambda table: table.store.read("demo", ANN)),
+    ("GetItem", lambda table: table.store.contact("demo", ANN)),
+    ("BatchGetItem", lambda table: table.store.read_many("demo", [ANN])),
+    ("BatchGetItem", lambda table: table.store.read_many("demo", [f"{number:022d}" for number in range(300)])),
+    ("Query", lambda table: table.store.ledger("demo", ANN)),
+    ("Query", lambda table: table.store.history("demo", ANN)),
+    ("UpdateItem", lambda table: table.dues.claim(DUE, "me", NOW)),
+    ("UpdateItem", lambda table: table.dues.release(DUE, "me")),
+    ("UpdateItem", lambda table: table.dues.sent(DUE, "me")),
 ]
 
 
@@ -482,15 +483,16 @@ CALLS: Final = [
 def test_whatever_the_table_suffers_from_is_one_error_of_ours(table: Table, fault: str | Exception) -> None:
     for operation, call in CALLS:
         with answering(table.client, operation, fault), pytest.raises(StoreUnavailableError) as raised:
-            call(table.store)
+            call(table)
         assert raised.value.__cause__ is not None, operation
 
 
 def test_a_table_that_is_not_there_is_unavailable(table: Table) -> None:
-    away = Store(table.client, "no-such-table", table.store._ledger_key)
+    table.store = Store(table.client, "no-such-table", table.store._ledger_key)
+    table.dues = Dues(table.client, "no-such-table")
     for _, call in CALLS:
         with pytest.raises(StoreUnavailableError):
-            call(away)
+            call(table)
 
 
 def test_an_invalid_request_is_not_taken_for_something_that_was_known(table: Table) -> None:
@@ -589,7 +591,7 @@ def test_a_request_whose_answer_got_lost_is_one_request_and_one_mail(table: Tabl
 def test_a_claim_of_a_mail_whose_answer_got_lost_is_held(table: Table) -> None:
     table.store.request(*asked())
     with sent_twice(table.client, "UpdateItem"):
-        assert table.store.claim_mail("demo", ANN, NOW, "me", NOW) is Claim.TAKEN
+        assert table.dues.claim(DUE, "me", NOW) is Claim.TAKEN
 
 
 def test_people_whom_a_busy_table_leaves_out_are_asked_about_again(table: Table) -> None:
@@ -821,8 +823,8 @@ def test_a_second_request_within_ten_minutes_writes_nothing(table: Table) -> Non
 
 def test_a_request_ten_minutes_later_makes_a_mail_due_again(table: Table) -> None:
     table.store.request(*asked(NOW))
-    table.store.claim_mail("demo", ANN, NOW, "me", NOW)
-    table.store.mail_sent("demo", ANN, NOW, "me")
+    table.dues.claim(DUE, "me", NOW)
+    table.dues.sent(DUE, "me")
     assert table.store.request(*asked(NOW + COOLDOWN_MS)).outcome is Outcome.APPLIED
     assert table.item("CONTACT")["mail"] == {"S": "due"}
     contact = table.store.contact("demo", ANN)
@@ -914,58 +916,60 @@ def test_forgetting_an_address_that_we_never_held_does_no_harm(table: Table) -> 
 
 
 def test_there_is_no_mail_to_claim_for_somebody_who_never_asked(table: Table) -> None:
-    assert table.store.claim_mail("demo", ANN, NOW, "me", NOW) is Claim.NOT_NEEDED
-    table.store.release_mail("demo", ANN, NOW, "me")
-    table.store.mail_sent("demo", ANN, NOW, "me")
+    assert table.dues.claim(DUE, "me", NOW) is Claim.NOT_NEEDED
+    table.dues.release(DUE, "me")
+    table.dues.sent(DUE, "me")
     assert table.items() == []
 
 
 def test_a_claimed_mail_is_not_anothers(table: Table) -> None:
     table.store.request(*asked())
-    assert table.store.claim_mail("demo", ANN, NOW, "first", NOW) is Claim.TAKEN
-    assert table.store.claim_mail("demo", ANN, NOW, "second", NOW + 1) is Claim.HELD
-    assert table.store.claim_mail("demo", ANN, NOW, "first", NOW + 2) is Claim.TAKEN
+    assert table.dues.claim(DUE, "first", NOW) is Claim.TAKEN
+    with counted(table.client) as calls:
+        assert table.dues.claim(DUE, "second", NOW + 1) is Claim.HELD
+    assert calls == ["UpdateItem"]
+    assert table.dues.claim(DUE, "first", NOW + 2) is Claim.TAKEN
 
 
 def test_a_dead_claimants_mail_can_be_taken_after_the_cooldown_and_not_before(table: Table) -> None:
     table.store.request(*asked())
-    table.store.claim_mail("demo", ANN, NOW, "dead", NOW)
-    assert table.store.claim_mail("demo", ANN, NOW, "second", NOW + COOLDOWN_MS - 1) is Claim.HELD
-    assert table.store.claim_mail("demo", ANN, NOW, "second", NOW + COOLDOWN_MS) is Claim.TAKEN
-    assert table.store.claim_mail("demo", ANN, NOW, "dead", NOW + COOLDOWN_MS) is Claim.HELD
+    table.dues.claim(DUE, "dead", NOW)
+    assert table.dues.claim(DUE, "second", NOW + COOLDOWN_MS - 1) is Claim.HELD
+    assert table.dues.claim(DUE, "second", NOW + COOLDOWN_MS) is Claim.TAKEN
+    assert table.dues.claim(DUE, "dead", NOW + COOLDOWN_MS) is Claim.HELD
 
 
 def test_a_released_mail_can_be_taken_at_once(table: Table) -> None:
     table.store.request(*asked())
-    table.store.claim_mail("demo", ANN, NOW, "first", NOW)
-    table.store.release_mail("demo", ANN, NOW, "first")
-    assert table.store.claim_mail("demo", ANN, NOW, "second", NOW) is Claim.TAKEN
+    table.dues.claim(DUE, "first", NOW)
+    table.dues.release(DUE, "first")
+    assert table.dues.claim(DUE, "second", NOW) is Claim.TAKEN
 
 
 def test_only_who_holds_a_mail_can_release_it_or_say_that_it_was_sent(table: Table) -> None:
     table.store.request(*asked())
-    table.store.claim_mail("demo", ANN, NOW, "first", NOW)
+    table.dues.claim(DUE, "first", NOW)
     before = table.items()
-    table.store.release_mail("demo", ANN, NOW, "second")
-    table.store.mail_sent("demo", ANN, NOW, "second")
+    table.dues.release(DUE, "second")
+    table.dues.sent(DUE, "second")
     assert table.items() == before
 
 
 def test_a_sent_mail_is_never_taken_again(table: Table) -> None:
     table.store.request(*asked())
-    table.store.claim_mail("demo", ANN, NOW, "first", NOW)
-    table.store.mail_sent("demo", ANN, NOW, "first")
+    table.dues.claim(DUE, "first", NOW)
+    table.dues.sent(DUE, "first")
     for who in ("first", "second"):
-        assert table.store.claim_mail("demo", ANN, NOW, who, NOW + DAY) is Claim.NOT_NEEDED
+        assert table.dues.claim(DUE, who, NOW + DAY) is Claim.NOT_NEEDED
 
 
 def test_the_mail_of_an_older_request_is_not_needed(table: Table) -> None:
     table.store.request(*asked(NOW))
-    table.store.claim_mail("demo", ANN, NOW, "first", NOW)
+    table.dues.claim(DUE, "first", NOW)
     table.store.request(*asked(NOW + HOUR))
     before = table.items()
-    assert table.store.claim_mail("demo", ANN, NOW, "first", NOW + HOUR) is Claim.NOT_NEEDED
-    table.store.mail_sent("demo", ANN, NOW, "first")
+    assert table.dues.claim(DUE, "first", NOW + HOUR) is Claim.NOT_NEEDED
+    table.dues.sent(DUE, "first")
     assert table.items() == before
 
 
@@ -975,7 +979,7 @@ def test_of_many_who_race_for_a_mail_one_gets_it(real_table: Table) -> None:
 
     def race(name: int) -> Claim:
         together.wait(60)
-        return real_table.store.claim_mail("demo", ANN, NOW, f"claimant-{name}", NOW)
+        return real_table.dues.claim(DUE, f"claimant-{name}", NOW)
 
     with ThreadPoolExecutor(6) as pool:
         claims = list(pool.map(race, range(6)))
@@ -984,7 +988,7 @@ def test_of_many_who_race_for_a_mail_one_gets_it(real_table: Table) -> None:
 
 def test_a_mail_is_not_claimed_for_another_person(table: Table) -> None:
     table.store.request(*asked(who=BOB))
-    assert table.store.claim_mail("demo", ANN, NOW, "me", NOW) is Claim.NOT_NEEDED
+    assert table.dues.claim(DUE, "me", NOW) is Claim.NOT_NEEDED
     assert table.item("CONTACT", BOB)["mail"] == {"S": "due"}
 
 
@@ -1045,12 +1049,12 @@ def test_what_a_table_of_an_older_version_holds_is_counted_from_then_on(table: T
 
 def test_a_new_request_takes_a_mail_from_whoever_claimed_the_one_before(table: Table) -> None:
     table.store.request(*asked(NOW))
-    table.store.claim_mail("demo", ANN, NOW, "first", NOW)
+    table.dues.claim(DUE, "first", NOW)
     table.store.request(*asked(NOW + COOLDOWN_MS))
     item = table.item("CONTACT")
     assert item["mail"] == {"S": "due"}
     assert not {"claimed_by", "claim_ends"} & set(item)
-    assert table.store.claim_mail("demo", ANN, NOW + COOLDOWN_MS, "second", NOW + COOLDOWN_MS) is Claim.TAKEN
+    assert table.dues.claim(DUE._replace(asked_at=NOW + COOLDOWN_MS), "second", NOW + COOLDOWN_MS) is Claim.TAKEN
 
 
 def test_a_request_that_botocore_sends_twice_counts_once(table: Table) -> None:

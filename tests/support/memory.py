@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 from consentry import consent as rules
 from consentry import items
 from consentry.consent import Consent
+from consentry.dues import Claim
 from consentry.items import Change, Contact
 from consentry.ledger import Evidence
-from consentry.store import Address, Claim, LedgerPage, Outcome, Recorded, StoreUnavailableError
+from consentry.store import Address, LedgerPage, Outcome, Recorded, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Unpack
 
+    from consentry.dues import MailDue
     from consentry.ledger import Event
+    from consentry.store import Recording
 
 
 class MemoryStore:
@@ -27,29 +31,19 @@ class MemoryStore:
         self.goodbyes: dict[str, tuple[tuple[str, ...], int]] = {}
         self.evidence: dict[str, tuple[Evidence | None, int]] = {}
         self.settled: list[Address | None] = []
-        self.claims: dict[tuple[str, int], str] = {}
-        self.sent: set[tuple[str, int]] = set()
         self.spent: dict[str, str] = {}
         self.away = False
         self.throttled = False
 
-    def record(
-        self,
-        event: Event,
-        *,
-        evidence: Evidence | None = None,
-        evidence_days: int = 0,
-        address: Address | None = None,
-        crowd: Any = None,
-    ) -> Recorded:
+    def record(self, event: Event, **how: Unpack[Recording]) -> Recorded:
         current = self.read(event.brand, event.subscriber_id)
         left = rules.news(current, event.effect)
-        self.settled.append(address)
+        self.settled.append(how.get("address"))
         if left == Consent({}, {}):
             known = current | event.effect == current
             return Recorded(Outcome.DUPLICATE if known else Outcome.SUPERSEDED, current)
         self.events[event.subscriber_id].append(event._replace(effect=left))
-        self.evidence[event.event_id] = (evidence, evidence_days)
+        self.evidence[event.event_id] = (how.get("evidence"), how.get("evidence_days", 0))
         return Recorded(Outcome.APPLIED, current if left != event.effect else Consent())
 
     def request(
@@ -82,15 +76,15 @@ class MemoryStore:
         self.contacts.pop(event.subscriber_id, None)
 
     def spend(self, name: str, said: str, now: int, seconds: int) -> bool:
-        self._reach()
+        self.reach()
         return self.spent.setdefault(name, said) == said
 
     def history(self, brand: str, subscriber_id: str) -> list[Event]:
-        self._reach()
+        self.reach()
         return sorted(self.events[subscriber_id], key=lambda event: event.sort_key)
 
     def contact(self, brand: str, subscriber_id: str) -> Contact | None:
-        self._reach()
+        self.reach()
         return self.contacts.get(subscriber_id)
 
     def read_with_contact(
@@ -102,44 +96,40 @@ class MemoryStore:
             found = found._replace(topics=topics, asked_at=at)
         return self.read(brand, subscriber_id), found
 
-    def say_goodbye(self, change: Change, topics: Iterable[str]) -> None:
-        self._reach()
-        self.goodbyes[change.subscriber_id] = (tuple(topics), change.event["occurred_at"])
-
-    def claim_mail(
-        self, brand: str, subscriber_id: str, asked_at: int, claimant: str, now: int, *, due: str = items.CONTACT
-    ) -> Claim:
-        self._reach()
-        if (subscriber_id, asked_at) in self.sent:
-            return Claim.NOT_NEEDED
-        holder = self.claims.setdefault((subscriber_id, asked_at), claimant)
-        return Claim.TAKEN if holder == claimant else Claim.HELD
-
-    def release_mail(
-        self, brand: str, subscriber_id: str, asked_at: int, claimant: str, *, due: str = items.CONTACT
-    ) -> None:
-        self._reach()
-        assert self.claims.pop((subscriber_id, asked_at)) == claimant
-
-    def mail_sent(
-        self,
-        brand: str,
-        subscriber_id: str,
-        asked_at: int,
-        claimant: str,
-        *,
-        due: str = items.CONTACT,
-        forget: int | None = None,
-    ) -> None:
-        self._reach()
-        if forget is not None:
-            del self.contacts[subscriber_id]
-        assert self.claims[subscriber_id, asked_at] == claimant
-        self.sent.add((subscriber_id, asked_at))
-
-    def _reach(self) -> None:
+    def reach(self) -> None:
         if self.away:
             raise StoreUnavailableError("away")
+
+
+class MemoryDues:
+    """Who holds which mail, and which went out; away with the store."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.claims: dict[tuple[str, int], str] = {}
+        self.gone_out: set[tuple[str, int]] = set()
+        self._store = store
+
+    def say_goodbye(self, change: Change, topics: Iterable[str]) -> None:
+        self._store.reach()
+        self._store.goodbyes[change.subscriber_id] = (tuple(topics), change.event["occurred_at"])
+
+    def claim(self, due: MailDue, claimant: str, now: int) -> Claim:
+        self._store.reach()
+        if due[1:3] in self.gone_out:
+            return Claim.NOT_NEEDED
+        holder = self.claims.setdefault(due[1:3], claimant)
+        return Claim.TAKEN if holder == claimant else Claim.HELD
+
+    def release(self, due: MailDue, claimant: str) -> None:
+        self._store.reach()
+        assert self.claims.pop(due[1:3]) == claimant
+
+    def sent(self, due: MailDue, claimant: str, *, forget: int | None = None) -> None:
+        self._store.reach()
+        if forget is not None:
+            del self._store.contacts[due.subscriber_id]
+        assert self.claims[due[1:3]] == claimant
+        self.gone_out.add(due[1:3])
 
 
 class MemoryLimits:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
+from consentry.dues import Dues
 from consentry.limits import Limits
 from consentry.store import Store
 
@@ -46,6 +47,7 @@ class Table:
         """How long the store wanted to wait before each retry, in seconds; nobody waits for real."""
         create(client, self.name)
         self.store = Store(client, self.name, lambda brand: LEDGER_KEY + brand.encode(), self.slept.append)
+        self.dues = Dues(client, self.name)
         self.limits = Limits(client, self.name, lambda brand: LIMIT_KEY + brand.encode())
 
     @property

@@ -1,24 +1,19 @@
-"""The courier's rules: which mail is due, that it is sent once, and that none is lost.
-
-SES can't be asked to send a mail "unless you did already". So a mail is claimed in the table before it is handed over,
-and the claim holds for the cooldown: should its holder die in between, nobody knows whether the mail went out, and
-nobody tries again until a second mail could do no harm.
-"""
+"""The courier's rules: which mail is due, that it is sent once, and that none is lost."""
 
 from __future__ import annotations
 
-import json
 import random
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from consentry import consent as rules
 from consentry import mails
 from consentry.consent import EVERY_TOPIC, Reason, Status
-from consentry.items import CONTACT, GOODBYE
+from consentry.dues import Claim
+from consentry.items import GOODBYE
 from consentry.ledger import Channel, Kind
 from consentry.mails import Letter, Mail
-from consentry.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS, Claim, StoreUnavailableError
+from consentry.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +21,7 @@ if TYPE_CHECKING:
     from consentry.brands import Brand, Brands
     from consentry.breaker import Breaker
     from consentry.consent import Consent
+    from consentry.dues import Dues, MailDue
     from consentry.items import Change, Contact
     from consentry.mails import Body
     from consentry.store import Store
@@ -39,29 +35,6 @@ _SPREAD_S: Final = 600
 
 _PRESSED: Final = frozenset({Channel.ONE_CLICK, Channel.PAGE, Channel.PREFERENCES})
 """Ways to leave that a mail may answer. An opt-out by mail is never answered: two machines could go on for ever."""
-
-
-class MailDue(NamedTuple):
-    """A mail that is due, by reference: no address."""
-
-    brand: str
-    subscriber_id: str
-    asked_at: int
-    """When it was asked for, or what it tells of happened, epoch ms."""
-    item: str = CONTACT
-    """What it is due by: `CONTACT`, a request, or `GOODBYE`, an opt-out."""
-
-    @classmethod
-    def from_json(cls, text: str) -> MailDue:
-        """What a queue's message says. One of three fields is from a time when only requests led to mails.
-
-        Raises:
-            ValueError: it says something else.
-        """
-        match json.loads(text):
-            case [str(), str(), int(), *rest] as fields if rest in ([], [CONTACT], [GOODBYE]):
-                return cls(*fields)
-        raise ValueError("no reference to a mail")
 
 
 class Delivery(StrEnum):
@@ -124,6 +97,7 @@ class Courier:
     def __init__(
         self,
         store: Store,
+        dues: Dues,
         tokens: Tokens,
         brands: Brands,
         send: Callable[[Brand, Mail, str, bytes], None],
@@ -133,6 +107,7 @@ class Courier:
     ) -> None:
         """`send` hands a mail of a brand, its recipient and what is sent to SES; `write` makes the texts."""
         self._store = store
+        self._dues = dues
         self._tokens = tokens
         self._brands = brands
         self._send = send
@@ -166,8 +141,7 @@ class Courier:
             raise HeldBackError(held // 1000 + random.randint(1, _SPREAD_S))  # noqa: S311 - jitter, not a secret
         letter = self._letter(mail, brand, due, contact, rules.pause_end(consent, now) or 0)
         raw = mails.compose(brand, contact, letter.links, self._write(brand, letter))
-        which = due.brand, due.subscriber_id, due.asked_at
-        claim = self._store.claim_mail(*which, claimant, now, due=due.item)
+        claim = self._dues.claim(due, claimant, now)
         if claim is Claim.NOT_NEEDED:
             return Delivery.NOT_NEEDED
         if claim is Claim.HELD:
@@ -175,13 +149,13 @@ class Courier:
         try:
             self._send(brand, mail, contact.address, raw)
         except mails.NotSentError as exc:
-            self._store.release_mail(*which, claimant, due=due.item)
+            self._dues.release(due, claimant)
             raise PutOffError(_SOON_S) from exc
         except mails.UnknownFateError as exc:
             raise PutOffError(_AFTER_COOLDOWN_S) from exc
         try:
             forget = now if mail is Mail.ALREADY and not brand.keeps_address else None
-            self._store.mail_sent(*which, claimant, due=due.item, forget=forget)
+            self._dues.sent(due, claimant, forget=forget)
         except StoreUnavailableError:
             # It went out, and the claim keeps others from sending it again within the cooldown.
             return Delivery.SENT
@@ -196,7 +170,7 @@ class Courier:
         brand = self._brands.get(change.brand)
         topics = left(change) if brand and brand.goodbye_mail else None
         if topics is not None:
-            self._store.say_goodbye(change, topics)
+            self._dues.say_goodbye(change, topics)
 
     def _letter(self, mail: Mail, brand: Brand, due: MailDue, contact: Contact, paused_until: int) -> Letter:
         who = self._tokens, brand, due.subscriber_id

@@ -22,8 +22,9 @@ from consentry.tokens import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Unpack
 
-    from consentry.store import Store
+    from consentry.store import Recording, Store
 
 
 class Spooled(NamedTuple):
@@ -101,29 +102,19 @@ class Recorder:
         self._store = store
         self._spool = spool
 
-    def record(
-        self,
-        event: Event,
-        *,
-        evidence: Evidence | None = None,
-        evidence_days: int = 0,
-        address: Address | None = None,
-        crowd: dict[str, Any] | None = None,
-    ) -> Recorded:
+    def record(self, event: Event, **how: Unpack[Recording]) -> Recorded:
         """`Store.record`, or `SPOOLED` while the table is away, or anything else fails; what is spooled joins no crowd.
 
         Raises:
             StoreUnavailableError: the queue is away too; only then is the caller told to come back.
         """
         try:
-            return self._store.record(
-                event, evidence=evidence, evidence_days=evidence_days, address=address, crowd=crowd
-            )
+            return self._store.record(event, **how)
         except Exception:
             # Also what nobody thought of: an opt-out is not lost for a fault of ours. Whoever spools logs the fault.
             if self._spool is None:
                 raise
-            self.keep(Spooled(event, evidence, evidence_days, address))
+            self.keep(Spooled(event, how.get("evidence"), how.get("evidence_days", 0), how.get("address")))
             return Recorded(Outcome.SPOOLED, Consent())
 
     def keep(self, waiting: Spooled | Unverified) -> None:

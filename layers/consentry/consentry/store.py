@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -21,7 +21,7 @@ from botocore.parsers import ResponseParserError
 from consentry import consent as rules
 from consentry import items
 from consentry.consent import Consent
-from consentry.items import CONTACT, DAY_S, GOODBYE, STATE, Change, Contact, Head
+from consentry.items import CONTACT, DAY_S, GOODBYE, STATE, Contact, Head
 from consentry.ledger import (
     Event,
     Evidence,
@@ -79,16 +79,6 @@ class Outcome(StrEnum):
     """The table is away; it waits in a queue, and will be written."""
 
 
-class Claim(StrEnum):
-    """Whether a mail may be sent by who asks."""
-
-    TAKEN = "taken"
-    HELD = "held"
-    """By another attempt, which may have sent it."""
-    NOT_NEEDED = "not_needed"
-    """It was sent, or a newer request took its place."""
-
-
 class Address(StrEnum):
     """What a change means for the address that we hold."""
 
@@ -104,6 +94,15 @@ class Recorded(NamedTuple):
     outcome: Outcome
     known: Consent
     """What was there already and kept (part of) the change out; empty if nothing did."""
+
+
+class Recording(TypedDict, total=False):
+    """How an event is recorded: the arguments of `Store.record` beside the event, for who hands them on."""
+
+    evidence: Evidence | None
+    evidence_days: int
+    address: Address | None
+    crowd: dict[str, Any] | None
 
 
 class LedgerPage(NamedTuple):
@@ -373,104 +372,6 @@ class Store:
         contact = items.contact(held | found.get(due, {})) if "address" in held else None
         return items.consent(found.get(STATE, {})), contact
 
-    def say_goodbye(self, change: Change, topics: Iterable[str]) -> None:
-        """Make a mail due which tells somebody that they left `topics`, unless one was within `DAY_MS` before.
-
-        Doing it again does no harm.
-
-        Raises:
-            StoreUnavailableError: the table can't be written.
-        """
-        update = items.goodbye_update(change, topics)
-        update["ExpressionAttributeValues"][":a_day_ago"] = items.number(change.event["occurred_at"] - DAY_MS)
-        condition = "attribute_not_exists(asked_at) OR asked_at <= :a_day_ago"
-        try:
-            self._client.update_item(TableName=self._table, ConditionExpression=condition, **update)
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return
-        except AWAY as exc:
-            raise StoreUnavailableError("the table can't be written") from exc
-
-    def claim_mail(
-        self, brand: str, subscriber_id: str, asked_at: int, claimant: str, now: int, *, due: str = CONTACT
-    ) -> Claim:
-        """Take the duty of sending the mail that one request, or one opt-out, made due.
-
-        The claim holds for the cooldown: should its holder die between sending and saying so, nobody sends a second
-        mail within that time. Claiming again with the same `claimant` succeeds, so an answer that got lost on the way
-        does no harm; whoever starts anew takes a new name.
-
-        Raises:
-            StoreUnavailableError: the table can't be written.
-        """
-        taken = self._update_contact(
-            brand,
-            subscriber_id,
-            "SET mail = :sending, claimed_by = :me, claim_ends = :end",
-            # It is still this request's turn, the mail isn't sent, and nobody else is at it.
-            "asked_at = :asked AND mail <> :sent AND (mail = :due OR claimed_by = :me OR claim_ends <= :now)",
-            {
-                ":asked": items.number(asked_at),
-                ":due": items.string("due"),
-                ":sending": items.string("sending"),
-                ":sent": items.string("sent"),
-                ":me": items.string(claimant),
-                ":end": items.number(now + COOLDOWN_MS),
-                ":now": items.number(now),
-            },
-            due,
-        )
-        if taken:
-            return Claim.TAKEN
-        item = self._item(brand, subscriber_id, due)
-        waits = items.integer(item, "asked_at") == asked_at and items.text(item, "mail") == "sending"
-        return Claim.HELD if waits else Claim.NOT_NEEDED
-
-    def release_mail(self, brand: str, subscriber_id: str, asked_at: int, claimant: str, *, due: str = CONTACT) -> None:
-        """Give a claim back, because the mail was surely not sent: the next attempt may follow at once.
-
-        Raises:
-            StoreUnavailableError: the table can't be written; the claim ends by itself.
-        """
-        self._update_contact(
-            brand,
-            subscriber_id,
-            "SET claim_ends = :never REMOVE claimed_by",
-            "asked_at = :asked AND claimed_by = :me",
-            {":asked": items.number(asked_at), ":me": items.string(claimant), ":never": items.number(0)},
-            due,
-        )
-
-    def mail_sent(
-        self,
-        brand: str,
-        subscriber_id: str,
-        asked_at: int,
-        claimant: str,
-        *,
-        due: str = CONTACT,
-        forget: int | None = None,
-    ) -> None:
-        """Note that a mail went out.
-
-        Args:
-            brand: whose mail.
-            subscriber_id: who got it.
-            asked_at: which.
-            claimant: who sent it.
-            due: the item that it was due by.
-            forget: now, epoch ms, if nothing needs the address any more.
-
-        Raises:
-            StoreUnavailableError: the table can't be written.
-        """
-        update = "SET mail = :sent REMOVE claimed_by, claim_ends"
-        values = {":asked": items.number(asked_at), ":me": items.string(claimant), ":sent": items.string("sent")}
-        if forget is not None:
-            update = "SET mail = :sent, expires_at = :soon REMOVE claimed_by, claim_ends, address, kept_until"
-            values[":soon"] = items.number(forget // 1000 + DAY_S)
-        self._update_contact(brand, subscriber_id, update, "asked_at = :asked AND claimed_by = :me", values, due)
-
     def spend(self, name: str, said: str, now: int, seconds: int) -> bool:
         """Take a name that may stand for one thing only; False if it stands for another already.
 
@@ -661,23 +562,6 @@ class Store:
             else:
                 return []
         raise StoreUnavailableError("the item is being written by others")
-
-    def _update_contact(
-        self, brand: str, subscriber_id: str, update: str, condition: str, values: dict[str, Any], sk: str
-    ) -> bool:
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=items.key(partition_key(brand, subscriber_id), sk),
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
-        except AWAY as exc:
-            raise StoreUnavailableError("the table can't be written") from exc
-        return True
 
     # --- reading -----------------------------------------------------------------------------------------------
 

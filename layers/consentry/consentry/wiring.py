@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from consentry.archivist import Archivist
     from consentry.brands import Brand, Brands
     from consentry.breaker import Breaker
+    from consentry.dues import Dues
     from consentry.intake import Intake
     from consentry.mailbox import Mailbox
     from consentry.mails import Mail
@@ -134,6 +135,14 @@ def table_client() -> Any:
 def store() -> Store:
     """The table."""
     return Store(table_client(), settings().table, keyring().ledger_key)
+
+
+@cache
+def dues() -> Dues:
+    """The mails that are due."""
+    from consentry.dues import Dues  # noqa: PLC0415 - no click sends a mail
+
+    return Dues(table_client(), settings().table)
 
 
 @cache

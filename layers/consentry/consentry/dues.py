@@ -1,0 +1,165 @@
+"""Mails that are due: told by an item in the table, claimed before they are sent, and told again once they were.
+
+SES can't be asked to send a mail "unless you did already". So a mail is claimed in the table before it is handed over,
+and the claim holds for the cooldown: should its holder die in between, nobody knows whether the mail went out, and
+nobody tries again until a second mail could do no harm.
+
+Each is one write. When its condition fails, DynamoDB answers the old item in the same trip.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from consentry import items
+from consentry.items import CONTACT, DAY_S, GOODBYE, Change
+from consentry.ledger import partition_key
+from consentry.store import AWAY, COOLDOWN_MS, DAY_MS, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MINE: Final = "asked_at = :asked AND claimed_by = :me"
+
+
+class MailDue(NamedTuple):
+    """A mail that is due, by reference: no address."""
+
+    brand: str
+    subscriber_id: str
+    asked_at: int
+    """When it was asked for, or what it tells of happened, epoch ms."""
+    item: str = CONTACT
+    """What it is due by: `CONTACT`, a request, or `GOODBYE`, an opt-out."""
+
+    @classmethod
+    def from_json(cls, text: str) -> MailDue:
+        """What a queue's message says. One of three fields is from a time when only requests led to mails.
+
+        Raises:
+            ValueError: it says something else.
+        """
+        match json.loads(text):
+            case [str(), str(), int(), *rest] as fields if rest in ([], [CONTACT], [GOODBYE]):
+                return cls(*fields)
+        raise ValueError("no reference to a mail")
+
+
+class Claim(StrEnum):
+    """Whether a mail may be sent by who asks."""
+
+    TAKEN = "taken"
+    HELD = "held"
+    """By another attempt, which may have sent it."""
+    NOT_NEEDED = "not_needed"
+    """It was sent, or a newer request took its place."""
+
+
+class Dues:
+    """The mails that are due in one DynamoDB table. Requests make theirs due with `Store.request`."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        """`client` is a DynamoDB client."""
+        self._client = client
+        self._table = table
+
+    def say_goodbye(self, change: Change, topics: Iterable[str]) -> None:
+        """Make a mail due which tells somebody that they left `topics`, unless one was within `DAY_MS` before.
+
+        Doing it again does no harm.
+
+        Raises:
+            StoreUnavailableError: the table can't be written.
+        """
+        update = items.goodbye_update(change, topics)
+        update["ExpressionAttributeValues"][":a_day_ago"] = items.number(change.event["occurred_at"] - DAY_MS)
+        self._write(update, "attribute_not_exists(asked_at) OR asked_at <= :a_day_ago")
+
+    def claim(self, due: MailDue, claimant: str, now: int) -> Claim:
+        """Take the duty of sending a mail, until the cooldown is over.
+
+        Claiming again with the same `claimant` succeeds, so an answer that got lost on the way does no harm; whoever
+        starts anew takes a new name.
+
+        Args:
+            due: which mail.
+            claimant: who sends it.
+            now: epoch ms.
+
+        Raises:
+            StoreUnavailableError: the table can't be written.
+        """
+        instead = self._update(
+            due,
+            claimant,
+            "SET mail = :sending, claimed_by = :me, claim_ends = :end",
+            # It is still this request's turn, the mail isn't sent, and nobody else is at it.
+            "asked_at = :asked AND mail <> :sent AND (mail = :due OR claimed_by = :me OR claim_ends <= :now)",
+            {
+                ":due": items.string("due"),
+                ":sending": items.string("sending"),
+                ":sent": items.string("sent"),
+                ":end": items.number(now + COOLDOWN_MS),
+                ":now": items.number(now),
+            },
+        )
+        if instead is None:
+            return Claim.TAKEN
+        waits = items.integer(instead, "asked_at") == due.asked_at and items.text(instead, "mail") == "sending"
+        return Claim.HELD if waits else Claim.NOT_NEEDED
+
+    def release(self, due: MailDue, claimant: str) -> None:
+        """Give a claim back, because the mail was surely not sent: the next attempt may follow at once.
+
+        Raises:
+            StoreUnavailableError: the table can't be written; the claim ends by itself.
+        """
+        never = {":never": items.number(0)}
+        self._update(due, claimant, "SET claim_ends = :never REMOVE claimed_by", _MINE, never)
+
+    def sent(self, due: MailDue, claimant: str, *, forget: int | None = None) -> None:
+        """Note that a mail went out.
+
+        Args:
+            due: which mail.
+            claimant: who sent it.
+            forget: now, epoch ms, if nothing needs the address any more.
+
+        Raises:
+            StoreUnavailableError: the table can't be written.
+        """
+        update = "SET mail = :sent REMOVE claimed_by, claim_ends"
+        values = {":sent": items.string("sent")}
+        if forget is not None:
+            update = "SET mail = :sent, expires_at = :soon REMOVE claimed_by, claim_ends, address, kept_until"
+            values[":soon"] = items.number(forget // 1000 + DAY_S)
+        self._update(due, claimant, update, _MINE, values)
+
+    def _update(
+        self, due: MailDue, claimant: str, update: str, condition: str, values: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        told = {":asked": items.number(due.asked_at), ":me": items.string(claimant)}
+        request = {
+            "Key": items.key(partition_key(due.brand, due.subscriber_id), due.item),
+            "UpdateExpression": update,
+            "ExpressionAttributeValues": told | values,
+        }
+        return self._write(request, condition)
+
+    def _write(self, update: dict[str, Any], condition: str) -> dict[str, Any] | None:
+        """None if it was written; else what is there instead, and made the condition fail."""
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                ConditionExpression=condition,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **update,
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as exc:
+            found: dict[str, Any] = exc.response.get("Item", {})
+            return found
+        except AWAY as exc:
+            raise StoreUnavailableError("the table can't be written") from exc
+        return None
