@@ -49,7 +49,7 @@ def test_the_second_question_posted_as_it_is_opts_nobody_in(world: World) -> Non
     url = world.confirm_url()
     question = world.post(url)
     (form,) = question.page.forms
-    assert "answer" in form.names
+    assert "answer" in form.offered
     assert "answer" not in dict(form.fields)
     answer = submit(world, url, question)
     assert answer.page.heading == "One question first"

@@ -12,12 +12,9 @@ ALL = ("news", "offers", "product")
 def save(world: World, url: str, **changes: str | list[str]) -> Answer:
     """Open the page, change some fields, and send its form."""
     form = world.get(url).page.forms[0]
-    assert set(changes) <= form.names
-    fields = [(name, value) for name, value in form.fields if name not in changes]
-    for name, value in changes.items():
-        fields += [(name, each) for each in ([value] if isinstance(value, str) else value)]
+    assert form.takes(changes)
     world.now += SECOND
-    return world.post(url, fields)
+    return world.post(url, form.with_values(changes))
 
 
 # --- bad choices ------------------------------------------------------------------------------------------------------

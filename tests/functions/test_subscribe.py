@@ -128,7 +128,7 @@ def test_the_links_of_known_and_unknown_people_look_alike(world: World) -> None:
 
 def test_a_program_that_fills_every_field_is_thanked_and_ignored(world: World) -> None:
     form = world.get("/s/demo").page.forms[0]
-    filled = dict.fromkeys(form.names, "x") | {"email": ANN, "topics": "news", "lang": "en"}
+    filled = dict.fromkeys(form.offered, "x") | {"email": ANN, "topics": "news", "lang": "en"}
     assert world.post("/s/demo", filled).page.heading == "Now check your inbox"
     assert world.items() == []
 

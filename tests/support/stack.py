@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ import boto3
 import urllib3
 
 from embedded.deploy import STACK
+from embedded.forms import forms_in
 from embedded.stack import running
 from support import logs
 from support.waiting import eventually
@@ -52,10 +51,8 @@ class Answer(NamedTuple):
         return json.loads(self.text)
 
     def fields(self, number: int = 0) -> dict[str, str]:
-        """The hidden fields of the page's forms, by their order."""
-        form = re.findall(r"<form.*?</form>", self.text, re.DOTALL)[number]
-        hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
-        return {name: html.unescape(value) for name, value in hidden}
+        """What one of the page's forms sends if nobody touches it."""
+        return dict(forms_in(self.text)[number].fields)
 
 
 class Stack:

@@ -19,7 +19,10 @@ class Form:
 
     action: str = ""
     """Where it is sent; empty: to the page's own address."""
-    filled: list[tuple[str, str]] = field(default_factory=list)
+    method: str = "get"
+    button: str = ""
+    """What stands on its button."""
+    fields: list[tuple[str, str]] = field(default_factory=list)
     """What is sent if nobody touches it."""
     offered: dict[str, set[str] | None] = field(default_factory=dict)
     """By name, the values to choose from; None where anything can be typed."""
@@ -36,7 +39,7 @@ class Form:
 
     def with_values(self, values: Mapping[str, str | Sequence[str]]) -> list[tuple[str, str]]:
         """What is sent once these values are entered. A sequence is of ticked boxes; an empty one unticks them all."""
-        kept = [(name, value) for name, value in self.filled if name not in values]
+        kept = [(name, value) for name, value in self.fields if name not in values]
         for name, wanted in values.items():
             kept += [(name, each) for each in ([wanted] if isinstance(wanted, str) else wanted)]
         return kept
@@ -49,6 +52,7 @@ class _Reader(HTMLParser):
         super().__init__()
         self.forms: list[Form] = []
         self._form: Form | None = None
+        self._in_button = False
         self._select = ""
         self._first_option = ""
         self._chosen: str | None = None
@@ -56,10 +60,11 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self._form = Form(given.get("action", ""))
+            self._form = Form(given.get("action", ""), given.get("method", "get"))
             self.forms.append(self._form)
         if self._form is None:
             return
+        self._in_button = self._in_button or tag == "button"
         if tag == "input" and given.get("name"):
             self._take_input(self._form, given)
         elif tag == "select":
@@ -77,7 +82,7 @@ class _Reader(HTMLParser):
         else:
             form.offered[name] = None
         if kind not in {"radio", "checkbox"} or "checked" in given:
-            form.filled.append((name, value))
+            form.fields.append((name, value))
 
     def _take_option(self, form: Form, given: Mapping[str, str]) -> None:
         value, choices = given.get("value", ""), form.offered[self._select]
@@ -91,10 +96,16 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
             self._form = None
+        elif tag == "button":
+            self._in_button = False
         elif tag == "select" and self._form is not None and self._select:
             chosen = self._first_option if self._chosen is None else self._chosen
-            self._form.filled.append((self._select, chosen))
+            self._form.fields.append((self._select, chosen))
             self._select = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._in_button and self._form is not None:
+            self._form.button += data
 
 
 def forms_in(page: str) -> list[Form]:
