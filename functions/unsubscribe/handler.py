@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from consentry import journeys, web, wiring
+from consentry.consent import DAY_MS
 from consentry.journeys import Circumstances, Form
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Channel, Evidence
@@ -156,7 +157,7 @@ def _left(
         pages.language(request, brand, shown=form.get("lang", [""])[0]),
         scope=scope,
         topics=link.topics,
-        until=request.now + int(form["days"][0]) * journeys.DAY_MS if scope == "pause" else 0,
+        until=request.now + int(form["days"][0]) * DAY_MS if scope == "pause" else 0,
         frequency=form.get("frequency", [""])[0] if scope == "frequency" else "",
         undo=undo,
         why=why,

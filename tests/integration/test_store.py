@@ -23,8 +23,8 @@ from consentry.journeys import Circumstances, Journeys, Wishes
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.store import (
     COOLDOWN_MS,
-    DAY_MS,
     SUPPRESSED_COOLDOWN_MS,
+    THREE_MAILS_MS,
     Address,
     Outcome,
     Recorded,
@@ -1000,7 +1000,7 @@ def test_a_fourth_mail_within_a_day_is_not_due(table: Table) -> None:
     for at in (first, second, third):
         assert table.store.request(*asked(at)).outcome is Outcome.APPLIED
     before = table.items()
-    for at in (third + COOLDOWN_MS, third + 12 * HOUR, first + DAY_MS - 1):
+    for at in (third + COOLDOWN_MS, third + 12 * HOUR, first + THREE_MAILS_MS - 1):
         assert table.store.request(*asked(at)) == Recorded(Outcome.THROTTLED, Consent())
     assert table.items() == before
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from moto import mock_aws
 
 from consentry import items
-from consentry.consent import Consent
+from consentry.consent import DAY_MS, Consent
 from consentry.keyring import Keyring
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind, hash_event
 from consentry.store import Store
@@ -27,7 +27,6 @@ from support.waiting import eventually
 DOCUMENT: Final = json.dumps({"root": "not so random", "brands": {}})
 NOW: Final = 1_800_000_000_000
 MONTH: Final = "2027-01"
-DAY_MS: Final = 86_400_000
 PEOPLE: Final = 300
 
 

@@ -9,9 +9,9 @@ import pytest
 from consentry import addresses, journeys, spool
 from consentry import consent as rules
 from consentry.brands import Brand, Brands
-from consentry.consent import Choice, Consent, Status
+from consentry.consent import DAY_MS, Choice, Consent, Status
 from consentry.items import Contact
-from consentry.journeys import DAY_MS, Circumstances, Form, Journeys, Wishes
+from consentry.journeys import Circumstances, Form, Journeys, Wishes
 from consentry.keyring import Keyring
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.spool import Recorder, Spooled

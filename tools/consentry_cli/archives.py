@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from consentry import archive
 from consentry.archive import UnprovenError
+from consentry.consent import DAY_MS
 from consentry_cli import deployment
 from consentry_cli.errors import CanNotRunError
 
@@ -32,7 +33,7 @@ _MOST_BYTES: Final = 1 << 28
 """No object of the archive comes near it; nothing larger is read."""
 
 
-_DUE_MS: Final = 3 * 24 * 3600 * 1000
+_DUE_MS: Final = 3 * DAY_MS
 """A month is archived on the second of the next; after so long it is missed."""
 
 

@@ -10,6 +10,7 @@ import boto3
 import click
 
 from consentry import dead_letters
+from consentry.consent import DAY_MS
 from consentry.dead_letters import BrokenSealError
 from consentry.replay import NOT_OURS
 from consentry_cli import deployment, queues
@@ -18,7 +19,6 @@ from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_DAY_MS: Final = 24 * 3600 * 1000
 _UNREADABLE: Final = "unreadable"
 _DRY: Final = "would be replayed"
 
@@ -90,7 +90,7 @@ def _read(log_group: str, days: int) -> Iterator[str]:
         .paginate(
             logGroupName=log_group,
             filterPattern='"dead_letter"',
-            startTime=time.time_ns() // 1_000_000 - days * _DAY_MS,
+            startTime=time.time_ns() // 1_000_000 - days * DAY_MS,
         )
     )
     for page in pages:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consentry.store import DAY_MS
+from consentry.consent import DAY_MS
 from consentry.tokens import Purpose
 from consentry.web import MAX_BODY
 from embedded.away import Away

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from consentry.consent import DAY_MS
 from consentry.ledger import Evidence, hash_event, partition_key
 from consentry.platforms import event_view, rfc3339
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "ledger/"
 MANIFEST: Final = "manifest.json"
-LATE_MS: Final = 28 * 24 * 3600 * 1000
+LATE_MS: Final = 28 * DAY_MS
 """How long an event that was accepted may wait before it is on record: 14 days in the spool, 14 in its dead letters."""
 _FORMAT: Final = 1
 _MONTH: Final = re.compile(r"20\d\d-(0[1-9]|1[0-2])")

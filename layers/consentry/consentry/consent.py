@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+DAY_MS: Final = 24 * 3600 * 1000
+
 EVERY_TOPIC: Final = "*"
 COMPLAINT: Final = "complaint"
 BOUNCE: Final = "bounce"

@@ -14,9 +14,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry import items
+from consentry.consent import DAY_MS
 from consentry.items import CONTACT, DAY_S, GOODBYE, Change
 from consentry.ledger import partition_key
-from consentry.store import AWAY, COOLDOWN_MS, DAY_MS, StoreUnavailableError
+from consentry.store import AWAY, COOLDOWN_MS, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +67,7 @@ class Dues:
         self._table = table
 
     def say_goodbye(self, change: Change, topics: Iterable[str]) -> None:
-        """Make a mail due which tells somebody that they left `topics`, unless one was within `DAY_MS` before.
+        """Make a mail due which tells somebody that they left `topics`, unless one was in the day before.
 
         Doing it again does no harm.
 

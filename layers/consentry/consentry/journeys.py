@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentry import addresses
 from consentry import consent as rules
-from consentry.consent import EVERY_TOPIC, Choice, Consent, Reason, Status
+from consentry.consent import DAY_MS, EVERY_TOPIC, Choice, Consent, Reason, Status
 from consentry.items import Contact
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind, event_id_of, new_event_id
 from consentry.spool import Spooled
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from consentry.limits import Limits
     from consentry.spool import Recorder
 
-DAY_MS: Final = 24 * 3600 * 1000
 PAUSE_DAYS: Final = (30, 60, 90)
 FASTEST_PERSON_MS: Final = 1_000
 """A form that comes back sooner than this after its page was shown was not posted by a person."""

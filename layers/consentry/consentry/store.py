@@ -20,7 +20,7 @@ from botocore.parsers import ResponseParserError
 
 from consentry import consent as rules
 from consentry import items
-from consentry.consent import Consent
+from consentry.consent import DAY_MS, Consent
 from consentry.items import CONTACT, DAY_S, GOODBYE, STATE, Contact, Head
 from consentry.ledger import (
     Event,
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
 COOLDOWN_MS: Final = 10 * 60 * 1000
 """At most one confirmation mail to an address in this time."""
-DAY_MS: Final = 24 * 3600 * 1000
+THREE_MAILS_MS: Final = DAY_MS
 """At most three confirmation mails to an address in this time."""
-SUPPRESSED_COOLDOWN_MS: Final = 24 * 3600 * 1000
-"""The same for an address after a complaint or a permanent bounce, counted from it."""
+SUPPRESSED_COOLDOWN_MS: Final = DAY_MS
+"""At most one to an address after a complaint or a permanent bounce, counted from it."""
 
 _ATTEMPTS: Final = 5
 _ATTEMPTS_TO_JOIN: Final = 2
@@ -176,7 +176,7 @@ class Store:
         """Record a subscribe request, and that a mail is due, in one write.
 
         Answers `THROTTLED`, having written nothing, while the last mail to this address is younger than
-        `COOLDOWN_MS`, the last but two younger than `DAY_MS`, or a complaint or bounce younger than
+        `COOLDOWN_MS`, the last but two younger than `THREE_MAILS_MS`, or a complaint or bounce younger than
         `SUPPRESSED_COOLDOWN_MS`; and when `budget`, what `Limits.mail_to` answered, is spent.
 
         Raises:
@@ -191,7 +191,7 @@ class Store:
         )
         mail["ExpressionAttributeValues"] |= {
             ":cooled": items.number(event.arrived_at - COOLDOWN_MS),
-            ":a_day_ago": items.number(event.arrived_at - DAY_MS),
+            ":a_day_ago": items.number(event.arrived_at - THREE_MAILS_MS),
         }
         extra = [{"Update": each} for each in (mail, budget) if each]
         return self._record(event, evidence, evidence_days, extra, cooling=True)
