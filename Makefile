@@ -2,7 +2,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test check docs fuzz deploy lock pictures setup
+.PHONY: help run test check bench docs fuzz deploy lock pictures setup
 export SAM_CLI_TELEMETRY = 0
 
 # Any Python from 3.11 up; PYTHON=/some/python chooses one.
@@ -35,6 +35,9 @@ check: ## formatting, lint, types, the template, the documentation, and what is 
 	$(SAM) validate --lint --region us-east-1
 	PYTHONPATH=tools .venv/bin/python -m handbook
 	PYTHONPATH=tools .venv/bin/python -m audit
+
+bench: ## measure starts, clicks, links, decisions and a peer; ARGS='starting clicking' chooses, ARGS=--strict fails on a bar missed
+	@$(SETUP) --benchmarks && exec env PYTHONPATH=tests:tools:layers/consentry .venv/bin/python -m benchmarks $(ARGS)
 
 docs: ## make the documentation site in .local/site; ARGS=serve shows it
 	@$(SETUP) --docs && exec env PYTHONPATH=tools .venv/bin/python -m handbook $(ARGS)

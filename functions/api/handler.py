@@ -127,7 +127,7 @@ def decide(body: Annotated[Question, Body()]) -> Response[str]:
             _subscriber_id(brand, _address(email, f"emails[{at}]")) for at, email in enumerate(body.emails or [])
         ]
     now, mode = _now(), brand.mode(body.topic)
-    consents = wiring.store().read_many(brand.id, subscriber_ids)
+    consents = wiring.store().read_many(brand.id, subscriber_ids, body.topic)
     return _answer(
         {
             "decisions": [

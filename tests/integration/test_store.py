@@ -237,6 +237,17 @@ def test_a_mail_to_a_thousand_people_is_decided_in_ten_reads(table: Table) -> No
     assert [who for who, consent in found.items() if consent.registers] == [f"{999:022d}"]
 
 
+def test_what_decides_on_a_topic_is_read_and_nothing_else(table: Table) -> None:
+    table.store.record(opted_in())
+    table.store.record(opted_in("offers"))
+    table.store.record(event({"complaint": NOW - DAY}, {"pause": (NOW, "1"), "frequency.news": (NOW, "weekly")}))
+    whole = table.store.read("demo", ANN)
+    found = table.store.read_many("demo", [ANN], "news")[ANN]
+    assert set(found.registers) == {"in.news", "complaint"}
+    assert set(found.choices) == {"pause", "frequency.news"}
+    assert rules.decide(found, "news", Mode.OPT_IN, NOW) == rules.decide(whole, "news", Mode.OPT_IN, NOW)
+
+
 def test_somebody_who_is_asked_about_twice_is_read_once(table: Table) -> None:
     table.store.record(opted_in())
     with counted(table.client) as calls:

@@ -29,14 +29,14 @@ def need() -> None:
 
 
 @contextmanager
-def running() -> Iterator[str]:
+def running(*, memory_mb: int = 384) -> Iterator[str]:
     """An empty DynamoDB Local in memory, at the URL that is answered; ended with the block."""
     need()
     port = free_port()
     process = subprocess.Popen(  # noqa: S603 - our own command, no shell
         [
             shutil.which("java") or "java",
-            "-Xmx384m",
+            f"-Xmx{memory_mb}m",
             "-Djava.library.path=./DynamoDBLocal_lib",
             "-jar",
             JAR.name,

@@ -63,7 +63,7 @@ class MemoryStore:
     def read(self, brand: str, subscriber_id: str) -> Consent:
         return rules.join(event.effect for event in self.history(brand, subscriber_id))
 
-    def read_many(self, brand: str, subscriber_ids: Iterable[str]) -> dict[str, Consent]:
+    def read_many(self, brand: str, subscriber_ids: Iterable[str], topic: str = "") -> dict[str, Consent]:
         return {each: self.read(brand, each) for each in subscriber_ids}
 
     def ledger(self, brand: str, subscriber_id: str, *, limit: int = 1_000, start: str | None = None) -> LedgerPage:

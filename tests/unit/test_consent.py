@@ -95,6 +95,14 @@ def test_joining_is_commutative_associative_and_idempotent(a: Consent, b: Consen
     assert a | Consent() == a
 
 
+@given(changes(), st.sampled_from(Mode))
+def test_what_is_said_to_decide_on_a_topic_does(consent: Consent, mode: Mode) -> None:
+    for topic in TOPICS:
+        names = rules.deciding(topic)
+        read = Consent(*({name: held for name, held in each.items() if name in names} for each in consent))
+        assert rules.decide(read, topic, mode, 50) == rules.decide(consent, topic, mode, 50)
+
+
 def test_joining_leaves_what_it_joins_alone() -> None:
     """Two subscribers that we never heard of must not come to share one state."""
     nobody = Consent()

@@ -67,7 +67,7 @@ def decide(
                             known.append((row, recipients.of(row)))
                         except UnusableRowError as exc:
                             complaints.add(row.malformed(str(exc)))
-                    consents = store.read_many(brand_id, [who for _, who in known])
+                    consents = store.read_many(brand_id, [who for _, who in known], topic)
                     now = time.time_ns() // 1_000_000
                     for row, who in known:
                         decided = rules.decide(consents[who], topic, brand.mode(topic), now)

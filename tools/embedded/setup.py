@@ -1,4 +1,4 @@
-"""Sets up what the project needs on this machine: ``python3 -m embedded.setup [--tests] [--checks] [--docs]``.
+"""Sets up what the project needs on this machine: ``python3 -m embedded.setup``, and ``--help`` for what else.
 
 Runs before anything is installed, so it needs the standard library alone. What is set up already, it skips.
 """
@@ -27,6 +27,7 @@ from embedded.locks import only_one
 from embedded.places import (
     AUDIT_VENV,
     AXE,
+    BENCH_VENV,
     BROWSERS,
     CANIEMAIL,
     DIAGRAMS,
@@ -96,6 +97,23 @@ ENVIRONMENTS = (
 )
 
 CHECKS = Environment(name="the security checks", folder=AUDIT_VENV, packages=("checkov==3.3.30", "pip-audit==2.10.1"))
+
+BENCHMARKS = Environment(
+    name="what the benchmarks compare with",
+    folder=BENCH_VENV,
+    packages=(
+        "awslambdaric==4.2.2",
+        "aws-lambda-powertools[tracer]==3.37.0",
+        "aws-xray-sdk==2.14.0",
+        "boto3==1.44.5",
+        "django==5.2.19",
+        "django-newsletter==1.2.1",
+        "gunicorn==27.0.1",
+        "itsdangerous==2.2.0",
+        "pydantic==2.14.3",
+        "sorl-thumbnail==12.11.0",
+    ),
+)
 
 DOCS = Environment(name="the documentation's generator", folder=DOCS_VENV, packages=("zensical==0.0.73",))
 
@@ -346,6 +364,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m embedded.setup", description=__doc__)
     parser.add_argument("--tests", action="store_true", help="what the tests need, too")
     parser.add_argument("--checks", action="store_true", help="what checks the template and the packages, too")
+    parser.add_argument("--benchmarks", action="store_true", help="what benchmarks compare with, too")
     parser.add_argument("--docs", action="store_true", help="what makes the documentation site, too")
     chosen = parser.parse_args()
     steps = Steps()
@@ -353,10 +372,11 @@ def main() -> int:
     try:
         LOGS.mkdir(parents=True, exist_ok=True)
         with only_one(SETUP_LOCK, "setting up"):
-            wanted = [*ENVIRONMENTS, *[CHECKS] * chosen.checks, *[DOCS] * chosen.docs]
+            extra = {CHECKS: chosen.checks, DOCS: chosen.docs, BENCHMARKS: chosen.benchmarks}
+            wanted = [*ENVIRONMENTS, *(each for each, asked_for in extra.items() if asked_for)]
             stale = [environment for environment in wanted if not environment.is_fresh()]
             _in_parallel(stale, steps)
-            if chosen.tests:
+            if chosen.tests or chosen.benchmarks:
                 set_up_test_tools(steps)
             if chosen.docs:
                 set_up_diagrams(steps)

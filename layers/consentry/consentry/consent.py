@@ -142,6 +142,12 @@ def frequency(topic: str) -> str:
     return f"frequency.{topic}"
 
 
+def deciding(topic: str) -> tuple[str, ...]:
+    """The registers and choices that a decision on a topic looks at: nothing else of a consent makes a difference."""
+    of_topic = (ask(topic), opt_in(topic), claim(topic), opt_out(topic), frequency(topic))
+    return (*of_topic, opt_out(EVERY_TOPIC), COMPLAINT, BOUNCE, PAUSE)
+
+
 def status(consent: Consent, topic: str) -> Status:
     """How the subscriber stands to a topic. A tie between an opt-in and an opt-out goes to the opt-out."""
     return _standing(consent, topic)[0]

@@ -221,8 +221,14 @@ class Store:
         """
         return items.consent(self._item(brand, subscriber_id, STATE))
 
-    def read_many(self, brand: str, subscriber_ids: Iterable[str]) -> dict[str, Consent]:
+    def read_many(self, brand: str, subscriber_ids: Iterable[str], topic: str = "") -> dict[str, Consent]:
         """`read` for many: as few calls as DynamoDB allows, in parallel, what it leaves undone asked again.
+
+        Args:
+            brand: whose subscribers.
+            subscriber_ids: which of them.
+            topic: read only what decides on this one; empty reads all. To take apart what nobody asked for would be
+                most of the work.
 
         Raises:
             StoreUnavailableError: some could not be read; then none are answered.
@@ -231,10 +237,10 @@ class Store:
         batches = [wanted[at : at + _KEYS_A_BATCH] for at in range(0, len(wanted), _KEYS_A_BATCH)]
         found = dict.fromkeys(wanted, Consent())
         if len(batches) == 1:
-            found.update(self._read_batch(brand, batches[0]))
+            found.update(self._read_batch(brand, batches[0], topic))
         elif batches:
             with ThreadPoolExecutor(min(len(batches), _BATCHES_AT_ONCE)) as pool:
-                for part in pool.map(lambda batch: self._read_batch(brand, batch), batches):
+                for part in pool.map(lambda batch: self._read_batch(brand, batch, topic), batches):
                     found.update(part)
         return found
 
@@ -572,13 +578,21 @@ class Store:
         )
         return item
 
-    def _read_batch(self, brand: str, subscriber_ids: list[str]) -> dict[str, Consent]:
-        found = self._batch(items.key(partition_key(brand, each), STATE) for each in subscriber_ids)
+    def _read_batch(self, brand: str, subscriber_ids: list[str], topic: str) -> dict[str, Consent]:
+        keys = (items.key(partition_key(brand, each), STATE) for each in subscriber_ids)
+        found = self._batch(keys, ("pk", *rules.deciding(topic)) if topic else ())
         return {item["pk"]["S"].rpartition("#")[2]: items.consent(item) for item in found}
 
-    def _batch(self, keys: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Those of the items that there are, in no order; what DynamoDB leaves undone is asked for again."""
-        request: dict[str, Any] = {self._table: {"Keys": list(keys), "ConsistentRead": True}}
+    def _batch(self, keys: Iterable[dict[str, Any]], names: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+        """Those of the items that there are, in no order; what DynamoDB leaves undone is asked for again.
+
+        With `names`, only these attributes.
+        """
+        wanted: dict[str, Any] = {"Keys": list(keys), "ConsistentRead": True}
+        if names:
+            marks = {f"#{at}": name for at, name in enumerate(names)}
+            wanted |= {"ProjectionExpression": ",".join(marks), "ExpressionAttributeNames": marks}
+        request: dict[str, Any] = {self._table: wanted}
         found: list[dict[str, Any]] = []
         for attempt in range(_ATTEMPTS):
             answer = self._call("batch_get_item", RequestItems=request)

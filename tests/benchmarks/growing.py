@@ -1,0 +1,59 @@
+"""What a click and decisions cost while the table grows: the same, or somebody reads what they needn't."""
+
+from __future__ import annotations
+
+import random
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.clicking import one_click
+from benchmarks.figures import Figure
+from benchmarks.lambdas import running, take_turns
+from benchmarks.screening import asking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.surroundings import Surroundings
+
+SIZES: Final = (1_000, 100_000, 1_000_000)
+ROUNDS: Final = 8
+CLICKS: Final = 150
+QUESTIONS: Final = 4
+PEOPLE: Final = 1_000
+"""In a question."""
+
+
+def measure(around: Surroundings) -> Iterator[Figure]:
+    """Against the smallest table, in turns."""
+    tables = {size: f"people-{size}" for size in SIZES}
+    for size, table in tables.items():
+        print(f"  {size:,} people", file=sys.stderr, flush=True)
+        around.populate(table, size)
+    chance = random.Random(1)  # noqa: S311 - who clicks
+
+    def leave(size: int) -> Callable[[int], list[bytes]]:
+        return lambda count: [
+            one_click(around.link(around.subscriber_id(chance.randrange(size)))) for _ in range(count)
+        ]
+
+    def ask(size: int) -> Callable[[int], list[bytes]]:
+        return lambda count: [
+            asking(subscriber_ids=[around.subscriber_id(chance.randrange(size)) for _ in range(PEOPLE)])
+            for _ in range(count)
+        ]
+
+    acts = (("one click", "unsubscribe", leave, CLICKS), ("1,000 decisions", "api", ask, QUESTIONS))
+    for name, room, make, calls in acts:
+        with ExitStack() as ending:
+            contestants = [
+                (ending.enter_context(running(around.function(room, TABLE_NAME=table))), make(size))
+                for size, table in tables.items()
+            ]
+            took = take_turns(contestants, ROUNDS, calls)
+        for size, sample in list(zip(SIZES, took, strict=True))[1:]:
+            for kind in ("cpu", "wall"):
+                value, low = (getattr(each, kind) * 1000 for each in (sample, took[0]))
+                bar = 1.1 if kind == "cpu" else None
+                yield Figure(f"{name}, {size:,} people", value, low, f"ms {kind}", bar, f"{SIZES[0]:,} people")
