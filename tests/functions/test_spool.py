@@ -33,14 +33,22 @@ class Queue:
 
     def waiting(self) -> list[dict[str, Any]]:
         """The messages, as Lambda gets them; they stay."""
-        found = self._world.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        found = self._world.sqs.receive_message(
+            QueueUrl=self.url, MaxNumberOfMessages=10, VisibilityTimeout=0, MessageAttributeNames=["All"]
+        )
         return [
             {
                 "messageId": each["MessageId"],
                 "receiptHandle": each["ReceiptHandle"],
                 "body": each["Body"],
-                "attributes": {"ApproximateReceiveCount": str(1 + len(self.put_off))},
-                "messageAttributes": {},
+                "attributes": {
+                    "ApproximateReceiveCount": str(1 + len(self.put_off)),
+                    "SentTimestamp": str(self._world.now),
+                },
+                "messageAttributes": {
+                    name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+                    for name, value in each.get("MessageAttributes", {}).items()
+                },
                 "eventSource": "aws:sqs",
             }
             for each in found.get("Messages", [])
@@ -115,11 +123,11 @@ def test_what_only_the_log_kept_is_counted_so_that_an_alarm_tells_of_it(
     monkeypatch.setenv("SPOOL_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/gone")
     with world.table_away():
         world.post(world.leave_url())
-    [line] = [json.loads(each) for each in capsys.readouterr().out.splitlines() if '"_aws"' in each]
+    [line] = [json.loads(each) for each in capsys.readouterr().out.splitlines() if '"OptOutsKeptInLog"' in each]
     [told] = line["_aws"]["CloudWatchMetrics"]
     assert told["Namespace"] == "Consentry/test"
     assert [each["Name"] for each in told["Metrics"]] == ["OptOutsKeptInLog"]
-    assert line["OptOutsKeptInLog"] == [1.0]
+    assert line["OptOutsKeptInLog"] == 1
     assert (told["Dimensions"], line["service"]) == ([["service"]], "consentry"), "as the alarm wants it"
 
 
