@@ -107,15 +107,16 @@ _WAITING: Final = {CONTACT: "of a request", GOODBYE: "goodbye"}
 
 
 def _send(brand: Brand, mail: Mail, recipient: str, raw: bytes) -> None:
-    outcome = "unknown"
+    outcome, code = "unknown", ""
     try:
         wiring.send_mail(brand, mail, recipient, raw)
         outcome = "sent"
-    except mails.NotSentError:
-        outcome = "not_sent"
+    except (mails.NotSentError, mails.UnknownFateError) as exc:
+        outcome = "not_sent" if isinstance(exc, mails.NotSentError) else outcome
+        code = web.aws_code(exc.__cause__)
         raise
     finally:
-        telemetry.emit("mail", {"Mails": 1}, mail=mail, outcome=outcome, brand=brand.id)
+        telemetry.emit("mail", {"Mails": 1}, mail=mail, outcome=outcome, brand=brand.id, aws=code)
 
 
 @cache

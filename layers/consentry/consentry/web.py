@@ -211,12 +211,12 @@ def report(exc: BaseException, route: str) -> None:
     """Log a fault: what and where, without its message, which may quote an address or a token."""
     where = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(exc.__traceback__)][-6:]
     cause = type(exc.__cause__).__name__ if exc.__cause__ else ""
-    code = _aws_code(exc.__cause__)
+    code = aws_code(exc.__cause__)
     telemetry.emit("fault counted", {"Faults": 1}, kind=type(exc).__name__)
     wiring.logger().error("fault", kind=type(exc).__name__, cause=cause, aws=code, where=where, route=route)
 
 
-def _aws_code(exc: BaseException | None) -> str:
+def aws_code(exc: BaseException | None) -> str:
     """The error code of an AWS answer, such as `ThrottlingException`: it names no one."""
     response = getattr(exc, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
