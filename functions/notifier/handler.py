@@ -56,6 +56,7 @@ def tell(record: SQSRecord) -> None:
         brand=notification.brand,
         endpoint=notification.endpoint,
         status=status,
+        event_id=notification.event_id,
     )
     if not taken:
         tries = int(record.attributes.approximate_receive_count)

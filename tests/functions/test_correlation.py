@@ -119,7 +119,9 @@ def test_an_endpoint_is_told_under_the_name_of_the_click(
     ]
     assert messages
     assert world.room("notifier").handler({"Records": messages}, None)["batchItemFailures"] == []
-    told = [(line["correlation_id"], line["message"], line.get("outcome")) for line in counted(capsys)]
+    lines = counted(capsys)
+    assert lines[-1]["event_id"] == new["last_event"]["M"]["event_id"]["S"], "what platforms know as webhook-id"
+    told = [(line["correlation_id"], line["message"], line.get("outcome")) for line in lines]
     assert told == [
         ("ours-1", "act", "applied"),
         ("ours-1", "notification queued", "queued"),

@@ -97,7 +97,7 @@ def emit(message: str, values: Mapping[str, float], **said: str | int | bool) ->
 
 @cache
 def _directives(metrics: tuple[str, ...]) -> str:
-    namespace = os.environ["METRICS_NAMESPACE"]
+    namespace = os.environ.get("METRICS_NAMESPACE", "Consentry")  # an opt-out doesn't fail for want of it
     return json.dumps(
         [
             {
@@ -117,8 +117,8 @@ def recorded(event: Event, outcome: Outcome) -> None:
     if outcome is Outcome.APPLIED:
         values["Changes"] = 1
         if event.kind is Kind.CONFIRMED:
-            asked_at = max(event.effect.registers.get(rules.opt_in(topic), 0) for topic in event.topics)
-            values["ConfirmedAfter"] = max(0, event.occurred_at - asked_at) / 1000
+            opt_ins = [event.effect.registers.get(rules.opt_in(topic), event.occurred_at) for topic in event.topics]
+            values["ConfirmedAfter"] = (event.occurred_at - max(opt_ins, default=event.occurred_at)) / 1000
     emit("act", values, channel=event.channel, outcome=outcome, kind=event.kind, brand=event.brand)
 
 
