@@ -13,7 +13,7 @@ import pytest
 from consentry import keyring, outgoing, telemetry, wiring
 from consentry.brands import Endpoint
 from support import events
-from support.world import World
+from support.world import SECOND, World
 
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 
@@ -127,6 +127,23 @@ def test_an_endpoint_is_told_under_the_name_of_the_click(
         ("ours-1", "notification queued", "queued"),
         ("ours-1", "notification", "taken"),
     ]
+
+
+def test_a_goodbye_is_due_under_the_name_of_the_click(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    brand = wiring.brands().get("demo")
+    assert brand is not None
+    monkeypatch.setattr(wiring.brands(), "_brands", {"demo": brand._replace(goodbye_mail=True)})
+    world.subscribed("news")
+    old = state(world)
+    world.now += SECOND
+    click(world, "ours-1")
+    new = state(world)
+    telemetry.begin("something else")
+    image = {"OldImage": old, "NewImage": new, "Keys": {"pk": new["pk"], "sk": new["sk"]}, "SequenceNumber": "1"}
+    record = {"eventID": "1", "eventName": "MODIFY", "eventSource": "aws:dynamodb", "dynamodb": image}
+    assert world.room("courier").handler({"Records": [record]}, None)["batchItemFailures"] == []
+    (goodbye,) = [item for item in world.items() if item["sk"]["S"] == "GOODBYE"]
+    assert goodbye["correlation_id"] == {"S": "ours-1"}
 
 
 def test_what_follows_from_no_request_has_the_name_of_its_message(

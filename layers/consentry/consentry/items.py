@@ -65,7 +65,8 @@ class Change(NamedTuple):
     before: Consent
     after: Consent
     event: dict[str, Any]
-    """What made it: `event_id`, `kind`, `channel`, `reference`, `occurred_at` (epoch ms), `suspected_automation`."""
+    """What made it: `event_id`, `kind`, `channel`, `reference`, `occurred_at` (epoch ms), `suspected_automation`,
+    `correlation_id`."""
 
 
 def change_of(record: Mapping[str, Any]) -> Change | None:
@@ -81,6 +82,7 @@ def change_of(record: Mapping[str, Any]) -> Change | None:
     event: dict[str, Any] = {name: last[name]["S"] for name in ("event_id", "kind", "channel", "reference")}
     event["occurred_at"] = int(last["occurred_at"]["N"])
     event["suspected_automation"] = last["suspected_automation"]["BOOL"]
+    event["correlation_id"] = text(last, "correlation_id")  # older items have none
     _, brand, subscriber_id = new["pk"]["S"].split("#", 2)
     return Change(brand, subscriber_id, consent(old), consent(new), event)
 
@@ -131,7 +133,7 @@ def contact_update(event: Event, contact: Contact, correlation_id: str = "") -> 
     }
 
 
-def goodbye_update(change: Change, topics: Iterable[str], correlation_id: str = "") -> dict[str, Any]:
+def goodbye_update(change: Change, topics: Iterable[str]) -> dict[str, Any]:
     """An update that makes a mail due which tells somebody that they left `topics`; it expires."""
     left_at = change.event["occurred_at"]
     return {
@@ -146,7 +148,7 @@ def goodbye_update(change: Change, topics: Iterable[str], correlation_id: str = 
             ":left": number(left_at),
             ":event": string(change.event["event_id"]),
             ":none": string(""),
-            ":correlation_id": string(correlation_id),
+            ":correlation_id": string(change.event["correlation_id"]),
             ":end": number(left_at // 1000 + _GOODBYE_DAYS * DAY_S),
         },
     }

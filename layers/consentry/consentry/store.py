@@ -388,7 +388,7 @@ class Store:
         Raises:
             StoreUnavailableError: the table can't be written.
         """
-        update = items.goodbye_update(change, topics, self._correlation_id())
+        update = items.goodbye_update(change, topics)
         update["ExpressionAttributeValues"][":a_day_ago"] = items.number(change.event["occurred_at"] - DAY_MS)
         condition = "attribute_not_exists(asked_at) OR asked_at <= :a_day_ago"
         try:
