@@ -27,7 +27,7 @@ ENVIRONMENT = {
     "TABLE_NAME": "consentry-test",
     "SPOOL_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/spool",
     "CONFIGURATION_SET": "consentry-test",
-    "POWERTOOLS_METRICS_NAMESPACE": "Consentry/test",
+    "METRICS_NAMESPACE": "Consentry/test",
     "MAIL_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/mails",
 }
 
@@ -46,6 +46,14 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(kept)
+
+
+@pytest.fixture(autouse=True)
+def _no_request() -> None:
+    """What one test did for a request is not what the next one does."""
+    from consentry import telemetry
+
+    telemetry.begin("")
 
 
 @pytest.fixture

@@ -259,6 +259,7 @@ def fault(exc: Exception) -> Response[str]:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Who calls is settled before anything of the call is looked at."""
+    web.begin(event)
     try:
         key = None if event["rawPath"] == OPENAPI_PATH else _authenticated(event)
         readable = _readable(event)
@@ -429,6 +430,7 @@ def _problem(
     retry_after: str = "",
 ) -> Response[str]:
     """RFC 9457."""
+    web.refused("api", status)
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,

@@ -8,16 +8,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from consentry import archive, archivist, batches, wiring
+from consentry import archive, archivist, batches, telemetry, wiring
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 
-def handler(event: dict[str, Any], _context: object) -> Any:
+def handler(event: dict[str, Any], context: Any) -> Any:
     """A message of the queue, or the beginning of a run: of last month, or of the `month` (`yyyy-mm`) in the event."""
     if "Records" in event:
         return batches.process(event, queue=go_on)
+    telemetry.begin(str(getattr(context, "aws_request_id", "")))
     now = _now()
     month = str(event.get("month") or archive.month_before(now))
     run = wiring.start_archive(month, now)

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import batches, mails, pages, web, wiring
+from consentry import batches, mails, pages, telemetry, web, wiring
 from consentry.batches import LaterError
-from consentry.courier import Courier, HeldBackError, PutOffError
+from consentry.courier import Courier, Delivery, HeldBackError, PutOffError
 from consentry.dues import MailDue
-from consentry.items import STATE, change_of
+from consentry.items import CONTACT, GOODBYE, STATE, change_of
 from consentry.ledger import new_event_id
 from consentry.mails import Body
 from consentry.store import StoreUnavailableError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
     from consentry.brands import Brand
-    from consentry.mails import Letter
+    from consentry.mails import Letter, Mail
 
 _LONGEST_DELAY_S: Final = 900
 """SQS's own limit."""
@@ -52,11 +52,11 @@ def announce(record: DynamoDBRecord) -> None:
     try:
         _deliver(due)
     except PutOffError as exc:
-        _put_off(due, exc.seconds)
+        _put_off(due, exc)
     except StoreUnavailableError as exc:
         # A record that fails holds up the mails behind it in the stream; the queue holds up nothing.
         web.report(exc, announce.__name__)
-        _put_off(due, _TABLE_AWAY_S)
+        _put_off(due, PutOffError(_TABLE_AWAY_S))
 
 
 def _say_goodbye(record: DynamoDBRecord) -> None:
@@ -77,20 +77,47 @@ def try_again(record: SQSRecord) -> None:
         _deliver(due)
     except HeldBackError as exc:
         # As a message of its own: the queue counts how often it brings one back, and gives up.
-        _put_off(due, exc.seconds)
+        _put_off(due, exc)
     except PutOffError as exc:
         raise LaterError from exc
 
 
-def _put_off(due: MailDue, seconds: int) -> None:
-    wiring.put_off(json.dumps(due), min(seconds, _LONGEST_DELAY_S))
-    wiring.logger().warning("mail put off", seconds=seconds)
+def _put_off(due: MailDue, why: PutOffError) -> None:
+    wiring.put_off(json.dumps(due), min(why.seconds, _LONGEST_DELAY_S))
+    held_back = isinstance(why, HeldBackError)
+    telemetry.emit(
+        "mail put off",
+        {"MailsPutOff": 1},
+        why="held_back" if held_back else "not_now",
+        brand=due.brand,
+        seconds=why.seconds,
+    )
 
 
 def _deliver(due: MailDue) -> None:
     # A name of its own for each attempt: one that Lambda repeats doesn't know how far the one before it came.
-    outcome = _courier().deliver(due, new_event_id(), time.time_ns() // 1_000_000)
-    wiring.logger().info("mail", outcome=outcome.value, brand=due.brand)
+    outcome = _courier().deliver(due, new_event_id(), _now())
+    if outcome is Delivery.NOT_NEEDED:
+        telemetry.emit("mail", {"Mails": 1}, mail=_WAITING[due.item], outcome=outcome, brand=due.brand)
+    else:
+        telemetry.emit("mail accepted", {"MailDelay": max(0, _now() - due.asked_at)}, brand=due.brand)
+
+
+_WAITING: Final = {CONTACT: "of a request", GOODBYE: "goodbye"}
+"""What a mail is called that turned out not to be needed, before anybody asked which of two it would be."""
+
+
+def _send(brand: Brand, mail: Mail, recipient: str, raw: bytes) -> None:
+    outcome, code = "unknown", ""
+    try:
+        wiring.send_mail(brand, mail, recipient, raw)
+        outcome = "sent"
+    except (mails.NotSentError, mails.UnknownFateError) as exc:
+        outcome = "not_sent" if isinstance(exc, mails.NotSentError) else outcome
+        code = web.aws_code(exc.__cause__)
+        raise
+    finally:
+        telemetry.emit("mail", {"Mails": 1}, mail=mail, outcome=outcome, brand=brand.id, aws=code)
 
 
 @cache
@@ -100,7 +127,7 @@ def _courier() -> Courier:
         wiring.dues(),
         wiring.tokens(),
         wiring.brands(),
-        wiring.send_mail,
+        _send,
         write,
         wiring.settings().public_url,
         wiring.breaker(),
@@ -123,6 +150,10 @@ def write(brand: Brand, letter: Letter) -> Body:
 
     subject = render(".subject.txt").strip()
     return Body(subject, mails.wrapped(render(".txt")), render(".html", subject=subject))
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 wiring.prepare()

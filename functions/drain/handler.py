@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
-from consentry import batches, replay, wiring
+from consentry import batches, replay, telemetry, wiring
 from consentry.keyring import SecretUnavailableError
 from consentry.store import StoreUnavailableError
 
@@ -26,7 +27,8 @@ def record(message: SQSRecord) -> None:
         tries = int(message.attributes.approximate_receive_count)
         wiring.put_off_spooled(message.receipt_handle, replay.wait(tries))
         raise
-    wiring.logger().info("drained", outcome=outcome)
+    waited = time.time_ns() // 1_000_000 - int(message.attributes.sent_timestamp)
+    telemetry.emit("drained", {"SpoolDelay": max(0, waited)}, outcome=outcome)
 
 
 wiring.prepare()

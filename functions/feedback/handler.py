@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from consentry import batches, feedback, wiring
+from consentry import batches, feedback, telemetry, wiring
 from consentry.feedback import UnintelligibleError
 from consentry.intake import Result
 from consentry.keyring import SecretUnavailableError
@@ -40,7 +40,7 @@ def take(message: SQSRecord) -> None:
         raise
     brands = [brand.id for brand in told.brands]
     if told.kind == "Reject":
-        wiring.count("MailsRejected")
+        telemetry.emit("mail rejected", {"MailsRejected": 1})
         wiring.logger().error("mail rejected", brands=brands)
     wiring.logger().info("feedback", kind=told.kind, brands=brands, counts=dict(counts) or {"ignored": 1})
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from consentry import batches, items, notifications, outgoing, wiring
+from consentry import batches, items, notifications, outgoing, telemetry, wiring
 from consentry.batches import LaterError
 from consentry.outgoing import UnreachableError
 
@@ -35,7 +35,10 @@ def announce(record: DynamoDBRecord) -> None:
     change = items.change_of(record.raw_event["dynamodb"])
     brand = wiring.brands().get(change.brand) if change else None
     if change is not None and brand is not None:
-        wiring.queue_notifications(notifications.of(brand, change))
+        told = notifications.of(brand, change)
+        wiring.queue_notifications(told)
+        if told:
+            telemetry.emit("notification queued", {"Notifications": len(told)}, outcome="queued", brand=brand.id)
 
 
 def tell(record: SQSRecord) -> None:
@@ -43,8 +46,17 @@ def tell(record: SQSRecord) -> None:
     notification = notifications.from_json(record.body)
     status = _post(notification)
     taken = 200 <= status < 300  # noqa: PLR2004 - Standard Webhooks: any 2xx is success
-    wiring.logger().info(
-        "notification", brand=notification.brand, endpoint=notification.endpoint, status=status, taken=taken
+    counted: dict[str, float] = {"Notifications": 1}
+    if taken:
+        counted["NotificationDelay"] = max(0, _now() - notification.timestamp)
+    telemetry.emit(
+        "notification",
+        counted,
+        outcome="taken" if taken else "failed",
+        brand=notification.brand,
+        endpoint=notification.endpoint,
+        status=status,
+        event_id=notification.event_id,
     )
     if not taken:
         tries = int(record.attributes.approximate_receive_count)
@@ -63,7 +75,7 @@ def _post(notification: Notification) -> int:
     if brand.keeps_address:
         contact = wiring.store().contact(brand.id, notification.subscriber_id)
         email = contact.address if contact else ""
-    body, headers = notifications.sign(notification, secrets, time.time_ns() // 1_000_000, email)
+    body, headers = notifications.sign(notification, secrets, _now(), email)
     if not secrets:
         wiring.logger().error("endpoint without a secret", brand=brand.id, endpoint=endpoint.id)
         return 0
@@ -72,6 +84,10 @@ def _post(notification: Notification) -> int:
     except UnreachableError as exc:
         wiring.logger().warning("endpoint unreachable", endpoint=endpoint.id, why=str(exc))
         return 0
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 wiring.prepare()

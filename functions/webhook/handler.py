@@ -16,7 +16,7 @@ from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import providers, web, wiring
+from consentry import providers, telemetry, web, wiring
 from consentry.intake import Result
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Channel
@@ -58,6 +58,7 @@ class RefusedError(Exception):
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Every answer is JSON; a bad call is never a fault of ours."""
     route = event["routeKey"]
+    web.begin(event)
     try:
         response = _receive(event)
     except RefusedError as exc:
@@ -99,7 +100,9 @@ def _receive(event: dict[str, Any]) -> Response:
     if asks:
         return _answer(Counter())
     counts = _apply(provider.translate(call, setup), brand, name, request.now)
-    wiring.logger().info("webhook", brand=brand.id, provider=name, counts=dict(counts))
+    for outcome, count in counts.items():
+        if count:
+            telemetry.emit("webhook", {"Webhooks": count}, provider=name, outcome=outcome, brand=brand.id)
     return _answer(counts)
 
 
@@ -148,6 +151,7 @@ def _answer(counts: Counter[str]) -> Response:
 
 def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """RFC 9457."""
+    web.refused("webhook", status)
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return web.Response(status, json.dumps(body), "application/problem+json", headers or {})
 

@@ -87,8 +87,7 @@ class Surroundings:
             "PUBLIC_URL": "https://links.example.com",
             "CONFIGURATION_SET": "mails",
             "POWERTOOLS_SERVICE_NAME": "consentry",
-            "POWERTOOLS_METRICS_NAMESPACE": "Consentry",
-            "POWERTOOLS_METRICS_DISABLED": "false",
+            "METRICS_NAMESPACE": "Consentry",
         }
 
     def function(self, name: str, **environment: str) -> Code:

@@ -96,4 +96,4 @@ def test_an_alarm_tells_of_an_open_breaker(stack: Any) -> None:
     (alarm,) = [each for each in alarms if each["MetricName"] == "BreakerOpened"]
     functions = aws(stack, "lambda").get_paginator("list_functions").paginate()
     (courier,) = [each for page in functions for each in page["Functions"] if "CourierFunction" in each["FunctionName"]]
-    assert alarm["Namespace"] == courier["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
+    assert alarm["Namespace"] == courier["Environment"]["Variables"]["METRICS_NAMESPACE"]

@@ -63,7 +63,7 @@ def queue(world: World, room: str, *bodies: str) -> list[str]:
             "messageId": str(at),
             "receiptHandle": "r",
             "body": body,
-            "attributes": {"ApproximateReceiveCount": "1"},
+            "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1"},
             "eventSource": "aws:sqs",
         }
         for at, body in enumerate(bodies)

@@ -18,7 +18,7 @@ from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.spool import Spooled, Unverified
 from consentry.store import Address, Store, StoreUnavailableError
 from consentry.tokens import Purpose
-from support import calls
+from support import calls, events
 from support.world import SECOND, World
 
 
@@ -33,14 +33,22 @@ class Queue:
 
     def waiting(self) -> list[dict[str, Any]]:
         """The messages, as Lambda gets them; they stay."""
-        found = self._world.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        found = self._world.sqs.receive_message(
+            QueueUrl=self.url, MaxNumberOfMessages=10, VisibilityTimeout=0, MessageAttributeNames=["All"]
+        )
         return [
             {
                 "messageId": each["MessageId"],
                 "receiptHandle": each["ReceiptHandle"],
                 "body": each["Body"],
-                "attributes": {"ApproximateReceiveCount": str(1 + len(self.put_off))},
-                "messageAttributes": {},
+                "attributes": {
+                    "ApproximateReceiveCount": str(1 + len(self.put_off)),
+                    "SentTimestamp": str(self._world.now),
+                },
+                "messageAttributes": {
+                    name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+                    for name, value in each.get("MessageAttributes", {}).items()
+                },
                 "eventSource": "aws:sqs",
             }
             for each in found.get("Messages", [])
@@ -115,11 +123,11 @@ def test_what_only_the_log_kept_is_counted_so_that_an_alarm_tells_of_it(
     monkeypatch.setenv("SPOOL_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/gone")
     with world.table_away():
         world.post(world.leave_url())
-    [line] = [json.loads(each) for each in capsys.readouterr().out.splitlines() if '"_aws"' in each]
+    [line] = [json.loads(each) for each in capsys.readouterr().out.splitlines() if '"OptOutsKeptInLog"' in each]
     [told] = line["_aws"]["CloudWatchMetrics"]
     assert told["Namespace"] == "Consentry/test"
     assert [each["Name"] for each in told["Metrics"]] == ["OptOutsKeptInLog"]
-    assert line["OptOutsKeptInLog"] == [1.0]
+    assert line["OptOutsKeptInLog"] == 1
     assert (told["Dimensions"], line["service"]) == ([["service"]], "consentry"), "as the alarm wants it"
 
 
@@ -506,3 +514,22 @@ def test_the_queues_own_error_is_ours(world: World, queue: Queue, monkeypatch: p
     monkeypatch.delenv("SPOOL_QUEUE_URL")
     with pytest.raises(StoreUnavailableError):
         wiring._spool("{}")
+
+
+# --- telling of it ----------------------------------------------------------------------------------------------------
+
+
+def test_an_opt_out_that_waited_is_still_of_its_click_and_its_wait_is_counted(
+    world: World, queue: Queue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = events.http("POST", world.leave_url(), body=b"List-Unsubscribe=One-Click")
+    event["requestContext"]["requestId"] = "ours-1"
+    with world.table_away():
+        assert world.room("unsubscribe").handler(event, None)["statusCode"] == 200
+    assert queue.drain() == []
+    lines = [json.loads(each) for each in capsys.readouterr().out.splitlines() if '"_aws"' in each]
+    assert {line["correlation_id"] for line in lines} == {"ours-1"}
+    assert [line["outcome"] for line in lines if "Acts" in line] == ["spooled", "applied"]
+    assert [line["SpoolDelay"] for line in lines if "SpoolDelay" in line] == [0]
+    (state,) = [item for item in world.items() if item["sk"]["S"] == "STATE"]
+    assert state["last_event"]["M"]["correlation_id"] == {"S": "ours-1"}

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
-from consentry import archivist
+from consentry import archivist, telemetry
 from support import events
 
 ROOT: Final = Path(__file__).parents[2]
@@ -279,7 +279,7 @@ def test_what_is_archived_can_neither_be_changed_nor_read_by_the_public_nor_go_w
 def test_without_an_archive_nothing_of_it_is_deployed() -> None:
     parts = {name: each for name, each in RESOURCES.items() if name.startswith("Archive")}
     outputs = {name: each for name, each in TEMPLATE["Outputs"].items() if name.startswith("Archive")}
-    assert len(parts) == 7
+    assert len(parts) == 8
     for name, each in {**parts, **outputs}.items():
         assert each["Condition"] == "HasArchive", name
     others = {name: each for name, each in RESOURCES.items() if name not in parts}
@@ -310,33 +310,180 @@ def test_dead_letters_raise_an_alarm_and_can_be_found(name: str) -> None:
     alarms = [
         each
         for each in ALARMS.values()
-        if each["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        if each.get("MetricName") == "ApproximateNumberOfMessagesVisible"
         and each["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": [name, "QueueName"]}}]
     ]
     assert [each["Threshold"] for each in alarms] == [0]
     assert TEMPLATE["Outputs"][f"{name}Url"]["Value"] == {"Ref": name}
 
 
+WAKE_SOMEBODY: Final = {
+    *("SpoolAgeAlarm", "SpoolDeadLettersAlarm", "OptOutsKeptInLogAlarm", "OptOutsNotKeptAlarm"),
+    *("InboundDeadLettersAlarm", "StreamDeadLettersAlarm", "StreamAgeAlarm", "MailDeadLettersAlarm"),
+    *("ApiFaultsAlarm", "ApiLatencyAlarm", "BreakerOpenAlarm"),
+}
+"""Opt-outs are at stake, or people are turned away. Whatever else there is can wait for the morning."""
+RUNBOOKS: Final = ROOT / "docs/runbooks"
+HEADINGS: Final = ["What it means", "Who notices", "What to look at", "What to do"]
+
+
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_says_what_it_means_and_wakes_somebody(name: str) -> None:
+def test_an_alarm_says_what_it_means_and_wakes_somebody_or_waits(name: str) -> None:
     alarm = ALARMS[name]
-    assert alarm["AlarmDescription"]
     told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
-    assert alarm["AlarmActions"] == told
+    notice = {"Fn::If": ["HasNoticeTopic", [{"Ref": "NoticeTopicArn"}], told]}
+    assert alarm["AlarmActions"] == alarm["OKActions"] == (told if name in WAKE_SOMEBODY else notice)
     assert alarm["TreatMissingData"] == "notBreaching", "queues and metrics that nothing happened to have no data"
-    assert f"`{name}`" in (ROOT / "docs/deploying.md").read_text("utf-8")
+    assert re.fullmatch(rf".{{20,}}\. docs/runbooks/{name}\.md", alarm["AlarmDescription"])
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_whoever_an_alarm_wakes_finds_its_page(name: str) -> None:
+    page = (RUNBOOKS / f"{name}.md").read_text("utf-8")
+    assert page.startswith(f"# {name}\n")
+    assert re.findall(r"^## (.+)$", page, re.MULTILINE) == HEADINGS
+    assert re.search(r"^```", page, re.MULTILINE), "something to copy"
+    assert len(page.split()) < 350, "it is three in the morning"
+    assert f"runbooks/{name}.md" in (ROOT / "docs/deploying.md").read_text("utf-8")
+    assert f"({name}.md)" in (RUNBOOKS / "README.md").read_text("utf-8")
+
+
+def test_no_runbook_is_of_an_alarm_that_is_gone() -> None:
+    assert {each.stem for each in RUNBOOKS.glob("*.md")} - {"README"} == set(ALARMS)
+
+
+def measured(value: Any) -> Iterator[dict[str, Any]]:
+    """Every `Metric` of a math alarm."""
+    for each in value.get("Metrics", ()):
+        if "MetricStat" in each:
+            yield each["MetricStat"]["Metric"]
+
+
+def test_each_function_that_nobody_waits_for_is_watched_for_crashes() -> None:
+    """Of the others the API tells: a crash is a 5xx. One with dead letters of its own ends there."""
+    behind_queues = {
+        name
+        for name, function in FUNCTIONS.items()
+        if not any(event["Type"] == "HttpApi" for event in function.get("Events", {}).values())
+        and "DeadLetterQueue" not in function
+    }
+    watched = {
+        dimension["Value"]["Ref"] for each in measured(ALARMS["WorkerErrorsAlarm"]) for dimension in each["Dimensions"]
+    }
+    assert watched == behind_queues
+
+
+def test_each_queue_that_a_function_reads_is_watched_for_what_waits_too_long() -> None:
+    read = {
+        event["Properties"]["Queue"]["Fn::GetAtt"][0]
+        for function in FUNCTIONS.values()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "SQS"
+    }
+    aged = {
+        dimension["Value"]["Fn::GetAtt"][0]
+        for alarm in ALARMS.values()
+        if alarm.get("MetricName") == "ApproximateAgeOfOldestMessage"
+        for dimension in alarm["Dimensions"]
+    }
+    assert aged == read
+
+
+def test_an_alarm_adds_up_no_more_than_ten_metrics() -> None:
+    """CloudWatch takes no more."""
+    for name, alarm in ALARMS.items():
+        assert len(list(measured(alarm))) <= 10, name
+
+
+# --- the dashboard ----------------------------------------------------------------------------------------------------
+
+
+def dashboard() -> list[dict[str, Any]]:
+    """The widgets' properties; `${…}` stays as it is."""
+    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    return [each["properties"] for each in json.loads(body)["widgets"]]
+
+
+def shown() -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Namespace, name and dimensions of every metric on the dashboard."""
+    for widget in dashboard():
+        for metric in widget.get("metrics", ()):
+            if isinstance(metric[0], dict):
+                found = re.fullmatch(
+                    r"""SEARCH\('\{"([^"]+)",([a-z,]+)\} MetricName="(\w+)"', 'Sum', 300\)""", metric[0]["expression"]
+                )
+                assert found, metric
+                yield found[1], found[3], tuple(found[2].split(","))
+            else:
+                plain = [each for each in metric if isinstance(each, str)]
+                yield plain[0], plain[1], tuple(plain[2::2])
+
+
+def test_the_dashboard_shows_every_metric_of_ours_and_none_that_nothing_counts() -> None:
+    ours = {(name, dimensions) for namespace, name, dimensions in shown() if not namespace.startswith("AWS/")}
+    assert ours == {(name, each.dimensions) for name, each in telemetry.METRICS.items()}
+    namespace = GLOBAL["Environment"]["Variables"]["METRICS_NAMESPACE"]["Fn::Sub"]
+    assert {each for each, _, _ in shown() if not each.startswith("AWS/")} == {namespace}
+
+
+AWS_METRICS: Final = {
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
+    "AWS/ApiGateway": {"Count", "4xx", "5xx", "IntegrationLatency", "Latency"},
+    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+    "AWS/Lambda": {"Errors", "Throttles", "IteratorAge"},
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+    "AWS/SQS": {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"},
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+    "AWS/DynamoDB": {
+        *("ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents"),
+        *("TransactionConflict", "SystemErrors"),
+    },
+}
+
+
+def test_what_is_watched_of_aws_is_something_that_aws_measures() -> None:
+    alarms = [(each["Namespace"], each["MetricName"]) for each in ALARMS.values() if "MetricName" in each]
+    alarms += [(each["Namespace"], each["MetricName"]) for alarm in ALARMS.values() for each in measured(alarm)]
+    for namespace, name in [*[(namespace, name) for namespace, name, _ in shown()], *alarms]:
+        if isinstance(namespace, str) and namespace.startswith("AWS/"):
+            assert name in AWS_METRICS[namespace]
+
+
+def test_the_dashboard_names_only_what_is_always_there() -> None:
+    names = set(re.findall(r"\$\{([A-Za-z]\w*)[.}]", RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]))
+    assert names <= set(RESOURCES)
+    assert not [each for each in names if "Condition" in RESOURCES[each]]
+
+
+def test_the_dashboard_shows_every_alarm_and_every_function() -> None:
+    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    always = {name for name in {**ALARMS, **FUNCTIONS} if "Condition" not in RESOURCES[name]}
+    assert {name for name in always if f"${{{name}." in body or f"${{{name}}}" in body} == always
+
+
+def test_widgets_lie_side_by_side() -> None:
+    places = [
+        (each["x"] + right, each["y"] + down)
+        for each in json.loads(RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]
+        for right in range(each["width"])
+        for down in range(each["height"])
+    ]
+    assert len(places) == len(set(places))
+    assert {x for x, _ in places} == set(range(24)), "CloudWatch's own width"
 
 
 def test_an_alarm_of_a_metric_of_ours_is_of_one_that_is_counted() -> None:
-    rooms = [*(ROOT / "functions").glob("*/handler.py"), *(ROOT / "layers/consentry/consentry").glob("*.py")]
-    code = "".join(each.read_text() for each in rooms)
-    namespace = GLOBAL["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
-    alarms = [each for each in ALARMS.values() if each["Namespace"] == namespace]
-    ours = {each["MetricName"] for each in alarms}
-    assert ours
-    service = GLOBAL["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
-    assert all(each["Dimensions"] == [{"Name": "service", "Value": service}] for each in alarms), "or it never rings"
-    assert all(f'count("{name}")' in code for name in ours)
+    namespace = GLOBAL["Environment"]["Variables"]["METRICS_NAMESPACE"]
+    alarms = [each for each in ALARMS.values() if each.get("Namespace") == namespace]
+    assert alarms
+    for each in alarms:
+        told_apart_by = tuple(dimension["Name"] for dimension in each["Dimensions"])
+        assert told_apart_by == telemetry.METRICS[each["MetricName"]].dimensions, "or it never rings"
+
+
+def test_the_access_log_tells_of_a_request_under_the_name_that_functions_log() -> None:
+    said = json.loads(RESOURCES["HttpApi"]["Properties"]["AccessLogSettings"]["Format"])
+    assert said["correlation_id"] == "$context.requestId"
 
 
 def test_a_queue_waits_six_times_as_long_as_its_function() -> None:

@@ -41,13 +41,18 @@ def _move_all(sqs: Any, source: str, target: str) -> int:
     """Each message is put into the target before it leaves the source: better done twice than not at all."""
     moved = 0
     while messages := sqs.receive_message(
-        QueueUrl=source, MaxNumberOfMessages=10, WaitTimeSeconds=1, MessageSystemAttributeNames=["MessageGroupId"]
+        QueueUrl=source,
+        MaxNumberOfMessages=10,
+        WaitTimeSeconds=1,
+        MessageSystemAttributeNames=["MessageGroupId"],
+        MessageAttributeNames=["correlation_id"],
     ).get("Messages"):
         for message in messages:
             group_id = message.get("Attributes", {}).get("MessageGroupId")
-            sqs.send_message(
-                QueueUrl=target, MessageBody=message["Body"], **({"MessageGroupId": group_id} if group_id else {})
-            )
+            kept = {"MessageGroupId": group_id} if group_id else {}
+            if "MessageAttributes" in message:
+                kept["MessageAttributes"] = message["MessageAttributes"]
+            sqs.send_message(QueueUrl=target, MessageBody=message["Body"], **kept)
             sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
             moved += 1
     return moved

@@ -2,6 +2,8 @@
 
 By itself it unpacks all layers anew for every process that it starts for a function. Those are thousands of files: most
 of what a start takes, and of what tidying up takes at the end.
+
+Its CloudFormation also refuses alarms that add up several metrics; here it takes them as alarms of the first.
 """
 
 from __future__ import annotations
@@ -41,9 +43,22 @@ class Archive(zipfile.ZipFile):
         Path(path).symlink_to(unpacked)
 
 
+def of_its_first_metric(alarm: dict[str, Any]) -> dict[str, Any]:
+    """An alarm's properties, of one metric where CloudFormation would take several."""
+    stats = [each["MetricStat"] for each in alarm.get("Metrics", ()) if "MetricStat" in each]
+    if not stats:
+        return alarm
+    plain = {name: value for name, value in alarm.items() if name != "Metrics"}
+    return {**plain, **stats[0]["Metric"], "Statistic": stats[0]["Stat"], "Period": stats[0]["Period"]}
+
+
 if __name__ == "__main__":
     zipfile.ZipFile = Archive  # type: ignore[misc]  # whoever asks for the one gets the other
 
     from ministack.app import main  # only now, when that is done; and only the emulator's own Python has it
+    from ministack.services.cloudformation import provisioners
+
+    record = provisioners._cw_metric_alarm_record  # noqa: SLF001 - there is no other way in
+    provisioners._cw_metric_alarm_record = lambda name, alarm: record(name, of_its_first_metric(alarm))  # noqa: SLF001
 
     sys.exit(main())

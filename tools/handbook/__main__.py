@@ -34,8 +34,10 @@ def put_together(folder: Path) -> None:
         there.parent.mkdir(parents=True, exist_ok=True)
         there.write_text(pages.source(ROOT, path), "utf-8")
     shutil.copy(HERE / "handbook.css", docs)
-    decisions = [f'"{each.relative_to(ROOT / "docs")}"' for each in sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))]
-    settings = (HERE / "zensical.toml").read_text("utf-8").replace('"decisions/*.md"', ", ".join(decisions))
+    settings = (HERE / "zensical.toml").read_text("utf-8")
+    for several, files in (("decisions/*.md", "decisions/[0-9]*.md"), ("runbooks/*Alarm.md", "runbooks/*Alarm.md")):
+        listed = [f'"{each.relative_to(ROOT / "docs")}"' for each in sorted((ROOT / "docs").glob(files))]
+        settings = settings.replace(f'"{several}"', ", ".join(listed))
     if DIAGRAMS.exists():
         shutil.copy(DIAGRAMS, docs / "mermaid.js")
     (folder / "zensical.toml").write_text(settings, "utf-8")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from consentry import web, wiring
+from consentry import items, telemetry, web, wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
@@ -55,6 +55,7 @@ def _reporting(handle: Callable[[Any], None]) -> Callable[[Any], None]:
 
     def reported(record: Any) -> None:
         try:
+            telemetry.begin(_correlation_id(record.raw_event))
             handle(record)
         except LaterError as exc:
             wiring.logger().warning("put off", kind=type(exc).__name__)
@@ -64,3 +65,11 @@ def _reporting(handle: Callable[[Any], None]) -> Callable[[Any], None]:
             raise
 
     return reported
+
+
+def _correlation_id(record: Mapping[str, Any]) -> str:
+    """The id of the request that a record follows from; where there was none, the record's own name."""
+    if "dynamodb" in record:
+        return items.correlation_id(record["dynamodb"]) or str(record.get("eventID", ""))
+    said = record.get("messageAttributes", {}).get("correlation_id", {})
+    return str(said.get("stringValue") or record.get("messageId", ""))

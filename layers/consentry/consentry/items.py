@@ -65,7 +65,8 @@ class Change(NamedTuple):
     before: Consent
     after: Consent
     event: dict[str, Any]
-    """What made it: `event_id`, `kind`, `channel`, `reference`, `occurred_at` (epoch ms), `suspected_automation`."""
+    """What made it: `event_id`, `kind`, `channel`, `reference`, `occurred_at` (epoch ms), `suspected_automation`,
+    `correlation_id`."""
 
 
 def change_of(record: Mapping[str, Any]) -> Change | None:
@@ -81,8 +82,15 @@ def change_of(record: Mapping[str, Any]) -> Change | None:
     event: dict[str, Any] = {name: last[name]["S"] for name in ("event_id", "kind", "channel", "reference")}
     event["occurred_at"] = int(last["occurred_at"]["N"])
     event["suspected_automation"] = last["suspected_automation"]["BOOL"]
+    event["correlation_id"] = text(last, "correlation_id")  # older items have none
     _, brand, subscriber_id = new["pk"]["S"].split("#", 2)
     return Change(brand, subscriber_id, consent(old), consent(new), event)
+
+
+def correlation_id(record: Mapping[str, Any]) -> str:
+    """The id of the request that a stream record's `dynamodb` part follows from; empty where there is none."""
+    new = record.get("NewImage", {})
+    return text(new.get("last_event", {}).get("M", new), "correlation_id")
 
 
 def contact(item: Mapping[str, Any]) -> Contact:
@@ -97,7 +105,7 @@ def contact(item: Mapping[str, Any]) -> Contact:
     )
 
 
-def contact_update(event: Event, contact: Contact) -> dict[str, Any]:
+def contact_update(event: Event, contact: Contact, correlation_id: str = "") -> dict[str, Any]:
     """An update that makes the contact item that of a request, with its mail due; it expires.
 
     What the request before it left is written over, but for the instants of the last three requests.
@@ -110,6 +118,7 @@ def contact_update(event: Event, contact: Contact) -> dict[str, Any]:
         "asked_at": number(contact.asked_at),
         "event_id": string(contact.event_id),
         "reference": string(contact.reference),
+        "correlation_id": string(correlation_id),
         "expires_at": number(event.arrived_at // 1000 + _CONTACT_DAYS * DAY_S),
     }
     # Every right side sees the item as it was before, so the instants move on by one.
@@ -130,7 +139,8 @@ def goodbye_update(change: Change, topics: Iterable[str]) -> dict[str, Any]:
     return {
         "Key": key(partition_key(change.brand, change.subscriber_id), GOODBYE),
         "UpdateExpression": "SET mail = :due, topics = :topics, asked_at = :left, event_id = :event, #r = :none,"
-        " expires_at = :end REMOVE claimed_by, claim_ends",
+        " expires_at = :end,"
+        " correlation_id = :correlation_id REMOVE claimed_by, claim_ends",
         "ExpressionAttributeNames": {"#r": "reference"},
         "ExpressionAttributeValues": {
             ":due": string("due"),
@@ -138,6 +148,7 @@ def goodbye_update(change: Change, topics: Iterable[str]) -> dict[str, Any]:
             ":left": number(left_at),
             ":event": string(change.event["event_id"]),
             ":none": string(""),
+            ":correlation_id": string(change.event["correlation_id"]),
             ":end": number(left_at // 1000 + _GOODBYE_DAYS * DAY_S),
         },
     }
@@ -238,13 +249,17 @@ def consent(item: Mapping[str, Any]) -> Consent:
     return Consent(registers, choices)
 
 
-def last_event(event: Event) -> dict[str, Any]:
-    """The event that changed the state last: what the stream tells listeners beside the old and new registers."""
+def last_event(event: Event, correlation_id: str = "") -> dict[str, Any]:
+    """The event that changed the state last: what the stream tells listeners beside the old and new registers.
+
+    `correlation_id` names the request that made it; it is no part of the ledger.
+    """
     told = {
         "event_id": event.event_id,
         "kind": event.kind,
         "channel": event.channel,
         "reference": event.reference,
+        "correlation_id": correlation_id,
     }
     return {
         "M": {

@@ -97,10 +97,19 @@ def from_json(text: str) -> Spooled | Unverified:
 class Recorder:
     """Records what must not be lost: in the table, or else in the spool."""
 
-    def __init__(self, store: Store, spool: Callable[[str], None] | None = None) -> None:
-        """`spool` queues a text, or raises `StoreUnavailableError`; None where what fails waits already."""
+    def __init__(
+        self,
+        store: Store,
+        spool: Callable[[str], None] | None = None,
+        noted: Callable[[Spooled | Unverified], None] | None = None,
+    ) -> None:
+        """`spool` queues a text, or raises `StoreUnavailableError`; None where what fails waits already.
+
+        `noted` is told of everything that was spooled.
+        """
         self._store = store
         self._spool = spool
+        self._noted = noted
 
     def record(self, event: Event, **how: Unpack[Recording]) -> Recorded:
         """`Store.record`, or `SPOOLED` while the table is away, or anything else fails; what is spooled joins no crowd.
@@ -126,6 +135,8 @@ class Recorder:
         if self._spool is None:
             raise StoreUnavailableError("the table is away")
         self._spool(waiting.to_json())
+        if self._noted:
+            self._noted(waiting)
 
 
 def _event(fields: list[Any]) -> Event:

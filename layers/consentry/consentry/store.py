@@ -132,12 +132,19 @@ class Store:
         table: str,
         ledger_key: Callable[[str], bytes],
         sleep: Callable[[float], None] = time.sleep,
+        noted: Callable[[Event, Outcome], None] | None = None,
+        correlation_id: Callable[[], str] = str,
     ) -> None:
-        """`client` is a DynamoDB client; `ledger_key` answers a brand's key."""
+        """`client` is a DynamoDB client; `ledger_key` answers a brand's key.
+
+        `noted` is told of every act, and what became of it; `correlation_id` names the request that is worked on.
+        """
         self._client = client
         self._table = table
         self._ledger_key = ledger_key
         self._sleep = sleep
+        self._noted = noted
+        self._correlation_id = correlation_id
 
     def record(
         self,
@@ -162,7 +169,7 @@ class Store:
             StoreUnavailableError: try again later; nothing is lost by doing so.
         """
         extra = [self._settle(event, address)] if address else []
-        return self._record(event, evidence, evidence_days, extra, crowd=crowd)
+        return self._told(event, self._record(event, evidence, evidence_days, extra, crowd=crowd))
 
     def request(
         self,
@@ -182,7 +189,7 @@ class Store:
         Raises:
             StoreUnavailableError: see `record`.
         """
-        mail = items.contact_update(event, contact)
+        mail = items.contact_update(event, contact, self._correlation_id())
         mail["TableName"] = self._table
         # The mail before this one has cooled down (or there was none), and so has the third before it.
         mail["ConditionExpression"] = (
@@ -194,7 +201,7 @@ class Store:
             ":a_day_ago": items.number(event.arrived_at - THREE_MAILS_MS),
         }
         extra = [{"Update": each} for each in (mail, budget) if each]
-        return self._record(event, evidence, evidence_days, extra, cooling=True)
+        return self._told(event, self._record(event, evidence, evidence_days, extra, cooling=True))
 
     def erase(self, event: Event) -> None:
         """Remove address and evidence of a subscriber, and record that it was done.
@@ -410,6 +417,11 @@ class Store:
             raise StoreUnavailableError("the table can't be written") from exc
         return True
 
+    def _told(self, event: Event, recorded: Recorded) -> Recorded:
+        if self._noted:
+            self._noted(event, recorded.outcome)
+        return recorded
+
     # --- writing -----------------------------------------------------------------------------------------------
 
     def _record(
@@ -467,7 +479,7 @@ class Store:
         values: dict[str, Any] = {
             ":one": items.number(1),
             ":share": items.number(share),
-            ":last": items.last_event(event),
+            ":last": items.last_event(event, self._correlation_id()),
         }
         sets, conditions = ["last_event = :last"], []
         for at, (register, instant) in enumerate(event.effect.registers.items()):

@@ -17,7 +17,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote_plus
 
-from consentry import wiring
+from consentry import telemetry, wiring
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Evidence
 from consentry.store import StoreUnavailableError
@@ -126,6 +126,7 @@ def room(
     def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         method = event["requestContext"]["http"]["method"]
         path = event["routeKey"].partition(" ")[2]
+        begin(event)
         methods = routes.get(path, {})
         request = None
         try:
@@ -135,7 +136,7 @@ def room(
                 response = _page(problem, request, 405, "method")
                 response = response._replace(headers={**response.headers, "allow": _allowed(methods)})
             elif len(request.body) > MAX_BODY:
-                response = problem(request, 413, "too_large")
+                response = _page(problem, request, 413, "too_large")
             else:
                 response = respond(request)
         except ProblemError as exc:
@@ -151,6 +152,21 @@ def room(
         return write(response, head=method == "HEAD")
 
     return handler
+
+
+def begin(event: dict[str, Any]) -> None:
+    """From now on everything is done for this request: by API Gateway's own name of it, whatever the client says."""
+    telemetry.begin(str(event["requestContext"].get("requestId", "")))
+
+
+def refused(front: str, reason: str | int) -> None:
+    """Count a call that is answered with an error.
+
+    Args:
+        front: `page`, `api` or `webhook`.
+        reason: the code of the problem, or the status.
+    """
+    telemetry.emit("refused", {"Refused": 1}, front=front, reason=str(reason))
 
 
 def read(event: dict[str, Any]) -> Request:
@@ -195,11 +211,12 @@ def report(exc: BaseException, route: str) -> None:
     """Log a fault: what and where, without its message, which may quote an address or a token."""
     where = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(exc.__traceback__)][-6:]
     cause = type(exc.__cause__).__name__ if exc.__cause__ else ""
-    code = _aws_code(exc.__cause__)
+    code = aws_code(exc.__cause__)
+    telemetry.emit("fault counted", {"Faults": 1}, kind=type(exc).__name__)
     wiring.logger().error("fault", kind=type(exc).__name__, cause=cause, aws=code, where=where, route=route)
 
 
-def _aws_code(exc: BaseException | None) -> str:
+def aws_code(exc: BaseException | None) -> str:
     """The error code of an AWS answer, such as `ThrottlingException`: it names no one."""
     response = getattr(exc, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
@@ -208,6 +225,7 @@ def _aws_code(exc: BaseException | None) -> str:
 def _page(
     problem: Callable[[Request, int, str], Response], request: Request | None, status: int, code: str
 ) -> Response:
+    refused("page", code)
     if request is not None:
         try:
             response = problem(request, status, code)

@@ -20,6 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consentry import brands as brands_module
+from consentry import telemetry
 from consentry.journeys import Journeys
 from consentry.keyring import Keyring, SecretUnavailableError
 from consentry.limits import Limits
@@ -28,6 +29,8 @@ from consentry.store import Store, StoreUnavailableError
 from consentry.tokens import Tokens
 
 if TYPE_CHECKING:
+    import logging
+
     from aws_lambda_powertools import Logger
 
     from consentry.archivist import Archivist
@@ -108,7 +111,14 @@ def logger() -> Logger:
     """JSON lines, without personal data: callers pass kinds and counts, never what somebody typed."""
     from aws_lambda_powertools import Logger  # noqa: PLC0415 - 47 ms, and a quiet request logs nothing
 
-    return Logger(service="consentry", log_uncaught_exceptions=False)
+    made = Logger(service="consentry", log_uncaught_exceptions=False)
+    made.addFilter(_correlated)
+    return made
+
+
+def _correlated(record: logging.LogRecord) -> bool:
+    record.correlation_id = telemetry.correlation_id()
+    return True
 
 
 @cache
@@ -138,7 +148,13 @@ def table_client() -> Any:
 @cache
 def store() -> Store:
     """The table."""
-    return Store(table_client(), settings().table, keyring().ledger_key)
+    return Store(
+        table_client(),
+        settings().table,
+        keyring().ledger_key,
+        noted=telemetry.recorded,
+        correlation_id=telemetry.correlation_id,
+    )
 
 
 @cache
@@ -152,7 +168,7 @@ def dues() -> Dues:
 @cache
 def recorder() -> Recorder:
     """Records what must not be lost."""
-    return Recorder(store(), _spool)
+    return Recorder(store(), _spool, telemetry.spooled)
 
 
 @cache
@@ -181,7 +197,7 @@ def breaker() -> Breaker:
     from consentry.breaker import Breaker  # noqa: PLC0415 - no click sends a mail
 
     def opened(brand: str) -> None:
-        count("BreakerOpened")
+        telemetry.emit("breaker open", {"BreakerOpened": 1}, brand=brand)
         logger().error("breaker open", brand=brand)
 
     return Breaker(table_client(), settings().table, limits(), opened)
@@ -230,7 +246,9 @@ def put_off(reference: str, seconds: int) -> None:
     Raises:
         botocore's errors: it isn't queued.
     """
-    _queue_client().send_message(QueueUrl=os.environ["MAIL_QUEUE_URL"], MessageBody=reference, DelaySeconds=seconds)
+    _queue_client().send_message(
+        QueueUrl=os.environ["MAIL_QUEUE_URL"], MessageBody=reference, DelaySeconds=seconds, **_correlation()
+    )
 
 
 @cache
@@ -279,7 +297,10 @@ def queue_notifications(notifications: list[Notification]) -> None:
     for each in notifications:
         # The group keeps an endpoint that fails from delaying the others (SQS fair queues).
         _queue_client().send_message(
-            QueueUrl=os.environ["NOTIFICATION_QUEUE_URL"], MessageBody=each.to_json(), MessageGroupId=each.endpoint
+            QueueUrl=os.environ["NOTIFICATION_QUEUE_URL"],
+            MessageBody=each.to_json(),
+            MessageGroupId=each.endpoint,
+            **_correlation(),
         )
 
 
@@ -340,16 +361,14 @@ def _queue_client() -> Any:
     return _client("sqs", _PATIENT)
 
 
-def count(metric: str) -> None:
-    """Add one to a metric, by a line in the log (CloudWatch's embedded metric format)."""
-    from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415 - for rare events
-
-    with single_metric(metric, MetricUnit.Count, 1, namespace=os.environ["POWERTOOLS_METRICS_NAMESPACE"]):
-        pass
+def _correlation() -> dict[str, Any]:
+    """What tells whoever takes a message out of a queue which request it follows from; `batches` reads it."""
+    said = telemetry.correlation_id()
+    return {"MessageAttributes": {"correlation_id": {"DataType": "String", "StringValue": said}}} if said else {}
 
 
 def _send_archive(text: str) -> None:
-    _queue_client().send_message(QueueUrl=os.environ["ARCHIVE_QUEUE_URL"], MessageBody=text)
+    _queue_client().send_message(QueueUrl=os.environ["ARCHIVE_QUEUE_URL"], MessageBody=text, **_correlation())
 
 
 @cache
@@ -380,7 +399,7 @@ def _spool_client() -> Any:
 
 def _spool(text: str) -> None:
     try:
-        _spool_client().send_message(QueueUrl=os.environ["SPOOL_QUEUE_URL"], MessageBody=text)
+        _spool_client().send_message(QueueUrl=os.environ["SPOOL_QUEUE_URL"], MessageBody=text, **_correlation())
     except (BotoCoreError, ClientError, ValueError, KeyError) as exc:  # a garbled answer reads as ValueError
         _keep_in_log(text)
         raise StoreUnavailableError("neither table nor spool can be written") from exc
@@ -398,10 +417,10 @@ def _keep_in_log(text: str) -> None:
     try:
         letter = dead_letters.seal(keyring().dead_letter_key(), text)
     except SecretUnavailableError:
-        count("OptOutsNotKept")
+        telemetry.emit("opt-out not kept", {"OptOutsNotKept": 1})
         logger().error("table, spool and keyring are away: nothing could be kept")
         return
-    count("OptOutsKeptInLog")
+    telemetry.emit("opt-out kept in the log", {"OptOutsKeptInLog": 1})
     logger().error("kept in the log alone", dead_letter=letter)
 
 

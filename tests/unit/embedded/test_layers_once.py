@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from embedded.layers_once import Archive
+from embedded.layers_once import Archive, of_its_first_metric
 
 
 @pytest.fixture(autouse=True)
@@ -43,3 +44,21 @@ def test_each_layer_is_its_own(tmp_path: Path) -> None:
 def test_a_functions_own_code_is_not_shared(tmp_path: Path) -> None:
     first, second = (unpacked(tmp_path / each, "code", "A = 1\n") for each in ("one", "two"))
     assert not first.samefile(second)
+
+
+def test_the_emulator_takes_an_alarm_of_several_metrics_as_one_of_the_first() -> None:
+    def measured(name: str) -> dict[str, Any]:
+        metric = {"Namespace": "AWS/Lambda", "MetricName": name, "Dimensions": []}
+        return {"Id": name.lower(), "MetricStat": {"Stat": "Sum", "Period": 300, "Metric": metric}}
+
+    of_two = {"Threshold": 2, "Metrics": [{"Id": "all", "Expression": "…"}, measured("Errors"), measured("Throttles")]}
+    assert of_its_first_metric(of_two) == {
+        "Threshold": 2,
+        "Namespace": "AWS/Lambda",
+        "MetricName": "Errors",
+        "Dimensions": [],
+        "Statistic": "Sum",
+        "Period": 300,
+    }
+    plain = {"Threshold": 2, "MetricName": "5xx"}
+    assert of_its_first_metric(plain) == plain

@@ -1,0 +1,130 @@
+"""Telemetry: what is counted, and the id under which all that follows from one request is found again.
+
+Each call of `emit` writes one line of JSON to the log, to be read and to be counted: it is in CloudWatch's embedded
+metric format
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
+A line names nobody: kinds, counts, brands and endpoints, as the brand files call them.
+
+Written by ourselves, since a click waits for what it imports; decision 0026 has the figures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from consentry import consent as rules
+from consentry.ledger import Kind
+from consentry.spool import Spooled
+from consentry.store import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from consentry.ledger import Event
+    from consentry.spool import Unverified
+
+
+class Metric(NamedTuple):
+    """How a metric is counted."""
+
+    unit: str
+    """As CloudWatch spells it."""
+    dimensions: tuple[str, ...] = ("service",)
+    """What it is told apart by; each combination of values is paid for, so all of them are few."""
+
+
+METRICS: Final = {
+    "Acts": Metric("Count", ("channel", "outcome")),  # what people and platforms did, and what became of it
+    "Changes": Metric("Count", ("kind",)),  # those of them that changed something
+    "ConfirmedAfter": Metric("Seconds"),  # from the request to its confirmation
+    "Refused": Metric("Count", ("front", "reason")),  # calls that were answered with an error
+    "Webhooks": Metric("Count", ("provider", "outcome")),  # what providers reported
+    "Mails": Metric("Count", ("mail", "outcome")),
+    "MailsPutOff": Metric("Count", ("why",)),
+    "MailDelay": Metric("Milliseconds"),  # from the request to SES
+    "Notifications": Metric("Count", ("outcome",)),
+    "NotificationDelay": Metric("Milliseconds"),  # from what happened to the endpoint that took it
+    "SpoolDelay": Metric("Milliseconds"),  # from the spool to the table
+    "Faults": Metric("Count"),
+    "BreakerOpened": Metric("Count"),
+    "MailsRejected": Metric("Count"),
+    "OptOutsKeptInLog": Metric("Count"),
+    "OptOutsNotKept": Metric("Count"),
+}
+"""Every metric that there is. No dimension is a brand: that would multiply what they cost. The lines name the brand."""
+
+_SERVICE: Final = "consentry"
+
+
+class _Request:
+    """The one that this process works on: Lambda hands a process one at a time."""
+
+    correlation_id = ""
+
+
+def begin(correlation_id: str) -> None:
+    """From now on everything is done for this request: API Gateway's own id of it, never one that a client sent."""
+    _Request.correlation_id = correlation_id
+
+
+def correlation_id() -> str:
+    """The id of what is worked on; empty outside of functions."""
+    return _Request.correlation_id
+
+
+def emit(message: str, values: Mapping[str, float], **said: str | int | bool) -> None:
+    """Write a line, and have CloudWatch count it.
+
+    Args:
+        message: what the line is about.
+        values: by metric.
+        said: the dimensions of these metrics, and whatever else is worth reading; names nobody.
+    """
+    now = time.time_ns() // 1_000_000
+    line = {"message": message, "correlation_id": correlation_id(), "service": _SERVICE, **said, **values}
+    text = json.dumps(line, separators=(",", ":"))
+    counted = f'{{"_aws":{{"Timestamp":{now},"CloudWatchMetrics":{_directives(tuple(values))}}},{text[1:]}\n'
+    with contextlib.suppress(OSError, ValueError):  # what can't be counted is done nevertheless
+        sys.stdout.write(counted)
+        sys.stdout.flush()
+
+
+@cache
+def _directives(metrics: tuple[str, ...]) -> str:
+    namespace = os.environ.get("METRICS_NAMESPACE", "Consentry")  # an opt-out doesn't fail for want of it
+    return json.dumps(
+        [
+            {
+                "Namespace": namespace,
+                "Dimensions": [METRICS[name].dimensions],
+                "Metrics": [{"Name": name, "Unit": METRICS[name].unit}],
+            }
+            for name in metrics
+        ],
+        separators=(",", ":"),
+    )
+
+
+def recorded(event: Event, outcome: Outcome) -> None:
+    """Tell of an act, and what became of it."""
+    values: dict[str, float] = {"Acts": 1}
+    if outcome is Outcome.APPLIED:
+        values["Changes"] = 1
+        if event.kind is Kind.CONFIRMED:
+            opt_ins = [event.effect.registers.get(rules.opt_in(topic), event.occurred_at) for topic in event.topics]
+            values["ConfirmedAfter"] = (event.occurred_at - max(opt_ins, default=event.occurred_at)) / 1000
+    emit("act", values, channel=event.channel, outcome=outcome, kind=event.kind, brand=event.brand)
+
+
+def spooled(waiting: Spooled | Unverified) -> None:
+    """Tell of an act that waits for the table, or for the keys."""
+    if isinstance(waiting, Spooled):
+        recorded(waiting.event, Outcome.SPOOLED)
+    else:
+        emit("act", {"Acts": 1}, channel=waiting.channel, outcome=Outcome.SPOOLED, kind="unverified")
