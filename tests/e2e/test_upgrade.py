@@ -47,7 +47,10 @@ def live(stack: Stack) -> dict[str, dict[str, Any]]:
     """What calls to each function get: the configuration of the version that its alias leads to."""
     functions = stack.client("lambda")
     names = [each["FunctionName"] for each in functions.list_functions()["Functions"]]
-    return {name: functions.get_function_configuration(FunctionName=name, Qualifier="live") for name in names}
+    found = {name: functions.get_function_configuration(FunctionName=name, Qualifier="live") for name in names}
+    for each in found.values():
+        del each["ResponseMetadata"]
+    return found
 
 
 def test_answers_that_do_not_go_together_change_nothing(own: Stack) -> None:
