@@ -228,7 +228,209 @@ def test_everything_that_the_code_asks_of_its_environment_is_in_the_template() -
     given = set(GLOBAL["Environment"]["Variables"])
     for function in FUNCTIONS.values():
         given |= set(function.get("Environment", {}).get("Variables", {}))
-    assert wanted - given - {"CONSENTRY_COMPILED", "AWS_LAMBDA_FUNCTION_NAME"} == set()
+    assert (
+        wanted - given - {"CONSENTRY_COMPILED", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_INITIALIZATION_TYPE"} == set()
+    )
+
+
+# --- parameters -------------------------------------------------------------------------------------------------------
+
+PARAMETERS: Final[dict[str, Any]] = TEMPLATE["Parameters"]
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_whoever_deploys_is_told_what_a_parameter_is_for_and_what_it_takes(name: str) -> None:
+    asked = PARAMETERS[name]
+    assert asked["Description"].endswith(".")
+    assert "Default" in asked or name == "SenderAddresses", (
+        "one question has to be answered, for the rest Enter will do"
+    )
+    limits = {"AllowedPattern", "MinValue", "MaxValue", "MinLength", "MaxLength"} & set(asked)
+    assert "AllowedValues" in asked or limits, "anything goes"
+    assert ("ConstraintDescription" in asked) == bool(limits), "values are listed by CloudFormation itself"
+
+
+def test_the_console_asks_for_every_parameter_once_in_the_templates_order() -> None:
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    assert [name for group in groups for name in group["Parameters"]] == list(PARAMETERS)
+    assert all(group["Label"]["default"] for group in groups)
+
+
+def holds(node: Any, values: dict[str, str]) -> Any:
+    """What a rule's expression comes to."""
+    if isinstance(node, dict):
+        ((name, of),) = node.items()
+        parts = [holds(each, values) for each in flat(of)]
+        if name == "Ref":
+            return values[of]
+        return {
+            "Fn::Not": lambda: not parts[0],
+            "Fn::Equals": lambda: parts[0] == parts[1],
+            "Fn::Contains": lambda: parts[1] in parts[0],
+        }[name]()
+    return [holds(each, values) for each in node] if isinstance(node, list) else node
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({}, ""),
+        ({"DomainName": "links.example.com"}, "ADomainHasACertificate"),
+        ({"CertificateArn": "arn"}, "ACertificateHasADomain"),
+        ({"HostedZoneId": "Z1"}, "AZoneHasADomain"),
+        ({"DomainName": "links.example.com", "CertificateArn": "arn"}, ""),
+        ({"DomainName": "links.example.com", "CertificateArn": "arn", "HostedZoneId": "Z1"}, ""),
+        ({"StartMode": "snapstart"}, ""),
+        ({"StartMode": "snapstart", "PythonRuntime": "python3.11"}, "SnapshotsNeedANewPython"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, dict) else part,
+)
+def test_answers_that_do_not_go_together_are_refused_before_anything_is_made(
+    given: dict[str, str], refused: str
+) -> None:
+    values = {name: str(each.get("Default", "")) for name, each in PARAMETERS.items()} | given
+    broken = [
+        name
+        for name, rule in TEMPLATE["Rules"].items()
+        if holds(rule["RuleCondition"], values)
+        and not all(holds(each["Assert"], values) for each in rule["Assertions"])
+    ]
+    assert broken == ([refused] if refused else [])
+
+
+# --- a domain ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_domain_speaks_tls_1_2_and_leads_to_the_api_at_its_root() -> None:
+    (configuration,) = RESOURCES["Domain"]["Properties"]["DomainNameConfigurations"]
+    assert configuration["SecurityPolicy"] == "TLS_1_2"
+    assert "ApiMappingKey" not in RESOURCES["DomainMapping"]["Properties"]
+    conditions = [RESOURCES[name]["Condition"] for name in ("Domain", "DomainMapping", "DomainRecord")]
+    assert conditions == ["HasDomain", "HasDomain", "HasHostedZone"]
+
+
+def test_links_to_the_apis_own_address_go_on_working_beside_a_domain() -> None:
+    """They are in mails that lie in inboxes for years."""
+    for api in of_type("AWS::Serverless::HttpApi").values():
+        assert "DisableExecuteApiEndpoint" not in api
+
+
+def test_links_lead_to_the_domain_unless_another_url_is_given() -> None:
+    by_domain = {"Fn::Sub": "https://${DomainName}"}
+    for value in (
+        GLOBAL["Environment"]["Variables"]["PUBLIC_URL"],
+        FUNCTIONS["CourierFunction"]["Environment"]["Variables"]["PUBLIC_URL"],
+        TEMPLATE["Outputs"]["Url"]["Value"],
+    ):
+        condition, given, rest = value["Fn::If"]
+        assert (condition, given) == ("HasPublicUrl", {"Ref": "PublicUrl"})
+        assert rest["Fn::If"][:2] == ["HasDomain", by_domain]
+
+
+# --- versions ---------------------------------------------------------------------------------------------------------
+
+
+def referred(node: Any) -> Iterator[str]:
+    """Every name that a part of the template refers to, conditions and what they refer to included."""
+    if isinstance(node, list):
+        for each in node:
+            yield from referred(each)
+    if not isinstance(node, dict):
+        return
+    for name, value in node.items():
+        if name == "Ref":
+            yield value
+        elif name == "Fn::Sub":
+            yield from re.findall(r"\$\{(\w+)\}", flat(value)[0])
+        if name == "Fn::If":
+            yield from referred(TEMPLATE["Conditions"].get(value[0]))
+        yield from referred(value)
+
+
+LAYERS_ARE_BUILT_FOR: Final = {"PythonRuntime", "Architecture"}
+"""Whoever changes these changes the layers, and with them the versions."""
+ON_THE_ALIAS: Final = {"ProvisionedConcurrency"}
+NO_PART_OF_A_FUNCTION: Final = {"Policies", "Events", "DeploymentPreference", "VersionDescription"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_new_answer_to_a_question_reaches_the_version_that_calls_go_to(name: str) -> None:
+    """SAM makes a new version when the template changes, and not when a parameter's value does (its issue 3820).
+
+    Lambda refuses a new version of a function that hasn't changed, so the values are in the environment as well.
+    """
+    function = FUNCTIONS[name]
+    parts = {part: each for part, each in {**GLOBAL, **function}.items() if part not in NO_PART_OF_A_FUNCTION}
+    parts["Environment"] = [GLOBAL["Environment"], function.get("Environment")]
+    asked = set(referred(parts)) & set(PARAMETERS) - LAYERS_ARE_BUILT_FOR - ON_THE_ALIAS
+    assert asked <= set(referred(function["VersionDescription"]))
+    assert function["VersionDescription"] == GLOBAL["Environment"]["Variables"]["DEPLOYED_WITH"]
+
+
+def test_a_versions_description_is_never_too_long_for_lambda() -> None:
+    longest = 0
+    for name in referred(GLOBAL["Environment"]["Variables"]["DEPLOYED_WITH"]):
+        values = PARAMETERS[name].get("AllowedValues") or [PARAMETERS[name].get("MaxValue", "")]
+        longest += 1 + PARAMETERS[name].get("MaxLength", max(len(str(each)) for each in values))
+    assert longest <= 256
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_changed_layer_reaches_the_version_that_calls_go_to(name: str) -> None:
+    assert GLOBAL["AutoPublishAlias"] == "live"
+    assert FUNCTIONS[name]["AutoPublishAliasAllProperties"] is True
+    for layer in of_type("AWS::Serverless::LayerVersion").values():
+        assert layer["PublishLambdaVersion"] is True
+
+
+WAITED_FOR: Final = {
+    name
+    for name, function in FUNCTIONS.items()
+    if any(event["Type"] == "HttpApi" for event in function["Events"].values())
+}
+UNWATCHED: Final = {"ArchiveFunction"}
+"""It runs once a month, and never while a deployment is under way."""
+
+
+def test_every_new_version_is_watched_while_it_is_introduced() -> None:
+    watched = {}
+    for alarm in ("NewPagesFailAlarm", "NewWorkersFailAlarm"):
+        assert RESOURCES[alarm]["Condition"] == "MovesGradually"
+        total, *metrics = ALARMS[alarm]["Metrics"]
+        assert total["Expression"] == "SUM(METRICS())"
+        assert len(metrics) < 10, "CloudWatch's own limit, with the sum"
+        watched[alarm] = set()
+        for metric in metrics:
+            dimensions = {each["Name"]: each["Value"] for each in metric["MetricStat"]["Metric"]["Dimensions"]}
+            function = dimensions["FunctionName"]["Ref"]
+            assert dimensions["Resource"] == {"Fn::Sub": f"${{{function}}}:live"}
+            assert dimensions["ExecutedVersion"] == {"Fn::GetAtt": [function, "Version.Version"]}
+            watched[alarm].add(function)
+    assert watched["NewPagesFailAlarm"] == WAITED_FOR
+    assert watched["NewWorkersFailAlarm"] == set(FUNCTIONS) - WAITED_FOR - UNWATCHED
+    told = GLOBAL["DeploymentPreference"]["Alarms"]["Fn::If"]
+    assert told == ["MovesGradually", [{"Ref": alarm} for alarm in watched], []]
+
+
+def test_calls_move_gradually_unless_somebody_wants_them_all_at_once() -> None:
+    strategies = PARAMETERS["DeploymentStrategy"]
+    gradual = {name: each["Gradual"] for name, each in TEMPLATE["Mappings"]["Strategies"].items()}
+    assert set(gradual) == set(strategies["AllowedValues"])
+    assert {name for name, each in gradual.items() if each == "false"} == {"AllAtOnce"}
+    assert gradual[strategies["Default"]] == "true"
+
+
+def test_what_people_wait_for_can_start_sooner_and_nothing_else_costs_money_while_idle() -> None:
+    for name, function in FUNCTIONS.items():
+        waited_for = name in WAITED_FOR
+        assert ("SnapStart" in function) == ("ProvisionedConcurrencyConfig" in function) == waited_for, name
+    assert PARAMETERS["StartMode"]["Default"] == "none"
+    apply_on = {"Fn::If": ["StartsFromSnapshots", "PublishedVersions", "None"]}
+    assert all(FUNCTIONS[name]["SnapStart"]["ApplyOn"] == apply_on for name in WAITED_FOR)
+
+
+def test_no_function_lies_in_a_vpc() -> None:
+    assert not [name for name, function in {"Globals": GLOBAL, **FUNCTIONS}.items() if "VpcConfig" in function]
 
 
 # --- storage ----------------------------------------------------------------------------------------------------------
@@ -238,6 +440,8 @@ def test_the_table_survives_mistakes() -> None:
     (table,) = [each for each in RESOURCES.values() if each["Type"] == "AWS::DynamoDB::Table"]
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
     properties = table["Properties"]
+    assert properties["DeletionProtectionEnabled"] == {"Ref": "TableDeletionProtection"}
+    assert TEMPLATE["Parameters"]["TableDeletionProtection"]["Default"] == "true"
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert properties["SSESpecification"]["SSEEnabled"] is True
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
@@ -283,7 +487,7 @@ def test_without_an_archive_nothing_of_it_is_deployed() -> None:
     for name, each in {**parts, **outputs}.items():
         assert each["Condition"] == "HasArchive", name
     others = {name: each for name, each in RESOURCES.items() if name not in parts}
-    assert not [text for text in texts(others) if "Archive" in text]
+    assert not [text for text in texts(others) if "Archive" in text.replace("${ArchiveSegments}", "")]
 
 
 def test_the_archives_function_has_time_for_a_step_and_what_follows() -> None:
@@ -786,6 +990,7 @@ def test_what_ships_is_what_the_project_depends_on_but_for_the_command_line() ->
 
 def test_the_layer_imports_nothing_that_does_not_ship() -> None:
     modules = {name.replace("-", "_") for name in shipped()} | {"botocore", "markupsafe", "urllib3", "consentry"}
+    modules |= {"snapshot_restore_py"}  # part of Lambda's runtime
     for path in sorted((ROOT / "layers/consentry/consentry").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [each.name for each in node.names] if isinstance(node, ast.Import) else []

@@ -124,6 +124,18 @@ def test_a_failed_refresh_is_not_repeated_within_a_minute() -> None:
     assert secret.keyring.refresh() is True
 
 
+def test_a_document_can_be_renewed_however_young_it_seems() -> None:
+    """A snapshot's clock stands still between its making and its waking up."""
+    secret = Secret({"root": ROOT})
+    keys = secret.keyring.signing_keys("demo")
+    assert secret.keyring.refresh() is False
+    assert secret.keyring.renew() is True
+    assert secret.fetched == 2
+    secret.away = True
+    assert secret.keyring.renew() is False
+    assert secret.keyring.signing_keys("demo") == keys
+
+
 # --- keys ----------------------------------------------------------------------------------------------------------
 
 

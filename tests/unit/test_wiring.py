@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeo
 from botocore.hooks import HierarchicalEmitter
 
 from consentry import wiring
-from consentry.keyring import SecretUnavailableError
+from consentry.keyring import SecretUnavailableError, hash_api_key
 from consentry.mails import Mail, NotSentError
 from support import people
 
@@ -306,6 +307,75 @@ def test_a_keyring_that_is_away_in_initialisation_is_asked_for_again(aws: Aws, m
     wiring.prepare()
     assert warned == ["keyring unavailable in initialisation"]
     aws.answers["get_secret_value"] = answer
+    assert wiring.keyring().signing_keys("demo")
+
+
+class Hooks:
+    """Lambda's module of hooks, as its Python runtime has it: `run` is what happens when a snapshot is restored."""
+
+    def __init__(self) -> None:
+        self.after_restore: list[Callable[[], None]] = []
+
+    def register_after_restore(self, hook: Callable[[], None]) -> None:
+        self.after_restore.append(hook)
+
+    def run(self) -> None:
+        for hook in self.after_restore:
+            hook()
+
+
+@pytest.fixture
+def snapshot(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Hooks:
+    """A function of which Lambda has just taken a snapshot."""
+    hooks = Hooks()
+    monkeypatch.setitem(sys.modules, "snapshot_restore_py", hooks)  # type: ignore[arg-type]  # all of it that is used
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "unsubscribe")
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")
+    wiring.prepare()
+    return hooks
+
+
+def test_a_key_that_was_revoked_after_the_snapshot_is_refused_by_what_starts_from_it(aws: Aws, snapshot: Hooks) -> None:
+    """No time has passed in a snapshot, so its clock doesn't tell that the keyring is old."""
+    stored = {"id": "k1", "sha256": hash_api_key("ck_demo_k1_key"), "scopes": ["read"]}
+    aws.answers["get_secret_value"] = {
+        "SecretString": json.dumps({"root": "r", "brands": {"demo": {"api_keys": [stored]}}})
+    }
+    snapshot.run()
+    assert wiring.keyring().api_key("ck_demo_k1_key")
+    aws.answers["get_secret_value"] = {"SecretString": json.dumps({"root": "r"})}
+    snapshot.run()
+    assert wiring.keyring().api_key("ck_demo_k1_key") is None
+
+
+def test_an_opt_out_is_taken_though_the_keyring_is_away_when_a_snapshot_wakes_up(
+    aws: Aws, snapshot: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(wiring, "logger", type("Log", (), {"warning": lambda _, text: warned.append(text)}))
+    aws.answers["get_secret_value"] = ConnectTimeoutError(endpoint_url="x")
+    snapshot.run()
+    assert warned == ["keyring unavailable after a restore"]
+    assert wiring.keyring().signing_keys("demo")
+
+
+def test_two_containers_of_one_snapshot_wait_differently_and_share_no_connection(aws: Aws, snapshot: Hooks) -> None:
+    asleep = wiring.random.getstate()
+    drawn = set()
+    for _ in range(2):
+        wiring.random.setstate(asleep)
+        snapshot.run()
+        drawn.add(wiring.random.random())
+    assert len(drawn) == 2
+    assert [operation for operation, _ in aws.calls].count("close") == 2
+
+
+def test_a_function_that_starts_by_itself_needs_no_hooks(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are part of Lambda's newer runtimes alone."""
+    monkeypatch.setitem(sys.modules, "snapshot_restore_py", None)
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "unsubscribe")
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+    wiring.prepare()
     assert wiring.keyring().signing_keys("demo")
 
 

@@ -17,6 +17,7 @@ from consentry_cli import (
     lint,
     notifications,
     report,
+    restoring,
     spools,
     webhooks,
 )
@@ -43,5 +44,6 @@ main.add_command(exporting.export)
 main.add_command(erasing.erase)
 main.add_command(ledgers.group)
 main.add_command(report.report)
+main.add_command(restoring.group)
 main.add_command(spools.group)
 main.add_command(webhooks.group)

@@ -79,7 +79,7 @@ class Copies:
         return gaps.invoke(self.endpoint, copy, event)
 
     def _copy(self, function: str, away: Away, folder: Path) -> str:
-        name = f"{function}-without-{away.replace(' ', '-')}"[-64:]
+        name = f"{function.split(':')[6]}-without-{away.replace(' ', '-')}"[-64:]
         if name in self._made:
             return name
         functions = client("lambda", self.endpoint)

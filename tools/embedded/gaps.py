@@ -40,7 +40,7 @@ class Route:
     path: str
     """As in the template: ``/u/{token}``."""
     function: str
-    """The function's name."""
+    """The ARN of the function's alias."""
 
     @property
     def key(self) -> str:
@@ -79,8 +79,8 @@ def routes_of(deployment: Deployment) -> list[Route]:
 
 
 def _function_in(uri: Mapping[str, str]) -> str:
-    """The logical id of the function in an integration's ``{"Fn::Sub": …}``, as SAM writes it."""
-    found = re.search(r"\$\{(\w+)\.Arn\}", uri["Fn::Sub"])
+    """The logical id of the function's alias in an integration's ``{"Fn::Sub": …}``, as SAM writes it."""
+    found = re.search(r"/functions/\$\{(\w+)\}/", uri["Fn::Sub"])
     if found is None:
         raise ValueError(f"no function in {uri}")
     return found[1]
@@ -94,14 +94,13 @@ def _resources(deployment: Deployment, kind: str) -> list[Mapping[str, Any]]:
 
 def create_routes(deployment: Deployment, routes: Sequence[Route], endpoint: str) -> None:
     """Create routes and integrations, since the emulator ignores the OpenAPI body of an HTTP API."""
-    gateway, functions = client("apigatewayv2", endpoint), client("lambda", endpoint)
+    gateway = client("apigatewayv2", endpoint)
     api = deployment.outputs["ApiId"]
     integrations: dict[str, str] = {}
     for route in routes:
         if route.function not in integrations:
-            arn = functions.get_function_configuration(FunctionName=route.function)["FunctionArn"]
             integrations[route.function] = gateway.create_integration(
-                ApiId=api, IntegrationType="AWS_PROXY", PayloadFormatVersion="2.0", IntegrationUri=arn
+                ApiId=api, IntegrationType="AWS_PROXY", PayloadFormatVersion="2.0", IntegrationUri=route.function
             )["IntegrationId"]
         gateway.create_route(ApiId=api, RouteKey=route.key, Target=f"integrations/{integrations[route.function]}")
 

@@ -20,6 +20,7 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -123,6 +124,11 @@ class Keyring:
             self._fetched_at = self._monotonic()
             return False
         return True
+
+    def renew(self) -> bool:
+        """`refresh`, however young the document seems: in a snapshot that was restored, no time has passed."""
+        self._fetched_at = -math.inf
+        return self.refresh()
 
     def _freshen(self) -> None:
         if self._document is not None and self._monotonic() - self._fetched_at > _API_KEYS_SECONDS:

@@ -286,6 +286,23 @@ def prepare() -> None:
         keyring().signing_keys("")
     except SecretUnavailableError:
         logger().warning("keyring unavailable in initialisation")
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        # Lambda's own: https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
+        from snapshot_restore_py import register_after_restore  # noqa: PLC0415 - only there, and only then
+
+        register_after_restore(wake_up)
+
+
+def wake_up() -> None:
+    """Renew what a snapshot of the initialisation holds, when a container starts from it, perhaps days later.
+
+    Connections are dead, the keyring may have changed (a key that was revoked must not come back to life), and every
+    container would have the same random numbers: those of `random`, that is. `secrets` asks the system each time.
+    """
+    random.seed()
+    table_client().close()  # only its connections: the next call opens one
+    if not keyring().renew():
+        logger().warning("keyring unavailable after a restore")
 
 
 def queue_notifications(notifications: list[Notification]) -> None:

@@ -12,7 +12,7 @@ from embedded.deploy import Deployment
 
 
 def integration(function: str) -> dict[str, Any]:
-    uri = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${%s.Arn}/invocations"
+    uri = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${%sAliaslive}/invocations"
     return {gaps.INTEGRATION: {"type": "aws_proxy", "uri": {"Fn::Sub": uri % function}}}
 
 
@@ -20,7 +20,7 @@ def deployment(paths: dict[str, Any]) -> Deployment:
     api = {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Body": {"paths": paths}}}
     return Deployment(
         outputs={"ApiId": "a1"},
-        resources={"LinkFunction": "stack-LinkFunction-1", "HealthFunction": "stack-HealthFunction-1"},
+        resources={"LinkFunctionAliaslive": "arn:of:link:live", "HealthFunctionAliaslive": "arn:of:health:live"},
         template={"Resources": {"HttpApi": api, "Table": {"Type": "AWS::DynamoDB::Table", "Properties": {}}}},
     )
 
@@ -35,8 +35,8 @@ def test_every_path_of_the_body_becomes_a_route_to_its_function() -> None:
         )
     )
     assert [(route.key, route.function) for route in routes] == [
-        ("ANY /u/{token}", "stack-LinkFunction-1"),
-        ("GET /healthz", "stack-HealthFunction-1"),
+        ("ANY /u/{token}", "arn:of:link:live"),
+        ("GET /healthz", "arn:of:health:live"),
     ]
 
 
