@@ -11,6 +11,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consentry.bulk.rows import UnusableInputError
+from consentry.bulk.shelf import ShelfUnavailableError
 from consentry.keyring import SecretUnavailableError
 from consentry.store import StoreUnavailableError
 from consentry_build.brandfile import FaultyBrandsError
@@ -40,7 +41,7 @@ def plain_errors() -> Iterator[None]:
         raise SystemExit(CAN_NOT_RUN) from None
     except KeyboardInterrupt:
         raise CanNotRunError("interrupted") from None
-    except (StoreUnavailableError, SecretUnavailableError) as exc:
+    except (StoreUnavailableError, SecretUnavailableError, ShelfUnavailableError) as exc:
         raise CanNotRunError(because(exc)) from exc
     except (BotoCoreError, ClientError, FaultyBrandsError, UnusableInputError) as exc:
         raise CanNotRunError(str(exc)) from exc
