@@ -18,8 +18,9 @@ class StepFailedError(Exception):
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """One step: `plan` of a `job` that `started_at` some instant, a `part`, or `finish`; always of a `run`.
 
+    A job that can't be done as it is, is answered with why it is `refused`. That repeats nothing of the input.
+
     Raises:
-        UnusableInputError: the job can't be done as it is. Its message repeats nothing of the input.
         StepFailedError: not now.
     """
     step, run = event["step"], str(event["run"])
@@ -32,7 +33,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             answer = wiring.bulk().finish(run)
     except UnusableInputError as exc:
         wiring.logger().error("bulk refused", step=step, why=str(exc))
-        raise UnusableInputError(str(exc)) from None
+        return {"refused": str(exc)}
     except Exception as exc:  # noqa: BLE001 - whatever it says, the state machine would keep
         web.report(exc, f"bulk {step}")
         raise StepFailedError(type(exc).__name__) from None

@@ -115,9 +115,9 @@ def test_a_job_that_cant_be_meant_is_refused_before_anything_is_done(bulk: Bulk,
     bulk.put("email,created\nann@example.com,1700000000\n")
     bulk.put("name,city\nAnn,Ulm\n", "inputs/nobody.csv")
     bulk.put("", "inputs/empty.csv")
-    with pytest.raises(UnusableInputError) as refused:
-        bulk.step("plan", job=job, started_at=STARTED)
-    assert "ann@example.com" not in str(refused.value)
+    answer = bulk.step("plan", job=job, started_at=STARTED)
+    assert [*answer] == ["refused"]
+    assert "ann@example.com" not in answer["refused"]
     assert not [key for key in bulk.objects() if key.startswith("runs/")]
     assert bulk.world.items() == []
 
@@ -125,8 +125,7 @@ def test_a_job_that_cant_be_meant_is_refused_before_anything_is_done(bulk: Bulk,
 @pytest.mark.parametrize("run", ["", "../x", "a b", "x" * 81])
 def test_a_run_is_named_so_that_it_stays_in_its_folder(bulk: Bulk, run: str) -> None:
     for step in ("plan", "part", "finish"):
-        with pytest.raises(UnusableInputError, match="name"):
-            bulk.step(step, run, job={}, started_at=STARTED, part={"part": 0})
+        assert "name" in bulk.step(step, run, job={}, started_at=STARTED, part={"part": 0})["refused"]
 
 
 def test_while_the_table_is_away_a_part_fails_and_says_nothing_of_anybody(bulk: Bulk) -> None:
@@ -155,8 +154,7 @@ def test_an_input_that_was_changed_under_a_run_is_not_read(bulk: Bulk) -> None:
     bulk.plan(work="import")
     bulk.step("part", part=bulk.parts()[0])
     bulk.put(people(6, "subscribed"))
-    with pytest.raises(UnusableInputError, match="changed"):
-        bulk.step("part", part=bulk.parts()[1])
+    assert "changed" in bulk.step("part", part=bulk.parts()[1])["refused"]
     assert len(bulk.world.events()) == 3
 
 
