@@ -27,8 +27,6 @@ ACCEPTED: Final = {
     "CKV_AWS_149": "the keyring is encrypted, with Secrets Manager's own key, which no other account can use",
     "CKV_AWS_158": "logs are encrypted by CloudWatch, and hold nobody's data",
     "CKV_AWS_173": "the environment is encrypted, with Lambda's own key, and holds no secret",
-    "CKV_AWS_284": "what the state machine does is in its history; X-Ray would tell no more",
-    "CKV_AWS_285": "Step Functions keeps the history of executions; a log would be a second copy of it",
 }
 """Rules of checkov that the template doesn't keep, each with the reason."""
 
