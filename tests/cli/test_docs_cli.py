@@ -64,6 +64,7 @@ def test_the_page_on_moving_here_shows_what_works(served: Deployment, at: int) -
 def test_every_command_is_on_the_page(deployment: Deployment) -> None:
     page = (ROOT / "docs/cli.md").read_text()
     for command in (
+        "bulk",
         "links mint",
         "keys export",
         "decide",

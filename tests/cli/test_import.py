@@ -281,7 +281,7 @@ def test_listmonk_subscriptions_count_where_the_file_has_them(deployment: Deploy
 def test_a_table_that_is_away_stops_the_import_and_the_journal_stays(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "PATIENCE", (0.001, 0.001))
+    monkeypatch.setattr("consentry.bulk.importing.PATIENCE", (0.001, 0.001))
     monkeypatch.setattr(importing, "BATCH", 10)
     from consentry.store import Store, StoreUnavailableError
 
@@ -319,7 +319,7 @@ def test_a_table_that_is_away_stops_the_import_and_the_journal_stays(
 def test_a_passing_fault_is_waited_for(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     from consentry.store import Store, StoreUnavailableError
 
-    monkeypatch.setattr(importing, "PATIENCE", (0.001, 0.001, 0.001))
+    monkeypatch.setattr("consentry.bulk.importing.PATIENCE", (0.001, 0.001, 0.001))
     read_many, record, failures = Store.read_many, Store.record, 2
 
     def flaky(real: object) -> object:

@@ -17,6 +17,8 @@ from consentry import addresses, brands, languages, providers, spool, wiring
 from consentry.addresses import MalformedAddressError
 from consentry.archivist import Task
 from consentry.batches import AllFailedError
+from consentry.bulk import importing, presets
+from consentry.bulk.rows import CSV, NDJSON, Malformed, Reader, UnusableInputError, UnusableRowError, Writer
 from consentry.consent import Choice, Consent
 from consentry.intake import InvalidReportError
 from consentry.items import Contact, event_item, last_event
@@ -28,9 +30,6 @@ from consentry.store import Address
 from consentry.tokens import ExpiredError, NotOursError, Purpose
 from consentry.web import ALWAYS, MAX_BODY, MAX_FIELDS, Request
 from consentry_build import brandfile
-from consentry_cli import importing, presets
-from consentry_cli.errors import CanNotRunError
-from consentry_cli.records import CSV, NDJSON, Malformed, Reader, UnusableRowError, Writer
 from fuzz.deployment import API_KEY, EMAIL, IP, NOW, ROOT, Deployment, Finding
 from support import events, hooks, ses
 from support.memory import contact_image
@@ -268,7 +267,7 @@ class Webhooks:
 
 
 class Rows:
-    """Reading rows raises `CanNotRunError`, before or in between; a row is read, or is `Malformed` and names nobody.
+    """Reading rows raises `UnusableInputError`, at any time; a row is read, or is `Malformed` and names nobody.
 
     The first line is the preset and the form.
     """
@@ -296,14 +295,14 @@ class Rows:
         try:
             reader = Reader(stream, form)
             said = presets.of_file(preset, file, reader.columns, None)
-            interpreter = importing._Interpreter(wiring.intake(), self._brand, preset, reader, said, ("news",), NOW)
+            interpreter = importing.Interpreter(wiring.intake(), self._brand, preset, reader, said, ("news",), NOW)
             writer = Writer(out, form, reader.columns)
             for row in reader:
                 self._take(row, interpreter, writer)
-        except CanNotRunError:
+        except UnusableInputError:
             return
 
-    def _take(self, row: Any, interpreter: importing._Interpreter, writer: Writer) -> None:
+    def _take(self, row: Any, interpreter: importing.Interpreter, writer: Writer) -> None:
         if isinstance(row, Malformed):
             return
         writer.row(row.values)

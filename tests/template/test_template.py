@@ -123,7 +123,8 @@ def test_no_function_may_do_more_to_the_table_than_its_work_needs() -> None:
     for function, statement in STATEMENTS:
         actions = {each for each in flat(statement["Action"]) if each.startswith("dynamodb:")}
         assert not actions & {"dynamodb:DeleteTable", "dynamodb:UpdateTable"}, function
-        assert ("dynamodb:Scan" in actions) == ((function, statement["Sid"]) == ("ArchiveFunction", "ReadEveryLedger"))
+        scans = {("ArchiveFunction", "ReadEveryLedger"), ("BulkFunction", "Export")}
+        assert ("dynamodb:Scan" in actions) == ((function, statement["Sid"]) in scans)
 
 
 def test_the_archives_function_can_write_no_consent_and_delete_nothing() -> None:
@@ -1028,3 +1029,53 @@ def test_functions_import_the_layer_powertools_pydantic_and_the_standard_library
             for module in modules:
                 top = module.partition(".")[0]
                 assert top in ALLOWED_IMPORTS or top in sys.stdlib_module_names, (path, module)
+
+
+# --- bulk -------------------------------------------------------------------------------------------------------------
+
+STEPS: Final = RESOURCES["BulkStateMachine"]["Properties"]["Definition"]["States"]
+
+
+def test_files_with_addresses_are_closed_to_the_public_and_gone_after_days() -> None:
+    bucket = RESOURCES["BulkBucket"]
+    properties = bucket["Properties"]
+    assert [*properties["PublicAccessBlockConfiguration"].values()] == [True] * 4
+    assert properties["BucketEncryption"]
+    assert "VersioningConfiguration" not in properties, "what is removed is to be gone"
+    (rule,) = properties["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 15)
+    (policy,) = statements("BulkBucketPolicy").values()
+    assert (policy["Effect"], policy["Principal"], policy["Action"]) == ("Deny", "*", "s3:*")
+    assert policy["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_state_machine_hands_out_places_and_logs_nothing() -> None:
+    """Step Functions keeps what goes through it."""
+    reader = STEPS["Parts"]["ItemReader"]
+    assert reader["ReaderConfig"] == {"InputType": "JSON"}, "its own reader of CSV would hand out rows"
+    assert reader["Parameters"]["Key.$"] == "States.Format('runs/{}/parts.json', $.run)"
+    assert not {"LoggingConfiguration", "Logging", "Tracing"} & {*RESOURCES["BulkStateMachine"]["Properties"]}
+
+
+def test_every_step_of_a_job_is_tried_again_with_patience_and_jitter() -> None:
+    tasks = [STEPS["Plan"], STEPS["Finish"], STEPS["Parts"]["ItemProcessor"]["States"]["Part"]]
+    for task in tasks:
+        assert task["Resource"] == {"Fn::GetAtt": ["BulkFunction", "Arn"]}
+        (retry,) = task["Retry"]
+        assert retry["ErrorEquals"] == ["States.ALL"]
+        assert (retry["MaxAttempts"], retry["JitterStrategy"]) == (8, "FULL")
+    assert STEPS["Parts"]["MaxConcurrencyPath"] == "$.concurrency"
+    assert STEPS["Parts"]["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+
+
+def test_bulk_jobs_write_to_people_alone_and_delete_nothing() -> None:
+    given = {statement["Sid"]: statement for name, statement in STATEMENTS if name == "BulkFunction"}
+    people = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["S#*"]}}
+    assert given["RecordImports"]["Condition"] == given["Screen"]["Condition"] == people
+    actions = {action for each in given.values() for action in flat(each["Action"])}
+    assert not [each for each in actions if "Delete" in each]
+
+
+def test_cloudformation_reads_the_template_without_aliases() -> None:
+    """It refuses YAML's."""
+    assert not re.search(r"(?m)[:-] [&*][a-z]", (ROOT / "template.yaml").read_text())

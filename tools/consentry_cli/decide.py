@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import time
-from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from consentry import consent as rules
-from consentry import platforms
+from consentry.bulk.recipients import Recipients
+from consentry.bulk.rows import Reader, Writer, form_of
+from consentry.bulk.screening import ADDED, screen
 from consentry_cli import deployment
 from consentry_cli.errors import plain_errors
 from consentry_cli.options import format_option, input_argument, output_option
 from consentry_cli.progress import progress
-from consentry_cli.recipients import Recipients
-from consentry_cli.records import Complaints, Reader, UnusableRowError, Writer, form_of, reading, writing
+from consentry_cli.records import Complaints, reading, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-ADDED: Final = ("subscriber_id", "allowed", "reason", "status", "frequency", "paused_until")
-_BATCH: Final = 1_000
 
 
 @click.command()
@@ -58,20 +54,15 @@ def decide(
             reader = Reader(stream, form)
             recipients = Recipients(reader, lambda: keys.pepper(brand_id))
             with writing(output) as out:
-                writer = Writer(out, form, [*reader.columns, *ADDED])
-                rows, done = complaints.sift(reader), 0
-                while batch := list(islice(rows, _BATCH)):
-                    known = []
-                    for row in batch:
-                        try:
-                            known.append((row, recipients.of(row)))
-                        except UnusableRowError as exc:
-                            complaints.add(row.malformed(str(exc)))
-                    consents = store.read_many(brand_id, [who for _, who in known], topic)
-                    now = time.time_ns() // 1_000_000
-                    for row, who in known:
-                        decided = rules.decide(consents[who], topic, brand.mode(topic), now)
-                        writer.row({**row.values, **platforms.decision(who, decided)})
-                    done += len(batch)
+                writer, done = Writer(out, form, [*reader.columns, *ADDED]), 0
+                rows = complaints.sift(reader)
+                for screened in screen(rows, recipients, store, brand, topic, _now, complaints.add):
+                    for row in screened:
+                        writer.row(row)
+                    done += len(screened)
                     show(done)
         complaints.finish()
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

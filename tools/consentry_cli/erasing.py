@@ -12,13 +12,14 @@ import click
 from consentry import addresses
 from consentry.addresses import MalformedAddressError
 from consentry.brands import Brands
+from consentry.bulk.rows import Malformed
 from consentry.consent import Consent
 from consentry.intake import Intake
 from consentry.ledger import Channel
 from consentry.spool import Recorder
 from consentry_cli import deployment
 from consentry_cli.errors import CanNotRunError, plain_errors
-from consentry_cli.records import STANDARD, Complaints, Malformed, reading
+from consentry_cli.records import STANDARD, Complaints, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from consentry.bulk.rows import UnusableInputError
+from consentry.bulk.shelf import ShelfUnavailableError
 from consentry.keyring import SecretUnavailableError
 from consentry.store import StoreUnavailableError
 from consentry_build.brandfile import FaultyBrandsError
@@ -39,9 +41,9 @@ def plain_errors() -> Iterator[None]:
         raise SystemExit(CAN_NOT_RUN) from None
     except KeyboardInterrupt:
         raise CanNotRunError("interrupted") from None
-    except (StoreUnavailableError, SecretUnavailableError) as exc:
+    except (StoreUnavailableError, SecretUnavailableError, ShelfUnavailableError) as exc:
         raise CanNotRunError(because(exc)) from exc
-    except (BotoCoreError, ClientError, FaultyBrandsError) as exc:
+    except (BotoCoreError, ClientError, FaultyBrandsError, UnusableInputError) as exc:
         raise CanNotRunError(str(exc)) from exc
     except OSError as exc:
         raise CanNotRunError(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)) from exc
@@ -50,9 +52,3 @@ def plain_errors() -> Iterator[None]:
 def because(exc: BaseException) -> str:
     """The error and, where AWS is behind it, what AWS said."""
     return f"{exc}: {exc.__cause__}" if isinstance(exc.__cause__, (BotoCoreError, ClientError)) else str(exc)
-
-
-def aws_code(exc: BaseException) -> str:
-    """AWS's code for the error that is behind this one; empty where there is none."""
-    cause: Any = exc.__cause__
-    return str(cause.response.get("Error", {}).get("Code", "")) if isinstance(cause, ClientError) else ""

@@ -10,13 +10,14 @@ import click
 
 from consentry import platforms
 from consentry.brands import Brands
+from consentry.bulk.recipients import Recipients
+from consentry.bulk.rows import Reader, UnusableRowError, Writer, form_of
 from consentry.tokens import Tokens
 from consentry_cli import deployment, keys
 from consentry_cli.errors import CanNotRunError, plain_errors
 from consentry_cli.options import format_option, input_argument, output_option
 from consentry_cli.progress import progress
-from consentry_cli.recipients import Recipients
-from consentry_cli.records import Complaints, Reader, UnusableRowError, Writer, form_of, reading, writing
+from consentry_cli.records import Complaints, reading, writing
 
 if TYPE_CHECKING:
     from consentry.brands import Brand

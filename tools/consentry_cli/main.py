@@ -7,6 +7,7 @@ import click
 from consentry_cli import (
     api_keys,
     brands,
+    bulk,
     decide,
     erasing,
     exporting,
@@ -34,6 +35,7 @@ def main() -> None:
 
 main.add_command(api_keys.group)
 main.add_command(brands.group)
+main.add_command(bulk.group)
 main.add_command(keys.group)
 main.add_command(links.group)
 main.add_command(lint.lint)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from consentry_cli.records import CSV, NDJSON, STANDARD
+from consentry.bulk.rows import CSV, NDJSON
+from consentry_cli.records import STANDARD
 
 input_argument = click.argument(
     "source", metavar="INPUT", type=click.Path(exists=True, dir_okay=False, allow_dash=True)

@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from consentry.bulk.exporting import every_event
+from consentry.bulk.rows import CSV, Reader, form_of
 from consentry_cli import deployment
 from consentry_cli.errors import CanNotRunError, plain_errors
-from consentry_cli.exporting import every_event
 from consentry_cli.options import format_option, output_option
 from consentry_cli.progress import progress
-from consentry_cli.records import CSV, Complaints, Reader, form_of, reading, writing
+from consentry_cli.records import Complaints, reading, writing
 from consentry_report.counting import Counts, NotAnEventError
 from consentry_report.periods import By, TooManyError
 

@@ -262,6 +262,7 @@ def _about(
         "notification_queue_url": deployment.outputs["NotificationQueueUrl"],
         "notification_dead_letters_url": deployment.outputs["NotificationDeadLettersUrl"],
         "archive_bucket": deployment.outputs["ArchiveBucketName"],
+        "bulk_bucket": deployment.outputs["BulkBucketName"],
         "archive_queue_url": deployment.outputs["ArchiveQueueUrl"],
         "pid": os.getpid(),
         "emulator_pid": emulator_pid,

@@ -10,6 +10,7 @@ import base64
 import os
 import random
 import sys
+import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from consentry.archivist import Archivist
     from consentry.brands import Brand, Brands
     from consentry.breaker import Breaker
+    from consentry.bulk.jobs import Jobs
     from consentry.dues import Dues
     from consentry.intake import Intake
     from consentry.mailbox import Mailbox
@@ -72,6 +74,15 @@ _PATIENT: Final = Config(
 )
 """For queues and the archive: nobody waits, and what comes twice does no harm."""
 
+_MANY: Final = Config(
+    connect_timeout=2,
+    read_timeout=10,
+    # Slows down by itself when the table throttles: what clicks need comes first.
+    retries={"mode": "adaptive", "total_max_attempts": 6},
+    max_pool_connections=16,
+)
+"""For jobs over millions of people."""
+
 _ONCE: Final = Config(
     connect_timeout=2,
     read_timeout=10,
@@ -79,6 +90,8 @@ _ONCE: Final = Config(
 )
 """For mails: SES may have taken one whose answer was a fault, or none, and would take it again."""
 
+_BULK_WRITERS: Final = 16
+"""How many events a function that imports writes at once."""
 _BUSY: Final = frozenset({"TooManyRequestsException", "ThrottlingException"})
 """SES's answers that say that it took nothing, and will in a moment."""
 _MOST_OFFERS: Final = 4
@@ -271,6 +284,25 @@ def start_archive(month: str, now: int) -> str:
     from consentry import archivist as module  # noqa: PLC0415 - as above
 
     return module.start(_send_archive, month, int(os.environ["ARCHIVE_SEGMENTS"]), now)
+
+
+@cache
+def bulk() -> Jobs:
+    """Does the steps of jobs over millions of people."""
+    from consentry.bulk.jobs import Jobs  # noqa: PLC0415 - one function needs it
+    from consentry.bulk.shelf import Shelf  # noqa: PLC0415 - as above
+
+    client = _client("dynamodb", _MANY)
+    return Jobs(
+        Shelf(_client("s3", _MANY), os.environ["BULK_BUCKET"]),
+        Store(client, settings().table, keyring().ledger_key),
+        keyring(),
+        brands(),
+        writers=_BULK_WRITERS,
+        concurrency=int(os.environ["BULK_CONCURRENCY"]),
+        table_bytes=lambda: int(client.describe_table(TableName=settings().table)["Table"]["TableSizeBytes"]),
+        clock=lambda: time.time_ns() // 1_000_000,
+    )
 
 
 def prepare() -> None:

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from consentry import addresses
 from consentry.addresses import MalformedAddressError
-from consentry_cli.errors import CanNotRunError
-from consentry_cli.records import UnusableRowError
+from consentry.bulk.rows import UnusableInputError, UnusableRowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from consentry_cli.records import Reader, Row
+    from consentry.bulk.rows import Reader, Row
 
 EMAIL: Final = "email"
 SUBSCRIBER_ID: Final = "subscriber_id"
@@ -25,12 +24,12 @@ class Recipients:
         """`pepper` is only asked for at the first address.
 
         Raises:
-            CanNotRunError: the header has neither column.
+            UnusableInputError: the header has neither column.
         """
         self._pepper = pepper
         self._email, self._id = reader.named(EMAIL), reader.named(SUBSCRIBER_ID)
         if reader.columns and not {self._email, self._id} & set(reader.columns):
-            raise CanNotRunError("the header has neither email nor subscriber_id")
+            raise UnusableInputError("the header has neither email nor subscriber_id")
 
     def of(self, row: Row) -> str:
         """The subscriber id of a row; where both are given, the id counts.

@@ -12,15 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from consentry.bulk.rows import UnusableInputError, UnusableRowError
 from consentry.consent import EVERY_TOPIC
 from consentry.intake import ReportKind
-from consentry_cli.errors import CanNotRunError
-from consentry_cli.records import UnusableRowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from consentry_cli.records import Row
+    from consentry.bulk.rows import Row
 
 
 class Meaning(NamedTuple):
@@ -119,7 +118,7 @@ def _mailchimp(row: Row, of_file: Meaning | None) -> Meaning:
 
 def _mailchimp_file(name: str, columns: list[str]) -> Meaning | None:
     if name.startswith("nonsubscribed_"):
-        raise CanNotRunError("a nonsubscribed_ file holds people who never agreed: there is nothing to import")
+        raise UnusableInputError("a nonsubscribed_ file holds people who never agreed: there is nothing to import")
     for start, meaning in _MAILCHIMP_FILES.items():
         if name.startswith(start):
             return meaning
@@ -130,13 +129,13 @@ def _mailchimp_file(name: str, columns: list[str]) -> Meaning | None:
 
 def _sendgrid(_row: Row, of_file: Meaning | None) -> Meaning:
     if of_file is None:
-        raise CanNotRunError("SendGrid's files don't say what they hold: say it with --status")
+        raise UnusableInputError("SendGrid's files don't say what they hold: say it with --status")
     return of_file
 
 
 def _sendgrid_file(name: str, _columns: list[str]) -> Meaning | None:
     if "block" in name:
-        raise CanNotRunError("blocks are passing refusals by a server: there is nothing to import")
+        raise UnusableInputError("blocks are passing refusals by a server: there is nothing to import")
     return next((meaning for part, meaning in _SENDGRID_FILES if part in name), None)
 
 
@@ -171,7 +170,7 @@ def of_file(preset: Preset, path: str, columns: list[str], status: str | None) -
     """What every row of a file says where it doesn't speak for itself: by `--status`, or as the preset sees it.
 
     Raises:
-        CanNotRunError: the file holds nothing that can be imported.
+        UnusableInputError: the file holds nothing that can be imported.
     """
     return WORDS[status] if status else preset.of_file(Path(path).name.lower(), columns)
 
