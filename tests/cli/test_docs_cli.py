@@ -66,6 +66,9 @@ def test_every_command_is_on_the_page(deployment: Deployment) -> None:
     for command in (
         "links mint",
         "keys export",
+        "keys rotate",
+        "keys list",
+        "keys retire",
         "decide",
         "import",
         "export",
