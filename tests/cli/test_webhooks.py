@@ -29,7 +29,9 @@ class Terminal:
         return CliRunner().invoke(main, ["webhooks", *words, "--keyring", self.arn], input=given)
 
     def secrets(self, provider: str) -> dict[str, str]:
-        keyring = Keyring(lambda: str(self.client.get_secret_value(SecretId=self.arn)["SecretString"]))
+        keyring = Keyring(
+            lambda: str(self.client.get_secret_value(SecretId=self.arn, VersionStage="AWSCURRENT")["SecretString"])
+        )
         return keyring.webhook_secrets("demo", provider)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from consentry import wiring
+from consentry.keyring import edit
 from support import calls
 from support.world import HOUR, Answer, World
 
@@ -85,7 +86,7 @@ def test_who_calls_is_asked_before_anything_else(world: World, body: Any) -> Non
 
 def test_a_key_that_was_withdrawn_is_refused(world: World) -> None:
     key = world.api_key()
-    world.secrets.update_secret(SecretId="keyring", SecretString=json.dumps({"root": "not so random", "brands": {}}))
+    edit(world.secrets, "keyring", lambda document: document["brands"].clear())
     wiring.keyring.cache_clear()
     assert_problem(call(world, "lookup", key), 401)
 

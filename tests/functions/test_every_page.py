@@ -215,7 +215,7 @@ def test_a_broken_error_page_is_still_an_answer(world: World, monkeypatch: pytes
 
 def test_a_keyring_that_cannot_be_read_is_said_and_asked_for_again(world: World) -> None:
     url = world.confirm_url()
-    document = world.secrets.get_secret_value(SecretId="keyring")["SecretString"]
+    document = world.secrets.get_secret_value(SecretId="keyring", VersionStage="AWSCURRENT")["SecretString"]
     wiring.keyring.cache_clear()
     wiring.tokens.cache_clear()
     wiring.journeys.cache_clear()

@@ -213,7 +213,7 @@ def test_a_link_signed_with_an_older_key_still_works(world: World) -> None:
     import json
 
     url = world.leave_url()
-    document = json.loads(world.secrets.get_secret_value(SecretId="keyring")["SecretString"])
+    document = json.loads(world.secrets.get_secret_value(SecretId="keyring", VersionStage="AWSCURRENT")["SecretString"])
     document["brands"]["demo"] = {"generations": ["1", "2"]}
     world.secrets.update_secret(SecretId="keyring", SecretString=json.dumps(document))
     for each in (wiring.keyring, wiring.tokens, wiring.store, wiring.journeys):

@@ -27,6 +27,9 @@ class _Keys:
     def signing_keys(self, brand: str) -> tuple[bytes, ...]:
         return (brand.encode(),)
 
+    def retired_keys(self, brand: str) -> tuple[bytes, ...]:
+        return ()
+
     def refresh(self) -> bool:
         return False
 

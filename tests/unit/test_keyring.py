@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from consentry.keyring import (
     SCOPES,
@@ -38,7 +39,7 @@ class Secret:
         self.away = False
         self.fetched = 0
         self.now = 1_000.0
-        self.keyring = Keyring(self.fetch, lambda: self.now)
+        self.keyring = Keyring(self.fetch, lambda: self.now, lambda: self.now)
 
     def fetch(self) -> str:
         self.fetched += 1
@@ -51,16 +52,50 @@ class Secret:
 
 
 class SecretsManager:
-    """Two calls of Secrets Manager."""
+    """Three calls of Secrets Manager; `meanwhile` is what somebody else does once, before a label is moved."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.versions = {"first": text}
+        self.current = "first"
+        self.meanwhile: list[Callable[[], object]] = []
+        self.loses_answers = 0
 
-    def get_secret_value(self, *, SecretId: str) -> dict[str, Any]:  # noqa: N803 - AWS spells it so
-        return {"SecretString": self.text}
+    @property
+    def text(self) -> str:
+        return self.versions[self.current]
 
-    def put_secret_value(self, *, SecretId: str, SecretString: str) -> None:  # noqa: N803 - AWS spells it so
-        self.text = SecretString
+    def get_secret_value(self, *, SecretId: str, VersionStage: str) -> dict[str, Any]:  # noqa: N803 - AWS spells it so
+        return {"SecretString": self.text, "VersionId": self.current}
+
+    def put_secret_value(
+        self,
+        *,
+        SecretId: str,  # noqa: N803 - AWS spells it so
+        ClientRequestToken: str,  # noqa: N803 - as above
+        SecretString: str,  # noqa: N803 - as above
+        VersionStages: list[str],  # noqa: N803 - as above
+    ) -> None:
+        assert "AWSCURRENT" not in VersionStages
+        self.versions[ClientRequestToken] = SecretString
+
+    def update_secret_version_stage(
+        self,
+        *,
+        SecretId: str,  # noqa: N803 - AWS spells it so
+        VersionStage: str,  # noqa: N803 - as above
+        RemoveFromVersionId: str,  # noqa: N803 - as above
+        MoveToVersionId: str = "",  # noqa: N803 - as above
+    ) -> None:
+        if VersionStage != "AWSCURRENT":
+            return
+        if self.meanwhile:
+            self.meanwhile.pop()()
+        if self.current != RemoveFromVersionId:
+            raise ClientError({"Error": {"Code": "InvalidParameterException"}}, "UpdateSecretVersionStage")
+        self.current = MoveToVersionId
+        if self.loses_answers:
+            self.loses_answers -= 1
+            raise ClientError({"Error": {"Code": "InvalidParameterException"}}, "UpdateSecretVersionStage")
 
 
 def derived(use: str, brand: str, generation: str) -> bytes:
@@ -105,7 +140,8 @@ def test_a_document_broken_later_leaves_the_keys_of_before_in_use(text: str) -> 
     keys = secret.keyring.signing_keys("demo")
     secret.holds(text)
     secret.now += 60
-    assert secret.keyring.refresh() is False
+    with pytest.raises(SecretUnavailableError):
+        secret.keyring.refresh()
     assert secret.keyring.signing_keys("demo") == keys
     assert secret.keyring.signing_keys("new") == (derived("sign", "new", "1"),)
 
@@ -114,10 +150,10 @@ def test_a_failed_refresh_is_not_repeated_within_a_minute() -> None:
     secret = Secret({"root": ROOT})
     secret.keyring.pepper("demo")
     secret.away = True
-    secret.now += 60
-    assert secret.keyring.refresh() is False
-    secret.now += 59
-    assert secret.keyring.refresh() is False
+    for later in (60, 59):
+        secret.now += later
+        with pytest.raises(SecretUnavailableError):
+            secret.keyring.refresh()
     assert secret.fetched == 2
     secret.away = False
     secret.now += 1
@@ -177,14 +213,18 @@ def test_a_rotation_adds_a_key_and_keeps_pepper_and_ledger_key() -> None:
     assert (secret.keyring.pepper("demo"), secret.keyring.ledger_key("demo")) == before
 
 
-def test_keys_are_fetched_once_for_the_containers_life() -> None:
+def test_keys_are_fetched_anew_once_an_hour_however_many_are_asked_for() -> None:
     secret = Secret({"root": ROOT})
     for brand in ("demo", "other", "demo"):
         secret.keyring.signing_keys(brand)
         secret.keyring.pepper(brand)
         secret.keyring.ledger_key(brand)
-        secret.now += 3_600
+        secret.now += 1_200
     assert secret.fetched == 1
+    secret.now += 1
+    for _ in range(3):
+        secret.keyring.signing_keys("demo")
+    assert secret.fetched == 2
 
 
 def test_what_is_remembered_of_made_up_brands_is_bounded() -> None:
@@ -324,3 +364,35 @@ def issue(secret: Secret, brand: str, scopes: Any) -> str:
     key = issue_api_key(client, "keyring", brand, scopes)
     secret.text = client.text
     return key
+
+
+# --- two who change the document at the same time -------------------------------------------------------------------
+
+
+def test_two_who_change_the_document_at_the_same_time_both_get_their_way() -> None:
+    client = SecretsManager(json.dumps({"root": ROOT}))
+    client.meanwhile = [lambda: set_webhook_secrets(client, "keyring", "demo", "mailgun", {"key": "one"})]
+    issue_api_key(client, "keyring", "demo", ["read"])
+    entry = json.loads(client.text)["brands"]["demo"]
+    assert entry["webhooks"] == {"mailgun": {"key": "one"}}
+    assert len(entry["api_keys"]) == 1
+
+
+def test_a_change_whose_answer_was_lost_is_made_once() -> None:
+    client = SecretsManager(json.dumps({"root": ROOT}))
+    client.loses_answers = 1
+    issue_api_key(client, "keyring", "demo", ["read"])
+    assert len(api_keys(client, "keyring", "demo")) == 1
+
+
+def test_who_is_always_overtaken_is_told_and_has_changed_nothing() -> None:
+    client = SecretsManager(json.dumps({"root": ROOT}))
+    client.meanwhile = [lambda: set_webhook_secrets_of_somebody(client)] * 20
+    with pytest.raises(SecretUnavailableError, match="try again"):
+        issue_api_key(client, "keyring", "demo", ["read"])
+    assert api_keys(client, "keyring", "demo") == []
+
+
+def set_webhook_secrets_of_somebody(client: SecretsManager) -> None:
+    client.current = f"other-{len(client.versions)}"
+    client.versions[client.current] = json.dumps({"root": ROOT})

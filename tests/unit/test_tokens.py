@@ -34,10 +34,14 @@ class Bare:
     def __init__(self, *keys: bytes) -> None:
         self.keys: tuple[bytes, ...] = keys or (b"a key",)
         self.newer: tuple[bytes, ...] = ()
+        self.retired: tuple[bytes, ...] = ()
         self.refreshed = 0
 
     def signing_keys(self, brand: str) -> Sequence[bytes]:
         return self.keys
+
+    def retired_keys(self, brand: str) -> Sequence[bytes]:
+        return self.retired
 
     def refresh(self) -> bool:
         self.refreshed += 1

@@ -124,7 +124,7 @@ def test_a_person_waits_no_longer_than_three_seconds_for_a_table_that_hangs(aws:
 def test_the_keyring_is_the_secret_that_the_template_names(aws: Aws) -> None:
     wiring.keyring().pepper("demo")
     arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:keyring"
-    assert aws.calls == [("get_secret_value", {"SecretId": arn})]
+    assert aws.calls == [("get_secret_value", {"SecretId": arn, "VersionStage": "AWSCURRENT"})]
 
 
 def test_a_mail_goes_through_ses(aws: Aws) -> None:

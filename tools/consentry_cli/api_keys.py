@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import click
-from botocore.exceptions import BotoCoreError, ClientError
 
 from consentry import keyring
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from consentry_cli.errors import plain_errors
 
 keyring_option = click.option(
     "--keyring",
@@ -71,12 +67,3 @@ def revoke(secret_id: str, brand: str, key_id: str) -> None:
 
 def _secrets() -> Any:
     return boto3.client("secretsmanager")
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """AWS's errors become one line, and exit status 2."""
-    try:
-        yield
-    except (BotoCoreError, ClientError) as exc:
-        raise click.UsageError(str(exc)) from exc

@@ -93,7 +93,7 @@ def keyring(secret_id: str) -> Keyring:
     def fetch() -> str:
         try:
             client: Any = boto3.client("secretsmanager", config=PERSEVERING)
-            return str(client.get_secret_value(SecretId=secret_id)["SecretString"])
+            return str(client.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT")["SecretString"])
         except (BotoCoreError, ClientError) as exc:
             raise SecretUnavailableError("the keyring can't be read") from exc
 
@@ -119,6 +119,13 @@ def brand_if_known(folder: Path | None, brand_id: str) -> Brand | None:
     if folder is None and not any(_DEFAULT_BRANDS.glob("*.yaml")):
         return None
     return brand(folder, brand_id)
+
+
+def brands_if_any(folder: Path | None) -> Brands:
+    """Every brand that has a file here; none where no folder was named and there is none to find."""
+    if folder is None and not any(_DEFAULT_BRANDS.glob("*.yaml")):
+        return Brands(())
+    return Brands(brands_module.from_json(each) for each in compile_folder(folder or _DEFAULT_BRANDS))
 
 
 def check_topics(of: Brand, topics: tuple[str, ...]) -> None:

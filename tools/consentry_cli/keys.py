@@ -5,16 +5,29 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+import boto3
 import click
 
+from consentry import consent as rules
+from consentry import rotation
+from consentry.keyring import edit
+from consentry.tokens import LIFETIME, Purpose
 from consentry_cli import deployment
-from consentry_cli.errors import CanNotRunError, plain_errors
+from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from consentry.keyring import Generation, Keyring
+
+
+T = TypeVar("T")
 
 
 class ExportedKeys(NamedTuple):
@@ -22,15 +35,25 @@ class ExportedKeys(NamedTuple):
 
     brand: str
     signing: tuple[bytes, ...]
-    """Oldest to newest."""
+    """The last signs, until the next begins."""
     secret: bytes
     """The pepper: makes subscriber ids of addresses."""
+    next: tuple[tuple[int, bytes], ...] = ()
+    """Keys that sign from an instant on (epoch ms), in order."""
 
     def signing_keys(self, brand: str) -> Sequence[bytes]:
         """The keys, of this one brand."""
         if brand != self.brand:
             raise CanNotRunError(f"the key file is of {self.brand}, not of {brand}")
-        return self.signing
+        if not self.next:
+            return self.signing
+        now = time.time() * 1_000
+        return (*self.signing, *(key for since, key in self.next if since <= now))
+
+    def retired_keys(self, brand: str) -> Sequence[bytes]:
+        """None: they sign nothing."""
+        self.signing_keys(brand)
+        return ()
 
     def pepper(self, brand: str) -> bytes:
         """The pepper, of this one brand."""
@@ -62,16 +85,171 @@ def export(brand_id: str, secret_id: str, folder: Path | None, output: Path) -> 
     with plain_errors():
         deployment.brand_if_known(folder, brand_id)  # a name that is mistyped would have keys, too
         keys = deployment.keyring(secret_id)
-        document = {
+        now = _now()
+        usable = [each for each in keys.generations(brand_id) if not each.retired_at]
+        document: dict[str, object] = {
             "brand": brand_id,
-            "signing_keys": [base64.b64encode(key).decode() for key in keys.signing_keys(brand_id)],
-            "pepper": base64.b64encode(keys.pepper(brand_id)).decode(),
+            "signing_keys": [_text(each.key) for each in usable if each.signs_from <= now],
+            "pepper": _text(keys.pepper(brand_id)),
         }
+        later = [{"key": _text(each.key), "signs_from": each.signs_from} for each in usable if each.signs_from > now]
+        if later:
+            document["next"] = later
         part = output.with_name(f".{output.name}.part")
         part.unlink(missing_ok=True)
         part.touch(mode=0o600, exist_ok=False)
         part.write_text(json.dumps(document), encoding="utf-8")
         part.replace(output)
+
+
+@group.command()
+@deployment.brand_option_if_any
+@click.option("--all", "every", is_flag=True, help="Every brand that has a file here or a part in the keyring.")
+@deployment.keyring_option
+@deployment.brands_option
+@click.option("--urgent", is_flag=True, help="Sign with the new key after two minutes: the old one has leaked.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+def rotate(brand_id: str | None, every: bool, secret_id: str, folder: Path | None, urgent: bool, dry_run: bool) -> None:
+    """Give a brand a new signing key.
+
+    It signs in two hours, when every container can verify it. Links of older keys keep working.
+    """
+    if every == bool(brand_id):
+        raise click.UsageError("say --brand, or --all")
+    now = _now()
+
+    def add(document: dict[str, Any]) -> dict[str, Generation | None]:
+        known = {each.id for each in deployment.brands_if_any(folder)} | set(document.get("brands", {}))
+        return {
+            each: rotation.add(document, each, now, urgent=urgent)
+            for each in (sorted(known) if brand_id is None else [brand_id])
+        }
+
+    with plain_errors():
+        if brand_id:
+            deployment.brand_if_known(folder, brand_id)  # a name that is mistyped would get a key, too
+        added = _change(secret_id, add, dry_run=dry_run)
+        for brand, generation in added.items():
+            if generation is None:
+                click.echo(f"{brand}: a new key waits already, see `consentry keys list`", err=True)
+            else:
+                click.echo(f"{brand}\t{generation.id}\tsigns from {_instant(generation.signs_from)}")
+        if brand_id and added[brand_id] is None:
+            raise SystemExit(FOUND)
+
+
+@group.command("list")
+@deployment.brand_option
+@deployment.keyring_option
+def list_(brand_id: str, secret_id: str) -> None:
+    """Print each signing key's id, state, and since when or from when it signs; never the key."""
+    with plain_errors():
+        now, lives = _now(), deployment.keyring(secret_id).generations(brand_id)
+        for each in lives:
+            since = _instant(each.signs_from) if each.signs_from else "the beginning"
+            click.echo(f"{each.id}\t{_state(each, lives, now)}\t{since}")
+
+
+@group.command()
+@deployment.brand_option
+@deployment.table_option
+@deployment.keyring_option
+@click.option("--leaked", is_flag=True, help="Others have the key: refuse its opt-outs, too.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--dry-run", is_flag=True, help="Only say which links would break.")
+@click.argument("key_id")
+def retire(brand_id: str, table: str, secret_id: str, leaked: bool, yes: bool, dry_run: bool, key_id: str) -> None:
+    """End a key that signs no more: of its links, only those that opt out go on working.
+
+    Says first how many links would break. With --leaked its opt-outs break, too: for a key that others have. `keys
+    restore` takes either back.
+    """
+    with plain_errors():
+        now = _now()
+        keys = deployment.keyring(secret_id)
+
+        def end(document: dict[str, Any]) -> None:
+            rotation.retire(document, brand_id, key_id, now, leaked=leaked)
+
+        with _refusals():
+            _change(secret_id, end, dry_run=True)
+        held, confirmations = _live(table, keys, brand_id, key_id, now)
+        click.echo(f"confirmation mails under way that were signed with {key_id}, at most: {confirmations}", err=True)
+        click.echo(f"subscribers whose mails may hold its preferences links, at most: {held}", err=True)
+        if leaked:
+            click.echo(f"subscribers whose mails may hold its unsubscribe links, at most: {held}", err=True)
+        click.echo("links that were minted offline, and people who aren't in the table, can't be counted", err=True)
+        if dry_run:
+            return
+        if not yes:
+            click.confirm(f"Retire key {key_id} of {brand_id}?", abort=True, err=True)
+        with _refusals():
+            _change(secret_id, end)
+        click.echo(f"{key_id} is retired; within an hour everywhere", err=True)
+
+
+@group.command()
+@deployment.brand_option
+@deployment.keyring_option
+@click.argument("key_id")
+def restore(brand_id: str, secret_id: str, key_id: str) -> None:
+    """Let the links of a retired key work again. It doesn't sign again while a newer key does."""
+    with plain_errors(), _refusals():
+        _change(secret_id, lambda document: rotation.restore(document, brand_id, key_id))
+        click.echo(f"links of {key_id} work again; within an hour everywhere", err=True)
+
+
+def _change(secret_id: str, change: Callable[[dict[str, Any]], T], *, dry_run: bool = False) -> T:
+    client: Any = boto3.client("secretsmanager", config=deployment.PERSEVERING)
+    if dry_run:
+        return change(
+            json.loads(client.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT")["SecretString"])
+        )
+    return edit(client, secret_id, change)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except rotation.RefusedError as exc:
+        raise CanNotRunError(str(exc)) from None
+
+
+def _live(table: str, keys: Keyring, brand: str, key_id: str, now: int) -> tuple[int, int]:
+    """How many of the brand's subscribers the table knows, and how many may hold a confirmation that a key signed."""
+    lives = keys.generations(brand)
+    begun = next(each.signs_from for each in lives if each.id == key_id)
+    last = rotation.signed_until(lives, key_id)
+    held = confirmations = 0
+    for _, consent in deployment.store(table, keys).consents(brand):
+        held += 1
+        topics = [name.partition(".")[2] for name in consent.registers if name.startswith("ask.")]
+        confirmations += any(
+            rules.status(consent, topic) is rules.Status.PENDING
+            and begun <= consent.registers[rules.ask(topic)] + _MAIL_WAITS
+            and consent.registers[rules.ask(topic)] <= last
+            and consent.registers[rules.ask(topic)] + LIFETIME[Purpose.CONFIRM] > now
+            for topic in topics
+        )
+    return held, confirmations
+
+
+_MAIL_WAITS: Final = LIFETIME[Purpose.CONFIRM]
+"""A mail may be signed long after its request, but not after the request's end."""
+
+
+def _state(generation: Generation, lives: Sequence[Generation], now: int) -> str:
+    if generation.retired_at:
+        return "leaked" if generation.leaked else "retired"
+    if generation.signs_from > now:
+        return "waits"
+    begun = [each for each in lives if not each.retired_at and each.signs_from <= now]
+    return "signs" if generation == begun[-1] else "verifies"
+
+
+def _instant(at: int) -> str:
+    return datetime.fromtimestamp(at / 1_000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def load(path: Path) -> ExportedKeys:
@@ -83,9 +261,21 @@ def load(path: Path) -> ExportedKeys:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         signing = tuple(base64.b64decode(key, validate=True) for key in document["signing_keys"])
-        keys = ExportedKeys(str(document["brand"]), signing, base64.b64decode(document["pepper"], validate=True))
-    except (ValueError, KeyError, TypeError, binascii.Error) as exc:
+        later = tuple(
+            (int(each["signs_from"]), base64.b64decode(each["key"], validate=True)) for each in document.get("next", ())
+        )
+        pepper = base64.b64decode(document["pepper"], validate=True)
+        keys = ExportedKeys(str(document["brand"]), signing, pepper, later)
+    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as exc:
         raise CanNotRunError(f"{path} is no file of `consentry keys export`") from exc
     if not keys.signing:
         raise CanNotRunError(f"{path} holds no signing key")
     return keys
+
+
+def _text(key: bytes) -> str:
+    return base64.b64encode(key).decode()
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -7,7 +7,8 @@ import click
 
 from consentry import keyring
 from consentry_cli import queues
-from consentry_cli.api_keys import brand_option, keyring_option, plain_errors
+from consentry_cli.api_keys import brand_option, keyring_option
+from consentry_cli.errors import plain_errors
 
 _endpoint = click.argument("endpoint")
 

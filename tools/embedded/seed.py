@@ -45,7 +45,7 @@ def keyring(endpoint: str, keyring_arn: str) -> Keyring:
     """The deployment's keyring, fetched when it is first used."""
 
     def fetch() -> str:
-        found = client("secretsmanager", endpoint).get_secret_value(SecretId=keyring_arn)
+        found = client("secretsmanager", endpoint).get_secret_value(SecretId=keyring_arn, VersionStage="AWSCURRENT")
         return str(found["SecretString"])
 
     return Keyring(fetch)

@@ -3,13 +3,18 @@
 The document is JSON:
 
     {"root": "<random>",                              made once, by the template
-     "brands": {"<brand>": {"generations": ["1"],     signing keys, oldest to newest
+     "brands": {"<brand>": {"generations": ["1"],     signing keys that are derived from the root
+                            "signing": [{"id", "secret", "signs_from"}]     those with a secret of their own
+                            "retired": {"<id>": {"at", "leaked"}}
                             "api_keys": [{"id", "sha256", "scopes"}],
                             "webhooks": {"<provider>": {"<name>": "<secret>"}},
                             "notifications": {"<endpoint>": ["whsec_<old>", "whsec_<new>"]}}}}
 
-Keys aren't stored, they are derived: HMAC-SHA256 of the root over a label that names use, brand and generation
-(RFC 5869's expand step, for a root that is uniformly random already). So a brand has its keys the moment its
+`generations` and what is newer stand in two fields, because older code reads the first as a list of names. Instants
+are epoch ms. See docs/keys.md and docs/decisions/0027-rotation.md.
+
+All other keys aren't stored, they are derived: HMAC-SHA256 of the root over a label that names use, brand and
+generation (RFC 5869's expand step, for a root that is uniformly random already). So a brand has its keys the moment its
 file is deployed, and even after that file is gone: there is no state in which an opt-out can't be verified
 because nobody made a key. See docs/decisions/0002-keys-are-derived.md.
 """
@@ -23,7 +28,11 @@ import json
 import math
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,6 +43,16 @@ _REFRESH_SECONDS: Final = 60
 """Garbage tokens cause at most one fetch a minute and container."""
 _API_KEYS_SECONDS: Final = 300
 """A revoked API key or webhook secret is refused after this time at the latest."""
+_KEYS_SECONDS: Final = 3_600
+"""A container that signs or verifies has a document of at most this age, while it can be read."""
+OVERLAP_MS: Final = 2 * _KEYS_SECONDS * 1_000
+"""How long a new key is known before it signs: every container that is in use has read it by then, twice over. As long
+after that, no container signs with the one before."""
+URGENT_OVERLAP_MS: Final = 2 * _REFRESH_SECONDS * 1_000
+"""The least that it can be: a container that meets an unknown key reads it, if it hasn't within the last minute."""
+_NEVER: Final = 1 << 62
+
+T = TypeVar("T")
 
 
 class SecretUnavailableError(Exception):
@@ -48,26 +67,63 @@ class ApiKey(NamedTuple):
     scopes: frozenset[str]
 
 
+class Generation(NamedTuple):
+    """A signing key of a brand, and its life. Instants are epoch ms."""
+
+    id: str
+    key: bytes
+    signs_from: int
+    retired_at: int = 0
+    """0: it isn't. A retired key never signs, and verifies nothing but opt-outs."""
+    leaked: bool = False
+    """Retired, and not even its opt-outs count."""
+
+
+class _Signing(NamedTuple):
+    keys: tuple[bytes, ...]
+    retired: tuple[bytes, ...]
+    until: int
+    """When the next key begins to sign."""
+
+
 class Keyring:
     """Keys, peppers and API keys of all brands; fetched at the first use, kept for the container's life."""
 
-    def __init__(self, fetch: Callable[[], str], monotonic: Callable[[], float] = time.monotonic) -> None:
-        """`fetch` answers the document, or raises `SecretUnavailableError`."""
+    def __init__(
+        self,
+        fetch: Callable[[], str],
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`fetch` answers the document, or raises `SecretUnavailableError`; `clock` tells epoch seconds."""
         self._fetch = fetch
+        self._clock = clock
+        self._away = False
         self._monotonic = monotonic
         self._document: dict[str, Any] | None = None
         self._fetched_at = 0.0
         self._derived: dict[str, bytes] = {}
-        self._signing: dict[str, tuple[bytes, ...]] = {}
+        self._signing: dict[str, _Signing] = {}
 
     def signing_keys(self, brand: str) -> Sequence[bytes]:
-        """The keys that sign the brand's tokens, oldest to newest."""
-        keys = self._signing.get(brand)
-        if keys is None:
-            generations = self._brand(brand).get("generations") or [FIRST_GENERATION]
-            keys = tuple(_derive(self._root(), "sign", brand, generation) for generation in generations)
-            self._remember(self._signing, brand, keys)
-        return keys
+        """The keys that verify the brand's tokens; the last of them signs now."""
+        return self._arranged(brand).keys
+
+    def retired_keys(self, brand: str) -> Sequence[bytes]:
+        """The keys that verify the brand's opt-outs and nothing else any more."""
+        return self._arranged(brand).retired
+
+    def generations(self, brand: str) -> list[Generation]:
+        """The brand's signing keys with their lives, in the order in which they sign."""
+        return generations(self._content(), brand)
+
+    def _arranged(self, brand: str) -> _Signing:
+        self._freshen(_KEYS_SECONDS)
+        known = self._signing.get(brand)
+        if known is None or self._clock() * 1_000 >= known.until:
+            known = _arrange(generations(self._content(), brand), int(self._clock() * 1_000))
+            self._remember(self._signing, brand, known)
+        return known
 
     def pepper(self, brand: str) -> bytes:
         """What makes subscriber ids of the brand. It never changes: ids, and with them opt-outs, depend on it."""
@@ -97,7 +153,7 @@ class Keyring:
         """
         self._freshen()
         found = self._match(presented)
-        if found is None and presented.startswith("ck_") and self.refresh():
+        if found is None and presented.startswith("ck_") and self._refreshed():
             found = self._match(presented)
         return found
 
@@ -115,24 +171,39 @@ class Keyring:
         """Fetch the document anew, unless that was done within the last minute; True if it was done.
 
         A failed fetch leaves the old document in use.
+
+        Raises:
+            SecretUnavailableError: it can't be fetched, or couldn't within the last minute. What no known key verifies
+                may be good: nobody can say.
         """
         if self._document is not None and self._monotonic() - self._fetched_at < _REFRESH_SECONDS:
+            if self._away:
+                raise SecretUnavailableError("the keyring couldn't be read a moment ago")
             return False
         try:
             self._load()
         except SecretUnavailableError:
             self._fetched_at = self._monotonic()
-            return False
+            self._away = True
+            raise
         return True
 
     def renew(self) -> bool:
-        """`refresh`, however young the document seems: in a snapshot that was restored, no time has passed."""
-        self._fetched_at = -math.inf
-        return self.refresh()
+        """Fetch the document anew, however young it seems: in a snapshot that was restored, no time has passed.
 
-    def _freshen(self) -> None:
-        if self._document is not None and self._monotonic() - self._fetched_at > _API_KEYS_SECONDS:
-            self.refresh()
+        Answers whether that was done; if not, the old document stays in use.
+        """
+        self._fetched_at = -math.inf
+        return self._refreshed()
+
+    def _refreshed(self) -> bool:
+        with suppress(SecretUnavailableError):
+            return self.refresh()
+        return False
+
+    def _freshen(self, seconds: int = _API_KEYS_SECONDS) -> None:
+        if self._document is not None and self._monotonic() - self._fetched_at > seconds:
+            self._refreshed()
 
     def _match(self, presented: str) -> ApiKey | None:
         digest = hash_api_key(presented)
@@ -172,12 +243,13 @@ class Keyring:
     def _load(self) -> None:
         try:
             document = json.loads(self._fetch())
-            usable = isinstance(document["root"], str) and bool(document["root"])
-        except (ValueError, KeyError, TypeError):
+            usable = isinstance(document["root"], str) and bool(document["root"]) and _are_lives(document)
+        except (ValueError, KeyError, TypeError, AttributeError):
             usable = False  # raised below, not here: the error holds the document
         if not usable:
             raise SecretUnavailableError("the keyring isn't a document that we know")
         self._document = document
+        self._away = False
         self._fetched_at = self._monotonic()
         self._derived.clear()
         self._signing.clear()
@@ -208,11 +280,12 @@ def issue_api_key(client: Any, secret_id: str, brand: str, scopes: Iterable[str]
         raise ValueError(f"scopes are some of {', '.join(SCOPES)}")
     key_id = secrets.token_hex(4)
     key = f"ck_{brand}_{key_id}_{secrets.token_urlsafe(32)}"
-    document = _get(client, secret_id)
     stored = {"id": key_id, "sha256": hash_api_key(key), "scopes": wanted}
-    entry = document.setdefault("brands", {}).setdefault(brand, {})
-    entry.setdefault("api_keys", []).append(stored)
-    _put(client, secret_id, document)
+
+    def add(document: dict[str, Any]) -> None:
+        of_brand(document, brand).setdefault("api_keys", []).append(stored)
+
+    edit(client, secret_id, add)
     return key
 
 
@@ -224,27 +297,29 @@ def api_keys(client: Any, secret_id: str, brand: str) -> list[tuple[str, list[st
 
 def revoke_api_key(client: Any, secret_id: str, brand: str, key_id: str) -> bool:
     """Take an API key out of the document; False if the brand has none of this id."""
-    document = _get(client, secret_id)
-    entry = document.get("brands", {}).get(brand, {})
-    kept = [each for each in entry.get("api_keys", []) if each["id"] != key_id]
-    if len(kept) == len(entry.get("api_keys", [])):
-        return False
-    entry["api_keys"] = kept
-    _put(client, secret_id, document)
-    return True
+
+    def revoke(document: dict[str, Any]) -> bool:
+        entry = document.get("brands", {}).get(brand, {})
+        kept = [each for each in entry.get("api_keys", []) if each["id"] != key_id]
+        if len(kept) == len(entry.get("api_keys", [])):
+            return False
+        entry["api_keys"] = kept
+        return True
+
+    return edit(client, secret_id, revoke)
 
 
 def set_webhook_secrets(
     client: Any, secret_id: str, brand: str, provider: str, values: dict[str, str], *, keep_old: bool = False
 ) -> None:
     """Store what a provider's calls are verified with, in place of what was there; or beside it, so that both count."""
-    document = _get(client, secret_id)
-    webhooks = document.setdefault("brands", {}).setdefault(brand, {}).setdefault("webhooks", {})
-    if keep_old:
-        old = webhooks.get(provider, {})
-        values = {name: " ".join([*old.get(name, "").split()[-1:], value]) for name, value in values.items()}
-    webhooks[provider] = values
-    _put(client, secret_id, document)
+
+    def set_(document: dict[str, Any]) -> None:
+        webhooks = of_brand(document, brand).setdefault("webhooks", {})
+        old = webhooks.get(provider, {}) if keep_old else {}
+        webhooks[provider] = {name: " ".join([*old.get(name, "").split()[-1:], new]) for name, new in values.items()}
+
+    edit(client, secret_id, set_)
 
 
 def webhook_names(client: Any, secret_id: str) -> list[tuple[str, str, dict[str, int]]]:
@@ -267,32 +342,139 @@ def add_notification_secret(client: Any, secret_id: str, brand: str, endpoint: s
         secret: `whsec_` and base64; empty makes one of 256 random bits.
     """
     secret = secret or f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
-    document = _get(client, secret_id)
-    entry = document.setdefault("brands", {}).setdefault(brand, {})
-    kept = entry.setdefault("notifications", {}).get(endpoint, [])
-    entry["notifications"][endpoint] = [*kept[-1:], secret]
-    _put(client, secret_id, document)
+
+    def add(document: dict[str, Any]) -> None:
+        endpoints = of_brand(document, brand).setdefault("notifications", {})
+        endpoints[endpoint] = [*endpoints.get(endpoint, [])[-1:], secret]
+
+    edit(client, secret_id, add)
     return secret
 
 
 def drop_old_notification_secret(client: Any, secret_id: str, brand: str, endpoint: str) -> bool:
     """Keep only the newest secret of an endpoint; False if there was no other."""
-    document = _get(client, secret_id)
-    entry = document.get("brands", {}).get(brand, {}).get("notifications", {})
-    if len(entry.get(endpoint, [])) < 2:  # noqa: PLR2004 - an old and a new one
-        return False
-    entry[endpoint] = entry[endpoint][-1:]
-    _put(client, secret_id, document)
+
+    def drop(document: dict[str, Any]) -> bool:
+        endpoints = document.get("brands", {}).get(brand, {}).get("notifications", {})
+        if len(endpoints.get(endpoint, [])) < 2:  # noqa: PLR2004 - an old and a new one
+            return False
+        endpoints[endpoint] = endpoints[endpoint][-1:]
+        return True
+
+    return edit(client, secret_id, drop)
+
+
+def generations(document: dict[str, Any], brand: str) -> list[Generation]:
+    """The brand's signing keys, in the order in which they sign."""
+    entry = document.get("brands", {}).get(brand, {})
+    retired = entry.get("retired", {})
+    root = bytes(document["root"], "utf-8")
+    secrets_of = [(each, root, 0) for each in entry.get("generations") or [FIRST_GENERATION]] + [
+        (each["id"], bytes(each["secret"], "utf-8"), each["signs_from"]) for each in entry.get("signing", ())
+    ]
+    lives = [
+        Generation(
+            name,
+            _derive(secret, "sign", brand, name),
+            since,
+            retired.get(name, {}).get("at", 0),
+            retired.get(name, {}).get("leaked", False),
+        )
+        for name, secret, since in secrets_of
+    ]
+    return sorted(lives, key=lambda each: each.signs_from)
+
+
+def _arrange(lives: Sequence[Generation], now: int) -> _Signing:
+    usable = [each for each in lives if not each.retired_at] or list(lives[-1:])  # a brand always has one
+    begun = [each for each in usable if each.signs_from <= now] or usable[:1]
+    later = [each for each in usable if each not in begun]
+    return _Signing(
+        tuple(each.key for each in (*later, *begun)),
+        tuple(each.key for each in lives if each.retired_at and not each.leaked),
+        min((each.signs_from for each in later if each.signs_from > now), default=_NEVER),
+    )
+
+
+def _are_lives(document: dict[str, Any]) -> bool:
+    """Whether what the document says of signing keys can be used; one raised here or there is answered alike."""
+    return all(
+        isinstance(each["id"], str) and isinstance(each["secret"], str) and isinstance(each["signs_from"], int)
+        for entry in document.get("brands", {}).values()
+        for each in entry.get("signing", ())
+    ) and all(
+        isinstance(each["at"], int) and isinstance(each.get("leaked", False), bool)
+        for entry in document.get("brands", {}).values()
+        for each in entry.get("retired", {}).values()
+    )
+
+
+def of_brand(document: dict[str, Any], brand: str) -> dict[str, Any]:
+    """The brand's part of the document, made if there is none."""
+    entry: dict[str, Any] = document.setdefault("brands", {}).setdefault(brand, {})
+    return entry
+
+
+def edit(client: Any, secret_id: str, change: Callable[[dict[str, Any]], T]) -> T:
+    """Change the document, and answer what `change` answered. Two that edit at the same time both get their way.
+
+    The new version is stored beside the current one. Then the label AWSCURRENT is moved to it from the version that was
+    read, which Secrets Manager refuses if somebody else moved it meanwhile; if so, all is done again.
+
+    Args:
+        client: a Secrets Manager client.
+        secret_id: the document's name or ARN.
+        change: changes what it is given, perhaps several times; what it leaves alone isn't written.
+
+    Raises:
+        SecretUnavailableError: others changed it all the time.
+        botocore's errors: it isn't changed.
+    """
+    for _ in range(_TRIES):
+        got = client.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT")
+        document: dict[str, Any] = json.loads(got["SecretString"])
+        answer = change(document)
+        if document == json.loads(got["SecretString"]):
+            return answer
+        version = str(uuid.uuid4())
+        label = f"edit-{version}"  # a version without a label could be deleted before it is the current one
+        client.put_secret_value(
+            SecretId=secret_id, ClientRequestToken=version, SecretString=json.dumps(document), VersionStages=[label]
+        )
+        moved = move_current(client, secret_id, got["VersionId"], version)
+        with suppress(ClientError):
+            client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, RemoveFromVersionId=version)
+        if moved:
+            return answer
+    raise SecretUnavailableError("the keyring kept changing; try again")
+
+
+def move_current(client: Any, secret_id: str, old: str, new: str) -> bool:
+    """Make `new` the current version if `old` is; False if another one is.
+
+    Raises:
+        botocore's errors: something else is wrong.
+    """
+    try:
+        client.update_secret_version_stage(
+            SecretId=secret_id, VersionStage="AWSCURRENT", MoveToVersionId=new, RemoveFromVersionId=old
+        )
+    except ClientError:
+        current = client.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT")["VersionId"]
+        if current == old:
+            raise
+        return bool(current == new)  # as after a call whose answer was lost
     return True
 
 
+_TRIES: Final = 10
+
+
 def _get(client: Any, secret_id: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(client.get_secret_value(SecretId=secret_id)["SecretString"])
+    document: dict[str, Any] = json.loads(
+        client.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT")["SecretString"]
+    )
     return document
-
-
-def _put(client: Any, secret_id: str, document: dict[str, Any]) -> None:
-    client.put_secret_value(SecretId=secret_id, SecretString=json.dumps(document))
 
 
 def _derive(root: bytes, use: str, brand: str, generation: str) -> bytes:

@@ -83,10 +83,17 @@ class Keys(Protocol):
     """Where signing keys come from: the keyring, or a bare list when links are minted offline."""
 
     def signing_keys(self, brand: str) -> Sequence[bytes]:
-        """The brand's keys, oldest to newest. A brand always has one."""
+        """The brand's keys, of which the last signs. A brand always has one."""
+
+    def retired_keys(self, brand: str) -> Sequence[bytes]:
+        """Keys that verify what opts out, and nothing else."""
 
     def refresh(self) -> bool:
-        """Fetch keys anew, unless that was done a moment ago; True if it was done."""
+        """Fetch keys anew, unless that was done a moment ago; True if it was done.
+
+        Raises:
+            SecretUnavailableError: they can't be had now.
+        """
 
 
 class Tokens:
@@ -97,7 +104,7 @@ class Tokens:
         self._signers: dict[tuple[Purpose, str], tuple[Sequence[bytes], _Signer]] = {}
 
     def sign(self, link: Link) -> str:
-        """The token that says `link`, signed with the brand's newest key.
+        """The token that says `link`, signed with the brand's key that signs now.
 
         Raises:
             ValueError: a reference longer than `MAX_REFERENCE` or not printable ASCII.
@@ -114,6 +121,7 @@ class Tokens:
         Raises:
             NotOursError: see there. Keys are fetched once more before this is said, in case one was added.
             ExpiredError: it was good until its `LIFETIME` ended.
+            SecretUnavailableError: no known key verifies it, and newer keys can't be had now.
         """
         if not _SPELLING.fullmatch(token):
             raise NotOursError
@@ -147,6 +155,8 @@ class Tokens:
 
     def _signer(self, purpose: Purpose, brand: str) -> _Signer:
         keys = self._keys.signing_keys(brand)
+        if purpose is Purpose.UNSUBSCRIBE:  # an opt-out is never refused, however old its key
+            keys = (*self._keys.retired_keys(brand), *keys)
         known = self._signers.get((purpose, brand))
         if known and known[0] == keys:
             return known[1]

@@ -477,9 +477,16 @@ def _client(service: str, config: Config) -> Any:
     return _session().create_client(service, config=config)
 
 
+@cache
+def secrets_client() -> Any:
+    """Secrets Manager, for who changes the keyring."""
+    return _client("secretsmanager", _PATIENT)
+
+
 def _fetch_keyring() -> str:
     try:
         client = _client("secretsmanager", _IMPATIENT)
-        return str(client.get_secret_value(SecretId=settings().keyring)["SecretString"])
+        got = client.get_secret_value(SecretId=settings().keyring, VersionStage="AWSCURRENT")
+        return str(got["SecretString"])
     except (BotoCoreError, ClientError, ValueError) as exc:  # a garbled answer reads as ValueError
         raise SecretUnavailableError("the keyring can't be read") from exc
