@@ -84,7 +84,7 @@ def mentioned(sources: Iterable[Path]) -> set[str]:
 
 
 def trim_model(model: dict[str, Any], words: set[str]) -> dict[str, Any]:
-    """A service's description, with the operations that are mentioned, the shapes that they need, and no documentation."""
+    """A service's description: the operations that are mentioned, with the shapes that they need, undocumented."""
     operations = _operations(model, words)
     shapes: dict[str, Any] = {}
     wanted = list(_references(operations))
