@@ -93,8 +93,8 @@ def trim_model(model: dict[str, Any], words: set[str]) -> dict[str, Any]:
         if name not in shapes:
             shapes[name] = model["shapes"][name]
             wanted.extend(_references(shapes[name]))
-    trimmed: dict[str, Any] = _undocumented({**model, "operations": operations, "shapes": shapes})
-    return trimmed
+    # No further: of the settings of a service's rules, such as S3's, botocore reads the documentation at each call.
+    return {**model, "operations": _undocumented(operations), "shapes": _undocumented(shapes)}
 
 
 def _operations(model: dict[str, Any], words: set[str]) -> dict[str, Any]:
