@@ -9,6 +9,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from consentry_build import services
 from embedded import process
 from embedded.places import LOCAL, ROOT, SAM_VENV, VENV_PYTHON
 
@@ -70,11 +71,12 @@ def build(*, env: Mapping[str, str], config: Path, log: Path) -> Path:
     """
     built = BUILT / "template.yaml"
     target = target_environment()
-    digest = _digest([TEMPLATE, *_files(LAYERS, *BESIDE_LAYERS)], target)
+    operations = {"operations": repr(services.called())}
+    digest = _digest([TEMPLATE, *_files(LAYERS, *BESIDE_LAYERS)], target | operations)
     if built.exists() and STAMP.exists() and STAMP.read_text() == digest:
         return built
     STAMP.unlink(missing_ok=True)
-    cache = CACHES / _digest(_files(*BESIDE_LAYERS), target)
+    cache = CACHES / _digest(_files(*BESIDE_LAYERS), target | operations)
     for other in CACHES.glob("*"):
         if other != cache:
             shutil.rmtree(other, ignore_errors=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
@@ -246,6 +245,8 @@ class Store:
         if len(batches) == 1:
             found.update(self._read_batch(brand, batches[0], topic))
         elif batches:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - a click reads one person at most
+
             with ThreadPoolExecutor(min(len(batches), _BATCHES_AT_ONCE)) as pool:
                 for part in pool.map(lambda batch: self._read_batch(brand, batch, topic), batches):
                     found.update(part)
