@@ -98,7 +98,7 @@ def secrets(deployed: Deployed) -> Generator[Ill, None, str]:
             )
             if missing:
                 yield fault(
-                    f"{brand.id} has {provider} under webhooks, but its calls are all refused: no {', '.join(missing)}.",
+                    f"{brand.id} has {provider} under webhooks, but its calls are refused: no {', '.join(missing)}.",
                     f"consentry webhooks set --brand {brand.id} {provider} {' '.join(f'{name}=-' for name in missing)}",
                 )
         for endpoint in brand.notifications:
