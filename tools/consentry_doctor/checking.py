@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from consentry_doctor import alarms, archives, front, functions, inbound, keys, queues, sending, stacks, tables
 from consentry_doctor.findings import Finding, Ill, Verdict, unseen
@@ -61,5 +61,9 @@ def _next(looking: Generator[Ill, None, str]) -> Ill | str:
         if code in _DENIED:
             return unseen(f"{exc.operation_name} isn't allowed.", "Give who asks the policy of this page.")
         return unseen(f"AWS answers {code} to {exc.operation_name}.", "Try again; if it lasts, ask AWS that by hand.")
+    except ParamValidationError:
+        return unseen(
+            "The stack's description lacks what is asked about here.", "See the checks `stack` and `version`."
+        )
     except BotoCoreError as exc:
         return unseen(f"AWS can't be asked ({type(exc).__name__}).", "Is the region right, and the network there?")
