@@ -75,14 +75,14 @@ class Clinic:
         self.answers: dict[str, Any] = self._well()
         core = botocore.session.Session()
         core.register_component("data_loader", MODELS)  # read once for all
-        self._session = boto3.Session("testing", "testing", region_name=REGION, botocore_session=core)
-        self._session.events.register("provide-client-params.*.*", self._remember)
-        self._session.events.register("before-call.*.*", self._answer)
+        self.session = boto3.Session("testing", "testing", region_name=REGION, botocore_session=core)
+        self.session.events.register("provide-client-params.*.*", self._remember)
+        self.session.events.register("before-call.*.*", self._answer)
         self._asked: dict[str, Any] = {}
 
     def deployed(self) -> Deployed:
         return Deployed(
-            self._session,
+            self.session,
             "shop",
             self.brands,
             now=lambda: self.now,

@@ -51,7 +51,7 @@ def doctor(name: str, region: str | None, folder: Path | None, as_json: bool) ->
                 boto3.Session(region_name=region),
                 name,
                 brands,
-                now=lambda: datetime.now(UTC),
+                now=_now,
                 resolve=resolve,
                 visit=visit,
                 template=_TEMPLATE.read_text("utf-8") if _TEMPLATE.is_file() else "",
@@ -68,6 +68,10 @@ def doctor(name: str, region: str | None, folder: Path | None, as_json: bool) ->
             _show(f"{name} in {deployed.region}", found)
     if any(each.verdict == "fault" for each in found):
         raise SystemExit(FOUND)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _brands(folder: Path | None) -> list[Brand]:
