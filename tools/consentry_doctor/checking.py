@@ -27,7 +27,15 @@ CHECKS: Final[tuple[Check, ...]] = (
     *archives.CHECKS,
     *front.CHECKS,
 )
-_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"})
+_DENIED: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "AuthorizationErrorException",
+        "UnauthorizedOperation",
+    }
+)
 _POLICY: Final = "docs/doctor.md#what-it-may-do"
 
 

@@ -64,7 +64,8 @@ def ages(deployed: Deployed) -> Generator[Ill, None, str]:
 def redrive(deployed: Deployed) -> Generator[Ill, None, str]:
     """What fails goes to the queue's own dead letters."""
     queues = deployed.of_kind(_QUEUE)
-    pairs = {name: f"{name.removesuffix('Queue')}{_DEAD}" for name in sorted(queues) if name.endswith("Queue")}
+    named = {name: name.removesuffix("Queue") + _DEAD for name in sorted(queues) if name.endswith("Queue")}
+    pairs = {name: dead for name, dead in named.items() if dead in queues}
     for logical, dead in pairs.items():
         try:
             told = deployed.client("sqs").get_queue_attributes(
