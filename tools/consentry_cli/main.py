@@ -9,6 +9,7 @@ from consentry_cli import (
     brands,
     bulk,
     decide,
+    doctor,
     erasing,
     exporting,
     importing,
@@ -41,6 +42,7 @@ main.add_command(links.group)
 main.add_command(lint.lint)
 main.add_command(notifications.group)
 main.add_command(decide.decide)
+main.add_command(doctor.doctor)
 main.add_command(importing.import_)
 main.add_command(exporting.export)
 main.add_command(erasing.erase)

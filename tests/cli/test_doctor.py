@@ -1,0 +1,130 @@
+"""`consentry doctor`: what an operator sees, and what a script gets."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+
+from consentry_cli.main import main
+from support.clinic import ROOT, Clinic, Refused, queue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Ask = Callable[..., Result]
+
+
+@pytest.fixture
+def clinic() -> Clinic:
+    return Clinic()
+
+
+@pytest.fixture
+def ask(clinic: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Runs the command in a folder with brand files, where AWS answers as the clinic has it."""
+    shutil.copytree(ROOT / "brands", tmp_path / "brands")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("consentry_cli.doctor.boto3.Session", lambda region_name: clinic.session)
+    monkeypatch.setattr("consentry_doctor.reach.resolve", clinic._resolve)
+    monkeypatch.setattr("consentry_doctor.reach.visit", clinic._visit)
+    monkeypatch.setattr("consentry_cli.doctor._now", lambda: clinic.now)
+    return lambda *arguments: CliRunner().invoke(main, ["doctor", "--stack", "shop", *arguments])
+
+
+def given_up(clinic: Clinic) -> None:
+    """Three messages among the spool's dead letters."""
+    well = clinic.answers["GetQueueAttributes"]
+    one = queue("SpoolDeadLetters")
+    three = {"Attributes": {"ApproximateNumberOfMessages": "3", "ApproximateNumberOfMessagesNotVisible": "0"}}
+    clinic.answers["GetQueueAttributes"] = lambda asked: three if asked["QueueUrl"] == one else well(asked)
+
+
+def test_a_stack_without_a_fault_lets_a_script_go_on(ask: Ask) -> None:
+    done = ask()
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("shop in eu-west-1: 0 faults, 0 warnings, 0 not looked at, 37 ok\n\nok: stack: ")
+
+
+def test_a_warning_alone_lets_a_script_go_on(ask: Ask, clinic: Clinic) -> None:
+    clinic.change("GetAccount", ProductionAccessEnabled=False)
+    done = ask()
+    assert done.exit_code == 0
+    assert "1 warning," in done.output
+    assert "\nwarning: ses-account\n  The account is in SES's sandbox" in done.output
+
+
+def test_a_fault_stops_a_script_and_comes_first_as_the_page_shows(ask: Ask, clinic: Clinic) -> None:
+    given_up(clinic)
+    done = ask()
+    assert done.exit_code == 1
+    page = (ROOT / "docs/doctor.md").read_text("utf-8")
+    (shown,) = re.findall(r"^```output\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert done.output.startswith(shown)
+
+
+def test_a_script_gets_names_that_dont_change(ask: Ask, clinic: Clinic) -> None:
+    given_up(clinic)
+    done = ask("--json")
+    assert done.exit_code == 1
+    told: Any = json.loads(done.output)
+    assert (told["stack"], told["region"]) == ("shop", "eu-west-1")
+    assert {frozenset(each) for each in told["findings"]} == {frozenset({"check", "verdict", "says", "mend", "see"})}
+    assert [each["check"] for each in told["findings"] if each["verdict"] == "fault"] == ["dead-letters"]
+
+
+def test_a_call_that_is_refused_is_told_and_lets_a_script_go_on(ask: Ask, clinic: Clinic) -> None:
+    clinic.answers["GetSecretValue"] = Refused("AccessDeniedException")
+    done = ask()
+    assert done.exit_code == 0
+    assert "2 not looked at" in done.output
+    assert "could not look: keyring\n  GetSecretValue isn't allowed." in done.output
+
+
+def test_a_mistyped_stack_is_one_line(ask: Ask, clinic: Clinic) -> None:
+    clinic.answers["DescribeStacks"] = Refused("ValidationError")
+    done = ask()
+    assert (done.exit_code, done.output.count("\n")) == (2, 1)
+    assert "there is no stack shop in eu-west-1" in done.output
+
+
+def test_who_may_not_even_see_the_stack_is_told_so(ask: Ask, clinic: Clinic) -> None:
+    clinic.answers["DescribeStacks"] = Refused("AccessDenied", "not authorized to perform DescribeStacks")
+    done = ask()
+    assert (done.exit_code, done.output.count("\n")) == (2, 1)
+    assert "AccessDenied" in done.output
+
+
+def test_a_faulty_brand_file_is_told_of(ask: Ask) -> None:
+    Path("brands/demo.yaml").write_text("sender: 1\n")
+    done = ask()
+    assert done.exit_code == 2
+    assert "demo.yaml" in done.output
+
+
+def test_somebody_without_brand_files_or_a_clone_can_ask_as_well(ask: Ask) -> None:
+    shutil.rmtree("brands")
+    done = ask()
+    assert done.exit_code == 0, done.output
+    assert "ok: brand-secrets: There are no brand files here" in done.output
+
+
+def test_somebody_in_a_clone_hears_that_another_version_is_deployed(ask: Ask) -> None:
+    Path("template.yaml").write_text("Outputs: {New: {Value: !Ref Table}}\n")
+    assert "The stack lacks outputs that this version has: New." in ask().output
+
+
+def test_a_missing_region_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    done = CliRunner().invoke(main, ["doctor", "--stack", "shop"])
+    assert done.exit_code == 2
+    assert "--region" in done.output

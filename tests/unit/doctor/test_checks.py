@@ -1,0 +1,586 @@
+"""Each check: what an operator hears of a stack that is well, and of one that is ill."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from consentry.brands import Endpoint
+from consentry_doctor.checking import CHECKS, examine
+from consentry_doctor.deployed import NoStackError
+from consentry_doctor.findings import Verdict
+from consentry_doctor.reach import Visit
+from support.clinic import NOW, TEMPLATE, Clinic, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Make = Callable[[Clinic], Any]
+
+CRM = Endpoint("crm", "https://crm.meadow.example/consent", private_network=False)
+WELL = Visit(200, '{"status":"ok"}', NOW, NOW + timedelta(days=200))
+
+
+def answers(operation: str, answer: Any) -> Make:
+    return lambda clinic: clinic.answers.update({operation: answer})
+
+
+def gone(operation: str, code: str = "ResourceNotFoundException") -> Make:
+    return answers(operation, Refused(code))
+
+
+def changed(operation: str, **changes: Any) -> Make:
+    return lambda clinic: clinic.change(operation, **changes)
+
+
+def status(now: str) -> Make:
+    return changed("DescribeStacks", Stacks__0__StackStatus=now)
+
+
+def parameter(name: str, value: str) -> Make:
+    def make(clinic: Clinic) -> None:
+        given = clinic.answers["DescribeStacks"]["Stacks"][0]["Parameters"]
+        kept = [each for each in given if each["ParameterKey"] != name]
+        given[:] = [*kept, {"ParameterKey": name, "ParameterValue": value}]
+
+    return make
+
+
+def output(name: str, value: str | None) -> Make:
+    def make(clinic: Clinic) -> None:
+        given = clinic.answers["DescribeStacks"]["Stacks"][0]["Outputs"]
+        kept = [each for each in given if each["OutputKey"] != name]
+        given[:] = [*kept, *([{"OutputKey": name, "OutputValue": value}] if value else [])]
+
+    return make
+
+
+def identity(part: str = "", **changes: Any) -> Make:
+    def make(clinic: Clinic) -> None:
+        well = clinic.answers["identity"]
+
+        def ill(domain: str) -> dict[str, Any]:
+            told = well(domain)
+            return told | {part: told[part] | changes} if part else told | changes
+
+        clinic.answers["identity"] = ill
+
+    return make
+
+
+def destination(**changes: Any) -> Make:
+    path = "EventDestinations__0__"
+    return changed("GetConfigurationSetEventDestinations", **{path + name: value for name, value in changes.items()})
+
+
+def metric(name: str, of: str, *values: float) -> Make:
+    return lambda clinic: clinic.metrics.update({(name, of): list(values)})
+
+
+def alarm(**changes: Any) -> Make:
+    return lambda clinic: clinic.answers["alarm"].update(changes)
+
+
+def dns(name: str, kind: str, *found: str) -> Make:
+    return lambda clinic: clinic.dns.update({(name, kind): list(found)})
+
+
+def mute(clinic: Clinic) -> None:
+    clinic.dns = None
+
+
+def visit(**changes: Any) -> Make:
+    return lambda clinic: setattr(clinic, "visit", WELL._replace(**changes))
+
+
+def silent(clinic: Clinic) -> None:
+    clinic.visit = None
+
+
+def at(instant: datetime) -> Make:
+    return lambda clinic: setattr(clinic, "now", instant)
+
+
+def without(logical: str) -> Make:
+    return lambda clinic: clinic.resources.pop(logical)
+
+
+def no_resources(clinic: Clinic) -> None:
+    clinic.resources.clear()
+
+
+def dashboard(clinic: Clinic) -> None:
+    clinic.resources["Dashboard"] = ("AWS::CloudWatch::Dashboard", "shop")
+
+
+def several(*makes: Make) -> Make:
+    def make(clinic: Clinic) -> None:
+        for each in makes:
+            each(clinic)
+
+    return make
+
+
+def brands_with(**changes: Any) -> Make:
+    return lambda clinic: setattr(clinic, "brands", [brand._replace(**changes) for brand in clinic.brands])
+
+
+def attributes(**values: str) -> Make:
+    """Some attributes of every queue, for who asks for them."""
+
+    def make(clinic: Clinic) -> None:
+        well = clinic.answers["GetQueueAttributes"]
+
+        def ill(asked: dict[str, Any]) -> dict[str, Any]:
+            names = asked["AttributeNames"]
+            told = {name: values[name] for name in names if name in values}
+            return {"Attributes": told} if told or not values else well(asked)
+
+        clinic.answers["GetQueueAttributes"] = ill
+
+    return make
+
+
+def words(part: object) -> str:
+    return part if isinstance(part, str) else ""
+
+
+ILL: list[tuple[str, Verdict, str, Make]] = [
+    ("stack", Verdict.WARNING, "is being changed", status("UPDATE_IN_PROGRESS")),
+    ("stack", Verdict.WARNING, "was taken back", status("UPDATE_ROLLBACK_COMPLETE")),
+    ("stack", Verdict.FAULT, "ROLLBACK_FAILED", status("UPDATE_ROLLBACK_FAILED")),
+    ("stack", Verdict.FAULT, "DELETE_COMPLETE", status("DELETE_COMPLETE")),
+    ("stack", Verdict.FAULT, "ROLLBACK_COMPLETE", status("ROLLBACK_COMPLETE")),
+    (
+        "drift",
+        Verdict.WARNING,
+        "by hand",
+        changed("DescribeStacks", Stacks__0__DriftInformation__StackDriftStatus="DRIFTED"),
+    ),
+    (
+        "version",
+        Verdict.WARNING,
+        "lacks outputs that this version has: Url",
+        changed("GetTemplate", TemplateBody=TEMPLATE.replace("\n  Url:", "\n  Uri:")),
+    ),
+    (
+        "version",
+        Verdict.WARNING,
+        "has outputs that this version hasn't: Uri",
+        changed("GetTemplate", TemplateBody=TEMPLATE.replace("\n  Url:", "\n  Uri:")),
+    ),
+    ("functions", Verdict.FAULT, "no function", no_resources),
+    ("functions", Verdict.FAULT, "CourierFunction is gone", gone("GetFunctionConfiguration")),
+    (
+        "functions",
+        Verdict.FAULT,
+        "is Failed: InvalidRuntime",
+        changed("GetFunctionConfiguration", State="Failed", StateReasonCode="InvalidRuntime"),
+    ),
+    (
+        "functions",
+        Verdict.FAULT,
+        "last update of DrainFunction is Failed",
+        changed("GetFunctionConfiguration", LastUpdateStatus="Failed"),
+    ),
+    ("runtime", Verdict.FAULT, "has stopped", parameter("PythonRuntime", "python3.10")),
+    (
+        "runtime",
+        Verdict.WARNING,
+        "in 100 days",
+        several(parameter("PythonRuntime", "python3.13"), at(datetime(2029, 3, 22, tzinfo=UTC))),
+    ),
+    ("function-errors", Verdict.WARNING, "DrainFunction failed 3 times", metric("Errors", "shop-DrainFunction", 1, 2)),
+    ("function-errors", Verdict.FAULT, "ApiFunction was throttled 1 time", metric("Throttles", "shop-ApiFunction", 1)),
+    ("event-sources", Verdict.FAULT, "is gone", gone("GetEventSourceMapping")),
+    ("event-sources", Verdict.FAULT, "is disabled", changed("GetEventSourceMapping", State="Disabled")),
+    ("event-sources", Verdict.WARNING, "is creating", changed("GetEventSourceMapping", State="Creating")),
+    (
+        "event-sources",
+        Verdict.WARNING,
+        "failed (Function call failed)",
+        changed("GetEventSourceMapping", LastProcessingResult="PROBLEM: Function call failed"),
+    ),
+    ("keyring", Verdict.FAULT, "is gone", gone("GetSecretValue")),
+    ("keyring", Verdict.FAULT, "can use", changed("GetSecretValue", SecretString="not json")),
+    ("keyring", Verdict.FAULT, "can use", lambda clinic: clinic.document(root="")),
+    ("keyring", Verdict.FAULT, "too short", lambda clinic: clinic.document(root="short")),
+    ("keyring", Verdict.FAULT, "no `brands`", lambda clinic: clinic.document(brands=[])),
+    ("keyring-kept", Verdict.FAULT, "is gone", gone("DescribeSecret")),
+    ("keyring-kept", Verdict.FAULT, "going to be deleted", changed("DescribeSecret", DeletedDate=NOW)),
+    (
+        "keyring-kept",
+        Verdict.WARNING,
+        "eu-north-1 is Failed",
+        changed("DescribeSecret", ReplicationStatus__0__Status="Failed"),
+    ),
+    ("brand-secrets", Verdict.WARNING, "demo has no API key", lambda clinic: clinic.document(brands={})),
+    ("brand-secrets", Verdict.FAULT, "demo has sendgrid under webhooks", lambda clinic: clinic.document(brands={})),
+    ("brand-secrets", Verdict.FAULT, "nothing is sent there", brands_with(notifications=(CRM,))),
+    ("brand-secrets", Verdict.FAULT, "can't be understood", changed("GetSecretValue", SecretString="[]")),
+    ("ses-account", Verdict.FAULT, "paused", changed("GetAccount", SendingEnabled=False)),
+    ("ses-account", Verdict.WARNING, "PROBATION", changed("GetAccount", EnforcementStatus="PROBATION")),
+    ("ses-account", Verdict.FAULT, "SHUTDOWN", changed("GetAccount", EnforcementStatus="SHUTDOWN")),
+    ("ses-account", Verdict.WARNING, "sandbox", changed("GetAccount", ProductionAccessEnabled=False)),
+    ("ses-quota", Verdict.WARNING, "45000 of the 50000", changed("GetAccount", SendQuota__SentLast24Hours=45_000.0)),
+    ("ses-quota", Verdict.WARNING, "SES takes 60", changed("GetAccount", SendQuota__MaxSendRate=1.0)),
+    (
+        "senders",
+        Verdict.FAULT,
+        "no identity for hello@meadow.example",
+        answers("GetEmailIdentity", Refused("NotFoundException")),
+    ),
+    ("senders", Verdict.FAULT, "hasn't verified", identity(VerifiedForSendingStatus=False)),
+    ("senders", Verdict.FAULT, "may not send as it", parameter("SenderAddresses", "post@other.example")),
+    ("dkim", Verdict.FAULT, "DKIM of meadow.example is PENDING", identity("DkimAttributes", Status="PENDING")),
+    ("dkim", Verdict.FAULT, "turned off", identity("DkimAttributes", SigningEnabled=False)),
+    ("dkim", Verdict.WARNING, "1024", identity("DkimAttributes", CurrentSigningKeyLength="RSA_1024_BIT")),
+    ("mail-from", Verdict.WARNING, "no MAIL FROM", identity(MailFromAttributes={})),
+    ("mail-from", Verdict.WARNING, "is PENDING", identity("MailFromAttributes", MailFromDomainStatus="PENDING")),
+    (
+        "mail-from",
+        Verdict.WARNING,
+        "doesn't align",
+        identity("MailFromAttributes", MailFromDomain="bounces.elsewhere.example"),
+    ),
+    ("dmarc", Verdict.WARNING, "meadow.example has no DMARC", dns("_dmarc.meadow.example", "TXT", "something else")),
+    ("dmarc", Verdict.COULD_NOT_LOOK, "can't be looked up", mute),
+    ("configuration-set", Verdict.FAULT, "is gone", gone("GetConfigurationSet", "NotFoundException")),
+    (
+        "configuration-set",
+        Verdict.FAULT,
+        "turned off",
+        changed("GetConfigurationSet", SendingOptions__SendingEnabled=False),
+    ),
+    ("configuration-set", Verdict.FAULT, "bounce or complaint", destination(Enabled=False)),
+    ("configuration-set", Verdict.FAULT, "of a complaint", destination(MatchingEventTypes=["BOUNCE"])),
+    (
+        "configuration-set",
+        Verdict.FAULT,
+        "bounce or complaint",
+        destination(SnsDestination={"TopicArn": "arn:aws:sns:eu-west-1:1:other"}),
+    ),
+    (
+        "suppression",
+        Verdict.WARNING,
+        "after a complaint",
+        changed("GetAccount", SuppressionAttributes__SuppressedReasons=["BOUNCE"]),
+    ),
+    (
+        "suppression",
+        Verdict.WARNING,
+        "bounce or complaint",
+        changed("GetConfigurationSet", SuppressionOptions__SuppressedReasons=[]),
+    ),
+    ("inbound-domains", Verdict.FAULT, "demo offers", parameter("InboundDomains", "reply.other.example")),
+    ("inbound-domains", Verdict.FAULT, "is missing", dns("reply.meadow.example", "MX")),
+    (
+        "inbound-domains",
+        Verdict.FAULT,
+        "is mail.elsewhere.example",
+        dns("reply.meadow.example", "MX", "mail.elsewhere.example"),
+    ),
+    (
+        "inbound-domains",
+        Verdict.WARNING,
+        "beside ours: mail.elsewhere.example",
+        dns("reply.meadow.example", "MX", "inbound-smtp.eu-west-1.amazonaws.com", "mail.elsewhere.example"),
+    ),
+    ("inbound-domains", Verdict.COULD_NOT_LOOK, "can't be looked up", mute),
+    ("inbound-rules", Verdict.FAULT, "rule set is none", answers("DescribeActiveReceiptRuleSet", {})),
+    (
+        "inbound-rules",
+        Verdict.FAULT,
+        "rule set is theirs",
+        changed("DescribeActiveReceiptRuleSet", Metadata__Name="theirs"),
+    ),
+    ("inbound-rules", Verdict.FAULT, "no rule that stores", changed("DescribeActiveReceiptRuleSet", Rules=[])),
+    ("inbound-rules", Verdict.FAULT, "turned off", changed("DescribeActiveReceiptRuleSet", Rules__0__Enabled=False)),
+    (
+        "inbound-rules",
+        Verdict.FAULT,
+        "mail of reply.meadow.example",
+        changed("DescribeActiveReceiptRuleSet", Rules__0__Recipients=["reply.other.example"]),
+    ),
+    ("inbound-bucket", Verdict.FAULT, "may not write", gone("GetBucketPolicy", "NoSuchBucketPolicy")),
+    (
+        "inbound-bucket",
+        Verdict.FAULT,
+        "may not write",
+        answers(
+            "GetBucketPolicy",
+            {
+                "Policy": json.dumps(
+                    {"Statement": [{"Effect": "Deny", "Principal": {"Service": "ses.amazonaws.com"}, "Action": "s3:*"}]}
+                )
+            },
+        ),
+    ),
+    ("inbound-bucket", Verdict.FAULT, "doesn't tell", answers("GetBucketNotificationConfiguration", {})),
+    ("inbound-bucket", Verdict.FAULT, "is gone", gone("GetBucketNotificationConfiguration", "NoSuchBucket")),
+    (
+        "dead-letters",
+        Verdict.FAULT,
+        "SpoolDeadLetters holds 5 messages that were given up",
+        attributes(ApproximateNumberOfMessages="3", ApproximateNumberOfMessagesNotVisible="2"),
+    ),
+    ("dead-letters", Verdict.FAULT, "is gone", gone("GetQueueAttributes", "AWS.SimpleQueueService.NonExistentQueue")),
+    (
+        "queue-ages",
+        Verdict.WARNING,
+        "SpoolQueue was 20 minutes",
+        metric("ApproximateAgeOfOldestMessage", "shop-SpoolQueue", 60, 1200),
+    ),
+    (
+        "queue-ages",
+        Verdict.WARNING,
+        "MailQueue was 120 minutes",
+        metric("ApproximateAgeOfOldestMessage", "shop-MailQueue", 7200, 0),
+    ),
+    ("redrive", Verdict.FAULT, "MailQueue doesn't put", attributes()),
+    (
+        "redrive",
+        Verdict.FAULT,
+        "MailQueue doesn't put",
+        attributes(RedrivePolicy='{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:1:other"}'),
+    ),
+    ("redrive", Verdict.FAULT, "is gone", gone("GetQueueAttributes", "QueueDoesNotExist")),
+    (
+        "feedback-subscription",
+        Verdict.FAULT,
+        "isn't subscribed",
+        answers("ListSubscriptionsByTopic", {"Subscriptions": []}),
+    ),
+    (
+        "feedback-subscription",
+        Verdict.FAULT,
+        "isn't confirmed",
+        changed("ListSubscriptionsByTopic", Subscriptions__0__SubscriptionArn="PendingConfirmation"),
+    ),
+    ("feedback-subscription", Verdict.FAULT, "is gone", gone("ListSubscriptionsByTopic", "NotFound")),
+    ("table", Verdict.FAULT, "is gone", gone("DescribeTable")),
+    ("table", Verdict.WARNING, "is UPDATING", changed("DescribeTable", Table__TableStatus="UPDATING")),
+    ("table", Verdict.WARNING, "isn't on demand", changed("DescribeTable", Table__BillingModeSummary={})),
+    (
+        "table",
+        Verdict.FAULT,
+        "no stream",
+        changed("DescribeTable", Table__StreamSpecification={"StreamEnabled": False}),
+    ),
+    (
+        "table",
+        Verdict.FAULT,
+        "no stream",
+        changed("DescribeTable", Table__StreamSpecification__StreamViewType="KEYS_ONLY"),
+    ),
+    ("table", Verdict.WARNING, "can be deleted", changed("DescribeTable", Table__DeletionProtectionEnabled=False)),
+    (
+        "table-recovery",
+        Verdict.FAULT,
+        "is off",
+        changed("DescribeContinuousBackups", ContinuousBackupsDescription__PointInTimeRecoveryDescription={}),
+    ),
+    (
+        "table-expiry",
+        Verdict.FAULT,
+        "is off",
+        changed("DescribeTimeToLive", TimeToLiveDescription={"TimeToLiveStatus": "DISABLED"}),
+    ),
+    (
+        "table-expiry",
+        Verdict.FAULT,
+        "is off",
+        changed("DescribeTimeToLive", TimeToLiveDescription__AttributeName="ttl"),
+    ),
+    ("table-throttles", Verdict.WARNING, "throttled 3 times", metric("WriteThrottleEvents", "shop-Table", 3)),
+    ("alarms", Verdict.FAULT, "no alarms", no_resources),
+    ("alarms", Verdict.FAULT, "SpoolAgeAlarm is gone", answers("DescribeAlarms", {"MetricAlarms": []})),
+    (
+        "alarms",
+        Verdict.FAULT,
+        "SpoolAgeAlarm rings: Opt-outs wait",
+        alarm(StateValue="ALARM", AlarmDescription="Opt-outs wait"),
+    ),
+    ("alarms", Verdict.WARNING, "for 3 days", alarm(StateValue="INSUFFICIENT_DATA")),
+    ("alarms", Verdict.WARNING, "turned off", alarm(ActionsEnabled=False)),
+    ("alarm-topic", Verdict.WARNING, "is empty", parameter("AlarmTopicArn", "")),
+    ("alarm-topic", Verdict.FAULT, "is gone", gone("GetTopicAttributes", "NotFound")),
+    (
+        "alarm-topic",
+        Verdict.FAULT,
+        "1 wait for that",
+        changed("GetTopicAttributes", Attributes={"SubscriptionsConfirmed": "0", "SubscriptionsPending": "1"}),
+    ),
+    ("dashboard", Verdict.WARNING, "is gone", several(dashboard, gone("GetDashboard", "ResourceNotFound"))),
+    (
+        "archive",
+        Verdict.FAULT,
+        "2026-10 isn't in the archive",
+        answers("ListObjectsV2", {"Contents": [{"Key": "ledger/2026-10/run/part"}]}),
+    ),
+    ("archive", Verdict.FAULT, "is gone", gone("ListObjectsV2", "NoSuchBucket")),
+    (
+        "archive-lock",
+        Verdict.FAULT,
+        "isn't locked",
+        gone("GetObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"),
+    ),
+    (
+        "archive-lock",
+        Verdict.WARNING,
+        "COMPLIANCE for 1 year,",
+        changed(
+            "GetObjectLockConfiguration",
+            ObjectLockConfiguration__Rule__DefaultRetention={"Mode": "COMPLIANCE", "Years": 1},
+        ),
+    ),
+    ("address", Verdict.FAULT, "doesn't answer: the name", silent),
+    ("address", Verdict.FAULT, "answers 503", visit(status=503)),
+    ("address", Verdict.FAULT, "not as Consentry does", visit(body="<title>Welcome</title>")),
+    ("address", Verdict.WARNING, "http://", output("Url", "http://links.meadow.example")),
+    ("certificate", Verdict.FAULT, "isn't trusted: certificate has expired", visit(fault="certificate has expired")),
+    ("certificate", Verdict.FAULT, "in 3 days", visit(certificate_until=NOW + timedelta(days=3, hours=1))),
+    ("certificate", Verdict.WARNING, "in 20 days", visit(certificate_until=NOW + timedelta(days=20, hours=1))),
+    ("certificate", Verdict.COULD_NOT_LOOK, "can't be seen", silent),
+    ("clock", Verdict.WARNING, "10 seconds from the API's", visit(date=NOW - timedelta(seconds=10))),
+    ("clock", Verdict.FAULT, "300 seconds from the API's", visit(date=NOW + timedelta(minutes=5))),
+    ("clock", Verdict.FAULT, "300 seconds from AWS's", answers("Date", "Tue, 24 Nov 2026 11:55:00 GMT")),
+    ("clock", Verdict.COULD_NOT_LOOK, "no Date", visit(date=None)),
+    ("clock", Verdict.COULD_NOT_LOOK, "can't be read", silent),
+]
+
+
+def test_an_operator_whose_stack_is_well_hears_only_that() -> None:
+    found = list(examine(Clinic().deployed()))
+    assert [each for each in found if each.verdict is not Verdict.OK] == []
+    assert [each.check for each in found] == [check.name for check in CHECKS]
+    assert all(each.says.endswith((".", "?")) for each in found)
+
+
+@pytest.mark.parametrize(
+    ("check", "verdict", "says", "make"), ILL, ids=lambda part: part if isinstance(part, str) else ""
+)
+def test_an_operator_hears_what_is_wrong_and_what_to_do(check: str, verdict: Verdict, says: str, make: Make) -> None:
+    clinic = Clinic()
+    make(clinic)
+    found = clinic.asks(check)
+    hits = [each for each in found if says in each.says and each.verdict is verdict]
+    assert hits, found
+    assert all(each.mend and each.see for each in hits)
+    assert Verdict.OK not in {each.verdict for each in found}
+
+
+def test_every_check_is_tried_on_something_ill() -> None:
+    assert {check for check, *_ in ILL} == {check.name for check in CHECKS}
+
+
+@pytest.mark.parametrize(
+    ("check", "says", "make"),
+    [
+        ("keyring-kept", "no replica", changed("DescribeSecret", ReplicationStatus=[])),
+        (
+            "drift",
+            "Nobody has looked",
+            changed("DescribeStacks", Stacks__0__DriftInformation={"StackDriftStatus": "NOT_CHECKED"}),
+        ),
+        ("version", "no template.yaml", lambda clinic: setattr(clinic, "template", "")),
+        ("runtime", "doesn't know", parameter("PythonRuntime", "python3.99")),
+        ("event-sources", "all enabled", changed("GetEventSourceMapping", LastProcessingResult="OK")),
+        ("brand-secrets", "--brands", lambda clinic: clinic.brands.clear()),
+        ("senders", "2 senders", lambda clinic: clinic.brands.clear()),
+        (
+            "ses-quota",
+            "14 mails a second",
+            changed("GetAccount", SendQuota__Max24HourSend=-1.0, SendQuota__SentLast24Hours=1e6),
+        ),
+        ("dmarc", "1 domain ", brands_with(sender="a@news.meadow.example")),
+        ("suppression", "is on", gone("GetConfigurationSet", "NotFoundException")),
+        ("inbound-rules", "no opt-outs by mail", output("InboundRuleSetName", None)),
+        (
+            "inbound-bucket",
+            "told of",
+            several(output("InboundRuleSetName", None), gone("GetBucketPolicy", "NoSuchBucketPolicy")),
+        ),
+        (
+            "inbound-domains",
+            "no opt-outs by mail",
+            several(parameter("InboundDomains", ""), brands_with(inbound_domain="")),
+        ),
+        ("alarms", "none rings", alarm(StateValue="INSUFFICIENT_DATA", StateUpdatedTimestamp=NOW - timedelta(hours=2))),
+        ("dashboard", "1 dashboard", dashboard),
+        ("archive", "keeps no archive", output("ArchiveBucketName", None)),
+        ("archive", "younger", changed("DescribeStacks", Stacks__0__CreationTime=NOW - timedelta(days=3))),
+        ("archive", "2026-09", at(datetime(2026, 11, 2, 12, tzinfo=UTC))),
+        ("archive", "2026-12", at(datetime(2027, 1, 20, tzinfo=UTC))),
+        ("archive-lock", "keeps no archive", output("ArchiveBucketName", None)),
+        ("certificate", "no certificate", output("Url", "http://127.0.0.1:8080")),
+        ("address", "isn't trusted", visit(fault="certificate has expired")),
+        ("queue-ages", "for long", metric("ApproximateAgeOfOldestMessage", "shop-SpoolQueue", 600)),
+    ],
+    ids=words,
+)
+def test_an_operator_isnt_alarmed_by_what_is_meant_to_be_so(check: str, says: str, make: Make) -> None:
+    clinic = Clinic()
+    make(clinic)
+    (found,) = clinic.asks(check)
+    assert found.verdict is Verdict.OK
+    assert says in found.says
+
+
+def test_a_stack_that_isnt_there_is_named() -> None:
+    clinic = Clinic()
+    clinic.answers["DescribeStacks"] = Refused("ValidationError", "Stack with id shop does not exist")
+    with pytest.raises(NoStackError, match="no stack shop in eu-west-1"):
+        clinic.deployed()
+
+
+ASKS_NOTHING = {"stack", "drift", "runtime", "certificate", "address", "dmarc", "inbound-domains"}
+"""What the stack's description, the DNS and the address tell by themselves."""
+
+
+def test_who_may_not_look_is_told_which_calls_were_refused_and_no_more() -> None:
+    clinic = Clinic()
+    deployed = clinic.deployed()
+    secret = "arn:aws:iam::123456789012:user/ann is not authorized"  # AWS's text names who asked, and for what
+    for operation in [each for each in clinic.answers if each[0].isupper() and each != "Date"]:
+        clinic.answers[operation] = Refused("AccessDeniedException", secret)
+    found = list(examine(deployed))
+    assert {each.check for each in found} == {check.name for check in CHECKS}
+    for each in found:
+        if each.check in ASKS_NOTHING:
+            assert each.verdict is Verdict.OK, each
+        else:
+            assert each.verdict is Verdict.COULD_NOT_LOOK, each
+            assert "isn't allowed" in each.says
+            assert each.see == "docs/doctor.md#what-it-may-do"
+        assert "user/ann" not in str(each)
+
+
+def test_one_call_that_is_refused_leaves_the_others_be() -> None:
+    clinic = Clinic()
+    clinic.answers["DescribeTimeToLive"] = Refused("AccessDeniedException")
+    found = [each for each in examine(clinic.deployed()) if each.verdict is not Verdict.OK]
+    assert [(each.check, each.says) for each in found] == [("table-expiry", "DescribeTimeToLive isn't allowed.")]
+
+
+def test_an_answer_of_aws_that_nobody_expected_isnt_taken_for_well() -> None:
+    clinic = Clinic()
+    clinic.answers["DescribeTable"] = Refused("InternalServerError", "arn:aws:dynamodb:::secret")
+    (found,) = clinic.asks("table")
+    assert (found.verdict, found.says) == (
+        Verdict.COULD_NOT_LOOK,
+        "AWS answers InternalServerError to DescribeTable.",
+    )
+
+
+def test_no_secret_is_told_whatever_is_wrong() -> None:
+    for *_, make in ILL:
+        clinic = Clinic()
+        clinic.template = ""  # reading it takes most of the time, and it holds no secret
+        make(clinic)
+        said = " ".join(map(str, examine(clinic.deployed())))
+        assert "whsec_" not in said
+        assert "r" * 32 not in said

@@ -1,0 +1,1 @@
+"""`consentry doctor`: what is wrong with a deployed stack, and what to do about it. Looks, and changes nothing."""

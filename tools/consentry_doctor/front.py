@@ -1,0 +1,122 @@
+"""Where links lead: whether it answers, for how long it will, and by which clock."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+
+from consentry_doctor.findings import Check, fault, number, unseen, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from datetime import datetime
+
+    from consentry_doctor.deployed import Deployed
+    from consentry_doctor.findings import Ill
+    from consentry_doctor.reach import Visit
+
+_HEALTH: Final = "/healthz"
+_RENEWED_DAYS: Final = 30
+"""ACM renews 60 days before the end, other tools 30; who comes later has failed."""
+_LAST_DAYS: Final = 7
+_OFF_S: Final = 5
+"""A Date header has whole seconds, and takes a moment to get here."""
+_WRONG_S: Final = 60
+_MEND_CLOCK: Final = "Let the machine keep time by NTP: links and API calls that it signs carry its time."
+
+
+def address(deployed: Deployed) -> Generator[Ill, None, str]:
+    """The address of all links answers."""
+    url = deployed.outputs.get("Url", "")
+    try:
+        told = _visit(deployed)
+    except OSError as exc:
+        yield fault(
+            f"{url} doesn't answer: {exc}. Every link that was mailed leads there.",
+            "Look at the DNS record, the custom domain and its mapping.",
+        )
+        return ""
+    if told.fault:
+        return f"{url} has a certificate that isn't trusted; see the check `certificate`."
+    if told.status != 200 or not _is_well(told.body):  # noqa: PLR2004 - OK
+        yield fault(
+            f"{url}{_HEALTH} answers {told.status}, and not as Consentry does.",
+            "Does the custom domain lead to the stack's ApiId, stage $default, with an empty path?",
+        )
+    if not url.startswith("https://"):
+        yield warning(
+            "Links begin with http:// and can be read on their way; mail providers want https for one-click.",
+            "Deploy with a PublicUrl that begins with https://.",
+        )
+    return f"{url} answers."
+
+
+def certificate(deployed: Deployed) -> Generator[Ill, None, str]:
+    """The certificate is trusted, and lasts."""
+    if not deployed.outputs.get("Url", "").startswith("https://"):
+        return "There is no certificate: links begin with http://."
+    try:
+        told = _visit(deployed)
+    except OSError as exc:
+        yield unseen(f"The certificate can't be seen: {exc}.", "See the check `address`.")
+        return ""
+    if told.fault or told.certificate_until is None:
+        yield fault(
+            f"The certificate isn't trusted: {told.fault or 'none was shown'}.", "Renew it, for the name in PublicUrl."
+        )
+        return ""
+    left = (told.certificate_until - deployed.now().astimezone(UTC)).days
+    says = f"The certificate ends in {number(left, 'day')}."
+    mend = "Renewal has failed: in ACM, look at the certificate's status and its CNAME record."
+    if left < _LAST_DAYS:
+        yield fault(says, mend)
+    elif left < _RENEWED_DAYS:
+        yield warning(says, mend)
+    return says
+
+
+def clock(deployed: Deployed) -> Generator[Ill, None, str]:
+    """This machine, AWS and the functions agree on the time."""
+    seen = deployed.client("cloudformation").describe_stacks(StackName=deployed.name)
+    aws = seen["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+    yield from _differs(deployed.now(), parsedate_to_datetime(aws) if aws else None, "AWS's")
+    try:
+        told = _visit(deployed)
+    except OSError as exc:
+        yield unseen(f"The clock of the API can't be read: {exc}.", "See the check `address`.")
+        return ""
+    if not told.fault:
+        yield from _differs(deployed.now(), told.date, "the API's")
+    return f"This machine's clock is less than {_OFF_S} seconds from AWS's."
+
+
+def _differs(here: datetime, there: datetime | None, whose: str) -> Generator[Ill]:
+    if there is None:
+        yield unseen(f"What {whose} clock says can't be seen: its answer has no Date.", "Nothing, with an emulator.")
+        return
+    off = abs((here.astimezone(UTC) - there.astimezone(UTC)).total_seconds())
+    if off >= _WRONG_S:
+        yield fault(f"This machine's clock is {number(round(off), 'second')} from {whose}.", _MEND_CLOCK)
+    elif off >= _OFF_S:
+        yield warning(f"This machine's clock is {number(round(off), 'second')} from {whose}.", _MEND_CLOCK)
+
+
+def _is_well(body: str) -> bool:
+    try:
+        return bool(json.loads(body)["status"] == "ok")
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _visit(deployed: Deployed) -> Visit:
+    return deployed.visit(deployed.outputs.get("Url", "") + _HEALTH)
+
+
+_SEE: Final = "docs/deploying.md#5-your-own-domain"
+CHECKS = (
+    Check("address", address, _SEE),
+    Check("certificate", certificate, _SEE),
+    Check("clock", clock, "docs/doctor.md#the-clock"),
+)

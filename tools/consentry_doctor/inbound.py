@@ -1,0 +1,125 @@
+"""Opt-outs by mail: whether they get here."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from consentry_doctor.deployed import is_gone
+from consentry_doctor.findings import Check, fault, number, unseen, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from consentry_doctor.deployed import Deployed
+    from consentry_doctor.findings import Ill
+
+_NONE: Final = "The stack takes no opt-outs by mail (InboundDomains is empty)."
+
+
+def domains(deployed: Deployed) -> Generator[Ill, None, str]:
+    """What the brand files promise, the stack receives; and the DNS leads there."""
+    taken = deployed.listed("InboundDomains")
+    for brand in deployed.brands:
+        if brand.inbound_domain and brand.inbound_domain not in taken:
+            yield fault(
+                f"{brand.id} offers opt-outs by mail to {brand.inbound_domain}, which the stack doesn't receive.",
+                "Add it to InboundDomains and deploy, or take inbound_domain out of the brand file.",
+            )
+    host = f"inbound-smtp.{deployed.region}.amazonaws.com"
+    for domain in taken:
+        try:
+            found = deployed.resolve(domain, "MX")
+        except OSError as exc:
+            yield unseen(f"The MX record of {domain} can't be looked up: {exc}.", "Try where there is a DNS.")
+            continue
+        if host not in found:
+            yield fault(
+                f"Mail to {domain} doesn't come here: its MX record is {', '.join(found) or 'missing'}.",
+                f"Publish {domain} MX 10 {host}",
+            )
+        elif len(found) > 1:
+            yield warning(
+                f"{domain} has other MX records beside ours: {', '.join(each for each in found if each != host)}.",
+                "Take them out: an opt-out that goes there is lost.",
+            )
+    return f"{number(len(taken), 'domain')}, whose mail comes here." if taken else _NONE
+
+
+def rules(deployed: Deployed) -> Generator[Ill, None, str]:
+    """SES's active rule set is the stack's, and its rule is on."""
+    ours = deployed.outputs.get("InboundRuleSetName")
+    if not ours:
+        return _NONE
+    told = deployed.client("ses").describe_active_receipt_rule_set()
+    active = told.get("Metadata", {}).get("Name")
+    if active != ours:
+        yield fault(
+            f"SES's active rule set is {active or 'none'}, not the stack's: opt-outs by mail bounce or go elsewhere.",
+            f"aws ses set-active-receipt-rule-set --rule-set-name {ours}; move the rules of another one first.",
+        )
+        return ""
+    bucket = deployed.outputs.get("InboundBucketName")
+    storing = [
+        rule
+        for rule in told.get("Rules", ())
+        if any(action.get("S3Action", {}).get("BucketName") == bucket for action in rule.get("Actions", ()))
+    ]
+    if not storing:
+        yield fault(
+            "The active rule set has no rule that stores mails in the stack's bucket.", "Deploy the stack anew."
+        )
+    elif not any(rule.get("Enabled") for rule in storing):
+        yield fault("The rule that stores mails is turned off.", "Enable it in the SES console.")
+    else:
+        covered = {domain for rule in storing if rule.get("Enabled") for domain in rule.get("Recipients", ())}
+        if missing := sorted(set(deployed.listed("InboundDomains")) - covered):
+            yield fault(f"No rule takes the mail of {', '.join(missing)}.", "Deploy with these InboundDomains.")
+    return "The stack's rule set is the active one, and its rule is on."
+
+
+def bucket(deployed: Deployed) -> Generator[Ill, None, str]:
+    """SES may write to the bucket, and the bucket tells the queue."""
+    name = deployed.outputs.get("InboundBucketName", "")
+    s3 = deployed.client("s3")
+    if deployed.outputs.get("InboundRuleSetName"):
+        try:
+            statements = json.loads(s3.get_bucket_policy(Bucket=name)["Policy"])["Statement"]
+        except ClientError as exc:
+            if not is_gone(exc):
+                raise
+            statements = []
+        if not any(_lets_ses_write(each) for each in statements):
+            yield fault(
+                "SES may not write to the bucket of mails: its policy doesn't say so.", "Deploy the stack anew."
+            )
+    try:
+        told = s3.get_bucket_notification_configuration(Bucket=name).get("QueueConfigurations", ())
+    except ClientError as exc:
+        if not is_gone(exc):
+            raise
+        yield fault("The bucket of mails is gone.", "Deploy the stack anew.")
+        return ""
+    queue = deployed.outputs.get("InboundQueueUrl", "").rpartition("/")[2]
+    if not any(str(each.get("QueueArn", "")).endswith(f":{queue}") for each in told):
+        yield fault("The bucket doesn't tell the queue of mails: nobody reads them.", "Deploy the stack anew.")
+    return "Mails are stored, and told of."
+
+
+def _lets_ses_write(statement: dict[str, Any]) -> bool:
+    actions = statement.get("Action", ())
+    return (
+        statement.get("Effect") == "Allow"
+        and "ses.amazonaws.com" in json.dumps(statement.get("Principal"))
+        and bool({"s3:PutObject", "s3:*"} & set([actions] if isinstance(actions, str) else actions))
+    )
+
+
+_SEE: Final = "docs/deploying.md#6-opt-outs-by-mail"
+CHECKS = (
+    Check("inbound-domains", domains, _SEE),
+    Check("inbound-rules", rules, _SEE),
+    Check("inbound-bucket", bucket, _SEE),
+)

@@ -1,0 +1,117 @@
+"""The queues: nothing was given up, nothing waits for long, and what fails goes where somebody looks."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from consentry_doctor.deployed import is_gone, queue_name
+from consentry_doctor.findings import HOUR_S, Check, fault, number, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from consentry_doctor.deployed import Deployed
+    from consentry_doctor.findings import Ill
+
+_DEAD: Final = "DeadLetters"
+_QUEUE: Final = "AWS::SQS::Queue"
+_COMMANDS: Final = {
+    "SpoolDeadLetters": "consentry spool redrive",
+    "NotificationDeadLetters": "consentry notifications redrive",
+}
+_SPOOL_S: Final = 900
+"""As the alarm on the spool's age has it."""
+
+
+def dead_letters(deployed: Deployed) -> Generator[Ill, None, str]:
+    """Every queue of dead letters is empty."""
+    found = {name: url for name, url in deployed.of_kind(_QUEUE).items() if name.endswith(_DEAD)}
+    for logical, url in sorted(found.items()):
+        try:
+            told = deployed.client("sqs").get_queue_attributes(
+                QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+            )["Attributes"]
+        except ClientError as exc:
+            if not is_gone(exc):
+                raise
+            yield fault(f"{logical} is gone: what fails is lost.", "Deploy the stack anew.")
+            continue
+        if count := sum(int(each) for each in told.values()):
+            command = _COMMANDS.get(logical, "SQS's Start DLQ redrive")
+            yield fault(
+                f"{logical} holds {number(count, 'message')} that {'was' if count == 1 else 'were'} given up.",
+                f"Read what the alarm of it means, mend the cause, then {command}.",
+            )
+    return f"{number(len(found), 'queue')} of dead letters, all empty."
+
+
+def ages(deployed: Deployed) -> Generator[Ill, None, str]:
+    """Nothing has waited for long."""
+    names = {queue_name(url): name for name, url in deployed.of_kind(_QUEUE).items() if not name.endswith(_DEAD)}
+    found = deployed.last_hour("AWS/SQS", "QueueName", ("ApproximateAgeOfOldestMessage",), names, "Maximum")
+    for (name, _), seconds in sorted(found.items()):
+        if seconds > (_SPOOL_S if names[name] == "SpoolQueue" else HOUR_S):
+            yield warning(
+                f"Within the last hour a message in {names[name]} was {number(round(seconds / 60), 'minute')} old.",
+                "Whoever reads the queue fails, or waits for something that is away: read its function's log.",
+            )
+    return "Nothing has waited for long."
+
+
+def redrive(deployed: Deployed) -> Generator[Ill, None, str]:
+    """What fails goes to the queue's own dead letters."""
+    queues = deployed.of_kind(_QUEUE)
+    named = {name: name.removesuffix("Queue") + _DEAD for name in sorted(queues) if name.endswith("Queue")}
+    pairs = {name: dead for name, dead in named.items() if dead in queues}
+    for logical, dead in pairs.items():
+        try:
+            told = deployed.client("sqs").get_queue_attributes(
+                QueueUrl=queues[logical], AttributeNames=["RedrivePolicy"]
+            )
+        except ClientError as exc:
+            if not is_gone(exc):
+                raise
+            yield fault(f"{logical} is gone.", "Deploy the stack anew.")
+            continue
+        target = json.loads(told.get("Attributes", {}).get("RedrivePolicy", "{}")).get("deadLetterTargetArn", "")
+        if not target or target.rpartition(":")[2] != queue_name(queues.get(dead, "")):
+            yield fault(
+                f"{logical} doesn't put what fails into {dead}.",
+                "Its redrive policy was changed: deploy the stack anew.",
+            )
+    return f"{number(len(pairs), 'queue')}, each with its dead letters."
+
+
+def subscription(deployed: Deployed) -> Generator[Ill, None, str]:
+    """What SES publishes gets to the queue."""
+    topic, queue = deployed.outputs.get("FeedbackTopicArn", ""), deployed.outputs.get("FeedbackQueueUrl", "")
+    pages = deployed.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+    try:
+        ours = [
+            each
+            for page in pages
+            for each in page.get("Subscriptions", ())
+            if each["Endpoint"].rpartition(":")[2] == queue_name(queue)
+        ]
+    except ClientError as exc:
+        if not is_gone(exc):
+            raise
+        yield fault("The topic that SES tells of bounces is gone.", "Deploy the stack anew.")
+        return ""
+    if not any(each["SubscriptionArn"].startswith("arn:") for each in ours):
+        yield fault(
+            "The queue isn't subscribed to what SES tells, or that isn't confirmed: bounces and complaints are lost.",
+            "Deploy the stack anew.",
+        )
+    return "The queue is subscribed to what SES tells."
+
+
+CHECKS = (
+    Check("dead-letters", dead_letters, "docs/deploying.md#alarms"),
+    Check("queue-ages", ages, "docs/deploying.md#alarms"),
+    Check("redrive", redrive, "docs/deploying.md#alarms"),
+    Check("feedback-subscription", subscription, "docs/deploying.md#bounces-and-complaints"),
+)

@@ -1,0 +1,88 @@
+"""The stack itself: its status, and whether it is of this version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from consentry_doctor.findings import Check, fault, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from consentry_doctor.deployed import Deployed
+    from consentry_doctor.findings import Ill
+
+
+def status(deployed: Deployed) -> Generator[Ill, None, str]:
+    """Whether the last deployment came to its end."""
+    now = str(deployed.stack["StackStatus"])
+    if now.endswith("_IN_PROGRESS"):
+        yield warning(f"The stack is being changed ({now}).", "Ask again when that is over.")
+    elif now.endswith("_FAILED") or now.startswith("DELETE") or now == "ROLLBACK_COMPLETE":
+        yield fault(
+            f"The stack is in the state {now}.",
+            "The stack's events in CloudFormation say which resource failed, and why; mend that and deploy again.",
+        )
+    elif "ROLLBACK" in now:
+        yield warning(
+            f"The last deployment failed and was taken back ({now}).",
+            "What runs is the version before it. The stack's events say what failed.",
+        )
+    return f"The stack's status is {now}."
+
+
+def drift(deployed: Deployed) -> Generator[Ill, None, str]:
+    """What CloudFormation's last look for drift found; a new one isn't started, since that writes."""
+    told = deployed.stack.get("DriftInformation", {}).get("StackDriftStatus", "NOT_CHECKED")
+    if told == "DRIFTED":
+        yield warning(
+            "Somebody changed resources of the stack by hand: CloudFormation's last look for drift found differences.",
+            "See them with `aws cloudformation describe-stack-resource-drifts`; deploy again to undo them.",
+        )
+    if told == "IN_SYNC":
+        return "The last look for drift found none."
+    return "Nobody has looked for drift; `aws cloudformation detect-stack-drift` does."
+
+
+def version(deployed: Deployed) -> Generator[Ill, None, str]:
+    """Whether what is deployed has the parts that this version's template has."""
+    if not deployed.template:
+        return "There is no template.yaml here to compare with; run this in a clone."
+    body = deployed.client("cloudformation").get_template(StackName=deployed.name, TemplateStage="Original")
+    there, here = _read(body["TemplateBody"]), _read(deployed.template)
+    for part in ("Resources", "Outputs", "Parameters"):
+        missing = sorted(set(here.get(part, ())) - set(there.get(part, ())))
+        extra = sorted(set(there.get(part, ())) - set(here.get(part, ())))
+        if missing:
+            yield warning(
+                f"The stack lacks {part.lower()} that this version has: {', '.join(missing)}.",
+                "It was deployed from another version; deploy this one, or run the doctor of that version.",
+            )
+        if extra:
+            yield warning(
+                f"The stack has {part.lower()} that this version hasn't: {', '.join(extra)}.",
+                "It was deployed from another version, or a changed one; compare before you deploy.",
+            )
+    return "The stack has the parts of this version's template."
+
+
+class _AnyTag(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as nothing: only names are compared."""
+
+
+_AnyTag.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+
+
+def _read(template: Any) -> dict[str, Any]:
+    if isinstance(template, str):
+        template = yaml.load(template, _AnyTag)  # noqa: S506 - a SafeLoader, which knows more tags
+    return dict(template)
+
+
+CHECKS = (
+    Check("stack", status, "docs/deploying.md#3-deploy"),
+    Check("drift", drift, "docs/deploying.md#3-deploy"),
+    Check("version", version, "docs/deploying.md#3-deploy"),
+)
