@@ -39,7 +39,6 @@ BRANDS: Final = Given("brands of equal size", 20, "assumption")
 
 # --- Time and bytes -------------------------------------------------------------------------------------------------
 
-MEMORY_GB: Final = Given("memory of a function, GB", 1.0, "template.yaml: MemorySize 1024")
 CLICK_MS: Final = Given(
     "billed time of a click or a page, ms",
     15,

@@ -28,7 +28,7 @@ def http(calls: float, ms: float, bytes_out: float) -> Bill:
 def functions(calls: float, ms: float) -> Bill:
     """So many invocations, with their logs and their share of fresh containers."""
     seconds = calls * (ms + assumed.STARTS.value * assumed.START_MS.value) / 1000
-    gb_s = seconds * assumed.MEMORY_GB.value
+    gb_s = seconds * Template().memory_gb
     return {
         "Lambda": calls / MILLION * prices.INVOKED.dollars + gb_s * prices.COMPUTED.dollars,
         "Logs": calls * assumed.LOG_BYTES.value / GB * prices.LOGGED.dollars,
@@ -53,7 +53,7 @@ def told(changes: float) -> Bill:
         functions(changes, assumed.STREAM_MS.value),
         functions(messages, assumed.TELL_MS.value),
         {
-            "SQS": messages * 3 / MILLION * prices.QUEUED.dollars,
+            "SQS": messages * 3 / MILLION * (prices.QUEUED.dollars + prices.FAIR.dollars),
             "Data out": messages * 1_000 / GB * prices.SENT.dollars,
         },
     )

@@ -19,6 +19,7 @@ class Price(NamedTuple):
 _AIRBYTE: Final = "https://airbyte.com/data-engineering-resources/dynamodb-pricing"
 _LAMBDA: Final = "https://cloudchipr.com/blog/aws-lambda-pricing"
 _CLOUDWATCH: Final = "https://cloudburn.io/blog/amazon-cloudwatch-pricing"
+_SQS: Final = "https://cloudburn.io/blog/amazon-sqs-pricing"
 _SECRETS: Final = "https://aws.amazon.com/secrets-manager/pricing/"
 
 WRITE: Final = Price("DynamoDB, write request unit", 0.625, "million", _AIRBYTE, "2025-07-21")
@@ -38,7 +39,8 @@ INVOKED: Final = Price("Lambda, requests", 0.20, "million", _LAMBDA, "2025")
 COMPUTED: Final = Price("Lambda, arm64", 0.0000133334, "GB and second", _LAMBDA, "2025")
 LOGGED: Final = Price("CloudWatch Logs, taken in", 0.50, "GB", _CLOUDWATCH, "2026-02")
 ALARM: Final = Price("CloudWatch, alarm", 0.10, "month", "https://aws.amazon.com/cloudwatch/pricing/", "")
-QUEUED: Final = Price("SQS, standard queue", 0.40, "million requests", "https://aws.amazon.com/sqs/pricing/", "")
+QUEUED: Final = Price("SQS, standard queue", 0.40, "million requests", _SQS, "2026-03-14")
+FAIR: Final = Price("SQS, messages with a group (fair queues), more", 0.10, "million requests", _SQS, "2026-03-14")
 SECRET: Final = Price("Secrets Manager, secret", 0.40, "month", _SECRETS, "2026-09-20")
 KEY: Final = Price("KMS, key", 1.00, "month", "https://aws.amazon.com/kms/pricing/", "")
 MAILED: Final = Price("SES, mail sent", 100.00, "million", "https://aws.amazon.com/ses/pricing/", "")
@@ -46,7 +48,7 @@ SENT: Final = Price("Data out to the internet", 0.09, "GB", "https://www.apigate
 
 ALL: Final = (
     *(WRITE, READ, STORED, RECOVERY, GATEWAY, INVOKED, COMPUTED),
-    *(LOGGED, ALARM, QUEUED, SECRET, KEY, MAILED, SENT),
+    *(LOGGED, ALARM, QUEUED, FAIR, SECRET, KEY, MAILED, SENT),
 )
 
 SERVER: Final = Price(

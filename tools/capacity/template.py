@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,15 +26,27 @@ def _tagged(loader: _Loader, _suffix: str, node: yaml.Node) -> Any:
 _Loader.add_multi_constructor("!", _tagged)
 
 
+@cache
+def _read() -> dict[str, Any]:
+    text = (ROOT / "template.yaml").read_text("utf-8")
+    read: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    return read
+
+
 class Template:
     """The stack as it is declared."""
 
     def __init__(self) -> None:
-        self._read: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text("utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        self._read = _read()
 
     def default(self, parameter: str) -> int:
         """A number that is set if nobody chooses another."""
         return int(self._read["Parameters"][parameter]["Default"])
+
+    @property
+    def memory_gb(self) -> float:
+        """What each function has."""
+        return float(self._read["Globals"]["Function"]["MemorySize"]) / 1024
 
     def count(self, kind: str) -> int:
         """How many resources of a type there are."""
