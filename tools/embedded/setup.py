@@ -86,7 +86,8 @@ ENVIRONMENTS = (
         name="the project",
         folder=ROOT / ".venv",
         packages=("--editable", f"{ROOT}[dev]"),
-        depends_on=(ROOT / "pyproject.toml",),
+        # An editable installation knows the packages that there were, and finds no new one.
+        depends_on=(ROOT / "pyproject.toml", *sorted((ROOT / "tools").glob("*/__init__.py"))),
     ),
     # Apart from each other: SAM and the emulator each pin what they share.
     Environment(

@@ -1,0 +1,75 @@
+"""The model behind docs/scale.md and docs/costs.md: it is right about items, and the pages say what it says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from capacity import assumed, costs, load, prices, sizes
+from capacity.pages import PAGES, computed, named
+from capacity.tables import TABLES
+from capacity.template import Template
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_pages_say_what_the_model_says(page: Path) -> None:
+    again = "PYTHONPATH=tools:layers/consentry .venv/bin/python -m capacity"
+    assert page.read_text("utf-8") == computed(page), f"write it anew: {again}"
+
+
+def test_every_table_is_shown_once() -> None:
+    assert sorted(name for page in PAGES for name in named(page)) == sorted(TABLES)
+
+
+def test_sizes_follow_dynamodbs_rules() -> None:
+    assert sizes.size({"S": "é"}) == 2
+    assert sizes.size({"N": "1795500000001"}) == 8
+    assert sizes.size({"N": "-25"}) == 3
+    assert sizes.size({"SS": ["ab", "c"]}) == 3
+    assert sizes.size({"L": [{"N": "7"}, {"S": "ab"}]}) == 3 + (1 + 2) + (1 + 2)
+    assert sizes.size({"M": {"news": {"BOOL": True}}}) == 3 + 1 + 4 + 1
+
+
+def test_a_transaction_pays_twice_for_each_item_begun() -> None:
+    assert sizes.Measured({"state": 1024, "event": 1025}).write_units == 2 + 4
+
+
+def test_confirming_removes_the_address_that_asking_stored() -> None:
+    measured = sizes.journey()
+    assert measured["confirmed"].items["contact"] < measured["asked"].items["contact"]
+
+
+def test_a_person_who_did_more_has_a_larger_state() -> None:
+    states = [each.items["state"] for each in sizes.journey().values()]
+    assert states == sorted(set(states))
+
+
+def test_no_partition_is_hotter_than_all_and_none_cooler_than_their_mean() -> None:
+    few, many = load.hottest(3600, 6, 4), load.hottest(3600, 6, 16)
+    assert 3600 / 4 < few < 3600
+    assert 3600 / 16 < many < few
+
+
+def test_twice_the_clicks_cost_twice_as_much() -> None:
+    once, twice = (sum(costs.clicks(many).values()) for many in (1e6, 2e6))
+    assert twice == pytest.approx(2 * once)
+
+
+def test_a_stack_has_something_of_all_that_is_charged_by_the_month() -> None:
+    assert all(dollars > 0 for dollars in costs.idle().values())
+
+
+def test_slow_endpoints_leave_most_of_the_account_to_clicks() -> None:
+    queues = Template().sources("SQS")
+    busy = [queues[name]["ScalingConfig"]["MaximumConcurrency"] for name in queues if not name.startswith("Archive")]
+    assert sum(busy) < assumed.CONCURRENCY.value / 2
+    assert Template().default("ArchiveSegments") + sum(busy) < assumed.CONCURRENCY.value / 2
+
+
+def test_every_figure_says_where_it_is_from() -> None:
+    assert all(each.source.startswith("https://") for each in (*prices.ALL, *prices.OTHERS))
+    assert all(each.why for each in assumed.ALL)

@@ -1,0 +1,1 @@
+"""What Consentry carries and costs, on paper: `python -m capacity` writes the tables of two pages."""

@@ -1,0 +1,12 @@
+"""`python -m capacity`: write the tables of docs/scale.md and docs/costs.md anew."""
+
+from __future__ import annotations
+
+from capacity.pages import PAGES, computed
+from capacity.template import ROOT
+
+for page in PAGES:
+    text = computed(page)
+    if text != page.read_text("utf-8"):
+        page.write_text(text, "utf-8")
+        print(f"changed {page.relative_to(ROOT)}")
