@@ -37,8 +37,9 @@ def main(argv: Sequence[str]) -> int:
     for name in chosen.names or BENCHMARKS:
         began = time.monotonic()
         print(f"{name}: {BENCHMARKS[name]}", file=sys.stderr, flush=True)
-        with surroundings.standing() as around:
-            found += import_module(f"benchmarks.{name}").measure(around)
+        module = import_module(f"benchmarks.{name}")
+        with surroundings.standing(getattr(module, "CROWDS", None)) as around:
+            found += module.measure(around)
         print(f"{name} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
         figures.write(found, LOCAL / "bench.json")
     print(figures.table(found))

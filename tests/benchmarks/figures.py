@@ -67,7 +67,7 @@ def write(figures: Iterable[Figure], path: Path) -> None:
         held = json.loads(path.read_text())
     except (OSError, ValueError):
         held = {}
-    held |= {figure.name: figure.as_json() for figure in figures}
+    held |= {f"{figure.name}, {figure.unit}": figure.as_json() for figure in figures}
     path.write_text(json.dumps(held, indent=1) + "\n")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
 
     from benchmarks.surroundings import Surroundings
 
-SIZES: Final = (1_000, 100_000, 1_000_000)
+CROWDS: Final = {f"people-{size}": size for size in (1_000, 100_000, 1_000_000)}
+"""Tables, and how many are in each."""
 ROUNDS: Final = 8
 CLICKS: Final = 150
 QUESTIONS: Final = 4
@@ -27,10 +27,6 @@ PEOPLE: Final = 1_000
 
 def measure(around: Surroundings) -> Iterator[Figure]:
     """Against the smallest table, in turns."""
-    tables = {size: f"people-{size}" for size in SIZES}
-    for size, table in tables.items():
-        print(f"  {size:,} people", file=sys.stderr, flush=True)
-        around.populate(table, size)
     chance = random.Random(1)  # noqa: S311 - who clicks
 
     def leave(size: int) -> Callable[[int], list[bytes]]:
@@ -40,7 +36,7 @@ def measure(around: Surroundings) -> Iterator[Figure]:
 
     def ask(size: int) -> Callable[[int], list[bytes]]:
         return lambda count: [
-            asking(subscriber_ids=[around.subscriber_id(chance.randrange(size)) for _ in range(PEOPLE)])
+            asking(subscriber_ids=[around.subscriber_id(number) for number in chance.sample(range(size), PEOPLE)])
             for _ in range(count)
         ]
 
@@ -49,11 +45,11 @@ def measure(around: Surroundings) -> Iterator[Figure]:
         with ExitStack() as ending:
             contestants = [
                 (ending.enter_context(running(around.function(room, TABLE_NAME=table))), make(size))
-                for size, table in tables.items()
+                for table, size in CROWDS.items()
             ]
             took = take_turns(contestants, ROUNDS, calls)
-        for size, sample in list(zip(SIZES, took, strict=True))[1:]:
+        for size, sample in list(zip(CROWDS.values(), took, strict=True))[1:]:
             for kind in ("cpu", "wall"):
                 value, low = (getattr(each, kind) * 1000 for each in (sample, took[0]))
                 bar = 1.1 if kind == "cpu" else None
-                yield Figure(f"{name}, {size:,} people", value, low, f"ms {kind}", bar, f"{SIZES[0]:,} people")
+                yield Figure(f"{name}, {size:,} people", value, low, f"ms {kind}", bar, "1,000 people")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import multiprocessing
+import sqlite3
 import subprocess
+import tempfile
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +27,7 @@ from embedded.places import BENCH_VENV, BUILD_LOCK, LOCAL, ROOT
 from support import dynamodb_local, tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 BRAND: Final = "demo"
 TOPIC: Final = "news"
@@ -41,9 +43,8 @@ KEYRING: Final = json.dumps(
 """The keyring's document."""
 
 
-_WRITERS: Final = 2
-_PART: Final = 2_500
-"""Subscribers that one process puts into the table at a time."""
+_A_WRITE: Final = 25
+"""What BatchWriteItem takes."""
 
 
 def client(url: str) -> Any:
@@ -99,17 +100,14 @@ class Surroundings:
         return Code(FLOORS / name, [], self.environment | environment)
 
     def populate(self, table: str, count: int) -> None:
-        """Have a table with so many subscribers, each with a state as confirming leaves it; what is there stays."""
-        try:
-            held = int(self.dynamodb.describe_table(TableName=table)["Table"]["ItemCount"])
-        except self.dynamodb.exceptions.ResourceNotFoundException:
-            self.create_table(table)
-            held = 0
-        if held >= count:
-            return
-        starts = range(held, count, _PART)
-        with multiprocessing.get_context("spawn").Pool(_WRITERS) as pool:
-            pool.starmap(_fill, [(self.dynamodb_url, table, at, min(at + _PART, count)) for at in starts], chunksize=1)
+        """Make a table of so many subscribers, each with a state as confirming leaves it."""
+        self.create_table(table)
+        pepper = self.keyring.pepper(BRAND)
+        for first in range(0, count, _A_WRITE):
+            states = [_state(pepper, number) for number in range(first, min(first + _A_WRITE, count))]
+            request: Any = {table: [{"PutRequest": {"Item": state}} for state in states]}
+            while request:
+                request = self.dynamodb.batch_write_item(RequestItems=request)["UnprocessedItems"]
 
     def create_table(self, name: str = TABLE) -> Store:
         """An empty table as the template declares it."""
@@ -131,14 +129,25 @@ class Surroundings:
         return self.tokens.sign(Link(purpose, BRAND, subscriber_id, topics))
 
 
-def _fill(url: str, table: str, start: int, stop: int) -> None:
-    """Put the subscribers with these numbers into a table, 25 at a time, which is what BatchWriteItem takes."""
-    dynamodb, pepper = client(url), Keyring(lambda: KEYRING).pepper(BRAND)
-    for first in range(start, stop, 25):
-        states = [_state(pepper, number) for number in range(first, min(first + 25, stop))]
-        request: Any = {table: [{"PutRequest": {"Item": state}} for state in states]}
-        while request:
-            request = dynamodb.batch_write_item(RequestItems=request)["UnprocessedItems"]
+def _multiply(folder: Path, table: str, count: int) -> None:
+    """Have a table of DynamoDB Local, which is a file of SQLite while nobody serves it, hold so many subscribers.
+
+    By its own calls a million takes half an hour. The one subscriber who is there says what a row looks like.
+    """
+    pepper = Keyring(lambda: KEYRING).pepper(BRAND)
+    with closing(sqlite3.connect(folder / "shared-local-instance.db")) as database:
+        columns = "rangeKey, rangeValue, itemSize, hashKey, hashValue, ObjectJSON"
+        ((sort_key, sort_value, size),) = database.execute(f'SELECT rangeKey, rangeValue, itemSize FROM "{table}"')  # noqa: S608 - a name of ours
+
+        def rows() -> Iterator[tuple[object, ...]]:
+            for number in range(1, count):
+                state = _state(pepper, number)
+                # What DynamoDB Local finds a row by in a scan: spread evenly, and asked for by nobody here.
+                place = hashlib.sha1(state["pk"]["S"].encode(), usedforsecurity=False).digest()
+                yield sort_key, sort_value, size, state["pk"]["S"].encode(), place, json.dumps(state).encode()
+
+        database.executemany(f'INSERT INTO "{table}" ({columns}) VALUES (?, ?, ?, ?, ?, ?)', rows())  # noqa: S608 - as above
+        database.commit()
 
 
 def _state(pepper: bytes, number: int) -> dict[str, Any]:
@@ -174,15 +183,26 @@ def compile_floors() -> None:
 
 
 @contextmanager
-def standing() -> Iterator[Surroundings]:
-    """DynamoDB Local, empty and in memory, and a Secrets Manager of one secret, for the time of the block."""
+def standing(crowds: Mapping[str, int] | None = None) -> Iterator[Surroundings]:
+    """DynamoDB Local and a Secrets Manager of one secret, for the time of the block.
+
+    The table is empty and in memory; with `crowds`, there are tables of these names with so many subscribers.
+    """
     with ExitStack() as ending:
-        dynamodb_url = ending.enter_context(dynamodb_local.running(memory_mb=6_000))
         secrets = ThreadingHTTPServer(("127.0.0.1", 0), _Secrets)
         ending.callback(secrets.server_close)
         ending.callback(secrets.shutdown)
         threading.Thread(target=secrets.serve_forever, daemon=True).start()
-        yield Surroundings(dynamodb_url, f"http://127.0.0.1:{secrets.server_port}")
+        secrets_url = f"http://127.0.0.1:{secrets.server_port}"
+        folder = None
+        if crowds:
+            folder = Path(ending.enter_context(tempfile.TemporaryDirectory(dir=LOCAL)))
+            with dynamodb_local.running(folder=folder) as url:
+                for table in crowds:
+                    Surroundings(url, secrets_url).populate(table, 1)
+            for table, count in crowds.items():
+                _multiply(folder, table, count)
+        yield Surroundings(ending.enter_context(dynamodb_local.running(memory_mb=3_000, folder=folder)), secrets_url)
 
 
 class _Secrets(BaseHTTPRequestHandler):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -29,8 +30,11 @@ def need() -> None:
 
 
 @contextmanager
-def running(*, memory_mb: int = 384) -> Iterator[str]:
-    """An empty DynamoDB Local in memory, at the URL that is answered; ended with the block."""
+def running(*, memory_mb: int = 384, folder: Path | None = None) -> Iterator[str]:
+    """DynamoDB Local at the URL that is answered, ended with the block.
+
+    It is empty and in memory, or has what `folder` has.
+    """
     need()
     port = free_port()
     process = subprocess.Popen(  # noqa: S603 - our own command, no shell
@@ -40,7 +44,8 @@ def running(*, memory_mb: int = 384) -> Iterator[str]:
             "-Djava.library.path=./DynamoDBLocal_lib",
             "-jar",
             JAR.name,
-            *("-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)),
+            *(["-dbPath", str(folder)] if folder else ["-inMemory"]),
+            *("-sharedDb", "-disableTelemetry", "-port", str(port)),
         ],
         cwd=DYNAMODB_LOCAL,
         stdin=subprocess.DEVNULL,
