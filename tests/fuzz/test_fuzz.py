@@ -84,10 +84,16 @@ def test_whatever_comes_in_is_understood_or_refused(target: str, tmp_path: Path)
     assert "Done " in done.stderr, "it ran"
 
 
+CALLED_BY_OURSELVES: Final = {"bulk", "rotation"}
+"""Step Functions and Secrets Manager hand them what was made by us. The files that jobs read are the target `rows`."""
+
+
 def test_every_function_is_tried() -> None:
     rooms = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
     tried = {room for target in TARGETS.values() for room in getattr(target, "rooms", ())}
-    assert rooms == tried, "a function that nothing is tried on: give it a target in tests/fuzz/targets.py"
+    assert rooms - CALLED_BY_OURSELVES == tried, (
+        "a function that nothing is tried on: give it a target in tests/fuzz/targets.py"
+    )
 
 
 def test_examples_get_as_far_as_they_should(tmp_path: Path) -> None:

@@ -182,5 +182,5 @@ def test_a_start_of_one_click_imports_no_library_beside_botocore_and_itsdangerou
     }  # fmt: skip
     assert [each.removeprefix("consentry.") for each in ours.split()] == [
         "addresses", "brands", "consent", "items", "journeys", "keyring", "ledger", "limits", "spool", "store",
-        "tokens", "web", "wiring",
+        "telemetry", "tokens", "web", "wiring",
     ]  # fmt: skip

@@ -43,8 +43,6 @@ def readable(deployed: Deployed) -> Generator[Ill, None, str]:
             "The keyring's root is too short to be secret.",
             "A new root makes every link and subscriber id invalid: decide on this with whoever made it.",
         )
-    if not isinstance(document.get("brands"), dict):
-        yield fault("The keyring has no `brands`.", "The functions need it, be it empty: put `{}` there.")
     return "The keyring is readable and has its root."
 
 

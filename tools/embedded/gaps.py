@@ -153,9 +153,9 @@ def let_mails_pass(deployment: Deployment, endpoint: str) -> None:
     """
     iam = client("iam", endpoint)
     for logical_id, resource in deployment.template["Resources"].items():
-        if resource["Type"] != "AWS::IAM::Role":
+        role = deployment.resources.get(logical_id)
+        if resource["Type"] != "AWS::IAM::Role" or role is None:  # its condition may not hold
             continue
-        role = deployment.resources[logical_id]
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
             document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
             statements = [statement for statement in document["Statement"] if _is_about_mail(statement)]

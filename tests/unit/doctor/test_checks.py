@@ -208,7 +208,7 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
     ("keyring", Verdict.FAULT, "can use", changed("GetSecretValue", SecretString="not json")),
     ("keyring", Verdict.FAULT, "can use", lambda clinic: clinic.document(root="")),
     ("keyring", Verdict.FAULT, "too short", lambda clinic: clinic.document(root="short")),
-    ("keyring", Verdict.FAULT, "no `brands`", lambda clinic: clinic.document(brands=[])),
+    ("keyring", Verdict.FAULT, "isn't a document", lambda clinic: clinic.document(brands=[])),
     ("keyring-kept", Verdict.FAULT, "is gone", gone("DescribeSecret")),
     ("keyring-kept", Verdict.FAULT, "going to be deleted", changed("DescribeSecret", DeletedDate=NOW)),
     (
