@@ -6,18 +6,20 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError
+from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 from botocore.hooks import HierarchicalEmitter
 
 from consentry import wiring
 from consentry.keyring import SecretUnavailableError, hash_api_key
 from consentry.mails import Mail, NotSentError
+from consentry.store import StoreUnavailableError
 from support import people
 
 pytestmark = pytest.mark.usefixtures("deployed")
@@ -40,6 +42,8 @@ class Aws:
         def call(**arguments: Any) -> Any:
             self.calls.append((operation, arguments))
             answer = self.answers.get(operation, {})
+            if isinstance(answer, list):
+                answer = answer.pop(0)
             if isinstance(answer, Exception):
                 raise answer
             return answer
@@ -119,6 +123,23 @@ def test_a_person_waits_no_longer_than_three_seconds_for_a_table_that_hangs(aws:
     ]
     assert sum(waits) < 3
     assert config.retries["mode"] == "legacy", "it waits 50 ms between the tries, `standard` up to a second"
+    with_a_slow_queue = sum(waits) + wiring._LAST_PATIENCE.read_timeout
+    assert with_a_slow_queue < 6, "well before the function's own end"
+
+
+@pytest.mark.parametrize(("answers", "kept"), [(["slow", {}], True), (["slow", "slow"], False)])
+def test_a_slow_queue_is_asked_again_before_an_opt_out_is_refused(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, answers: list[Any], kept: bool
+) -> None:
+    monkeypatch.setenv("SPOOL_QUEUE_URL", "https://sqs/spool")
+    slow = ReadTimeoutError(endpoint_url="x")
+    aws.answers["send_message"] = [slow if answer == "slow" else answer for answer in answers]
+    with nullcontext() if kept else pytest.raises(StoreUnavailableError):
+        wiring._spool("an event")
+    sent = [arguments["MessageBody"] for operation, arguments in aws.calls if operation == "send_message"]
+    assert sent == ["an event", "an event"]
+    first, second = [config.read_timeout for service, config in aws.built if service == "sqs"]
+    assert first < second
 
 
 def test_the_keyring_is_the_secret_that_the_template_names(aws: Aws) -> None:

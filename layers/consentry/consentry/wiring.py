@@ -67,6 +67,14 @@ _LAST_RESORT: Final = Config(
 )
 """For the spool, when the table has hung: the answer still comes within 3 s."""
 
+_LAST_PATIENCE: Final = Config(
+    connect_timeout=0.5,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 1},
+)
+"""For the spool, when its queue was slow as well: a late answer is better than an opt-out refused. What is queued twice
+counts once."""
+
 _PATIENT: Final = Config(
     connect_timeout=2,
     read_timeout=10,
@@ -441,15 +449,23 @@ def _put_archive(key: str, body: bytes, sha256: bytes) -> None:
 
 
 @cache
-def _spool_client() -> Any:
+def _spool_client(config: Config) -> Any:
     # One of its own: whoever clicked waits for it, and the table has used up most of their time.
-    return _client("sqs", _LAST_RESORT)
+    return _client("sqs", config)
+
+
+def _send_to_spool(text: str) -> None:
+    message = {"QueueUrl": os.environ["SPOOL_QUEUE_URL"], "MessageBody": text, **_correlation()}
+    try:
+        _spool_client(_LAST_RESORT).send_message(**message)
+    except (BotoCoreError, ClientError, ValueError):  # a garbled answer reads as ValueError
+        _spool_client(_LAST_PATIENCE).send_message(**message)
 
 
 def _spool(text: str) -> None:
     try:
-        _spool_client().send_message(QueueUrl=os.environ["SPOOL_QUEUE_URL"], MessageBody=text, **_correlation())
-    except (BotoCoreError, ClientError, ValueError, KeyError) as exc:  # a garbled answer reads as ValueError
+        _send_to_spool(text)
+    except (BotoCoreError, ClientError, ValueError, KeyError) as exc:
         _keep_in_log(text)
         raise StoreUnavailableError("neither table nor spool can be written") from exc
     fault = sys.exception()
