@@ -40,7 +40,7 @@ from consentry.intake import Report, Result
 from consentry.journeys import Circumstances
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Channel
-from consentry.store import StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -283,7 +283,7 @@ def _once(
     key: ApiKey, repeated: str, event: dict[str, Any], context: Any, resolve: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
     """The answer under an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header)."""
-    from consentry import idempotency  # noqa: PLC0415 - few calls carry the header
+    from consentry.table import idempotency  # noqa: PLC0415 - few calls carry the header
 
     if len(repeated) > MAX_IDEMPOTENCY_KEY or not repeated.isascii() or not repeated.isprintable():
         raise ApiProblemError(400, f"Idempotency-Key: at most {MAX_IDEMPOTENCY_KEY} printable ASCII characters")

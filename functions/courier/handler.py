@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 from consentry import batches, mails, pages, telemetry, web, wiring
 from consentry.batches import LaterError
 from consentry.courier import Courier, Delivery, HeldBackError, PutOffError
-from consentry.dues import MailDue
-from consentry.items import CONTACT, GOODBYE, STATE, change_of
 from consentry.ledger import new_event_id
 from consentry.mails import Body
-from consentry.store import StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
+from consentry.table.outbox import MailDue
+from consentry.table.schema import CONTACT, GOODBYE, STATE, change_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -124,7 +124,7 @@ def _send(brand: Brand, mail: Mail, recipient: str, raw: bytes) -> None:
 def _courier() -> Courier:
     return Courier(
         wiring.store(),
-        wiring.dues(),
+        wiring.outbox(),
         wiring.tokens(),
         wiring.brands(),
         _send,

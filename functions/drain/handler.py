@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from consentry import batches, replay, telemetry, wiring
 from consentry.keyring import SecretUnavailableError
-from consentry.store import StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse

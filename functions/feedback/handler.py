@@ -14,7 +14,7 @@ from consentry.feedback import UnintelligibleError
 from consentry.intake import Result
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Channel
-from consentry.store import StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse

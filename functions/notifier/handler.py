@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from consentry import batches, items, notifications, outgoing, telemetry, wiring
+from consentry import batches, notifications, outgoing, telemetry, wiring
 from consentry.batches import LaterError
 from consentry.outgoing import UnreachableError
+from consentry.table import schema
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -32,7 +33,7 @@ def handler(event: dict[str, Any], _context: object) -> PartialItemFailureRespon
 
 def announce(record: DynamoDBRecord) -> None:
     """Something changed: queue what each endpoint is told."""
-    change = items.change_of(record.raw_event["dynamodb"])
+    change = schema.change_of(record.raw_event["dynamodb"])
     brand = wiring.brands().get(change.brand) if change else None
     if change is not None and brand is not None:
         told = notifications.of(brand, change)

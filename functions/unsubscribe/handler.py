@@ -15,7 +15,7 @@ from consentry.journeys import Circumstances, Form
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Channel, Evidence
 from consentry.spool import Unverified
-from consentry.store import StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
 from consentry.tokens import ExpiredError, Purpose
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Channel
 from consentry.outgoing import UnreachableError
 from consentry.providers import Call, Setup, UnreadableError, UnsignedError
-from consentry.store import StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

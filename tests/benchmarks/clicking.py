@@ -16,9 +16,10 @@ from benchmarks.surroundings import BRAND, TABLE
 from consentry.brands import load
 from consentry.journeys import Circumstances, Journeys
 from consentry.ledger import Channel
-from consentry.limits import Limits
 from consentry.spool import Recorder
-from consentry.store import Store
+from consentry.table.gateway import Gateway
+from consentry.table.limits import Limits
+from consentry.table.store import Store
 from consentry.tokens import Purpose
 from embedded import build
 from support import events
@@ -156,8 +157,8 @@ def writes(around: Surroundings) -> list[dict[str, Any]]:
             seen.extend(request["TransactItems"])
 
     client = Client()
-    store = Store(client, TABLE, around.keyring.ledger_key)
-    journeys = Journeys(store, around.tokens, Recorder(store), Limits(client, TABLE, around.keyring.limit_key))
+    store = Store(Gateway(client, TABLE), around.keyring.ledger_key)
+    journeys = Journeys(store, around.tokens, Recorder(store), Limits(Gateway(client, TABLE), around.keyring.limit_key))
     brand = load(build.BUILT / "ConsentryLayer" / "python" / "consentry" / "compiled" / "brands.json").get(BRAND)
     assert brand is not None
     link = around.tokens.read(Purpose.UNSUBSCRIBE, around.link(around.subscriber_id(0)), 0)

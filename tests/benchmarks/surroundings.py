@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 
 from benchmarks.lambdas import PYTHON, Code
-from consentry import addresses, items
+from consentry import addresses
 from consentry.consent import Consent
 from consentry.keyring import Keyring, hash_api_key
 from consentry.ledger import Actor, Channel, Event, Kind, hash_event
-from consentry.store import Store
+from consentry.table import schema
+from consentry.table.gateway import Gateway
+from consentry.table.store import Store
 from consentry.tokens import Link, Purpose, Tokens
 from embedded import aws, build
 from embedded.places import BENCH_VENV, BUILD_LOCK, LOCAL, ROOT
@@ -112,7 +114,7 @@ class Surroundings:
     def create_table(self, name: str = TABLE) -> Store:
         """An empty table as the template declares it."""
         tables.create(self.dynamodb, name)
-        return Store(self.dynamodb, name, self.keyring.ledger_key)
+        return Store(Gateway(self.dynamodb, name), self.keyring.ledger_key)
 
     @staticmethod
     def address(number: int) -> str:
@@ -167,12 +169,12 @@ def _state(pepper: bytes, number: int) -> dict[str, Any]:
         (TOPIC,),
     )
     return {
-        **items.key(confirmed.partition_key, items.STATE),
-        f"ask.{TOPIC}": items.number(at),
-        f"in.{TOPIC}": items.number(at),
-        "ledger_count": items.number(2),
-        "ledger_digest": items.number(hash_event(b"bench", confirmed)),
-        "last_event": items.last_event(confirmed),
+        **schema.key(confirmed.partition_key, schema.STATE),
+        f"ask.{TOPIC}": schema.number(at),
+        f"in.{TOPIC}": schema.number(at),
+        "ledger_count": schema.number(2),
+        "ledger_digest": schema.number(hash_event(b"bench", confirmed)),
+        "last_event": schema.last_event(confirmed),
     }
 
 

@@ -283,7 +283,8 @@ def test_a_table_that_is_away_stops_the_import_and_the_journal_stays(
 ) -> None:
     monkeypatch.setattr("consentry.bulk.importing.PATIENCE", (0.001, 0.001))
     monkeypatch.setattr(importing, "BATCH", 10)
-    from consentry.store import Store, StoreUnavailableError
+    from consentry.table.gateway import StoreUnavailableError
+    from consentry.table.store import Store
 
     record, calls = Store.record, 0
 
@@ -317,7 +318,8 @@ def test_a_table_that_is_away_stops_the_import_and_the_journal_stays(
 
 
 def test_a_passing_fault_is_waited_for(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    from consentry.store import Store, StoreUnavailableError
+    from consentry.table.gateway import StoreUnavailableError
+    from consentry.table.store import Store
 
     monkeypatch.setattr("consentry.bulk.importing.PATIENCE", (0.001, 0.001, 0.001))
     read_many, record, failures = Store.read_many, Store.record, 2

@@ -22,7 +22,7 @@ SMALL_BATCHES = "from consentry_cli import importing; importing.BATCH = 20\n" + 
 SLOWLY = (
     "import signal, time\n"
     "signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it\n"
-    "from consentry.store import Store\n"
+    "from consentry.table.store import Store\n"
     "record = Store.record\n"
     "Store.record = lambda *given, **named: (time.sleep(0.1), record(*given, **named))[1]  # as a table far away\n"
 ) + SMALL_BATCHES

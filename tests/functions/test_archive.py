@@ -97,7 +97,7 @@ def kept(world: World, monkeypatch: pytest.MonkeyPatch) -> Archive:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps of one page, pages of two items: as in a table that is too large for a step."""
-    monkeypatch.setattr("consentry.store._ITEMS_A_PAGE", 2)
+    monkeypatch.setattr("consentry.table.store._ITEMS_A_PAGE", 2)
     monkeypatch.setattr("consentry.archivist.PART_BYTES", 0)
 
 
@@ -125,7 +125,7 @@ def test_while_the_bucket_is_away_the_step_waits_and_is_done_later(world: World,
 def test_while_the_table_is_away_the_step_waits_and_is_done_later(world: World, kept: Archive) -> None:
     world.subscribed("news")
     kept.begin(month=MONTH)
-    with calls.failing(wiring.archivist()._places._client, "ProvisionedThroughputExceededException"):
+    with calls.failing(wiring.archivist()._checkpoints._gateway.client, "ProvisionedThroughputExceededException"):
         assert not any(kept.deliver(message) for message in kept.waiting())
     kept.work()
     assert len(kept.events()) == 1
@@ -150,7 +150,7 @@ def test_a_function_that_dies_midway_loses_and_doubles_nothing(world: World, kep
 
     with pytest.MonkeyPatch.context() as patch:
         if dies == "before it notes the step":
-            patch.setattr(dying._places, "advance", after(dying._places.advance))
+            patch.setattr(dying._checkpoints, "advance", after(dying._checkpoints.advance))
         elif dies == "before it sends the message on":
             patch.setattr(dying, "_send", after(dying._send))
         else:
@@ -184,10 +184,10 @@ def test_of_two_who_do_the_same_step_one_sends_the_message_on(world: World, kept
     world.subscribed("news")
     task = Task(MONTH, RUN, 0, 1)
     working = wiring.archivist()
-    place = working._places.read(task)
+    place = working._checkpoints.read(task)
     after, part = working._step(task, place)
-    assert working._places.advance(task, place, after, part, world.now)
-    assert not working._places.advance(task, place, after, part, world.now)
+    assert working._checkpoints.advance(task, place, after, part, world.now)
+    assert not working._checkpoints.advance(task, place, after, part, world.now)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_a_table_too_large_for_a_step_is_archived_in_many(
 def test_a_step_that_takes_long_ends_in_time_and_goes_on_in_another(
     world: World, kept: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consentry.store._ITEMS_A_PAGE", 2)
+    monkeypatch.setattr("consentry.table.store._ITEMS_A_PAGE", 2)
     monkeypatch.setattr("consentry.archivist.STEP_S", 0)
     monkeypatch.setenv("ARCHIVE_SEGMENTS", "1")
     for number in range(6):

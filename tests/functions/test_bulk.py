@@ -131,7 +131,7 @@ def test_a_run_is_named_so_that_it_stays_in_its_folder(bulk: Bulk, run: str) -> 
 def test_while_the_table_is_away_a_part_fails_and_says_nothing_of_anybody(bulk: Bulk) -> None:
     bulk.put(people(2))
     bulk.plan(work="import")
-    throttled = calls.failing(wiring.bulk()._store._client, "ProvisionedThroughputExceededException")
+    throttled = calls.failing(wiring.bulk()._store.gateway.client, "ProvisionedThroughputExceededException")
     with throttled, pytest.raises(Exception, match=r"^StoreUnavailableError$") as failed:
         bulk.step("part", part=bulk.parts()[0])
     assert failed.value.__cause__ is None

@@ -22,7 +22,7 @@ from consentry import wiring
 from consentry.batches import AllFailedError
 from consentry.brands import Bounds, Brands
 from consentry.ledger import Kind
-from consentry.store import COOLDOWN_MS
+from consentry.table.store import COOLDOWN_MS
 from embedded.streams import passes
 from support import calls
 from support.tables import ROOT

@@ -13,9 +13,9 @@ import html5lib
 import pytest
 
 from consentry import languages, mails, wiring
-from consentry.items import Contact
 from consentry.keyring import Keyring
 from consentry.mails import Letter, Mail
+from consentry.table.schema import Contact
 from consentry.tokens import Tokens
 from consentry_build import catalogues
 from consentry_build.brandfile import contrast

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from consentry import web, wiring
-from consentry.store import StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
 from consentry.tokens import Purpose
 from support import calls, events
 from support.world import DAY, HOUR, Answer, World

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 
 from consentry import wiring
 from consentry.brands import Endpoint
-from consentry.items import Contact, last_event
 from consentry.notifications import Notification
 from consentry.spool import Spooled
-from support.memory import MemoryDues, MemoryStore, contact_image
+from consentry.table.schema import Contact, last_event
+from support.memory import MemoryOutbox, MemoryStore, contact_image
 from support.odd import changed
 from support.world import NOW, World
 
@@ -94,16 +94,16 @@ def test_an_odd_record_keeps_nobody_elses_mail(
 ) -> None:
     sent: list[str] = []
     monkeypatch.setattr(wiring, "send_mail", lambda sender, mail, recipient, raw: sent.append(recipient))
-    dues = MemoryDues(store)
-    monkeypatch.setattr(wiring, "dues", lambda: dues)
+    outbox = MemoryOutbox(store)
+    monkeypatch.setattr(wiring, "outbox", lambda: outbox)
     world.room("courier")._courier.cache_clear()
 
     @often
     @given(changed(ANNOUNCED))
     def holds(odd: dict[str, Any]) -> None:
         store.contacts[EVENT.subscriber_id] = Contact(ANN, "de", ("news",), NOW, "e-1")
-        dues.claims.clear()
-        dues.gone_out.clear()
+        outbox.claims.clear()
+        outbox.gone_out.clear()
         sent.clear()
         assert "good" not in stream(world, "courier", odd | {"SequenceNumber": "odd"}, ANNOUNCED)
         assert sent == [ANN]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consentry import wiring
-from consentry.store import StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
 from consentry.tokens import Purpose
 
 AT = "2027-01-15T07:59:00Z"  # a minute before the world's clock

@@ -16,7 +16,8 @@ from consentry.intake import Report, ReportKind, Result
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.spool import Spooled, Unverified
-from consentry.store import Address, Store, StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
+from consentry.table.store import Address, Store
 from consentry.tokens import Purpose
 from support import calls, events
 from support.world import SECOND, World

@@ -17,7 +17,7 @@ from consentry.keyring import set_webhook_secrets
 from consentry.ledger import Actor, Channel, Event, Kind
 from consentry.outgoing import UnreachableError
 from consentry.providers import NAMES, sns
-from consentry.store import StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
 from support import hooks
 from support.hooks import AT, NOW, Sent
 

@@ -16,14 +16,16 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import addresses, items, ledger, notifications, outgoing, telemetry, wiring
+from consentry import addresses, ledger, notifications, outgoing, telemetry, wiring
 from consentry.brands import Brands, Endpoint, Webhook
 from consentry.intake import Intake
 from consentry.journeys import Form, Journeys
 from consentry.keyring import Keyring
 from consentry.replay import Replay
 from consentry.spool import Recorder
-from consentry.store import Recorded, StoreUnavailableError
+from consentry.table import schema
+from consentry.table.gateway import StoreUnavailableError
+from consentry.table.store import Recorded
 from consentry.tokens import Link, Purpose, Tokens
 from consentry_build.__main__ import build
 from support import hooks
@@ -31,10 +33,10 @@ from support.memory import MemoryBreaker, MemoryLimits, MemoryStore, contact_ima
 
 if TYPE_CHECKING:
     from consentry.archivist import Task
-    from consentry.items import Contact
     from consentry.ledger import Event, Evidence
     from consentry.mailbox import Arrived
     from consentry.notifications import Notification
+    from consentry.table.schema import Contact
 
 ROOT: Final = Path(__file__).parents[2]
 NOW: Final = hooks.NOW
@@ -71,7 +73,7 @@ class Store(MemoryStore):
     """Refuses what DynamoDB would refuse."""
 
     def record(self, event: Event, *, evidence: Evidence | None = None, **more: Any) -> Recorded:
-        _storable(items.event_item(event))
+        _storable(schema.event_item(event))
         ledger.hash_event(b"key", event)
         if evidence:
             ledger.hash_evidence(b"key", event.event_id, evidence)

@@ -21,12 +21,12 @@ from consentry.bulk import importing, presets
 from consentry.bulk.rows import CSV, NDJSON, Malformed, Reader, UnusableInputError, UnusableRowError, Writer
 from consentry.consent import Choice, Consent
 from consentry.intake import InvalidReportError
-from consentry.items import Contact, event_item, last_event
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.outgoing import UnreachableError
 from consentry.providers import Call, Setup, UnreadableError, UnsignedError
 from consentry.spool import Spooled, Unverified
-from consentry.store import Address
+from consentry.table.schema import Contact, event_item, last_event
+from consentry.table.store import Address
 from consentry.tokens import ExpiredError, NotOursError, Purpose
 from consentry.web import ALWAYS, MAX_BODY, MAX_FIELDS, Request
 from consentry_build import brandfile

@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from consentry.brands import Bounds, Brand
-from consentry.breaker import OPEN_MS, Breaker
-from consentry.limits import Limits
-from consentry.store import StoreUnavailableError
+from consentry.table.breaker import OPEN_MS, Breaker
+from consentry.table.gateway import StoreUnavailableError
+from consentry.table.limits import Limits
 from support import people
 from support.calls import answer_lost, answering
 from support.tables import ANN, BOB, Table
@@ -37,7 +37,7 @@ def opened() -> list[str]:
 
 @pytest.fixture
 def breaker(table: Table, opened: list[str]) -> Breaker:
-    return Breaker(table.client, table.name, table.limits, opened.append)
+    return Breaker(table.gateway, table.limits, opened.append)
 
 
 # --- when the table is away -------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def test_no_name_in_the_table_tells_an_ip_address_or_follows_it(table: Table) ->
     hashes = {name.split("#")[4] for name in names if "#visitor#" in name}
     assert len(hashes) == 2
     assert IP not in str(table.items())
-    other_key = Limits(table.client, table.name, lambda _: b"another key")
+    other_key = Limits(table.gateway, lambda _: b"another key")
     other_key.admits(brand(), IP, NOW)
     assert len({each["pk"]["S"] for each in table.items() if "#visitor#" in each["pk"]["S"]}) == 3
 
@@ -248,7 +248,7 @@ def test_however_many_complain_one_mail_a_minute_goes_out_and_an_open_breaker_st
 
 def test_of_many_who_find_the_minute_spent_one_says_so(real_table: Table) -> None:
     told: list[str] = []
-    breaker = Breaker(real_table.client, real_table.name, real_table.limits, told.append)
+    breaker = Breaker(real_table.gateway, real_table.limits, told.append)
     two = brand(mails_a_minute=2)
     together = threading.Barrier(6)
 

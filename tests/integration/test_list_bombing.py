@@ -20,13 +20,13 @@ from moto import mock_aws
 
 from consentry import addresses, tokens
 from consentry.brands import Brand
-from consentry.breaker import Breaker
 from consentry.courier import _SPREAD_S
-from consentry.items import CONTACT
 from consentry.journeys import Circumstances, Journeys
 from consentry.keyring import Keyring
 from consentry.ledger import Channel, Evidence
-from consentry.store import Outcome
+from consentry.table.breaker import Breaker
+from consentry.table.schema import CONTACT
+from consentry.table.store import Outcome
 from support import people
 from support.tables import Table
 
@@ -101,7 +101,7 @@ def attacked(table: Table, attack: Attack, posts: int, brand: Brand, within: int
     """Post evenly over the day; then hand over what is due, as the courier would."""
     journeys = Journeys(table.store, tokens.Tokens(KEYS), table.store, table.limits)
     openings: list[str] = []
-    breaker = Breaker(table.client, table.name, table.limits, openings.append)
+    breaker = Breaker(table.gateway, table.limits, openings.append)
     due = []
     for at in range(posts):
         now = MORNING + at * within // posts

@@ -9,8 +9,8 @@ import pytest
 
 from consentry.addresses import Address as Mailbox
 from consentry.consent import Consent, Status
-from consentry.dues import Claim
-from consentry.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS, THREE_MAILS_MS, Address, Outcome, Recorded
+from consentry.table.outbox import Claim
+from consentry.table.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS, THREE_MAILS_MS, Address, Outcome, Recorded
 from support import people
 from support.calls import counted, sent_twice
 from support.happenings import (
@@ -40,8 +40,8 @@ def test_a_second_request_within_ten_minutes_writes_nothing(table: Table) -> Non
 
 def test_a_request_ten_minutes_later_makes_a_mail_due_again(table: Table) -> None:
     table.store.request(*asked(NOW))
-    table.dues.claim(DUE, "me", NOW)
-    table.dues.sent(DUE, "me")
+    table.outbox.claim(DUE, "me", NOW)
+    table.outbox.sent(DUE, "me")
     assert table.store.request(*asked(NOW + COOLDOWN_MS)).outcome is Outcome.APPLIED
     assert table.item("CONTACT")["mail"] == {"S": "due"}
     contact = table.store.contact("demo", ANN)
@@ -133,60 +133,60 @@ def test_forgetting_an_address_that_we_never_held_does_no_harm(table: Table) -> 
 
 
 def test_there_is_no_mail_to_claim_for_somebody_who_never_asked(table: Table) -> None:
-    assert table.dues.claim(DUE, "me", NOW) is Claim.NOT_NEEDED
-    table.dues.release(DUE, "me")
-    table.dues.sent(DUE, "me")
+    assert table.outbox.claim(DUE, "me", NOW) is Claim.NOT_NEEDED
+    table.outbox.release(DUE, "me")
+    table.outbox.sent(DUE, "me")
     assert table.items() == []
 
 
 def test_a_claimed_mail_is_not_anothers(table: Table) -> None:
     table.store.request(*asked())
-    assert table.dues.claim(DUE, "first", NOW) is Claim.TAKEN
+    assert table.outbox.claim(DUE, "first", NOW) is Claim.TAKEN
     with counted(table.client) as calls:
-        assert table.dues.claim(DUE, "second", NOW + 1) is Claim.HELD
+        assert table.outbox.claim(DUE, "second", NOW + 1) is Claim.HELD
     assert calls == ["UpdateItem"]
-    assert table.dues.claim(DUE, "first", NOW + 2) is Claim.TAKEN
+    assert table.outbox.claim(DUE, "first", NOW + 2) is Claim.TAKEN
 
 
 def test_a_dead_claimants_mail_can_be_taken_after_the_cooldown_and_not_before(table: Table) -> None:
     table.store.request(*asked())
-    table.dues.claim(DUE, "dead", NOW)
-    assert table.dues.claim(DUE, "second", NOW + COOLDOWN_MS - 1) is Claim.HELD
-    assert table.dues.claim(DUE, "second", NOW + COOLDOWN_MS) is Claim.TAKEN
-    assert table.dues.claim(DUE, "dead", NOW + COOLDOWN_MS) is Claim.HELD
+    table.outbox.claim(DUE, "dead", NOW)
+    assert table.outbox.claim(DUE, "second", NOW + COOLDOWN_MS - 1) is Claim.HELD
+    assert table.outbox.claim(DUE, "second", NOW + COOLDOWN_MS) is Claim.TAKEN
+    assert table.outbox.claim(DUE, "dead", NOW + COOLDOWN_MS) is Claim.HELD
 
 
 def test_a_released_mail_can_be_taken_at_once(table: Table) -> None:
     table.store.request(*asked())
-    table.dues.claim(DUE, "first", NOW)
-    table.dues.release(DUE, "first")
-    assert table.dues.claim(DUE, "second", NOW) is Claim.TAKEN
+    table.outbox.claim(DUE, "first", NOW)
+    table.outbox.release(DUE, "first")
+    assert table.outbox.claim(DUE, "second", NOW) is Claim.TAKEN
 
 
 def test_only_who_holds_a_mail_can_release_it_or_say_that_it_was_sent(table: Table) -> None:
     table.store.request(*asked())
-    table.dues.claim(DUE, "first", NOW)
+    table.outbox.claim(DUE, "first", NOW)
     before = table.items()
-    table.dues.release(DUE, "second")
-    table.dues.sent(DUE, "second")
+    table.outbox.release(DUE, "second")
+    table.outbox.sent(DUE, "second")
     assert table.items() == before
 
 
 def test_a_sent_mail_is_never_taken_again(table: Table) -> None:
     table.store.request(*asked())
-    table.dues.claim(DUE, "first", NOW)
-    table.dues.sent(DUE, "first")
+    table.outbox.claim(DUE, "first", NOW)
+    table.outbox.sent(DUE, "first")
     for who in ("first", "second"):
-        assert table.dues.claim(DUE, who, NOW + DAY) is Claim.NOT_NEEDED
+        assert table.outbox.claim(DUE, who, NOW + DAY) is Claim.NOT_NEEDED
 
 
 def test_the_mail_of_an_older_request_is_not_needed(table: Table) -> None:
     table.store.request(*asked(NOW))
-    table.dues.claim(DUE, "first", NOW)
+    table.outbox.claim(DUE, "first", NOW)
     table.store.request(*asked(NOW + HOUR))
     before = table.items()
-    assert table.dues.claim(DUE, "first", NOW + HOUR) is Claim.NOT_NEEDED
-    table.dues.sent(DUE, "first")
+    assert table.outbox.claim(DUE, "first", NOW + HOUR) is Claim.NOT_NEEDED
+    table.outbox.sent(DUE, "first")
     assert table.items() == before
 
 
@@ -196,7 +196,7 @@ def test_of_many_who_race_for_a_mail_one_gets_it(real_table: Table) -> None:
 
     def race(name: int) -> Claim:
         together.wait(60)
-        return real_table.dues.claim(DUE, f"claimant-{name}", NOW)
+        return real_table.outbox.claim(DUE, f"claimant-{name}", NOW)
 
     with ThreadPoolExecutor(6) as pool:
         claims = list(pool.map(race, range(6)))
@@ -205,7 +205,7 @@ def test_of_many_who_race_for_a_mail_one_gets_it(real_table: Table) -> None:
 
 def test_a_mail_is_not_claimed_for_another_person(table: Table) -> None:
     table.store.request(*asked(who=BOB))
-    assert table.dues.claim(DUE, "me", NOW) is Claim.NOT_NEEDED
+    assert table.outbox.claim(DUE, "me", NOW) is Claim.NOT_NEEDED
     assert table.item("CONTACT", BOB)["mail"] == {"S": "due"}
 
 
@@ -266,12 +266,12 @@ def test_what_a_table_of_an_older_version_holds_is_counted_from_then_on(table: T
 
 def test_a_new_request_takes_a_mail_from_whoever_claimed_the_one_before(table: Table) -> None:
     table.store.request(*asked(NOW))
-    table.dues.claim(DUE, "first", NOW)
+    table.outbox.claim(DUE, "first", NOW)
     table.store.request(*asked(NOW + COOLDOWN_MS))
     item = table.item("CONTACT")
     assert item["mail"] == {"S": "due"}
     assert not {"claimed_by", "claim_ends"} & set(item)
-    assert table.dues.claim(DUE._replace(asked_at=NOW + COOLDOWN_MS), "second", NOW + COOLDOWN_MS) is Claim.TAKEN
+    assert table.outbox.claim(DUE._replace(asked_at=NOW + COOLDOWN_MS), "second", NOW + COOLDOWN_MS) is Claim.TAKEN
 
 
 def test_a_request_that_botocore_sends_twice_counts_once(table: Table) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from consentry import consent as rules
 from consentry.consent import Choice, Consent
-from consentry.items import Contact
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
+from consentry.table.schema import Contact
 from consentry_cli import restoring
 from consentry_cli.restoring import Merged, Merging
 from support.tables import ANN, BOB, LEDGER_KEY, Table

@@ -17,10 +17,11 @@ from consentry import consent as rules
 from consentry.addresses import Address as Mailbox
 from consentry.brands import Brand
 from consentry.consent import Consent, Mode, Status
-from consentry.dues import Claim, Dues
 from consentry.journeys import Circumstances, Journeys, Wishes
 from consentry.ledger import Channel, Event, Evidence, Kind
-from consentry.store import Address, Outcome, Recorded, Store, StoreUnavailableError
+from consentry.table.gateway import Gateway, PermanentFaultError, StoreUnavailableError
+from consentry.table.outbox import Claim, Outbox
+from consentry.table.store import Address, Outcome, Recorded, Store
 from consentry.tokens import Link, Purpose
 from support.calls import answer_lost, answering, cancelled, counted, just_before, sent_twice
 from support.happenings import (
@@ -345,7 +346,7 @@ def _join_in_any_order(table: Table, data: st.DataObject) -> None:
 
 
 def test_nothing_is_lost_when_many_flip_one_subscriber_at_once(real_table: Table) -> None:
-    store = Store(real_table.client, real_table.name, real_table.store._ledger_key)
+    store = Store(real_table.gateway, real_table.store._ledger_key)
     events = [
         *(opted_out("news", at=NOW + at) for at in range(12)),
         *(opted_in("offers", at=NOW + at) for at in range(12)),
@@ -379,7 +380,7 @@ def _record_until_it_works(store: Store, each: Event) -> Outcome:
 
 def test_of_two_requests_at_the_same_moment_one_mail_is_due(real_table: Table) -> None:
     together = threading.Barrier(4)
-    store = Store(real_table.client, real_table.name, real_table.store._ledger_key)
+    store = Store(real_table.gateway, real_table.store._ledger_key)
 
     def ask(at: int) -> Outcome:
         request = asked(NOW + at)
@@ -418,9 +419,9 @@ CALLS: Final = [
     ("BatchGetItem", lambda table: table.store.read_many("demo", [f"{number:022d}" for number in range(300)])),
     ("Query", lambda table: table.store.ledger("demo", ANN)),
     ("Query", lambda table: table.store.history("demo", ANN)),
-    ("UpdateItem", lambda table: table.dues.claim(DUE, "me", NOW)),
-    ("UpdateItem", lambda table: table.dues.release(DUE, "me")),
-    ("UpdateItem", lambda table: table.dues.sent(DUE, "me")),
+    ("UpdateItem", lambda table: table.outbox.claim(DUE, "me", NOW)),
+    ("UpdateItem", lambda table: table.outbox.release(DUE, "me")),
+    ("UpdateItem", lambda table: table.outbox.sent(DUE, "me")),
 ]
 
 
@@ -433,16 +434,16 @@ def test_whatever_the_table_suffers_from_is_one_error_of_ours(table: Table, faul
 
 
 def test_a_table_that_is_not_there_is_unavailable(table: Table) -> None:
-    table.store = Store(table.client, "no-such-table", table.store._ledger_key)
-    table.dues = Dues(table.client, "no-such-table")
+    table.store = Store(Gateway(table.client, "no-such-table"), table.store._ledger_key)
+    table.outbox = Outbox(Gateway(table.client, "no-such-table"))
     for _, call in CALLS:
         with pytest.raises(StoreUnavailableError):
             call(table)
 
 
-def test_an_invalid_request_is_not_taken_for_something_that_was_known(table: Table) -> None:
+def test_what_the_table_can_never_take_is_no_outage(table: Table) -> None:
     refused = cancelled("ValidationError", "None")
-    with answering(table.client, "TransactWriteItems", refused), pytest.raises(StoreUnavailableError):
+    with answering(table.client, "TransactWriteItems", refused), pytest.raises(PermanentFaultError):
         table.store.record(opted_out())
 
 
@@ -486,7 +487,7 @@ def test_a_write_that_collides_slowly_is_given_up_while_somebody_still_waits(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = itertools.count(NOW // 1000, 0.6)
-    monkeypatch.setattr("consentry.store.time.monotonic", lambda: next(ticks))
+    monkeypatch.setattr("consentry.table.gateway.time.monotonic", lambda: next(ticks))
     endless = [cancelled("TransactionConflict", "None")] * 5
     with (
         answering(table.client, "TransactWriteItems", *endless) as left,
@@ -536,7 +537,7 @@ def test_a_request_whose_answer_got_lost_is_one_request_and_one_mail(table: Tabl
 def test_a_claim_of_a_mail_whose_answer_got_lost_is_held(table: Table) -> None:
     table.store.request(*asked())
     with sent_twice(table.client, "UpdateItem"):
-        assert table.dues.claim(DUE, "me", NOW) is Claim.TAKEN
+        assert table.outbox.claim(DUE, "me", NOW) is Claim.TAKEN
 
 
 def test_people_whom_a_busy_table_leaves_out_are_asked_about_again(table: Table) -> None:

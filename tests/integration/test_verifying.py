@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 from moto import mock_aws
 
-from consentry import items
 from consentry.consent import DAY_MS, Consent
 from consentry.keyring import Keyring
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind, hash_event
-from consentry.store import Store
+from consentry.table import schema
+from consentry.table.store import Store
 from consentry_cli.main import main
 from support import archives
 from support.tables import ANN, Table
@@ -36,7 +36,7 @@ class Brand:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.keys = Keyring(lambda: DOCUMENT)
-        self.store = Store(table.client, table.name, self.keys.ledger_key)
+        self.store = Store(table.gateway, self.keys.ledger_key)
         arn = boto3.client("secretsmanager").create_secret(Name="keyring", SecretString=DOCUMENT)["ARN"]
         self._environment = {
             "TABLE_NAME": table.name,
@@ -89,12 +89,12 @@ class Brand:
         ]  # fmt: skip
         digest = sum(hash_event(self.keys.ledger_key("demo"), event) for event in events)
         state = {
-            **items.key(events[0].partition_key, items.STATE),
-            **{f"out.{topic}": items.number(at) for topic in ("news", "offers")},
-            "ledger_count": items.number(2),
-            "ledger_digest": items.number(digest),
+            **schema.key(events[0].partition_key, schema.STATE),
+            **{f"out.{topic}": schema.number(at) for topic in ("news", "offers")},
+            "ledger_count": schema.number(2),
+            "ledger_digest": schema.number(digest),
         }
-        return [state, *map(items.event_item, events)]
+        return [state, *map(schema.event_item, events)]
 
 
 def name(number: int) -> str:
@@ -120,7 +120,7 @@ def brand(real_table: Table) -> Iterator[Brand]:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of a hundred items, parts of a page; and the month of the events is the one that runs."""
     monkeypatch.setattr("time.time_ns", lambda: NOW * 1_000_000)
-    monkeypatch.setattr("consentry.store._ITEMS_A_PAGE", 100)
+    monkeypatch.setattr("consentry.table.store._ITEMS_A_PAGE", 100)
     monkeypatch.setattr("consentry.archivist.PART_BYTES", 0)
 
 
@@ -130,10 +130,10 @@ def test_of_hundreds_those_whose_events_were_changed_deleted_inserted_or_moved_a
     brand.fill(PEOPLE)
     assert brand.verify().exit_code == 0
     changed, deleted, copied, moved = (brand.events(number)[0] for number in (11, 22, 33, 44))
-    brand.table.put({**changed, "kind": items.string("confirmed")})
+    brand.table.put({**changed, "kind": schema.string("confirmed")})
     brand.table.remove(deleted)
     brand.table.put({**copied, "sk": {"S": f"E#{NOW:013d}#forged"}, "event_id": {"S": "forged"},
-                     "occurred_at": items.number(NOW)})  # fmt: skip
+                     "occurred_at": schema.number(NOW)})  # fmt: skip
     brand.table.remove(moved)
     brand.table.put({**moved, "pk": {"S": f"S#demo#{name(55)}"}})
     done = brand.verify()
@@ -163,7 +163,7 @@ def test_of_hundreds_those_who_were_removed_or_put_back_in_time_are_found_by_the
     latest = brand.events(77)[1]
     brand.forget(77)
     registers = {name: int(at["N"]) for name, at in latest["registers"]["M"].items()}
-    brand.store.record(items.event(latest)._replace(effect=Consent(registers)))
+    brand.store.record(schema.event(latest)._replace(effect=Consent(registers)))
     assert brand.verify().exit_code == 0, "what is left adds up"
     done = brand.verify("--archive", tmp_path)
     assert done.exit_code == 1

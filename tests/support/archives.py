@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from consentry import archivist
-from consentry.archivist import Archivist, Places
+from consentry.archivist import Archivist
 from consentry.keyring import Keyring
-from consentry.store import Store
+from consentry.table.checkpoints import Checkpoints
+from consentry.table.gateway import Gateway
+from consentry.table.store import Store
 
 BUCKET: Final = "consentry-archive"
 
@@ -61,7 +63,7 @@ def make(
     """A whole run, its queue in memory; answers the run."""
     waiting: list[str] = []
     run = archivist.start(waiting.append, month, segments, now)
-    working = Archivist(store, Places(dynamodb, table), put, keys, waiting.append)
+    working = Archivist(store, Checkpoints(Gateway(dynamodb, table)), put, keys, waiting.append)
     while waiting:
         working.go_on(archivist.task_from_json(waiting.pop(0)), now)
     return run

@@ -21,7 +21,8 @@ from consentry.intake import Intake, Report, ReportKind
 from consentry.keyring import Keyring
 from consentry.ledger import Channel
 from consentry.spool import Recorder
-from consentry.store import Store
+from consentry.table.gateway import Gateway
+from consentry.table.store import Store
 from consentry_cli.deployment import brand
 from consentry_cli.main import main
 
@@ -48,7 +49,7 @@ class Deployment:
         )
         self.keyring_arn = secrets.create_secret(Name="keyring", SecretString=DOCUMENT)["ARN"]
         self.keyring = Keyring(lambda: DOCUMENT)
-        self.store = Store(self.dynamodb, TABLE, self.keyring.ledger_key)
+        self.store = Store(Gateway(self.dynamodb, TABLE), self.keyring.ledger_key)
         self.brand = brand(ROOT / "brands", "demo")
         self.environment = {"TABLE_NAME": TABLE, "KEYRING_SECRET_ARN": self.keyring_arn}
         shutil.copytree(ROOT / "brands", folder / "brands")

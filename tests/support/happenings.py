@@ -8,10 +8,10 @@ from typing import Any, Final
 from consentry import consent as rules
 from consentry.addresses import Address as Mailbox
 from consentry.consent import Choice, Consent, Status
-from consentry.dues import MailDue
-from consentry.items import Contact
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
-from consentry.store import Store
+from consentry.table.outbox import MailDue
+from consentry.table.schema import Contact
+from consentry.table.store import Store
 from support.tables import ANN
 
 NOW: Final = 1_800_000_000_000

@@ -6,20 +6,21 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from consentry import consent as rules
-from consentry import items
 from consentry.consent import Consent
-from consentry.dues import Claim
-from consentry.items import Change, Contact
 from consentry.ledger import Evidence
-from consentry.store import Address, LedgerPage, Outcome, Recorded, StoreUnavailableError
+from consentry.table import schema
+from consentry.table.gateway import StoreUnavailableError
+from consentry.table.outbox import Claim
+from consentry.table.schema import Change, Contact
+from consentry.table.store import Address, LedgerPage, Outcome, Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Unpack
 
-    from consentry.dues import MailDue
     from consentry.ledger import Event
-    from consentry.store import Recording
+    from consentry.table.outbox import MailDue
+    from consentry.table.store import Recording
 
 
 class MemoryStore:
@@ -88,10 +89,10 @@ class MemoryStore:
         return self.contacts.get(subscriber_id)
 
     def read_with_contact(
-        self, brand: str, subscriber_id: str, *, due: str = items.CONTACT
+        self, brand: str, subscriber_id: str, *, due: str = schema.CONTACT
     ) -> tuple[Consent, Contact | None]:
         found = self.contact(brand, subscriber_id)
-        if found and due != items.CONTACT and subscriber_id in self.goodbyes:
+        if found and due != schema.CONTACT and subscriber_id in self.goodbyes:
             topics, at = self.goodbyes[subscriber_id]
             found = found._replace(topics=topics, asked_at=at)
         return self.read(brand, subscriber_id), found
@@ -101,7 +102,7 @@ class MemoryStore:
             raise StoreUnavailableError("away")
 
 
-class MemoryDues:
+class MemoryOutbox:
     """Who holds which mail, and which went out; away with the store."""
 
     def __init__(self, store: MemoryStore) -> None:
@@ -169,6 +170,6 @@ class MemoryBreaker:
 
 def contact_image(event: Event, contact: Contact) -> dict[str, Any]:
     """The contact item, as the first request makes it."""
-    update = items.contact_update(event, contact)
+    update = schema.contact_update(event, contact)
     values = update["ExpressionAttributeValues"]
     return {**update["Key"], **{name: values[f":{name}"] for name in update["ExpressionAttributeNames"].values()}}

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
-from consentry.dues import Dues
-from consentry.limits import Limits
-from consentry.store import Store
+from consentry.table.gateway import Gateway
+from consentry.table.limits import Limits
+from consentry.table.outbox import Outbox
+from consentry.table.store import Store
 
 ROOT: Final = Path(__file__).parents[2]
 ANN: Final = "K9Xdq1X4AVefMXC3P9olGg"
@@ -46,9 +47,10 @@ class Table:
         self.slept: list[float] = []
         """How long the store wanted to wait before each retry, in seconds; nobody waits for real."""
         create(client, self.name)
-        self.store = Store(client, self.name, lambda brand: LEDGER_KEY + brand.encode(), self.slept.append)
-        self.dues = Dues(client, self.name)
-        self.limits = Limits(client, self.name, lambda brand: LIMIT_KEY + brand.encode())
+        self.gateway = Gateway(client, self.name, self.slept.append)
+        self.store = Store(self.gateway, lambda brand: LEDGER_KEY + brand.encode())
+        self.outbox = Outbox(self.gateway)
+        self.limits = Limits(self.gateway, lambda brand: LIMIT_KEY + brand.encode())
 
     @property
     def is_mock(self) -> bool:

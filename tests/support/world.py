@@ -213,7 +213,7 @@ class World:
     @property
     def table_client(self) -> Any:
         """The client through which the functions reach the table."""
-        return wiring.store()._client
+        return wiring.table_client()
 
     @contextmanager
     def table_away(self) -> Iterator[None]:

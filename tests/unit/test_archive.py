@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from consentry import archive
 from consentry.archive import Loss
 from consentry.consent import Consent
-from consentry.items import Head
 from consentry.ledger import Actor, Channel, Event, Holding, Kind, hash_event
+from consentry.table.schema import Head
 
 KEY = b"the brand's ledger key"
 INSTANTS = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - as Hypothesis wants them

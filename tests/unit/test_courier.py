@@ -13,15 +13,16 @@ from consentry import mails
 from consentry.brands import Brand, Brands
 from consentry.consent import Consent
 from consentry.courier import Courier, Delivery, HeldBackError, PutOffError
-from consentry.dues import MailDue
-from consentry.items import Contact
 from consentry.keyring import Keyring
 from consentry.ledger import Actor, Channel, Event, Kind
 from consentry.mails import Body, Letter, Mail, NotSentError, UnknownFateError
-from consentry.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS, StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
+from consentry.table.outbox import MailDue
+from consentry.table.schema import Contact
+from consentry.table.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS
 from consentry.tokens import Tokens
 from support import people
-from support.memory import MemoryBreaker, MemoryDues, MemoryStore
+from support.memory import MemoryBreaker, MemoryOutbox, MemoryStore
 
 DUE = MailDue("demo", people.SUBSCRIBER, people.NOW)
 CONTACT = Contact("ann@example.com", "en", ("news",), people.NOW, "event-1")
@@ -49,11 +50,11 @@ class Office:
 
     def __init__(self, *brands: Brand) -> None:
         self.store, self.post, self.breaker = MemoryStore(), Post(), MemoryBreaker()
-        self.dues = MemoryDues(self.store)
+        self.outbox = MemoryOutbox(self.store)
         self.store.contacts[people.SUBSCRIBER] = CONTACT
         self.courier = Courier(
             self.store,  # type: ignore[arg-type]
-            self.dues,  # type: ignore[arg-type]
+            self.outbox,  # type: ignore[arg-type]
             Tokens(Keyring(lambda: '{"root": "r"}')),
             Brands(brands),
             self.post.send,
@@ -106,7 +107,7 @@ def test_a_mail_that_the_breaker_holds_back_is_not_claimed_and_comes_back_when_s
         waits.add(caught.value.seconds)
     assert 300 < min(waits) <= max(waits) <= 900
     assert len(waits) > 5, "those that wait together come back apart"
-    assert office.dues.claims == {}
+    assert office.outbox.claims == {}
     office.breaker.held = 0
     assert office.deliver(claimant="second") is Delivery.SENT
 
@@ -160,7 +161,7 @@ def test_a_mail_is_sent_once_however_often_it_is_announced(office: Office) -> No
 def test_a_mail_that_nobody_waits_for_any_more_is_not_sent(office: Office, due: MailDue) -> None:
     assert office.deliver(due) is Delivery.NOT_NEEDED
     assert office.post.sent == []
-    assert office.dues.claims == {}
+    assert office.outbox.claims == {}
 
 
 def said_of_ann(office: Office, register: str, at: int) -> None:

@@ -10,12 +10,13 @@ from consentry import addresses, journeys, spool
 from consentry import consent as rules
 from consentry.brands import Brand, Brands
 from consentry.consent import DAY_MS, Choice, Consent, Status
-from consentry.items import Contact
 from consentry.journeys import Circumstances, Form, Journeys, Wishes
 from consentry.keyring import Keyring
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.spool import Recorder, Spooled
-from consentry.store import Address, Outcome, StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
+from consentry.table.schema import Contact
+from consentry.table.store import Address, Outcome
 from consentry.tokens import Link, Purpose, Tokens
 from support import people
 from support.memory import MemoryLimits, MemoryStore

@@ -15,9 +15,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consentry import addresses, mails
-from consentry.items import Contact
 from consentry.keyring import Keyring
 from consentry.mails import Body, Links, Mail, NotSentError, UnknownFateError
+from consentry.table.schema import Contact
 from consentry.tokens import Link, Purpose, Tokens
 from support import people
 

@@ -13,7 +13,7 @@ from consentry import platforms
 from consentry.consent import Choice, Consent, Mode
 from consentry.keyring import Keyring
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
-from consentry.store import LedgerPage
+from consentry.table.store import LedgerPage
 from consentry.tokens import Purpose, Tokens
 from support import people
 

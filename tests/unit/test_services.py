@@ -181,6 +181,6 @@ def test_a_start_of_one_click_imports_no_library_beside_botocore_and_itsdangerou
         "botocore", "certifi", "consentry", "dateutil", "handler", "itsdangerous", "jmespath", "six", "urllib3",
     }  # fmt: skip
     assert [each.removeprefix("consentry.") for each in ours.split()] == [
-        "addresses", "brands", "consent", "items", "journeys", "keyring", "ledger", "limits", "spool", "store",
-        "telemetry", "tokens", "web", "wiring",
+        "addresses", "brands", "consent", "journeys", "keyring", "ledger", "spool", "table", "table.gateway",
+        "table.limits", "table.schema", "table.store", "telemetry", "tokens", "web", "wiring",
     ]  # fmt: skip

@@ -8,11 +8,12 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 
-from consentry import items, spool
+from consentry import spool
 from consentry.consent import Choice, Consent
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.spool import Spooled
-from consentry.store import Address
+from consentry.table import schema
+from consentry.table.store import Address
 from support.odd import changed
 from support.people import NOW, SUBSCRIBER
 
@@ -38,7 +39,7 @@ WAITING = Spooled(EVENT, Evidence("203.0.113.7", "x"), 365, Address.FORGET)
 def test_a_message_that_was_tampered_with_is_refused_or_can_be_recorded(message: object) -> None:
     with suppress(ValueError, TypeError, KeyError):
         waiting = spool.from_json(json.dumps(message))
-        json.dumps(items.event_item(waiting.event), ensure_ascii=False).encode()
+        json.dumps(schema.event_item(waiting.event), ensure_ascii=False).encode()
         assert spool.from_json(waiting.to_json()) == waiting
 
 

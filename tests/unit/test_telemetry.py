@@ -14,7 +14,7 @@ from consentry import telemetry
 from consentry.consent import Consent
 from consentry.ledger import Actor, Channel, Event, Kind
 from consentry.spool import Recorder, Spooled, Unverified
-from consentry.store import Outcome
+from consentry.table.store import Outcome
 from consentry.tokens import Purpose
 from support.memory import MemoryStore
 

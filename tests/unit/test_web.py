@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from consentry import web, wiring
 from consentry.keyring import SecretUnavailableError
-from consentry.store import StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
 from consentry.tokens import ExpiredError, Link, NotOursError, Purpose
 from consentry.web import ProblemError, Request, Response
 from support import events

@@ -19,7 +19,7 @@ from botocore.hooks import HierarchicalEmitter
 from consentry import wiring
 from consentry.keyring import SecretUnavailableError, hash_api_key
 from consentry.mails import Mail, NotSentError
-from consentry.store import StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
 from support import people
 
 pytestmark = pytest.mark.usefixtures("deployed")

@@ -12,9 +12,10 @@ from typing import Any, Final, NamedTuple
 
 from consentry import consent as rules
 from consentry.consent import Consent
-from consentry.items import Contact
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
-from consentry.store import Address, Store
+from consentry.table.gateway import Gateway
+from consentry.table.schema import Contact
+from consentry.table.store import Address, Store
 
 STORED_OVERHEAD: Final = 100
 """Bytes that DynamoDB adds to each item that it stores."""
@@ -69,7 +70,7 @@ class _Client:
 def journey(*, evidence: bool = True) -> dict[str, Measured]:
     """What a person's acts write, one after the other: asked for a topic, confirmed it, left it."""
     client = _Client()
-    store = Store(client, "table", lambda _brand: b"k" * 32)
+    store = Store(Gateway(client, "table"), lambda _brand: b"k" * 32)
     kept: dict[str, Any] = {"evidence": _EVIDENCE, "evidence_days": _EVIDENCE_DAYS} if evidence else {}
     measured = {}
 
@@ -93,7 +94,7 @@ def journey(*, evidence: bool = True) -> dict[str, Measured]:
 def unknown_leaves(*, evidence: bool = True) -> Measured:
     """What is written when somebody leaves whom the table has never seen: most people of an opt-out topic."""
     client = _Client()
-    store = Store(client, "table", lambda _brand: b"k" * 32)
+    store = Store(Gateway(client, "table"), lambda _brand: b"k" * 32)
     kept: dict[str, Any] = {"evidence": _EVIDENCE, "evidence_days": _EVIDENCE_DAYS} if evidence else {}
     event = _event(
         Kind.UNSUBSCRIBED, Channel.ONE_CLICK, 2, Consent({rules.opt_out("news"): _AT + 2}), reference="c-2026-11-24"

@@ -15,10 +15,11 @@ from consentry import brands as brands_module
 from consentry.brands import Brands
 from consentry.journeys import Journeys
 from consentry.keyring import Keyring, SecretUnavailableError
-from consentry.limits import Limits
 from consentry.replay import Replay
 from consentry.spool import Recorder
-from consentry.store import Store
+from consentry.table.gateway import Gateway
+from consentry.table.limits import Limits
+from consentry.table.store import Store
 from consentry.tokens import Tokens
 from consentry_build.brandfile import compile_folder
 from consentry_cli.errors import CanNotRunError
@@ -77,13 +78,13 @@ brands_option = click.option(
 
 def store(table: str, keys: Keyring) -> Store:
     """The table, with patience: nobody waits for a page."""
-    return Store(boto3.client("dynamodb", config=PERSEVERING), table, keys.ledger_key)
+    return Store(Gateway(boto3.client("dynamodb", config=PERSEVERING), table), keys.ledger_key)
 
 
 def replay(table: str, keys: Keyring) -> Replay:
     """What makes count what waited. It needs no brand files: nobody is shown anything."""
     held, tokens = store(table, keys), Tokens(keys)
-    limits = Limits(boto3.client("dynamodb", config=PERSEVERING), table, keys.limit_key)
+    limits = Limits(Gateway(boto3.client("dynamodb", config=PERSEVERING), table), keys.limit_key)
     return Replay(held, tokens, Brands(()), Journeys(held, tokens, Recorder(held), limits))
 
 

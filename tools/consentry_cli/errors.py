@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from consentry.bulk.rows import UnusableInputError
 from consentry.bulk.shelf import ShelfUnavailableError
 from consentry.keyring import SecretUnavailableError
-from consentry.store import StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
 from consentry_build.brandfile import FaultyBrandsError
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from consentry.bulk.importing import COUNTED, MALFORMED, Interpreter, Weigher, W
 from consentry.bulk.rows import Reader, form_of
 from consentry.intake import Intake
 from consentry.spool import Recorder
-from consentry.store import StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
 from consentry_cli import deployment
 from consentry_cli.errors import CanNotRunError, because, plain_errors
 from consentry_cli.journal import Journal, Progress

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from consentry.archive import Loss
     from consentry.ledger import Fault
-    from consentry.store import Store
+    from consentry.table.store import Store
     from consentry_cli.archives import Archive
 
 _LOOKS: Final = 3

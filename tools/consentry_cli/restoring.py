@@ -14,10 +14,10 @@ import boto3
 import click
 
 from consentry import consent as rules
-from consentry import items
 from consentry.consent import Choice, Consent
-from consentry.items import CONTACT, STATE
 from consentry.ledger import Channel, Event, Fault, Holding, faults, hash_event, partition_key
+from consentry.table import schema
+from consentry.table.schema import CONTACT, STATE
 from consentry_cli import deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 from consentry_cli.progress import progress
@@ -25,7 +25,7 @@ from consentry_cli.progress import progress
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from consentry.store import Store
+    from consentry.table.store import Store
 
 _A_WRITE: Final = 40
 """Events in one transaction; with their evidence and the state these are at most 81 of DynamoDB's 100 items."""
@@ -174,29 +174,29 @@ class Merging:
         return {
             "ConditionCheck": {
                 "TableName": self._table,
-                "Key": items.key(partition_key(self._brand, here.subscriber_id), STATE),
+                "Key": schema.key(partition_key(self._brand, here.subscriber_id), STATE),
                 "ConditionExpression": "ledger_count = :count",
-                "ExpressionAttributeValues": {":count": items.number(here.ledger_count)},
+                "ExpressionAttributeValues": {":count": schema.number(here.ledger_count)},
             }
         }
 
     def _grow(self, subscriber_id: str, count: int, joined: Consent, part: Sequence[Event]) -> dict[str, Any]:
         """The state with some events more."""
         named: dict[str, int | Choice] = {**joined.registers, **joined.choices}
-        values = {f":v{at}": items.number(value) if isinstance(value, int) else items.choice_value(value)
+        values = {f":v{at}": schema.number(value) if isinstance(value, int) else schema.choice_value(value)
                   for at, value in enumerate(named.values())}  # fmt: skip
         # Platforms are told as of any change. An import's makes no mail that says goodbye.
         newest = max(part, key=lambda event: event.evidence_key)._replace(channel=Channel.IMPORT)
         sets = ["last_event = :last", *(f"#v{at} = :v{at}" for at in range(len(named)))]
         update: dict[str, Any] = {
             "TableName": self._table,
-            "Key": items.key(partition_key(self._brand, subscriber_id), STATE),
+            "Key": schema.key(partition_key(self._brand, subscriber_id), STATE),
             "UpdateExpression": f"SET {', '.join(sets)} ADD ledger_count :more, ledger_digest :shares",
             "ExpressionAttributeValues": {
                 **values,
-                ":last": items.last_event(newest),
-                ":more": items.number(len(part)),
-                ":shares": items.number(sum(hash_event(self._key, event) for event in part)),
+                ":last": schema.last_event(newest),
+                ":more": schema.number(len(part)),
+                ":shares": schema.number(sum(hash_event(self._key, event) for event in part)),
             },
         }
         if named:
@@ -205,29 +205,29 @@ class Merging:
         update["ConditionExpression"] = "attribute_not_exists(pk)"
         if count:
             update["ConditionExpression"] = "ledger_count = :count"
-            update["ExpressionAttributeValues"][":count"] = items.number(count)
+            update["ExpressionAttributeValues"][":count"] = schema.number(count)
         return {"Update": update}
 
     def _puts(self, event: Event, there: Holding, *, evidence: bool) -> Iterator[dict[str, Any]]:
         """The event, and what is still held of its evidence where nothing was held of the person."""
         put = {"TableName": self._table, "ConditionExpression": "attribute_not_exists(pk)"}
-        yield {"Put": {**put, "Item": items.event_item(event)}}
+        yield {"Put": {**put, "Item": schema.event_item(event)}}
         if evidence and event.evidence_key in there.evidences:
-            key = items.key(event.partition_key, f"V#{event.evidence_key}")
+            key = schema.key(event.partition_key, f"V#{event.evidence_key}")
             found = self._client.get_item(TableName=self._copy, Key=key, ConsistentRead=True).get("Item")
             if found:
                 yield {"Put": {"TableName": self._table, "Item": found}}
 
     def _put_contact(self, there: Holding) -> None:
         """The address, of somebody of whom nothing was held. A mail that was due then is not due any more."""
-        key = items.key(partition_key(self._brand, there.subscriber_id), CONTACT)
+        key = schema.key(partition_key(self._brand, there.subscriber_id), CONTACT)
         found = self._client.get_item(TableName=self._copy, Key=key, ConsistentRead=True).get("Item")
         if found is None:
             return
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item={**found, "mail": items.string("sent")},
+                Item={**found, "mail": schema.string("sent")},
                 ConditionExpression="attribute_not_exists(pk)",
             )
         except self._client.exceptions.ConditionalCheckFailedException:

@@ -27,8 +27,8 @@ from consentry.platforms import event_view, rfc3339
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
-    from consentry.items import Head
     from consentry.ledger import Event, Holding
+    from consentry.table.schema import Head
 
 PREFIX: Final = "ledger/"
 MANIFEST: Final = "manifest.json"

@@ -21,26 +21,25 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from consentry import archive, items
+from consentry import archive
 from consentry.archive import Part
-from consentry.items import Head
 from consentry.ledger import partition_key
-from consentry.store import AWAY, StoreUnavailableError
+from consentry.table.checkpoints import Place
+from consentry.table.schema import Head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from consentry.keyring import Keyring
     from consentry.ledger import Event
-    from consentry.store import Store
+    from consentry.table.checkpoints import Checkpoints
+    from consentry.table.store import Store
 
 PART_BYTES: Final = 16 << 20
 """A part is closed at the first page that takes it there, compressed: it is held in memory until it is whole."""
 STEP_S: Final = 120
 """A step ends at the first page after so many seconds; the function has more than twice that."""
 MOST_SEGMENTS: Final = 1_000
-_KEPT_S: Final = 60 * items.DAY_S
-"""How long it is known where a run is; a message lives for 14 days, and as long again among the dead letters."""
 _RUN: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 
 
@@ -74,18 +73,6 @@ def task_from_json(text: str) -> Task:
     return task
 
 
-class Place(NamedTuple):
-    """Where a segment is."""
-
-    step: int = 0
-    """How many are done."""
-    start: Mapping[str, Any] | None = None
-    """The key after which the scan goes on."""
-    open: str = ""
-    """The partition whose events were written, and its head not yet: a page may end between them."""
-    done: bool = False
-
-
 def start(send: Callable[[str], None], month: str, segments: int, now: int) -> str:
     """Begin a run, and answer its name. Another run of the same month does no harm.
 
@@ -113,14 +100,14 @@ class Archivist:
     def __init__(
         self,
         store: Store,
-        places: Places,
+        checkpoints: Checkpoints,
         put: Callable[[str, bytes, bytes], None],
         keys: Keyring,
         send: Callable[[str], None],
     ) -> None:
         """`put` writes an object (key, body, its SHA-256) or raises `ArchiveUnavailableError`; `send` queues a text."""
         self._store = store
-        self._places = places
+        self._checkpoints = checkpoints
         self._put = put
         self._keys = keys
         self._send = send
@@ -131,10 +118,10 @@ class Archivist:
         Raises:
             StoreUnavailableError, ArchiveUnavailableError: it is done again when the message comes back.
         """
-        place = self._places.read(task)
+        place = self._checkpoints.read(task)
         if not place.done:
             after, part = self._step(task, place)
-            if not self._places.advance(task, place, after, part, now):
+            if not self._checkpoints.advance(task, place, after, part, now):
                 return  # the message came twice; whoever was quicker has sent it on
             place = after
         if place.done:
@@ -176,95 +163,10 @@ class Archivist:
 
     def _finish(self, task: Task) -> None:
         """Write the manifest if every segment is done. Who comes last sees that they are; two write the same."""
-        done, parts = self._places.of_run(task.run)
+        done, parts = self._checkpoints.of_run(task.run)
         if done == task.segments:
             body = archive.manifest(self._keys.archive_key(), task.month, task.run, task.segments, parts)
             self._put(_folder(task) + archive.MANIFEST, body, hashlib.sha256(body).digest())
-
-
-class Places:
-    """Where each segment of each run is, in the table: `pk` is `L#archive#<run>`."""
-
-    def __init__(self, client: Any, table: str) -> None:
-        """`client` is a DynamoDB client."""
-        self._client = client
-        self._table = table
-
-    def read(self, task: Task) -> Place:
-        """Where a segment is; at its beginning, if nothing is known of it."""
-        item = self._call("get_item", Key=_key(task), ConsistentRead=True).get("Item")
-        if item is None:
-            return Place()
-        return Place(
-            items.integer(item, "step"), item.get("start", {}).get("M"), items.text(item, "open"), "done" in item
-        )
-
-    def advance(self, task: Task, place: Place, after: Place, part: Part | None, now: int) -> bool:
-        """Note a step; False if it was noted before."""
-        expires = {"expires_at": items.number(now // 1000 + _KEPT_S)}
-        item: dict[str, Any] = {
-            **_key(task),
-            "step": items.number(after.step),
-            "open": items.string(after.open),
-            **expires,
-        }
-        if after.start is not None:
-            item["start"] = {"M": dict(after.start)}
-        if after.done:
-            item["done"] = {"BOOL": True}
-        operations: list[dict[str, Any]] = [
-            {
-                "Put": {
-                    "TableName": self._table,
-                    "Item": item,
-                    # Nobody has done this step yet.
-                    "ConditionExpression": "step = :step" if place.step else "attribute_not_exists(step)",
-                    **({"ExpressionAttributeValues": {":step": items.number(place.step)}} if place.step else {}),
-                }
-            }
-        ]
-        if part is not None:
-            noted = {
-                **items.key(f"L#archive#{task.run}", f"P#{task.segment:03d}#{place.step:05d}"),
-                "part": items.string(json.dumps(part)),
-                **expires,
-            }
-            operations.append({"Put": {"TableName": self._table, "Item": noted}})
-        try:
-            self._client.transact_write_items(TransactItems=operations)
-        except self._client.exceptions.TransactionCanceledException as exc:
-            codes = {reason.get("Code", "None") for reason in exc.response.get("CancellationReasons", [])} - {"None"}
-            if codes == {"ConditionalCheckFailed"}:
-                return False
-            raise StoreUnavailableError("the transaction was cancelled") from exc
-        except AWAY as exc:
-            raise StoreUnavailableError("the table can't be written") from exc
-        return True
-
-    def of_run(self, run: str) -> tuple[int, list[Part]]:
-        """How many segments of a run are done, and its parts."""
-        request: dict[str, Any] = {
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": items.string(f"L#archive#{run}")},
-            "ConsistentRead": True,
-        }
-        done, parts = 0, []
-        while True:
-            answer = self._call("query", **request)
-            for item in answer["Items"]:
-                done += "done" in item
-                if "part" in item:
-                    parts.append(Part(*json.loads(item["part"]["S"])))
-            if "LastEvaluatedKey" not in answer:
-                return done, parts
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        try:
-            answer: dict[str, Any] = getattr(self._client, operation)(TableName=self._table, **arguments)
-        except AWAY as exc:
-            raise StoreUnavailableError("the table can't be read") from exc
-        return answer
 
 
 class _Writing:
@@ -295,10 +197,6 @@ class _Writing:
 
     def _line(self, told: dict[str, Any]) -> None:
         self._lines.write(json.dumps(told, separators=(",", ":")).encode() + b"\n")
-
-
-def _key(task: Task) -> dict[str, Any]:
-    return items.key(f"L#archive#{task.run}", f"S#{task.segment:03d}")
 
 
 def _folder(task: Task) -> str:

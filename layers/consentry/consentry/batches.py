@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from consentry import items, telemetry, web, wiring
+from consentry import telemetry, web, wiring
+from consentry.table import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,6 +71,6 @@ def _reporting(handle: Callable[[Any], None]) -> Callable[[Any], None]:
 def _correlation_id(record: Mapping[str, Any]) -> str:
     """The id of the request that a record follows from; where there was none, the record's own name."""
     if "dynamodb" in record:
-        return items.correlation_id(record["dynamodb"]) or str(record.get("eventID", ""))
+        return schema.correlation_id(record["dynamodb"]) or str(record.get("eventID", ""))
     said = record.get("messageAttributes", {}).get("correlation_id", {})
     return str(said.get("stringValue") or record.get("messageId", ""))

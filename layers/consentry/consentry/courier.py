@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING, Final
 from consentry import consent as rules
 from consentry import mails
 from consentry.consent import EVERY_TOPIC, Reason, Status
-from consentry.dues import Claim
-from consentry.items import GOODBYE
 from consentry.ledger import Channel, Kind
 from consentry.mails import Letter, Mail
-from consentry.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS, StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
+from consentry.table.outbox import Claim
+from consentry.table.schema import GOODBYE
+from consentry.table.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consentry.brands import Brand, Brands
-    from consentry.breaker import Breaker
     from consentry.consent import Consent
-    from consentry.dues import Dues, MailDue
-    from consentry.items import Change, Contact
     from consentry.mails import Body
-    from consentry.store import Store
+    from consentry.table.breaker import Breaker
+    from consentry.table.outbox import MailDue, Outbox
+    from consentry.table.schema import Change, Contact
+    from consentry.table.store import Store
     from consentry.tokens import Tokens
 
 _SOON_S: Final = 60
@@ -97,7 +98,7 @@ class Courier:
     def __init__(
         self,
         store: Store,
-        dues: Dues,
+        outbox: Outbox,
         tokens: Tokens,
         brands: Brands,
         send: Callable[[Brand, Mail, str, bytes], None],
@@ -107,7 +108,7 @@ class Courier:
     ) -> None:
         """`send` hands a mail of a brand, its recipient and what is sent to SES; `write` makes the texts."""
         self._store = store
-        self._dues = dues
+        self._outbox = outbox
         self._tokens = tokens
         self._brands = brands
         self._send = send
@@ -141,7 +142,7 @@ class Courier:
             raise HeldBackError(held // 1000 + random.randint(1, _SPREAD_S))  # noqa: S311 - jitter, not a secret
         letter = self._letter(mail, brand, due, contact, rules.pause_end(consent, now) or 0)
         raw = mails.compose(brand, contact, letter.links, self._write(brand, letter))
-        claim = self._dues.claim(due, claimant, now)
+        claim = self._outbox.claim(due, claimant, now)
         if claim is Claim.NOT_NEEDED:
             return Delivery.NOT_NEEDED
         if claim is Claim.HELD:
@@ -149,13 +150,13 @@ class Courier:
         try:
             self._send(brand, mail, contact.address, raw)
         except mails.NotSentError as exc:
-            self._dues.release(due, claimant)
+            self._outbox.release(due, claimant)
             raise PutOffError(_SOON_S) from exc
         except mails.UnknownFateError as exc:
             raise PutOffError(_AFTER_COOLDOWN_S) from exc
         try:
             forget = now if mail is Mail.ALREADY and not brand.keeps_address else None
-            self._dues.sent(due, claimant, forget=forget)
+            self._outbox.sent(due, claimant, forget=forget)
         except StoreUnavailableError:
             # It went out, and the claim keeps others from sending it again within the cooldown.
             return Delivery.SENT
@@ -170,7 +171,7 @@ class Courier:
         brand = self._brands.get(change.brand)
         topics = left(change) if brand and brand.goodbye_mail else None
         if topics is not None:
-            self._dues.say_goodbye(change, topics)
+            self._outbox.say_goodbye(change, topics)
 
     def _letter(self, mail: Mail, brand: Brand, due: MailDue, contact: Contact, paused_until: int) -> Letter:
         who = self._tokens, brand, due.subscriber_id

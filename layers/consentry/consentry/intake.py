@@ -16,14 +16,14 @@ from consentry import consent as rules
 from consentry.consent import EVERY_TOPIC, Consent
 from consentry.ledger import Actor, Channel, Event, Kind, event_id_of, new_event_id
 from consentry.spool import Spooled
-from consentry.store import Outcome
+from consentry.table.store import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from consentry.brands import Brand
     from consentry.spool import Recorder
-    from consentry.store import Store
+    from consentry.table.store import Store
 
 _FEW: Final = 8
 """So many people are done one after the other: threads would cost more than they save."""

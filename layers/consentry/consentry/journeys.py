@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from consentry import addresses
 from consentry import consent as rules
 from consentry.consent import DAY_MS, EVERY_TOPIC, Choice, Consent, Reason, Status
-from consentry.items import Contact
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind, event_id_of, new_event_id
 from consentry.spool import Spooled
-from consentry.store import Address, Outcome, Store, StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
+from consentry.table.schema import Contact
+from consentry.table.store import Address, Outcome, Store
 from consentry.tokens import Link, NotOursError, Purpose, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from consentry.brands import Brand
-    from consentry.limits import Limits
     from consentry.spool import Recorder
+    from consentry.table.limits import Limits
 
 PAUSE_DAYS: Final = (30, 60, 90)
 FASTEST_PERSON_MS: Final = 1_000

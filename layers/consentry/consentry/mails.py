@@ -20,7 +20,7 @@ from consentry.tokens import Link, Purpose
 
 if TYPE_CHECKING:
     from consentry.brands import Brand
-    from consentry.items import Contact
+    from consentry.table.schema import Contact
     from consentry.tokens import Tokens
 
 # A List-Unsubscribe folded inside its URL is broken for some readers, so nothing is folded short of SMTP's limit.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consentry.brands import Brand
-    from consentry.items import Change
+    from consentry.table.schema import Change
 
 TYPE: Final = "consent.changed"
 LONGEST_WAIT_S: Final = 42_000

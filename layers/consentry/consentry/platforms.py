@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from consentry.brands import Brand
     from consentry.consent import Consent, Decision
     from consentry.ledger import Event, Evidence
-    from consentry.store import LedgerPage
+    from consentry.table.store import LedgerPage
     from consentry.tokens import Tokens
 
 TERMS: Final = "ISO/IEC TS 27560:2023"

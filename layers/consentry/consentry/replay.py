@@ -11,13 +11,13 @@ from consentry import spool
 from consentry.journeys import Circumstances, Form
 from consentry.ledger import Channel
 from consentry.spool import Unverified
-from consentry.store import Outcome
+from consentry.table.store import Outcome
 from consentry.tokens import ExpiredError, NotOursError
 
 if TYPE_CHECKING:
     from consentry.brands import Brands
     from consentry.journeys import Journeys
-    from consentry.store import Store
+    from consentry.table.store import Store
     from consentry.tokens import Tokens
 
 NOT_OURS: Final = "not_ours"

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry.consent import Choice, Consent
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
-from consentry.store import Address, Outcome, Recorded, StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
+from consentry.table.store import Address, Outcome, Recorded
 from consentry.tokens import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Unpack
 
-    from consentry.store import Recording, Store
+    from consentry.table.store import Recording, Store
 
 
 class Spooled(NamedTuple):

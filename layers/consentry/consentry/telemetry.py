@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from consentry import consent as rules
 from consentry.ledger import Kind
 from consentry.spool import Spooled
-from consentry.store import Outcome
+from consentry.table.store import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, unquote_plus
 from consentry import telemetry, wiring
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Evidence
-from consentry.store import StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
 from consentry.tokens import ExpiredError, NotOursError
 
 if TYPE_CHECKING:

@@ -24,9 +24,10 @@ from consentry import brands as brands_module
 from consentry import telemetry
 from consentry.journeys import Journeys
 from consentry.keyring import Keyring, SecretUnavailableError
-from consentry.limits import Limits
 from consentry.spool import Recorder
-from consentry.store import Store, StoreUnavailableError
+from consentry.table.gateway import Gateway, StoreUnavailableError
+from consentry.table.limits import Limits
+from consentry.table.store import Store
 from consentry.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -36,14 +37,14 @@ if TYPE_CHECKING:
 
     from consentry.archivist import Archivist
     from consentry.brands import Brand, Brands
-    from consentry.breaker import Breaker
     from consentry.bulk.jobs import Jobs
-    from consentry.dues import Dues
     from consentry.intake import Intake
     from consentry.mailbox import Mailbox
     from consentry.mails import Mail
     from consentry.notifications import Notification
     from consentry.replay import Replay
+    from consentry.table.breaker import Breaker
+    from consentry.table.outbox import Outbox
 
 _COMPILED: Final = Path(__file__).with_name("compiled")
 """Where `consentry_build` puts brands and catalogues when it builds the layer."""
@@ -167,11 +168,16 @@ def table_client() -> Any:
 
 
 @cache
-def store() -> Store:
+def gateway() -> Gateway:
     """The table."""
+    return Gateway(table_client(), settings().table)
+
+
+@cache
+def store() -> Store:
+    """Consent in the table."""
     return Store(
-        table_client(),
-        settings().table,
+        gateway(),
         keyring().ledger_key,
         noted=telemetry.recorded,
         correlation_id=telemetry.correlation_id,
@@ -179,11 +185,11 @@ def store() -> Store:
 
 
 @cache
-def dues() -> Dues:
+def outbox() -> Outbox:
     """The mails that are due."""
-    from consentry.dues import Dues  # noqa: PLC0415 - no click sends a mail
+    from consentry.table.outbox import Outbox  # noqa: PLC0415 - no click sends a mail
 
-    return Dues(table_client(), settings().table)
+    return Outbox(gateway())
 
 
 @cache
@@ -209,19 +215,19 @@ def journeys() -> Journeys:
 @cache
 def limits() -> Limits:
     """What may be done how often."""
-    return Limits(table_client(), settings().table, keyring().limit_key)
+    return Limits(gateway(), keyring().limit_key)
 
 
 @cache
 def breaker() -> Breaker:
     """Holds confirmation mails back when there are too many."""
-    from consentry.breaker import Breaker  # noqa: PLC0415 - no click sends a mail
+    from consentry.table.breaker import Breaker  # noqa: PLC0415 - no click sends a mail
 
     def opened(brand: str) -> None:
         telemetry.emit("breaker open", {"BreakerOpened": 1}, brand=brand)
         logger().error("breaker open", brand=brand)
 
-    return Breaker(table_client(), settings().table, limits(), opened)
+    return Breaker(gateway(), limits(), opened)
 
 
 @cache
@@ -275,11 +281,12 @@ def put_off(reference: str, seconds: int) -> None:
 @cache
 def archivist() -> Archivist:
     """Copies the ledger to the archive."""
-    from consentry.archivist import Archivist, Places  # noqa: PLC0415 - one function needs it, once a month
+    from consentry.archivist import Archivist  # noqa: PLC0415 - one function needs it, once a month
+    from consentry.table.checkpoints import Checkpoints  # noqa: PLC0415 - as above
 
-    client = _client("dynamodb", _PATIENT)
-    patient = Store(client, settings().table, keyring().ledger_key)
-    return Archivist(patient, Places(client, settings().table), _put_archive, keyring(), _send_archive)
+    patient = Gateway(_client("dynamodb", _PATIENT), settings().table)
+    store = Store(patient, keyring().ledger_key)
+    return Archivist(store, Checkpoints(patient), _put_archive, keyring(), _send_archive)
 
 
 def start_archive(month: str, now: int) -> str:
@@ -303,7 +310,7 @@ def bulk() -> Jobs:
     client = _client("dynamodb", _MANY)
     return Jobs(
         Shelf(_client("s3", _MANY), os.environ["BULK_BUCKET"]),
-        Store(client, settings().table, keyring().ledger_key),
+        Store(Gateway(client, settings().table), keyring().ledger_key),
         keyring(),
         brands(),
         writers=_BULK_WRITERS,

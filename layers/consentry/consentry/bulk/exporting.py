@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from consentry.brands import Brand
-    from consentry.store import Store
+    from consentry.table.store import Store
 
 CONSENTS: Final = "consents"
 LEDGER: Final = "ledger"

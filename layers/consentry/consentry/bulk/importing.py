@@ -22,7 +22,8 @@ from consentry.bulk.rows import Malformed, UnusableInputError, UnusableRowError
 from consentry.consent import Consent
 from consentry.intake import InvalidReportError, Report, ReportKind
 from consentry.ledger import Channel, Kind
-from consentry.store import Outcome, StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
+from consentry.table.store import Outcome
 from consentry.tokens import is_reference
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from consentry.bulk.rows import Reader, Row
     from consentry.intake import Intake
     from consentry.ledger import Event
-    from consentry.store import Store
+    from consentry.table.store import Store
 
 PATIENCE: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds to wait before each further attempt at a table that can't be reached."""

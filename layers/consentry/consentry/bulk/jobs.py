@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from consentry.bulk.rows import Row
     from consentry.bulk.shelf import Shelf
     from consentry.keyring import Keyring
-    from consentry.store import Store
+    from consentry.table.store import Store
 
 IMPORT: Final = "import"
 SCREEN: Final = "screen"

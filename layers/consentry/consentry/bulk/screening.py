@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from consentry.brands import Brand
     from consentry.bulk.recipients import Recipients
     from consentry.bulk.rows import Malformed, Row
-    from consentry.store import Store
+    from consentry.table.store import Store
 
 ADDED: Final = ("subscriber_id", "allowed", "reason", "status", "frequency", "paused_until")
 """The columns that a decision adds to a row."""

@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import base64
 import hmac
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from consentry import addresses, items
-from consentry.items import DAY_S
-from consentry.store import AWAY, StoreUnavailableError
+from consentry import addresses
+from consentry.table import schema
+from consentry.table.schema import DAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consentry.brands import Brand
-
-    Operation = dict[str, Any]
-    """An update with its condition, for a call of its own or as part of a transaction."""
+    from consentry.table.gateway import Gateway, Operation
 
 HOUR_S: Final = 3600
 MAILS_TO_VARIANTS: Final = 3
@@ -37,10 +35,9 @@ _CROWD_LIVES_S: Final = 60
 class Limits:
     """Budgets and crowds of all brands."""
 
-    def __init__(self, client: Any, table: str, limit_key: Callable[[str], bytes]) -> None:
-        """`client` is a DynamoDB client; `limit_key` answers a brand's key."""
-        self._client = client
-        self._table = table
+    def __init__(self, gateway: Gateway, limit_key: Callable[[str], bytes]) -> None:
+        """`limit_key` answers a brand's key."""
+        self._gateway = gateway
         self._limit_key = limit_key
 
     def spend(self, name: str, limit: int, seconds: int, now: int) -> bool:
@@ -88,16 +85,15 @@ class Limits:
             return None
         name = f"{brand}#{most}#{self._hashed(brand, _network(ip), _CROWD_S, now)}"
         return {
-            "TableName": self._table,
-            "Key": items.key(f"L#crowd#{name}", "CROWD"),
+            "Key": schema.key(f"L#crowd#{name}", "CROWD"),
             "UpdateExpression": "ADD who :them SET expires_at = :end",
             # Nobody is there yet, there is room, or we are in it.
             "ConditionExpression": "attribute_not_exists(who) OR size(who) < :most OR contains(who, :me)",
             "ExpressionAttributeValues": {
-                ":me": items.string(subscriber_id),
+                ":me": schema.string(subscriber_id),
                 ":them": {"SS": [subscriber_id]},
-                ":most": items.number(most),
-                ":end": items.number(now // 1000 + _CROWD_LIVES_S),
+                ":most": schema.number(most),
+                ":end": schema.number(now // 1000 + _CROWD_LIVES_S),
             },
         }
 
@@ -112,25 +108,18 @@ class Limits:
     def _budget(self, name: str, limit: int, seconds: int, now: int) -> Operation:
         window = now // (seconds * 1000)
         return {
-            "TableName": self._table,
-            "Key": items.key(f"L#budget#{name}#{window}", "BUDGET"),
+            "Key": schema.key(f"L#budget#{name}#{window}", "BUDGET"),
             "UpdateExpression": "ADD spent :one SET expires_at = :end",
             "ConditionExpression": "attribute_not_exists(spent) OR spent < :limit",
             "ExpressionAttributeValues": {
-                ":one": items.number(1),
-                ":limit": items.number(limit),
-                ":end": items.number((window + 1) * seconds),
+                ":one": schema.number(1),
+                ":limit": schema.number(limit),
+                ":end": schema.number((window + 1) * seconds),
             },
         }
 
     def _done(self, operation: Operation) -> bool:
-        try:
-            self._client.update_item(**operation)
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
-        except AWAY as exc:
-            raise StoreUnavailableError("the table can't be written") from exc
-        return True
+        return self._gateway.update(operation) is None
 
     def _hashed(self, brand: str, what: str, seconds: int, now: int) -> str:
         window = now // (seconds * 1000)

@@ -8,19 +8,13 @@ beaten, and what is left to write.
 
 from __future__ import annotations
 
-import random
 import time
 from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-
 from consentry import consent as rules
-from consentry import items
 from consentry.consent import DAY_MS, Consent
-from consentry.items import CONTACT, DAY_S, GOODBYE, STATE, Contact, Head
 from consentry.ledger import (
     Event,
     Evidence,
@@ -32,9 +26,14 @@ from consentry.ledger import (
     new_event_id,
     partition_key,
 )
+from consentry.table import schema
+from consentry.table.gateway import PATIENCE_S, StoreUnavailableError, attempts, batches
+from consentry.table.schema import CONTACT, DAY_S, GOODBYE, STATE, Contact, Head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from consentry.table.gateway import Gateway
 
 COOLDOWN_MS: Final = 10 * 60 * 1000
 """At most one confirmation mail to an address in this time."""
@@ -43,25 +42,9 @@ THREE_MAILS_MS: Final = DAY_MS
 SUPPRESSED_COOLDOWN_MS: Final = DAY_MS
 """At most one to an address after a complaint or a permanent bounce, counted from it."""
 
-_ATTEMPTS: Final = 5
-_ATTEMPTS_TO_JOIN: Final = 2
-_RETRIED: Final = frozenset(
-    {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"}
-)
-_PATIENCE_S: Final = 1.0
-"""After so long no other attempt is begun: whoever waits is to be told, or spooled, while they still wait."""
-AWAY: Final = (BotoCoreError, ClientError, ResponseParserError, ValueError)
-"""What botocore raises when it gets no answer, a refusal, or one that was garbled on its way: it decodes what came
-before it looks at the checksum."""
-_KEYS_A_BATCH: Final = 100
-"""BatchGetItem's own limit."""
 _BATCHES_AT_ONCE: Final = 10
 _ITEMS_A_PAGE: Final = 1_000
 """Of a scan. Without it a page is a mebibyte, and tens of them in memory once it is parsed."""
-
-
-class StoreUnavailableError(Exception):
-    """The table can't be read or written now. Whether a write took effect isn't known."""
 
 
 class Outcome(StrEnum):
@@ -127,21 +110,17 @@ class Store:
 
     def __init__(
         self,
-        client: Any,
-        table: str,
+        gateway: Gateway,
         ledger_key: Callable[[str], bytes],
-        sleep: Callable[[float], None] = time.sleep,
         noted: Callable[[Event, Outcome], None] | None = None,
         correlation_id: Callable[[], str] = str,
     ) -> None:
-        """`client` is a DynamoDB client; `ledger_key` answers a brand's key.
+        """`ledger_key` answers a brand's key.
 
         `noted` is told of every act, and what became of it; `correlation_id` names the request that is worked on.
         """
-        self._client = client
-        self._table = table
+        self.gateway = gateway
         self._ledger_key = ledger_key
-        self._sleep = sleep
         self._noted = noted
         self._correlation_id = correlation_id
 
@@ -188,16 +167,15 @@ class Store:
         Raises:
             StoreUnavailableError: see `record`.
         """
-        mail = items.contact_update(event, contact, self._correlation_id())
-        mail["TableName"] = self._table
+        mail = schema.contact_update(event, contact, self._correlation_id())
         # The mail before this one has cooled down (or there was none), and so has the third before it.
         mail["ConditionExpression"] = (
             "(attribute_not_exists(asked_at) OR asked_at <= :cooled)"
             " AND (attribute_not_exists(asked_3) OR asked_3 <= :a_day_ago)"
         )
         mail["ExpressionAttributeValues"] |= {
-            ":cooled": items.number(event.arrived_at - COOLDOWN_MS),
-            ":a_day_ago": items.number(event.arrived_at - THREE_MAILS_MS),
+            ":cooled": schema.number(event.arrived_at - COOLDOWN_MS),
+            ":a_day_ago": schema.number(event.arrived_at - THREE_MAILS_MS),
         }
         extra = [{"Update": each} for each in (mail, budget) if each]
         return self._told(event, self._record(event, evidence, evidence_days, extra, cooling=True))
@@ -215,7 +193,7 @@ class Store:
         for item in held:
             if item["sk"]["S"] in {CONTACT, GOODBYE} or item["sk"]["S"].startswith("V#"):
                 key = {name: item[name] for name in ("pk", "sk")}
-                self._call("delete_item", TableName=self._table, Key=key)
+                self.gateway.delete(key)
         if held:
             self.record(event)
 
@@ -225,7 +203,7 @@ class Store:
         Raises:
             StoreUnavailableError: the table can't be read.
         """
-        return items.consent(self._item(brand, subscriber_id, STATE))
+        return schema.consent(self._item(brand, subscriber_id, STATE))
 
     def read_many(self, brand: str, subscriber_ids: Iterable[str], topic: str = "") -> dict[str, Consent]:
         """`read` for many: as few calls as DynamoDB allows, in parallel, what it leaves undone asked again.
@@ -240,15 +218,15 @@ class Store:
             StoreUnavailableError: some could not be read; then none are answered.
         """
         wanted = list(dict.fromkeys(subscriber_ids))
-        batches = [wanted[at : at + _KEYS_A_BATCH] for at in range(0, len(wanted), _KEYS_A_BATCH)]
+        parts = batches(wanted)
         found = dict.fromkeys(wanted, Consent())
-        if len(batches) == 1:
-            found.update(self._read_batch(brand, batches[0], topic))
-        elif batches:
+        if len(parts) == 1:
+            found.update(self._read_batch(brand, parts[0], topic))
+        elif parts:
             from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - a click reads one person at most
 
-            with ThreadPoolExecutor(min(len(batches), _BATCHES_AT_ONCE)) as pool:
-                for part in pool.map(lambda batch: self._read_batch(brand, batch, topic), batches):
+            with ThreadPoolExecutor(min(len(parts), _BATCHES_AT_ONCE)) as pool:
+                for part in pool.map(lambda batch: self._read_batch(brand, batch, topic), parts):
                     found.update(part)
         return found
 
@@ -271,7 +249,7 @@ class Store:
             StoreUnavailableError: the table can't be read.
         """
         found = self._partition(brand, subscriber_id)
-        return items.holding(partition_key(brand, subscriber_id), found, _now_s())
+        return schema.holding(partition_key(brand, subscriber_id), found, _now_s())
 
     def verify(self, brand: str, subscriber_id: str) -> list[Fault]:
         """What is wrong with the subscriber's ledger; nothing, if it is intact.
@@ -302,7 +280,7 @@ class Store:
         """
         scanned = self._scan(brand, segment, segments)
         for pk, part in groupby(scanned, key=lambda item: str(item["pk"]["S"])):
-            yield items.holding(pk, part, _now_s())
+            yield schema.holding(pk, part, _now_s())
 
     def consents(self, brand: str, *, segment: int = 0, segments: int = 1) -> Iterator[tuple[str, Consent]]:
         """`subscriber_id` and consent of everybody who has one, as `everyone` does.
@@ -311,7 +289,7 @@ class Store:
             StoreUnavailableError: the table can't be read.
         """
         for item in self._scan(brand, segment, segments, only=STATE):
-            yield item["pk"]["S"].rpartition("#")[2], items.consent(item)
+            yield item["pk"]["S"].rpartition("#")[2], schema.consent(item)
 
     def sweep(self, since: int, until: int, *, segment: int, segments: int, start: Mapping[str, Any] | None) -> Swept:
         """A page of the events that arrived from `since` and before `until`, of all brands, and of everybody's head.
@@ -329,30 +307,29 @@ class Store:
             StoreUnavailableError: the table can't be read.
         """
         request: dict[str, Any] = {
-            "TableName": self._table,
             "Segment": segment,
             "TotalSegments": segments,
             "Limit": _ITEMS_A_PAGE,
             "FilterExpression": "begins_with(pk, :person) AND (sk = :state"
             " OR (begins_with(sk, :event) AND arrived_at >= :since AND arrived_at < :until))",
             "ExpressionAttributeValues": {
-                ":person": items.string("S#"),
-                ":state": items.string(STATE),
-                ":event": items.string("E#"),
-                ":since": items.number(since),
-                ":until": items.number(until),
+                ":person": schema.string("S#"),
+                ":state": schema.string(STATE),
+                ":event": schema.string("E#"),
+                ":since": schema.number(since),
+                ":until": schema.number(until),
             },
         }
         if start is not None:
             request["ExclusiveStartKey"] = start
-        answer = self._call("scan", **request)
+        scanned, following = self.gateway.page("scan", **request)
         found: list[Event | Head] = []
-        for item in answer["Items"]:
+        for item in scanned:
             try:
-                found.append(items.head(item) if item["sk"]["S"] == STATE else items.event(item))
+                found.append(schema.head(item) if item["sk"]["S"] == STATE else schema.event(item))
             except (KeyError, ValueError, TypeError):
                 continue  # something else wrote it, and that is for `faults` to tell
-        return Swept(found, answer.get("LastEvaluatedKey"))
+        return Swept(found, following)
 
     def history(self, brand: str, subscriber_id: str) -> list[Event]:
         """Every event of the subscriber, oldest first.
@@ -361,7 +338,7 @@ class Store:
             StoreUnavailableError: the table can't be read.
         """
         held = self._partition(brand, subscriber_id)
-        return [items.event(item) for item in held if item["sk"]["S"].startswith("E#")]
+        return [schema.event(item) for item in held if item["sk"]["S"].startswith("E#")]
 
     def contact(self, brand: str, subscriber_id: str) -> Contact | None:
         """The address, if it is still held.
@@ -370,7 +347,7 @@ class Store:
             StoreUnavailableError: the table can't be read.
         """
         item = self._item(brand, subscriber_id, CONTACT)
-        return items.contact(item) if "address" in item else None
+        return schema.contact(item) if "address" in item else None
 
     def read_with_contact(
         self, brand: str, subscriber_id: str, *, due: str = CONTACT
@@ -381,10 +358,12 @@ class Store:
             StoreUnavailableError: the table can't be read.
         """
         pk = partition_key(brand, subscriber_id)
-        found = {item["sk"]["S"]: item for item in self._batch(items.key(pk, sk) for sk in {STATE, CONTACT, due})}
+        found = {
+            item["sk"]["S"]: item for item in self.gateway.get_many(schema.key(pk, sk) for sk in {STATE, CONTACT, due})
+        }
         held = found.get(CONTACT, {})
-        contact = items.contact(held | found.get(due, {})) if "address" in held else None
-        return items.consent(found.get(STATE, {})), contact
+        contact = schema.contact(held | found.get(due, {})) if "address" in held else None
+        return schema.consent(found.get(STATE, {})), contact
 
     def spend(self, name: str, said: str, now: int, seconds: int) -> bool:
         """Take a name that may stand for one thing only; False if it stands for another already.
@@ -400,23 +379,15 @@ class Store:
         Raises:
             StoreUnavailableError: the table can't be written; it may be taken or not.
         """
-        try:
-            self._client.put_item(
-                TableName=self._table,
-                Item={
-                    **items.key(f"L#{name}", "SPENT"),
-                    "said": items.string(said),
-                    "expires_at": items.number(now // 1000 + seconds),
-                },
-                # Free, ours, or left over: TTL deletes late.
-                ConditionExpression="attribute_not_exists(pk) OR said = :said OR expires_at <= :now",
-                ExpressionAttributeValues={":said": items.string(said), ":now": items.number(now // 1000)},
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
-        except AWAY as exc:
-            raise StoreUnavailableError("the table can't be written") from exc
-        return True
+        item = {
+            **schema.key(f"L#{name}", "SPENT"),
+            "said": schema.string(said),
+            "expires_at": schema.number(now // 1000 + seconds),
+        }
+        # Free, ours, or left over: TTL deletes late.
+        condition = "attribute_not_exists(pk) OR said = :said OR expires_at <= :now"
+        values = {":said": schema.string(said), ":now": schema.number(now // 1000)}
+        return self.gateway.put(item, condition, values) is None
 
     def _told(self, event: Event, recorded: Recorded) -> Recorded:
         if self._noted:
@@ -443,30 +414,31 @@ class Store:
             extra = [*extra, self._put_evidence(event, evidence, evidence_days)]
         wanted = event.effect
         current = Consent()
-        until = time.monotonic() + _PATIENCE_S
-        for _ in _attempts(until):
+        until = time.monotonic() + PATIENCE_S
+        for _ in attempts(until):
             operations = [
                 self._grow(event, hash_event(key, event), cooling=cooling),
                 self._put_event(event, attempt),
                 *extra,
             ]
-            reasons = self._transact(operations, until, crowd)
-            if not reasons:
+            joining = [{"Update": crowd}] if crowd else []
+            reasons = self.gateway.transact([*operations, *joining], until, optional=len(joining))
+            if reasons is None:
                 return Recorded(Outcome.APPLIED, current)
-            if crowd and _old(reasons[len(operations) :], 0) is not None:
+            if crowd and reasons.old(len(operations)) is not None:
                 event, crowd = event._replace(suspected_automation=True), None
-                if _failed(reasons) == 1:
+                if reasons.failed == 1:
                     continue
-            state, written = _old(reasons, 0), _old(reasons, 1)
+            state, written = reasons.old(0), reasons.old(1)
             if written is not None:
                 # Ours if it says so: then the answer of our own first try was lost on the way.
-                same = items.text(written, "attempt") == attempt
-                return Recorded(Outcome.APPLIED if same else Outcome.DUPLICATE, items.consent(state or {}))
+                same = schema.text(written, "attempt") == attempt
+                return Recorded(Outcome.APPLIED if same else Outcome.DUPLICATE, schema.consent(state or {}))
             if cooling and (state is None or _cooling(state, event)):
                 return Recorded(Outcome.THROTTLED, Consent())
             if state is None:
                 raise StoreUnavailableError("a transaction was cancelled for a reason that we don't know")
-            current = items.consent(state)
+            current = schema.consent(state)
             left = rules.news(current, event.effect)
             if left == Consent({}, {}):
                 known = _contains(current, wanted)
@@ -478,14 +450,14 @@ class Store:
         """The state's update: every register and choice of the effect, each with its own condition."""
         names: dict[str, str] = {}
         values: dict[str, Any] = {
-            ":one": items.number(1),
-            ":share": items.number(share),
-            ":last": items.last_event(event, self._correlation_id()),
+            ":one": schema.number(1),
+            ":share": schema.number(share),
+            ":last": schema.last_event(event, self._correlation_id()),
         }
         sets, conditions = ["last_event = :last"], []
         for at, (register, instant) in enumerate(event.effect.registers.items()):
             names[f"#r{at}"] = register
-            values[f":r{at}"] = items.number(instant)
+            values[f":r{at}"] = schema.number(instant)
             sets.append(f"#r{at} = :r{at}")
             conditions.append(f"(attribute_not_exists(#r{at}) OR #r{at} < :r{at})")
             for rival_at, rival in enumerate(rules.rivals(register)):
@@ -495,21 +467,20 @@ class Store:
                 conditions.append(f"(attribute_not_exists({name}){beaten})")
         for at, (choice_name, choice) in enumerate(event.effect.choices.items()):
             names[f"#c{at}"] = choice_name
-            values[f":c{at}"] = items.choice_value(choice)
-            values[f":c{at}at"], values[f":c{at}by"] = items.number(choice.at), items.string(choice.by)
+            values[f":c{at}"] = schema.choice_value(choice)
+            values[f":c{at}at"], values[f":c{at}by"] = schema.number(choice.at), schema.string(choice.by)
             sets.append(f"#c{at} = :c{at}")
             conditions.append(
                 f"(attribute_not_exists(#c{at}) OR #c{at}[0] < :c{at}at"
                 f" OR (#c{at}[0] = :c{at}at AND #c{at}[1] < :c{at}by))"
             )
         if cooling:
-            values[":calm"] = items.number(event.arrived_at - SUPPRESSED_COOLDOWN_MS)
+            values[":calm"] = schema.number(event.arrived_at - SUPPRESSED_COOLDOWN_MS)
             conditions += [
                 f"(attribute_not_exists({name}) OR {name} <= :calm)" for name in (rules.COMPLAINT, rules.BOUNCE)
             ]
         update: dict[str, Any] = {
-            "TableName": self._table,
-            "Key": items.key(event.partition_key, STATE),
+            "Key": schema.key(event.partition_key, STATE),
             "UpdateExpression": f"SET {', '.join(sets)} ADD ledger_count :one, ledger_digest :share",
             "ExpressionAttributeValues": values,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -523,8 +494,7 @@ class Store:
     def _put_event(self, event: Event, attempt: str) -> dict[str, Any]:
         return {
             "Put": {
-                "TableName": self._table,
-                "Item": {**items.event_item(event), "attempt": items.string(attempt)},
+                "Item": {**schema.event_item(event), "attempt": schema.string(attempt)},
                 # Append only: what was recorded is never written over.
                 "ConditionExpression": "attribute_not_exists(pk)",
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -533,138 +503,60 @@ class Store:
 
     def _put_evidence(self, event: Event, evidence: Evidence, days: int) -> dict[str, Any]:
         item = {
-            **items.key(event.partition_key, f"V#{event.evidence_key}"),
-            "ip": items.string(evidence.ip),
-            "user_agent": items.string(evidence.user_agent),
-            "expires_at": items.number(event.arrived_at // 1000 + days * DAY_S),
+            **schema.key(event.partition_key, f"V#{event.evidence_key}"),
+            "ip": schema.string(evidence.ip),
+            "user_agent": schema.string(evidence.user_agent),
+            "expires_at": schema.number(event.arrived_at // 1000 + days * DAY_S),
         }
-        return {"Put": {"TableName": self._table, "Item": item}}
+        return {"Put": {"Item": item}}
 
     def _settle(self, event: Event, address: Address) -> dict[str, Any]:
         update: dict[str, Any] = {
-            "TableName": self._table,
-            "Key": items.key(event.partition_key, CONTACT),
+            "Key": schema.key(event.partition_key, CONTACT),
             # What keeps it also keeps it when a later request, which anybody may make, would set it an end.
             "UpdateExpression": "SET kept_until = :ever REMOVE expires_at",
-            "ExpressionAttributeValues": {":ever": items.number(items.EVER_S)},
+            "ExpressionAttributeValues": {":ever": schema.number(schema.EVER_S)},
         }
         if address is Address.FORGET:
             # The instant of the last request stays for its cooldown, the address doesn't.
             update["UpdateExpression"] = "SET expires_at = :soon REMOVE address, kept_until"
-            update["ExpressionAttributeValues"] = {":soon": items.number(event.arrived_at // 1000 + DAY_S)}
+            update["ExpressionAttributeValues"] = {":soon": schema.number(event.arrived_at // 1000 + DAY_S)}
         return {"Update": update}
-
-    def _transact(
-        self, operations: list[dict[str, Any]], until: float, crowd: dict[str, Any] | None = None
-    ) -> list[dict[str, Any]]:
-        """Nothing if the transaction was applied, else the reasons why a condition cancelled it.
-
-        A crowd is joined with it, unless others keep writing: it is the one item that people share, and no reason
-        for one to wait for another.
-        """
-        for attempt in _attempts(until):
-            joining = [{"Update": crowd}] if crowd and attempt < _ATTEMPTS_TO_JOIN else []
-            try:
-                self._client.transact_write_items(TransactItems=[*operations, *joining])
-            except self._client.exceptions.TransactionCanceledException as exc:
-                reasons: list[dict[str, Any]] = exc.response.get("CancellationReasons", [])
-                codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
-                if codes & _RETRIED:
-                    # Somebody else writes one of the items at this very moment.
-                    self._sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - jitter, not a secret
-                    continue
-                if codes == {"ConditionalCheckFailed"}:
-                    return reasons
-                raise StoreUnavailableError("the transaction was cancelled") from exc
-            except AWAY as exc:
-                raise StoreUnavailableError("the table can't be written") from exc
-            else:
-                return []
-        raise StoreUnavailableError("the item is being written by others")
 
     # --- reading -----------------------------------------------------------------------------------------------
 
     def _item(self, brand: str, subscriber_id: str, sk: str) -> dict[str, Any]:
-        key = items.key(partition_key(brand, subscriber_id), sk)
-        item: dict[str, Any] = self._call("get_item", TableName=self._table, Key=key, ConsistentRead=True).get(
-            "Item", {}
-        )
-        return item
+        return self.gateway.get(schema.key(partition_key(brand, subscriber_id), sk))
 
     def _read_batch(self, brand: str, subscriber_ids: list[str], topic: str) -> dict[str, Consent]:
-        keys = (items.key(partition_key(brand, each), STATE) for each in subscriber_ids)
-        found = self._batch(keys, ("pk", *rules.deciding(topic)) if topic else ())
-        return {item["pk"]["S"].rpartition("#")[2]: items.consent(item) for item in found}
-
-    def _batch(self, keys: Iterable[dict[str, Any]], names: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-        """Those of the items that there are, in no order; what DynamoDB leaves undone is asked for again.
-
-        With `names`, only these attributes.
-        """
-        wanted: dict[str, Any] = {"Keys": list(keys), "ConsistentRead": True}
-        if names:
-            marks = {f"#{at}": name for at, name in enumerate(names)}
-            wanted |= {"ProjectionExpression": ",".join(marks), "ExpressionAttributeNames": marks}
-        request: dict[str, Any] = {self._table: wanted}
-        found: list[dict[str, Any]] = []
-        for attempt in range(_ATTEMPTS):
-            answer = self._call("batch_get_item", RequestItems=request)
-            found += answer["Responses"].get(self._table, ())
-            request = answer.get("UnprocessedKeys") or {}
-            if not request:
-                return found
-            self._sleep(random.uniform(0.02, 0.1) * 2**attempt)  # noqa: S311 - jitter, not a secret
-        raise StoreUnavailableError("the table answers only in part")
+        keys = (schema.key(partition_key(brand, each), STATE) for each in subscriber_ids)
+        found = self.gateway.get_many(keys, ("pk", *rules.deciding(topic)) if topic else ())
+        return {item["pk"]["S"].rpartition("#")[2]: schema.consent(item) for item in found}
 
     def _scan(self, brand: str, segment: int, segments: int, only: str = "") -> Iterator[dict[str, Any]]:
         request: dict[str, Any] = {
-            "TableName": self._table,
             "Segment": segment,
             "TotalSegments": segments,
             "Limit": _ITEMS_A_PAGE,
             "FilterExpression": "begins_with(pk, :brand)",
-            "ExpressionAttributeValues": {":brand": items.string(partition_key(brand, ""))},
+            "ExpressionAttributeValues": {":brand": schema.string(partition_key(brand, ""))},
         }
         if only:
             request["FilterExpression"] += " AND sk = :only"
-            request["ExpressionAttributeValues"][":only"] = items.string(only)
-        return self._pages("scan", request)
+            request["ExpressionAttributeValues"][":only"] = schema.string(only)
+        return self.gateway.scan(**request)
 
     def _partition(self, brand: str, subscriber_id: str) -> Iterator[dict[str, Any]]:
         request: dict[str, Any] = {
-            "TableName": self._table,
             "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": items.string(partition_key(brand, subscriber_id))},
+            "ExpressionAttributeValues": {":pk": schema.string(partition_key(brand, subscriber_id))},
             "ConsistentRead": True,
         }
-        return self._pages("query", request)
-
-    def _pages(self, operation: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        while True:
-            answer = self._call(operation, **request)
-            yield from answer["Items"]
-            if "LastEvaluatedKey" not in answer:
-                return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        try:
-            answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
-        except AWAY as exc:
-            raise StoreUnavailableError("the table can't be read") from exc
-        return answer
+        return self.gateway.query(**request)
 
 
 def _now_s() -> int:
     return time.time_ns() // 1_000_000_000
-
-
-def _attempts(until: float) -> Iterator[int]:
-    """The numbers of attempts, from 0, while there is patience for another: until an instant of the monotonic clock."""
-    for attempt in range(_ATTEMPTS):
-        if attempt and time.monotonic() > until:
-            return
-        yield attempt
 
 
 def _narrowed(event: Event, left: Consent) -> Event:
@@ -681,15 +573,5 @@ def _contains(current: Consent, change: Consent) -> bool:
 
 
 def _cooling(state: Mapping[str, Any], event: Event) -> bool:
-    newest = max(items.integer(state, rules.COMPLAINT), items.integer(state, rules.BOUNCE))
+    newest = max(schema.integer(state, rules.COMPLAINT), schema.integer(state, rules.BOUNCE))
     return newest > event.arrived_at - SUPPRESSED_COOLDOWN_MS
-
-
-def _old(reasons: list[dict[str, Any]], at: int) -> dict[str, Any] | None:
-    """The item on which the condition of an operation failed; None if it didn't."""
-    reason = reasons[at] if at < len(reasons) else {}
-    return reason.get("Item", {}) if reason.get("Code") == "ConditionalCheckFailed" else None
-
-
-def _failed(reasons: list[dict[str, Any]]) -> int:
-    return sum(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons)

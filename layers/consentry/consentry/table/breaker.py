@@ -7,16 +7,16 @@ wait. Each complaint about a mail of ours halves, for an hour, what a minute may
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from consentry import items
-from consentry.store import AWAY, StoreUnavailableError
+from consentry.table import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consentry.brands import Brand
-    from consentry.limits import Limits
+    from consentry.table.gateway import Gateway
+    from consentry.table.limits import Limits
 
 OPEN_MS: Final = 5 * 60 * 1000
 COMPLAINTS_COUNT_MS: Final = 3600 * 1000
@@ -30,10 +30,9 @@ _MANY: Final = 20
 class Breaker:
     """The breakers of all brands: an item each, and an item for each complaint of the last hour."""
 
-    def __init__(self, client: Any, table: str, limits: Limits, opened: Callable[[str], None]) -> None:
-        """`client` is a DynamoDB client; `opened` is told the brand, once an opening."""
-        self._client = client
-        self._table = table
+    def __init__(self, gateway: Gateway, limits: Limits, opened: Callable[[str], None]) -> None:
+        """`opened` is told the brand, once an opening."""
+        self._gateway = gateway
         self._limits = limits
         self._opened = opened
 
@@ -63,50 +62,41 @@ class Breaker:
             StoreUnavailableError: the table can't be written.
         """
         item = {
-            **items.key(_key(brand_id), f"{_COMPLAINT}{now:013d}"),
-            "expires_at": items.number((now + COMPLAINTS_COUNT_MS) // 1000),
+            **schema.key(_key(brand_id), f"{_COMPLAINT}{now:013d}"),
+            "expires_at": schema.number((now + COMPLAINTS_COUNT_MS) // 1000),
         }
-        try:
-            self._client.put_item(TableName=self._table, Item=item)
-        except AWAY as exc:
-            raise StoreUnavailableError("the table can't be written") from exc
+        self._gateway.put(item)
 
     def _read(self, brand_id: str, now: int) -> tuple[int, int]:
         """Until when the breaker is open, and how many complaints there were in the last hour."""
-        try:
-            found = self._client.query(
-                TableName=self._table,
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": items.string(_key(brand_id))},
-                ConsistentRead=True,
-                ScanIndexForward=False,  # OPEN comes first then, and the newest complaints after it
-                Limit=1 + _MANY,
-            )["Items"]
-        except AWAY as exc:
-            raise StoreUnavailableError("the table can't be read") from exc
+        found, _ = self._gateway.page(
+            "query",
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": schema.string(_key(brand_id))},
+            ConsistentRead=True,
+            ScanIndexForward=False,  # OPEN comes first then, and the newest complaints after it
+            Limit=1 + _MANY,
+        )
         since = f"{_COMPLAINT}{now - COMPLAINTS_COUNT_MS:013d}"
         complaints = sum(item["sk"]["S"] > since for item in found if item["sk"]["S"].startswith(_COMPLAINT))
-        return max((items.integer(item, "open_until") for item in found), default=0), complaints
+        return max((schema.integer(item, "open_until") for item in found), default=0), complaints
 
     def _open(self, brand_id: str, now: int) -> None:
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=items.key(_key(brand_id), _OPEN),
-                UpdateExpression="SET open_until = :end, expires_at = :later",
+        instead = self._gateway.update(
+            {
+                "Key": schema.key(_key(brand_id), _OPEN),
+                "UpdateExpression": "SET open_until = :end, expires_at = :later",
                 # Of many who find the minute spent, one opens it and says so.
-                ConditionExpression="attribute_not_exists(open_until) OR open_until <= :now",
-                ExpressionAttributeValues={
-                    ":now": items.number(now),
-                    ":end": items.number(now + OPEN_MS),
-                    ":later": items.number((now + OPEN_MS) // 1000),
+                "ConditionExpression": "attribute_not_exists(open_until) OR open_until <= :now",
+                "ExpressionAttributeValues": {
+                    ":now": schema.number(now),
+                    ":end": schema.number(now + OPEN_MS),
+                    ":later": schema.number((now + OPEN_MS) // 1000),
                 },
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return
-        except AWAY as exc:
-            raise StoreUnavailableError("the table can't be written") from exc
-        self._opened(brand_id)
+            }
+        )
+        if instead is None:
+            self._opened(brand_id)
 
 
 def _key(brand_id: str) -> str:

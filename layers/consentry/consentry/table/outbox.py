@@ -13,14 +13,16 @@ import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from consentry import items
 from consentry.consent import DAY_MS
-from consentry.items import CONTACT, DAY_S, GOODBYE, Change
 from consentry.ledger import partition_key
-from consentry.store import AWAY, COOLDOWN_MS, StoreUnavailableError
+from consentry.table import schema
+from consentry.table.schema import CONTACT, DAY_S, GOODBYE, Change
+from consentry.table.store import COOLDOWN_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from consentry.table.gateway import Gateway, Item, Operation
 
 _MINE: Final = "asked_at = :asked AND claimed_by = :me"
 
@@ -58,13 +60,11 @@ class Claim(StrEnum):
     """It was sent, or a newer request took its place."""
 
 
-class Dues:
-    """The mails that are due in one DynamoDB table. Requests make theirs due with `Store.request`."""
+class Outbox:
+    """The emails that are due. Requests make theirs due with `Store.request`."""
 
-    def __init__(self, client: Any, table: str) -> None:
-        """`client` is a DynamoDB client."""
-        self._client = client
-        self._table = table
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     def say_goodbye(self, change: Change, topics: Iterable[str]) -> None:
         """Make a mail due which tells somebody that they left `topics`, unless one was in the day before.
@@ -74,8 +74,8 @@ class Dues:
         Raises:
             StoreUnavailableError: the table can't be written.
         """
-        update = items.goodbye_update(change, topics)
-        update["ExpressionAttributeValues"][":a_day_ago"] = items.number(change.event["occurred_at"] - DAY_MS)
+        update = schema.goodbye_update(change, topics)
+        update["ExpressionAttributeValues"][":a_day_ago"] = schema.number(change.event["occurred_at"] - DAY_MS)
         self._write(update, "attribute_not_exists(asked_at) OR asked_at <= :a_day_ago")
 
     def claim(self, due: MailDue, claimant: str, now: int) -> Claim:
@@ -99,16 +99,16 @@ class Dues:
             # It is still this request's turn, the mail isn't sent, and nobody else is at it.
             "asked_at = :asked AND mail <> :sent AND (mail = :due OR claimed_by = :me OR claim_ends <= :now)",
             {
-                ":due": items.string("due"),
-                ":sending": items.string("sending"),
-                ":sent": items.string("sent"),
-                ":end": items.number(now + COOLDOWN_MS),
-                ":now": items.number(now),
+                ":due": schema.string("due"),
+                ":sending": schema.string("sending"),
+                ":sent": schema.string("sent"),
+                ":end": schema.number(now + COOLDOWN_MS),
+                ":now": schema.number(now),
             },
         )
         if instead is None:
             return Claim.TAKEN
-        waits = items.integer(instead, "asked_at") == due.asked_at and items.text(instead, "mail") == "sending"
+        waits = schema.integer(instead, "asked_at") == due.asked_at and schema.text(instead, "mail") == "sending"
         return Claim.HELD if waits else Claim.NOT_NEEDED
 
     def release(self, due: MailDue, claimant: str) -> None:
@@ -117,7 +117,7 @@ class Dues:
         Raises:
             StoreUnavailableError: the table can't be written; the claim ends by itself.
         """
-        never = {":never": items.number(0)}
+        never = {":never": schema.number(0)}
         self._update(due, claimant, "SET claim_ends = :never REMOVE claimed_by", _MINE, never)
 
     def sent(self, due: MailDue, claimant: str, *, forget: int | None = None) -> None:
@@ -132,35 +132,21 @@ class Dues:
             StoreUnavailableError: the table can't be written.
         """
         update = "SET mail = :sent REMOVE claimed_by, claim_ends"
-        values = {":sent": items.string("sent")}
+        values = {":sent": schema.string("sent")}
         if forget is not None:
             update = "SET mail = :sent, expires_at = :soon REMOVE claimed_by, claim_ends, address, kept_until"
-            values[":soon"] = items.number(forget // 1000 + DAY_S)
+            values[":soon"] = schema.number(forget // 1000 + DAY_S)
         self._update(due, claimant, update, _MINE, values)
 
-    def _update(
-        self, due: MailDue, claimant: str, update: str, condition: str, values: dict[str, Any]
-    ) -> dict[str, Any] | None:
-        told = {":asked": items.number(due.asked_at), ":me": items.string(claimant)}
+    def _update(self, due: MailDue, claimant: str, update: str, condition: str, values: dict[str, Any]) -> Item | None:
+        told = {":asked": schema.number(due.asked_at), ":me": schema.string(claimant)}
         request = {
-            "Key": items.key(partition_key(due.brand, due.subscriber_id), due.item),
+            "Key": schema.key(partition_key(due.brand, due.subscriber_id), due.item),
             "UpdateExpression": update,
             "ExpressionAttributeValues": told | values,
         }
         return self._write(request, condition)
 
-    def _write(self, update: dict[str, Any], condition: str) -> dict[str, Any] | None:
+    def _write(self, update: Operation, condition: str) -> Item | None:
         """None if it was written; else what is there instead, and made the condition fail."""
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                ConditionExpression=condition,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **update,
-            )
-        except self._client.exceptions.ConditionalCheckFailedException as exc:
-            found: dict[str, Any] = exc.response.get("Item", {})
-            return found
-        except AWAY as exc:
-            raise StoreUnavailableError("the table can't be written") from exc
-        return None
+        return self._gateway.update({**update, "ConditionExpression": condition})

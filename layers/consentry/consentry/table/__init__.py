@@ -1,0 +1,1 @@
+"""All that knows DynamoDB: the gateway to the table, the schema of its keys, and what is kept in it."""
