@@ -10,11 +10,11 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from consentry.brands import Bounds, Brand
-from consentry.table.breaker import OPEN_MS, Breaker
+from consentry.table.breaker import OPEN_MS, Breaker, _allowed
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.limits import Limits
 from support import people
-from support.calls import answer_lost, answering
+from support.calls import answer_lost, answering, counted
 from support.tables import ANN, BOB, Table
 
 MINUTE: Final = 60_000
@@ -37,7 +37,7 @@ def opened() -> list[str]:
 
 @pytest.fixture
 def breaker(table: Table, opened: list[str]) -> Breaker:
-    return Breaker(table.gateway, table.limits, opened.append)
+    return Breaker(table.gateway, opened.append)
 
 
 # --- when the table is away -------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def test_whatever_the_table_suffers_from_is_one_error_of_ours(
         ("UpdateItem", lambda: table.limits.has_room(crowd)),
         ("UpdateItem", lambda: breaker.holds(brand(), NOW)),
         ("Query", lambda: breaker.holds(brand(), NOW)),
-        ("PutItem", lambda: breaker.complained("demo", NOW)),
+        ("UpdateItem", lambda: breaker.complained("demo", NOW)),
     ):
         with answering(table.client, operation, fault), pytest.raises(StoreUnavailableError) as raised:
             call()
@@ -222,33 +222,93 @@ def test_the_breaker_of_one_brand_holds_up_no_other(breaker: Breaker, opened: li
     assert opened == ["demo"]
 
 
-def test_each_complaint_halves_what_a_minute_may_have_for_an_hour(breaker: Breaker) -> None:
-    eight = brand(mails_a_minute=8)
-    breaker.complained("demo", NOW)
-    breaker.complained("demo", NOW + MINUTE)
-    breaker.complained("demo", NOW + MINUTE)
-    breaker.complained("other", NOW)
-    two = [breaker.holds(eight, NOW + 2 * MINUTE) for _ in range(3)]
-    assert two == [0, 0, OPEN_MS]
-    after_the_first = NOW + HOUR
-    four = [breaker.holds(eight, after_the_first) for _ in range(5)]
-    assert four == [0, 0, 0, 0, OPEN_MS]
-    after_both = NOW + HOUR + 10 * MINUTE
-    assert [breaker.holds(eight, after_both) for _ in range(8)] == [0] * 8
+@pytest.mark.parametrize(
+    ("sent", "complaints", "allowed"),
+    [
+        (0, 0, 120),
+        (100_000, 0, 120),
+        (10_000, 9, 120),
+        (1_000, 1, 60),
+        (10_000, 19, 60),
+        (10_000, 20, 30),
+        (10_000, 39, 15),
+        (10_000, 40, 12),
+        (3_600, 7, 60),
+        (10, 1, 12),
+        (0, 7, 12),
+        (0, 1_000_000, 12),
+    ],
+)
+def test_complaints_count_by_their_share_of_what_went_out(sent: int, complaints: int, allowed: int) -> None:
+    assert _allowed(120, sent, complaints) == allowed
 
 
-def test_however_many_complain_one_mail_a_minute_goes_out_and_an_open_breaker_stays_open(breaker: Breaker) -> None:
-    for at in range(40):
-        breaker.complained("demo", NOW + at)
+def test_some_emails_go_out_however_few_the_brand_sends() -> None:
+    assert [_allowed(normal, 0, 7) for normal in (1, 9, 10, 11)] == [1, 1, 1, 2]
+
+
+def put_hour(table: Table, at: int, **counted: int) -> None:
+    """An hour of `demo` in which so much went out, or was complained of."""
+    key = {"pk": {"S": "L#breaker#demo"}, "sk": {"S": f"HOUR#{at // HOUR:07d}"}}
+    table.put(key | {name: {"N": str(number)} for name, number in counted.items()})
+
+
+def spent(breaker: Breaker, by: Brand, at: int) -> tuple[int, int]:
+    """How many emails go out at an instant before one has to wait, and for how long, in ms."""
+    held = [breaker.holds(by, at) for _ in range(60)]
+    return held.count(0), max(held)
+
+
+def test_complaints_lower_the_minute_for_this_hour_and_the_next(table: Table, breaker: Breaker) -> None:
+    forty = brand(mails_a_minute=40)
+    put_hour(table, NOW, sent=1_500)
+    for _ in range(2):
+        breaker.complained("demo", NOW)
+        breaker.complained("other", NOW)
+    assert spent(breaker, forty, NOW) == (20, MINUTE)
+    put_hour(table, NOW + HOUR, sent=20)
+    assert spent(breaker, forty, NOW + HOUR) == (20, MINUTE)
+    assert spent(breaker, forty, NOW + 2 * HOUR) == (40, OPEN_MS)
+
+
+def test_seven_complaints_hold_emails_up_by_the_minute_and_close_nothing(breaker: Breaker, opened: list[str]) -> None:
+    """A tenth of the normal number goes out in every minute, and the operator is notified."""
+    for _ in range(7):
+        breaker.complained("demo", NOW)
+    forty = brand(mails_a_minute=40)
+    went_out = [spent(breaker, forty, NOW + minute * MINUTE) for minute in range(10)]
+    assert went_out == [(4, MINUTE)] * 10
+    assert spent(breaker, forty, NOW + 10 * MINUTE + 59_000) == (4, 1_000)
+    assert opened == ["demo"] * 11
+
+
+def test_an_open_breaker_stays_open_whoever_complains(breaker: Breaker) -> None:
+    one = brand(mails_a_minute=1)
+    assert spent(breaker, one, NOW) == (1, OPEN_MS)
+    breaker.complained("demo", NOW + MINUTE)
+    assert breaker.holds(one, NOW + MINUTE) == OPEN_MS - MINUTE
+
+
+def test_an_email_costs_one_read_and_one_write_however_many_went_out_and_complained(
+    table: Table, breaker: Breaker
+) -> None:
     many = brand(mails_a_minute=1_000)
-    assert breaker.holds(many, NOW + 50) == 0
-    assert breaker.holds(many, NOW + 51) == OPEN_MS
-    assert breaker.holds(many, NOW + 51 + MINUTE) == OPEN_MS - MINUTE
+    for minute in range(60):
+        for _ in range(3):
+            breaker.complained("demo", NOW + minute * MINUTE)
+            breaker.holds(many, NOW + minute * MINUTE)
+    with counted(table.client) as calls:
+        assert breaker.holds(many, NOW + HOUR) == 0
+    assert calls == ["Query", "UpdateItem"]
+    assert len(table.items()) == 2
+    hour = table.items()[0]
+    assert (hour["sent"]["N"], hour["complaints"]["N"]) == ("180", "180")
+    assert int(hour["expires_at"]["N"]) == (NOW + 2 * HOUR) // 1000
 
 
 def test_of_many_who_find_the_minute_spent_one_says_so(real_table: Table) -> None:
     told: list[str] = []
-    breaker = Breaker(real_table.gateway, real_table.limits, told.append)
+    breaker = Breaker(real_table.gateway, told.append)
     two = brand(mails_a_minute=2)
     together = threading.Barrier(6)
 
