@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from consentry.addresses import parse
 from consentry.brands import Bounds, Brand
 from consentry.table.breaker import OPEN_MS, Breaker, _allowed
 from consentry.table.gateway import StoreUnavailableError
@@ -19,6 +20,7 @@ from support.tables import ANN, BOB, Table
 
 MINUTE: Final = 60_000
 HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
 NOW: Final = 1_800_000_000_000 // HOUR * HOUR
 """At the beginning of an hour, and so of a minute."""
 IP: Final = "203.0.113.7"
@@ -55,6 +57,8 @@ def test_whatever_the_table_suffers_from_is_one_error_of_ours(
         ("UpdateItem", lambda: breaker.holds(brand(), NOW)),
         ("Query", lambda: breaker.holds(brand(), NOW)),
         ("UpdateItem", lambda: breaker.complained("demo", NOW)),
+        ("UpdateItem", lambda: table.limits.opt_ins(brand(), ANN, NOW)),
+        ("GetItem", lambda: table.limits.confirmed("demo", ANN, NOW)),
     ):
         with answering(table.client, operation, fault), pytest.raises(StoreUnavailableError) as raised:
             call()
@@ -165,6 +169,86 @@ def test_no_name_in_the_table_tells_an_ip_address_or_follows_it(table: Table) ->
     other_key = Limits(table.gateway, lambda _: b"another key")
     other_key.admits(brand(), IP, NOW)
     assert len({each["pk"]["S"] for each in table.items() if "#visitor#" in each["pk"]["S"]}) == 3
+
+
+def test_an_ipv6_line_gets_no_further_by_having_many_networks(table: Table) -> None:
+    """A home has a /56, a hosted machine a /48: 256 and 65,536 networks of the size that a customer gets at least."""
+    three = brand(requests_an_hour_per_ip=3)
+
+    def admitted(*ips: str) -> int:
+        return sum(table.limits.admits(three, ip, NOW) for ip in ips)
+
+    assert admitted(*["2001:db8:0:1::1"] * 9) == 3
+    assert admitted(*(f"2001:db8:0:{at:x}::1" for at in range(2, 12))) == 3, "a /56 has 6"
+    assert admitted(*(f"2001:db8:0:{at:x}00::1" for at in range(1, 31))) == 14, "a /48 has 20"
+    assert admitted("2001:db8:1::1", "2001:db8:1::1") == 2, "a neighbour's /48 is another's"
+
+
+def test_what_one_network_has_spent_costs_the_larger_ones_nothing(table: Table) -> None:
+    one = brand(requests_an_hour_per_ip=1)
+    for _ in range(9):
+        table.limits.admits(one, "2001:db8:0:1::1", NOW)
+    assert sorted(each["spent"]["N"] for each in table.items()) == ["1"] * 4
+
+
+def test_a_visitor_of_a_platforms_form_has_one_budget_with_ours_and_takes_nothing_of_the_forms(table: Table) -> None:
+    narrow = brand(requests_an_hour_per_ip=2, requests_an_hour=1)
+    assert [table.limits.admits_visitor(narrow, IP, NOW) for _ in range(3)] == [True, True, False]
+    assert not table.limits.admits(narrow, IP, NOW)
+    assert table.limits.admits(narrow, "203.0.113.8", NOW)
+
+
+# --- emails to a mailbox and a domain ---------------------------------------------------------------------------------
+
+
+def test_a_mailbox_gets_six_emails_a_day_of_which_three_are_anybodys(table: Table) -> None:
+    address = parse("ann@gmail.com")
+
+    def sent(*anonymous: bool) -> list[bool]:
+        return [
+            table.gateway.update(*table.limits.mail_to(brand(), address, NOW, anonymous=each)) is None
+            for each in anonymous
+        ]
+
+    assert sent(False, True, True, True, True) == [True, True, True, True, False]
+    assert sent(False, False, False) == [True, True, False]
+    (budget,) = table.items()
+    assert (budget["spent"]["N"], budget["anonymous"]["N"]) == ("6", "3")
+
+
+def test_what_the_holder_asked_for_leaves_anybody_less_and_never_more_than_six(table: Table) -> None:
+    address = parse("ann@gmail.com")
+    for anonymous in (False, False, False, False, False, True):
+        assert table.gateway.update(*table.limits.mail_to(brand(), address, NOW, anonymous=anonymous)) is None
+    assert table.gateway.update(*table.limits.mail_to(brand(), address, NOW)) is not None
+
+
+def test_mailbox_and_domain_are_counted_over_all_brands_by_day(table: Table) -> None:
+    def names(brand_id: str, email: str, at: int) -> list[str]:
+        budgets = table.limits.mail_to(brand()._replace(id=brand_id), parse(email), at)
+        return [each["Key"]["pk"]["S"] for each in budgets]
+
+    first = names("demo", "ann@example.com", NOW)
+    assert len(first) == 2
+    assert names("other", "ann@example.com", NOW) == names("demo", "ann+x@example.com", NOW) == first
+    assert names("demo", "bob@mail.example.com", NOW)[1:] == first[1:]
+    assert not {*names("demo", "ann@example.com", NOW + DAY)} & {*first}
+    assert [len(names("demo", email, NOW)) for email in ("ann@gmail.com", "x@ann.fastmail.com")] == [1, 1]
+    assert table.limits.domain_budget(parse("ann@example.com"), NOW) == first[1]
+    assert table.limits.domain_budget(parse("ann@gmail.com"), NOW) == ""
+    assert "ann" not in str(first)
+    assert "example" not in str(first)
+
+
+# --- opting in by a link ----------------------------------------------------------------------------------------------
+
+
+def test_the_holder_of_a_link_can_opt_in_twenty_times_a_day(table: Table) -> None:
+    assert [table.limits.opt_ins(brand(), ANN, NOW) for _ in range(22)] == [True] * 20 + [False] * 2
+    assert table.limits.opt_ins(brand(), BOB, NOW)
+    assert table.limits.opt_ins(brand()._replace(id="other"), ANN, NOW)
+    assert table.limits.opt_ins(brand(), ANN, NOW + DAY)
+    assert ANN not in str(table.items())
 
 
 # --- crowds -----------------------------------------------------------------------------------------------------------
@@ -323,5 +407,5 @@ def test_of_many_who_find_the_minute_spent_one_says_so(real_table: Table) -> Non
 
 
 def test_what_no_brand_file_says_is_the_default() -> None:
-    assert people.brand().limits == Bounds(30, 2_000, 120)
-    assert brand(requests_an_hour=5).limits == Bounds(30, 5, 120)
+    assert people.brand().limits == Bounds(30, 2_000, 120, 20)
+    assert brand(requests_an_hour=5).limits == Bounds(30, 5, 120, 20)
