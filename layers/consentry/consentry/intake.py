@@ -16,6 +16,7 @@ from consentry import consent as rules
 from consentry.consent import EVERY_TOPIC, Consent
 from consentry.ledger import Actor, Channel, Event, Kind, event_id_of, new_event_id
 from consentry.spool import Spooled
+from consentry.table import writing
 from consentry.table.store import Outcome
 
 if TYPE_CHECKING:
@@ -157,11 +158,11 @@ class Intake:
         return [receipts[at] for at in range(len(reports))]
 
     def move(self, brand: Brand, old: str, new: str, channel: Channel, now: int, source: str = "") -> Receipt:
-        """Carry a person's opt-outs and complaint from their old address to the new one.
+        """Have a person's opt-outs and complaint follow them to a new address: those of before, and those to come.
 
         They keep their instants, so an opt-in of the new address that is later than them stays in force. What the old
-        address agreed to doesn't follow: whoever reads the new mailbox hasn't agreed to anything yet. `DUPLICATE`: the
-        new address has all of it, or there was nothing to carry.
+        address agreed to doesn't follow: whoever reads the new mailbox hasn't agreed to anything yet. A bounce is the
+        old mailbox's own. `DUPLICATE`: it was said before, and there was nothing more to carry.
 
         Raises:
             StoreUnavailableError: nothing is lost by doing it again.
@@ -170,24 +171,34 @@ class Intake:
             was, is_now = self._subscriber_id(brand, old), self._subscriber_id(brand, new)
         except InvalidReportError as exc:
             return Receipt(Result.INVALID, str(exc))
-        registers = self._store.read(brand.id, was).registers
-        # What the person said follows them. A bounce is the old mailbox's own, and often why there is a new one.
-        carried = {name: at for name, at in registers.items() if name.startswith(_OUT) or name == rules.COMPLAINT}
-        if not carried or was == is_now:
+        if was == is_now:
             return Receipt(Result.DUPLICATE)
-        topics = tuple(sorted(name.removeprefix(_OUT) for name in carried if name.startswith(_OUT)))
-        event = Event(
-            event_id=event_id_of(brand.id, is_now, "moved", sorted(carried.items())),
-            kind=Kind.UNSUBSCRIBED if topics else Kind.COMPLAINED,
+        moved = Event(
+            event_id=event_id_of(brand.id, was, "moved", is_now, now),
+            kind=Kind.MOVED,
             brand=brand.id,
-            subscriber_id=is_now,
-            occurred_at=max(carried.values()),
+            subscriber_id=was,
+            occurred_at=now,
             arrived_at=now,
             actor=Actor.PLATFORM,
             channel=channel,
+            effect=Consent(),
+            source=f"{source} to {is_now}".lstrip(),
+        )
+        # Marked first: what comes from now on follows by itself, and what came before is read afterwards.
+        outcome = self._store.move(moved, is_now).outcome
+        carried = writing.following(self._store.read(brand.id, was)).registers
+        if not carried:
+            return Receipt(Result(outcome.value))
+        topics = tuple(sorted(name.removeprefix(_OUT) for name in carried if name.startswith(_OUT)))
+        event = moved._replace(
+            event_id=event_id_of(brand.id, is_now, "moved", sorted(carried.items())),
+            kind=Kind.UNSUBSCRIBED if topics else Kind.COMPLAINED,
+            subscriber_id=is_now,
+            occurred_at=max(carried.values()),
             effect=Consent(carried),
             topics=topics,
-            source=source,
+            source=f"{source} from {was}".lstrip(),
         )
         return Receipt(Result(self._store.record(event).outcome.value))
 

@@ -52,6 +52,7 @@ METRICS: Final = {
     "NotificationDelay": Metric("Milliseconds"),  # from what happened to the endpoint that took it
     "SpoolDelay": Metric("Milliseconds"),  # from the spool to the table
     "Faults": Metric("Count"),
+    "ClocksAhead": Metric("Count"),  # acts that met something which is later than now
     "BreakerOpened": Metric("Count"),
     "MailsRejected": Metric("Count"),
     "OptOutsKeptInLog": Metric("Count"),
@@ -120,6 +121,11 @@ def recorded(event: Event, outcome: Outcome) -> None:
             opt_ins = [event.effect.registers.get(rules.opt_in(topic), event.occurred_at) for topic in event.topics]
             values["ConfirmedAfter"] = (event.occurred_at - max(opt_ins, default=event.occurred_at)) / 1000
     emit("act", values, channel=event.channel, outcome=outcome, kind=event.kind, brand=event.brand)
+
+
+def clock_ahead() -> None:
+    """Count that something was found which is later than now: a clock is, or was, ahead."""
+    emit("a register is ahead of the clock", {"ClocksAhead": 1})
 
 
 def spooled(waiting: Spooled | Unverified) -> None:
