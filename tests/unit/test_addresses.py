@@ -120,7 +120,7 @@ def test_the_longest_address_is_an_address() -> None:
         parse(longest.replace("d.com", "dd.com"))
 
 
-# --- people whose address no parser likes ------------------------------------------------------------------------------
+# --- people whose address no parser likes -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Email addresses: parsed, normalised, and turned into subscriber ids.
 
-`parse` is for where email is to be sent. `identify` is for everywhere else: people get email at addresses that no parser
-likes, and whoever gets it has to be able to leave. An address that both take is the same subscriber.
+`parse` is for where email is to be sent. `identify` is for everywhere else: people get email at addresses that no
+parser likes, and whoever gets it has to be able to leave. An address that both take is the same subscriber.
 
 An address is never a key, and never stands in a URL or a log: errors here name the fault, not the address.
 """
