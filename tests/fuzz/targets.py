@@ -233,7 +233,7 @@ class Webhooks:
 
     def _forged(self, name: str, query: str, headers: dict[str, str], body: bytes) -> None:
         url = f"https://links.example.com/hooks/demo/{name}"
-        call = Call("POST", headers, {"key": query.removeprefix("key=")}, body, url)
+        call = Call("POST", headers, {"key": query.removeprefix("key=")}, body, (url,))
         provider = providers.provider(name)
         try:
             provider.verify(call, self._setup, hooks.secrets_of(name), NOW)
@@ -254,7 +254,7 @@ class Webhooks:
     def _translated(self, name: str, body: bytes) -> None:
         """Also what the room doesn't come to: bodies that carry their own signature."""
         try:
-            reading = providers.provider(name).translate(Call("POST", {}, {}, body, ""), self._setup)
+            reading = providers.provider(name).translate(Call("POST", {}, {}, body, ()), self._setup)
         except (UnreadableError, UnsignedError):
             return
         brand, intake = wiring.brands().get("demo"), wiring.intake()
