@@ -123,7 +123,7 @@ def identify(text: str) -> Identified:
     local, _, domain = bare.rpartition("@")
     unquoted = _QUOTED.sub("", local)
     if not local or not domain or _NEVER.search(bare) or _SEPARATING.search(f"{unquoted}@{domain}"):
-        raise MalformedAddressError("not an email address")
+        raise MalformedAddressError("not a valid email address")
     address = _address(local, domain)
     if len(address.normalised.encode()) > MAX_LENGTH:
         raise MalformedAddressError(f"the address is longer than {MAX_LENGTH} octets")

@@ -309,7 +309,7 @@ class Intake:
         if found == named:
             return found, ""
         unknown = len(named) - len(found)
-        why = f"topics: {unknown} of {len(named)} are not of {brand.id}, which has {', '.join(brand.topics)}"
+        why = f"topics: not of {brand.id}: {unknown} of {len(named)}; it has {', '.join(brand.topics)}"
         if report.kind is ReportKind.UNSUBSCRIBED and (found or channel in _UNHEARD):
             return found or (EVERY_TOPIC,), why
         raise InvalidReportError(why)
