@@ -45,6 +45,7 @@ METRICS: Final = {
     "ConfirmedAfter": Metric("Seconds"),  # from the request to its confirmation
     "Refused": Metric("Count", ("front", "reason")),  # calls that were answered with an error
     "Webhooks": Metric("Count", ("provider", "outcome")),  # what providers reported
+    "Unreadable": Metric("Count", ("provider",)),  # reports about people who can't be told from their address
     "Mails": Metric("Count", ("mail", "outcome")),
     "MailsPutOff": Metric("Count", ("why",)),
     "MailDelay": Metric("Milliseconds"),  # from the request to SES
@@ -134,3 +135,11 @@ def spooled(waiting: Spooled | Unverified) -> None:
         recorded(waiting.event, Outcome.SPOOLED)
     else:
         emit("act", {"Acts": 1}, channel=waiting.channel, outcome=Outcome.SPOOLED, kind="unverified")
+
+
+def unreadable(count: int, provider: str, brand: str) -> None:
+    """Tell of reports that count for nothing, since nobody can be found by the address in them, or there is none.
+
+    Whoever they are about goes on getting email.
+    """
+    emit("unreadable address", {"Unreadable": count}, provider=provider, brand=brand)
