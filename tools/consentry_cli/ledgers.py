@@ -59,7 +59,7 @@ def verify(brand_id: str, table: str, secret_id: str, subscriber_id: str | None,
             faulty, checked = _tell(subscriber_id, store.verify(brand_id, subscriber_id)), 1
         click.echo(f"{checked} ledgers checked, {faulty} not intact", err=True)
         if kept is not None:
-            faulty += _compare(store, brand_id, keys.ledger_key(brand_id), kept, subscriber_id)
+            faulty += _compare(store, brand_id, keys.archive_key(), kept, subscriber_id)
         if faulty:
             raise SystemExit(FOUND)
 

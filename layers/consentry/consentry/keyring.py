@@ -138,7 +138,7 @@ class Keyring:
         return self._key("dead letter", "")
 
     def archive_key(self) -> bytes:
-        """What signs the archive's manifests, which are about every brand. It never changes."""
+        """What the archive's manifests are signed and its lines hashed with, for all brands. It never changes."""
         return self._key("archive", "")
 
     def limit_key(self, brand: str) -> bytes:
