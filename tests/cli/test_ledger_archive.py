@@ -43,7 +43,7 @@ def run(deployment: Deployment, put: Callable[[str, bytes, bytes], None], month:
 @pytest.fixture
 def filled(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     """Three persons with two events each, when their month is over."""
-    monkeypatch.setattr("time.time_ns", lambda: NOW * 1_000_000)
+    monkeypatch.setattr("consentry_cli.deployment.now", lambda _: NOW)
     for person in (ANN, BOB, "cy@example.com"):
         report(deployment, person, ReportKind.CLAIMED, ReportKind.UNSUBSCRIBED)
     return deployment
@@ -219,7 +219,7 @@ def test_an_archive_that_goes_on_no_longer_is_found(
     """Whoever means to take something away may first see to it that nothing is archived any more."""
     february = archive.window("2024-01").until
     for day, status in ((-29, 0), (2, 1), (3, 1)):
-        monkeypatch.setattr("time.time_ns", lambda day=day: (february + day * 86_400_000) * 1_000_000)
+        monkeypatch.setattr("consentry_cli.deployment.now", lambda _, day=day: february + day * 86_400_000)
         assert filled.run(*VERIFY, copy).exit_code == status, day
     assert filled.run(*VERIFY, copy).stdout == f"archive\tthere is nothing after {MONTH}\n"
     run(filled, archives.into(copy), "2023-12")
