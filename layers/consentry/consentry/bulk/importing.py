@@ -177,7 +177,7 @@ class Interpreter:
         if not text:
             return self._started_at, ""
         try:
-            return presets.instant(text), ""
+            return presets.instant(text, last=not claimed), ""
         except (ValueError, OverflowError):
             if claimed:
                 raise UnusableRowError("occurred_at: an instant as in RFC 3339, or since 1970") from None

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from consentry import instants
 from consentry.intake import Report, ReportKind
 from consentry.providers import Reading, UnreadableError
 
@@ -56,6 +56,8 @@ def reports(kind: ReportKind | None, email: str, at: int, topics: tuple[str, ...
     if kind is None or (kind is ReportKind.CLAIMED and not topics):
         return []
     named = topics if kind in {ReportKind.UNSUBSCRIBED, ReportKind.CLAIMED} else ()
+    # Providers tell seconds: of what ends mail, the last millisecond counts.
+    at = instants.within_second(at, last=kind is not ReportKind.CLAIMED)
     return [Report(kind, at, email=email, topics=named)]
 
 
@@ -103,13 +105,12 @@ def from_millis(value: object) -> int:
     return _plausible(_number(value))
 
 
-def from_iso(value: object) -> int:
-    """Epoch ms, from ISO 8601 or RFC 3339; without an offset it is UTC."""
+def from_iso(value: object, *, last: bool = False) -> int:
+    """Epoch ms, from ISO 8601 or RFC 3339; without an offset it is UTC. `last`: the last instant that it can mean."""
     if not isinstance(value, str):
         return ON_ARRIVAL
     try:
-        moment = datetime.fromisoformat(value.strip())
-        return _plausible((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        return _plausible(instants.from_iso(value.strip(), last=last))
     except (ValueError, OverflowError):
         return ON_ARRIVAL
 

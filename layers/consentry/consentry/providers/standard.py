@@ -61,9 +61,10 @@ def translate(call: Call, setup: Setup) -> Reading:
     kind, data = payload.text(body, "type").removeprefix(_PREFIX), payload.at(body, "data")
     if f"{_PREFIX}{kind}" != payload.text(body, "type") or kind not in set(ReportKind):
         return Reading([], ignored=1)
-    moment = payload.from_iso(payload.at(data, "occurred_at"))
+    last = kind != ReportKind.CLAIMED
+    moment = payload.from_iso(payload.at(data, "occurred_at"), last=last)
     if moment == payload.ON_ARRIVAL:
-        moment = payload.from_iso(body.get("timestamp"))
+        moment = payload.from_iso(body.get("timestamp"), last=last)
     topics = [
         topic
         for name in payload.texts(data, "topics")
