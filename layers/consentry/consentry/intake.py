@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from consentry import addresses
 from consentry import consent as rules
 from consentry.consent import EVERY_TOPIC, Consent
+from consentry.instants import SECOND_MS
 from consentry.ledger import Actor, Channel, Event, Kind, event_id_of, new_event_id
 from consentry.spool import Spooled
 from consentry.table.store import Outcome
@@ -46,7 +47,7 @@ class Report(NamedTuple):
 
     kind: ReportKind
     occurred_at: int
-    """Epoch ms; later than now counts as now."""
+    """Epoch ms; later than now, by a second or more, counts as now."""
     email: str = ""
     subscriber_id: str = ""
     """Instead of `email`."""
@@ -231,7 +232,8 @@ class Intake:
             InvalidReportError: it says nothing that can be recorded.
         """
         subscriber_id = self._subscriber_id(brand, report.email, report.subscriber_id)
-        occurred_at = min(report.occurred_at, now)
+        # One that is told in seconds may not be over yet. Told again a moment later, it is the same event all the same.
+        occurred_at = report.occurred_at if report.occurred_at < now + SECOND_MS else now
         if occurred_at <= 0:
             raise InvalidReportError("occurred_at: before 1970")
         topics = tuple(dict.fromkeys(report.topics))
@@ -244,7 +246,7 @@ class Intake:
             brand=brand.id,
             subscriber_id=subscriber_id,
             occurred_at=occurred_at,
-            arrived_at=now,
+            arrived_at=max(now, occurred_at),
             actor=Actor.PROVIDER if provider else Actor.PLATFORM,
             channel=channel,
             effect=effect,

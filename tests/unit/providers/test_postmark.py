@@ -9,7 +9,7 @@ import pytest
 
 from consentry.intake import ReportKind
 from support import hooks
-from support.hooks import AT, LEFT_AT, Sent
+from support.hooks import AT, Sent
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_spam_complaint_and_a_hard_bounce_of_their_own(desk: Any) -> None:
     record = {"Email": "ann@example.com", "BouncedAt": hooks.iso(AT), "MessageStream": "newsletter"}
     for kind, expected in (("SpamComplaint", ReportKind.COMPLAINED), ("Bounce", ReportKind.BOUNCED)):
         (report,) = desk.read("postmark", {**record, "RecordType": kind, "Type": "HardBounce"}).reports
-        assert (report.kind, report.email, report.occurred_at) == (expected, "ann@example.com", LEFT_AT)
+        assert (report.kind, report.email, report.occurred_at) == (expected, "ann@example.com", AT)
 
 
 def test_a_suppression_without_a_reason_is_an_opt_out(desk: Any) -> None:

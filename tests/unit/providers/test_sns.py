@@ -13,7 +13,7 @@ from consentry.outgoing import UnreachableError
 from consentry.providers import Call, Setup, UnreadableError, UnsignedError, sns
 from consentry.providers.sns import fetch as real_fetch
 from support import hooks
-from support.hooks import ARN, LEFT_AT, NOW
+from support.hooks import ARN, AT, NOW
 
 HOST = "https://sns.us-east-1.amazonaws.com"
 SETUP = Setup(hooks.TOPICS, (ARN,))
@@ -249,7 +249,7 @@ def test_preferences_name_what_is_left_and_what_is_kept(desk: Any) -> None:
         {"topicName": name, "subscriptionStatus": status} for name, status in statuses
     ]
     left, kept = desk.read("sns", event).reports
-    assert (left.kind, left.topics, left.occurred_at) == (ReportKind.UNSUBSCRIBED, ("news",), LEFT_AT)
+    assert (left.kind, left.topics, left.occurred_at) == (ReportKind.UNSUBSCRIBED, ("news",), AT)
     assert (kept.kind, kept.topics) == (ReportKind.CLAIMED, ("offers",))
 
 

@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook
 from consentry.intake import ReportKind
 from consentry.providers import Setup, UnreadableError
 from support import hooks
-from support.hooks import LEFT_AT, NOW, Sent
+from support.hooks import AT, NOW, Sent
 
 VECTOR = Sent(
     "/hooks/demo/standard",
@@ -84,9 +84,9 @@ def test_a_person_may_be_named_by_id(desk: Any) -> None:
 def test_the_events_instant_counts_before_the_calls(desk: Any) -> None:
     said = hooks.saying("standard", "unsubscribed")
     said["timestamp"] = hooks.iso(NOW)
-    assert desk.read("standard", said).reports[0].occurred_at == LEFT_AT
+    assert desk.read("standard", said).reports[0].occurred_at == AT
     said["data"]["occurred_at"] = "yesterday"
-    assert desk.read("standard", said).reports[0].occurred_at == NOW + 999
+    assert desk.read("standard", said).reports[0].occurred_at == NOW
 
 
 def test_a_reference_is_kept_if_it_is_plain(desk: Any) -> None:

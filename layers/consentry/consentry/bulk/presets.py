@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from consentry import instants
 from consentry.bulk.rows import UnusableInputError, UnusableRowError
 from consentry.consent import EVERY_TOPIC
+from consentry.instants import Instant
 from consentry.intake import ReportKind
 
 if TYPE_CHECKING:
@@ -198,8 +199,8 @@ _GO: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) ([+-]\d{4})
 """Go's time.Time.String()."""
 
 
-def instant(text: str, *, last: bool) -> int:
-    """Epoch ms of the first or last instant that a text can mean (`instants`).
+def instant(text: str) -> Instant:
+    """What a text means.
 
     RFC 3339, a date alone, seconds or milliseconds since 1970, or as exports write it. Without an offset it is UTC.
 
@@ -208,11 +209,11 @@ def instant(text: str, *, last: bool) -> int:
     """
     if _EPOCH.fullmatch(text):
         number = float(text)
-        at = instants.within_second(int(number if number >= _MILLISECONDS else number * 1000), last=last)
+        at = Instant(int(number)) if number >= _MILLISECONDS else instants.from_seconds(number)
     else:
         if go := _GO.fullmatch(text):
             text = f"{go[1]}{go[2]}"
-        at = instants.from_iso(text, last=last)
+        at = instants.from_iso(text)
     if at <= 0:
         raise ValueError("before 1970")
     return at

@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from consentry import instants
+from consentry.instants import Instant
 from consentry.intake import Report, ReportKind
 from consentry.providers import Reading, UnreadableError
 
@@ -56,9 +57,12 @@ def reports(kind: ReportKind | None, email: str, at: int, topics: tuple[str, ...
     if kind is None or (kind is ReportKind.CLAIMED and not topics):
         return []
     named = topics if kind in {ReportKind.UNSUBSCRIBED, ReportKind.CLAIMED} else ()
-    # Providers tell seconds: of what ends mail, the last millisecond counts.
-    at = instants.within_second(at, last=kind is not ReportKind.CLAIMED)
-    return [Report(kind, at, email=email, topics=named)]
+    return [Report(kind, occurred(kind, at), email=email, topics=named)]
+
+
+def occurred(kind: ReportKind, at: int) -> int:
+    """When an event counts of which a provider tells no more than the second: the last of it, if it ends mail."""
+    return at.last if isinstance(at, Instant) and kind is not ReportKind.CLAIMED else at
 
 
 def at(value: object, *path: str) -> Any:
@@ -97,20 +101,26 @@ def listed(value: object, *path: str) -> list[Any]:
 
 def from_seconds(value: object) -> int:
     """Epoch ms, from epoch seconds as a number or in digits."""
-    return _plausible(_number(value) * 1000)
+    try:
+        return _plausible(instants.from_seconds(_number(value)))
+    except (ValueError, OverflowError):
+        return ON_ARRIVAL
 
 
 def from_millis(value: object) -> int:
     """Epoch ms, from the same as a number or in digits."""
-    return _plausible(_number(value))
+    try:
+        return _plausible(round(_number(value)))
+    except (ValueError, OverflowError):
+        return ON_ARRIVAL
 
 
-def from_iso(value: object, *, last: bool = False) -> int:
-    """Epoch ms, from ISO 8601 or RFC 3339; without an offset it is UTC. `last`: the last instant that it can mean."""
+def from_iso(value: object) -> int:
+    """Epoch ms, from ISO 8601 or RFC 3339; without an offset it is UTC."""
     if not isinstance(value, str):
         return ON_ARRIVAL
     try:
-        return _plausible(instants.from_iso(value.strip(), last=last))
+        return _plausible(instants.from_iso(value.strip()))
     except (ValueError, OverflowError):
         return ON_ARRIVAL
 
@@ -124,5 +134,5 @@ def _number(value: object) -> float:
         return math.nan
 
 
-def _plausible(millis: float) -> int:
-    return round(millis) if 0 < millis < ON_ARRIVAL else ON_ARRIVAL
+def _plausible(at: int) -> int:
+    return at if 0 < at < ON_ARRIVAL else ON_ARRIVAL

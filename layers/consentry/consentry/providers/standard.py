@@ -61,10 +61,9 @@ def translate(call: Call, setup: Setup) -> Reading:
     kind, data = payload.text(body, "type").removeprefix(_PREFIX), payload.at(body, "data")
     if f"{_PREFIX}{kind}" != payload.text(body, "type") or kind not in set(ReportKind):
         return Reading([], ignored=1)
-    last = kind != ReportKind.CLAIMED
-    moment = payload.from_iso(payload.at(data, "occurred_at"), last=last)
+    moment = payload.from_iso(payload.at(data, "occurred_at"))
     if moment == payload.ON_ARRIVAL:
-        moment = payload.from_iso(body.get("timestamp"), last=last)
+        moment = payload.from_iso(body.get("timestamp"))
     topics = [
         topic
         for name in payload.texts(data, "topics")
@@ -73,7 +72,7 @@ def translate(call: Call, setup: Setup) -> Reading:
     reference = payload.text(data, "reference")
     report = Report(
         ReportKind(kind),
-        moment,
+        payload.occurred(ReportKind(kind), moment),
         email=payload.text(data, "email"),
         subscriber_id=payload.text(data, "subscriber_id"),
         topics=tuple(topics),
