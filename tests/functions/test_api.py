@@ -19,7 +19,7 @@ ANN: Final = "ann@example.com"
 UNKNOWN: Final = "K9Xdq1X4AVefMXC3P9olGg"
 CALLS: Final[dict[str, tuple[str, str, Any, str]]] = {
     "subscribe": ("POST", "/v1/subscriptions", {"email": ANN, "topics": ["news"]}, "write"),
-    "links": ("POST", "/v1/links", {"topic": "news", "recipients": [{"email": ANN}]}, "write"),
+    "links": ("POST", "/v1/links", {"topic": "news", "recipients": [{"email": ANN}]}, "mint"),
     "decisions": ("POST", "/v1/decisions", {"topic": "news", "emails": [ANN]}, "read"),
     "lookup": ("POST", "/v1/subscribers/lookup", {"email": ANN}, "read"),
     "show": ("GET", f"/v1/subscribers/{UNKNOWN}", None, "read"),
@@ -107,12 +107,28 @@ def test_a_key_that_was_issued_a_moment_ago_works_in_a_warm_function(
 @pytest.mark.parametrize("name", CALLS)
 def test_a_key_without_the_scope_may_not(world: World, name: str) -> None:
     needed = CALLS[name][3]
-    others = tuple({"read", "write", "erase"} - {needed})
+    others = tuple({"read", "write", "erase", "mint"} - {needed, "write" if needed == "mint" else needed})
     answer = call(world, name, world.api_key(scopes=others))
     assert_problem(answer, 403)
     assert needed in answer.json["detail"]
     assert world.items() == []
     assert call(world, name, world.api_key(scopes=(needed,))).status in {200, 202}
+
+
+def test_a_key_that_may_only_mint_makes_links_and_nothing_else(world: World) -> None:
+    key = world.api_key(scopes=("mint",))
+    assert call(world, "links", key).status == 200
+    assert {name: call(world, name, key).status for name in CALLS if name != "links"} == dict.fromkeys(
+        set(CALLS) - {"links"}, 403
+    )
+    assert_problem(world.api("POST", "/v1/events", {"events": []}, key=key), 403)
+    assert_problem(world.api("DELETE", f"/v1/subscribers/{UNKNOWN}", key=key), 403)
+
+
+def test_a_key_that_may_write_may_mint(world: World) -> None:
+    assert call(world, "links", world.api_key(scopes=("write",))).status == 200
+    for others in (("read",), ("erase",), ("read", "erase")):
+        assert_problem(call(world, "links", world.api_key(scopes=others)), 403)
 
 
 @pytest.mark.parametrize("name", CALLS)

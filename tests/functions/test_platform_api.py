@@ -341,6 +341,42 @@ def test_the_same_call_is_answered_the_same_and_done_once(api: Any, world: Any) 
     assert api("POST", "/v1/links", links, idempotency_key="l") == api("POST", "/v1/links", links, idempotency_key="l")
 
 
+def with_key(world: Any, scopes: tuple[str, ...], body: Any, *, brand: str = "demo") -> tuple[int, Any]:
+    """An opt-out, reported under one `Idempotency-Key` by an API key of its own."""
+    answer = world.api(
+        "POST",
+        "/v1/events",
+        body,
+        key=world.api_key(brand, scopes),
+        headers={"idempotency-key": "the same"},
+    )
+    return answer.status, answer.json
+
+
+def test_a_key_that_may_only_read_keeps_no_other_key_from_reporting_an_opt_out(world: Any) -> None:
+    body = {"events": [event()]}
+    assert with_key(world, ("read",), body)[0] == 403
+    assert world.items() == []
+    assert results(with_key(world, ("write",), body)) == ["applied"]
+    assert world.status() == "unsubscribed"
+
+
+def test_two_keys_of_one_brand_dont_share_what_their_callers_chose(world: Any) -> None:
+    assert results(with_key(world, ("write",), {"events": [event()]})) == ["applied"]
+    assert results(with_key(world, ("write",), {"events": [event(email="bob@example.com")]})) == ["applied"]
+    assert world.status("bob@example.com") == "unsubscribed"
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/links"])
+def test_a_call_that_was_refused_may_be_mended_under_its_key(api: Any, path: str) -> None:
+    good = (
+        {"events": [event()]} if path == "/v1/events" else {"topic": "news", "recipients": [{"email": "a@b.example"}]}
+    )
+    assert api("POST", path, {**good, "misspelt": 1}, idempotency_key="k")[0] == 400
+    assert api("POST", path, good, idempotency_key="k")[0] == 200
+    assert api("POST", path, {**good, "misspelt": 1}, idempotency_key="k")[0] == 422
+
+
 def test_brands_dont_share_keys(api: Any, world: Any) -> None:
     body = {"topic": "news", "emails": ["ann@example.com"]}
     assert api("POST", "/v1/decisions", body, idempotency_key="k")[0] == 200
@@ -371,8 +407,13 @@ def test_a_failed_call_may_be_repeated_under_its_key(api: Any, world: Any, monke
 
 
 def test_what_is_kept_of_a_repeated_call_names_nobody(api: Any, world: Any) -> None:
-    api("POST", "/v1/events", {"events": [event()]}, idempotency_key="secret-key")
+    said = {"events": [event(event_id="unsub-ann@example.com"), event(event_id="2", **{"bob@example.com": 1})]}
+    first = api("POST", "/v1/events", said, idempotency_key="secret-key")
+    assert "unsub-ann@example.com" in json.dumps(first)
+    assert "bob@example.com" in first[1]["results"][1]["error"]
+    assert api("POST", "/v1/events", said, idempotency_key="secret-key") == first
     kept = json.dumps([item for item in world.items() if item["pk"]["S"].startswith("L#")])
     assert kept != "[]"
-    assert "ann@example.com" not in kept
+    assert "@" not in kept
+    assert "example.com" not in kept
     assert "secret-key" not in kept

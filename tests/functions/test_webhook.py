@@ -19,7 +19,7 @@ from consentry.outgoing import UnreachableError
 from consentry.providers import NAMES, sns
 from consentry.table.gateway import StoreUnavailableError
 from support import hooks
-from support.hooks import AT, NOW, Sent
+from support.hooks import AT, LEFT_AT, NOW, Sent
 from support.world import HOUR
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 ANN = "ann@example.com"
 EXPECTED = {
-    "unsubscribed": ("unsubscribed", "platform", {"out.news": AT}),
-    "claimed": ("claimed", "platform", {"claim.news": AT}),
-    "complained": ("complained", "provider", {"complaint": AT}),
-    "bounced": ("bounced", "provider", {"bounce": AT}),
+    "unsubscribed": ("unsubscribed", "platform", "out.news"),
+    "claimed": ("claimed", "platform", "claim.news"),
+    "complained": ("complained", "provider", "complaint"),
+    "bounced": ("bounced", "provider", "bounce"),
 }
 """Kind, actor and effect of the event that a report makes."""
 NOTHING = {"applied": 0, "duplicate": 0, "ignored": 0, "spooled": 0}
@@ -274,9 +274,11 @@ def test_what_a_provider_says_is_recorded_once_with_its_evidence(post: Post, pro
     page = wiring.store().ledger("demo", subscriber_id)
     ((event, _),) = page.events
     assert page.intact
-    assert (event.kind.value, event.actor.value, dict(event.effect.registers)) == EXPECTED[kind]
+    at = LEFT_AT if provider in hooks.TELL_SECONDS and kind != "claimed" else AT
+    name, actor, effect = EXPECTED[kind]
+    assert (event.kind.value, event.actor.value, dict(event.effect.registers)) == (name, actor, {effect: at})
     assert (event.channel, event.source) == (Channel.WEBHOOK, provider)
-    assert (event.occurred_at, event.arrived_at) == (AT, NOW)
+    assert (event.occurred_at, event.arrived_at) == (at, NOW)
 
 
 OPTING_IN = [name for name in NAMES if "claimed" in hooks.SAYS[name]]
@@ -308,6 +310,33 @@ def test_the_persons_own_later_opt_in_stays_in_force(post: Post) -> None:
     assert post.world.status() == "subscribed"
 
 
+def test_whoever_opted_in_and_left_within_one_second_has_left(post: Post) -> None:
+    """The provider tells seconds; the opt-in has its millisecond."""
+    for provider in sorted(hooks.TELL_SECONDS):
+        person = f"{provider}@example.com"
+        post.opt_in(AT + 640, person)
+        post.say(provider, hooks.saying(provider, "unsubscribed", person))
+        assert post.world.status(person) == "unsubscribed", provider
+
+
+def test_what_is_told_twice_within_its_own_second_is_recorded_once(post: Post) -> None:
+    said = hooks.saying("sendgrid", "unsubscribed", at=NOW)
+    assert post.say("sendgrid", said) == {"applied": 1}
+    for later in (1, 500, 1_000, 60_000):
+        post.world.now = NOW + later
+        assert post.say("sendgrid", said) == {"duplicate": 1}
+    assert post.registers() == {"out.news": NOW + 999}
+    (event,) = wiring.store().history("demo", post.world.subscriber_id(ANN))
+    assert event.occurred_at <= event.arrived_at
+
+
+def test_a_date_without_a_time_is_the_whole_day_for_whoever_left(post: Post) -> None:
+    said = hooks.saying("standard", "unsubscribed")
+    said["data"]["occurred_at"] = "2027-01-14"
+    post.say("standard", said)
+    assert post.registers() == {"out.news": 1_799_971_199_999}
+
+
 def test_a_body_that_comes_in_base64_is_the_same(post: Post) -> None:
     for provider in NAMES:
         sent = hooks.send(provider, hooks.saying(provider, "unsubscribed", f"{provider}@example.com"))
@@ -333,14 +362,14 @@ def test_an_event_that_sendgrid_repeats_under_new_ids_is_recorded_once(post: Pos
 def test_a_group_leaves_its_own_topics_alone(post: Post) -> None:
     (event,) = hooks.saying("sendgrid", "unsubscribed")
     assert post.say("sendgrid", [{**event, "asm_group_id": 1002}]) == {"applied": 1}
-    assert post.registers() == {"out.offers": AT}
+    assert post.registers() == {"out.offers": LEFT_AT}
     assert post.world.status(topic="news") == "none"
 
 
 def test_a_group_that_is_not_mapped_leaves_everything(post: Post) -> None:
     (event,) = hooks.saying("sendgrid", "unsubscribed")
     assert post.say("sendgrid", [{**event, "asm_group_id": 9999}]) == {"applied": 1}
-    assert post.registers() == {"out.*": AT}
+    assert post.registers() == {"out.*": LEFT_AT}
 
 
 def test_an_instant_in_the_future_counts_as_now(post: Post) -> None:
@@ -429,7 +458,7 @@ def test_opt_outs_follow_to_a_new_address(post: Post) -> None:
     post.say("mailchimp", hooks.saying("mailchimp", "unsubscribed"))
     post.say("mailchimp", hooks.saying("mailchimp", "complained", at=AT + 1000))
     assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"applied": 1}
-    assert post.registers("ann@example.org") == {"out.news": AT, "complaint": AT + 1000}
+    assert post.registers("ann@example.org") == {"out.news": LEFT_AT, "complaint": LEFT_AT + 1000}
     assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"duplicate": 1}
     assert wiring.store().ledger("demo", post.world.subscriber_id("ann@example.org")).intact
 
@@ -439,7 +468,7 @@ def test_an_opt_out_that_the_old_address_made_since_follows_too(post: Post) -> N
     post.say("mailchimp", move(ANN, "ann@example.org"))
     post.say("mailchimp", {**hooks.saying("mailchimp", "unsubscribed"), "data[list_id]": "b7c6eb2165"})
     assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"applied": 1}
-    assert post.registers("ann@example.org") == {"out.news": AT, "out.offers": AT}
+    assert post.registers("ann@example.org") == {"out.news": LEFT_AT, "out.offers": LEFT_AT}
 
 
 def test_a_bounce_of_the_old_mailbox_does_not_follow(post: Post) -> None:

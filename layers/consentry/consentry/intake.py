@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from consentry import addresses
 from consentry import consent as rules
 from consentry.consent import EVERY_TOPIC, Consent
+from consentry.instants import SECOND_MS
 from consentry.ledger import Actor, Channel, Event, Kind, event_id_of, new_event_id
 from consentry.spool import Spooled
 from consentry.table import writing
@@ -50,7 +51,7 @@ class Report(NamedTuple):
 
     kind: ReportKind
     occurred_at: int
-    """Epoch ms; later than now counts as now. 0: nobody says when, and it counts as of its arrival."""
+    """Epoch ms; later than now, by a second or more, counts as now. 0: nobody says when, so that its arrival counts."""
     email: str = ""
     subscriber_id: str = ""
     """Instead of `email`."""
@@ -133,7 +134,9 @@ class Intake:
         if away:
             self._recorder.keep(Spooled(event))
             return Receipt(Result.SPOOLED, note=note)
-        outcome = self._recorder.record(event).outcome
+        # Who doesn't say when says it now, and perhaps again: that is no later opt-out.
+        sees = tuple(brand.topics) if report.occurred_at <= 0 else None
+        outcome = self._recorder.record(event, sees=sees).outcome
         return Receipt(Result(outcome.value) if outcome is not Outcome.THROTTLED else Result.DUPLICATE, note=note)
 
     def take_all(
@@ -271,7 +274,8 @@ class Intake:
         topics, left_out = self._topics(brand, subscriber_id, report, channel, away=away)
         about_mail = report.kind in {ReportKind.COMPLAINED, ReportKind.BOUNCED}
         undated = report.occurred_at <= 0
-        occurred_at = now if undated else min(report.occurred_at, now)
+        # One that is told in seconds may not be over yet. Told again a moment later, it is the same event all the same.
+        occurred_at = now if undated or report.occurred_at >= now + SECOND_MS else report.occurred_at
         event_id = event_id_of(brand.id, subscriber_id, report.kind, topics, occurred_at)
         if undated and about_mail and report.event_id:
             event_id = event_id_of(brand.id, subscriber_id, report.kind, "named", report.event_id)
@@ -283,7 +287,7 @@ class Intake:
             brand=brand.id,
             subscriber_id=subscriber_id,
             occurred_at=occurred_at,
-            arrived_at=now,
+            arrived_at=max(now, occurred_at),
             actor=Actor.PROVIDER if provider else Actor.PLATFORM,
             channel=channel,
             effect=_effect(report.kind, topics, occurred_at),

@@ -179,12 +179,13 @@ class Interpreter:
         if not text:
             return self._started_at, ""
         try:
-            return presets.instant(text), ""
+            at = presets.instant(text)
         except (ValueError, OverflowError):
             if claimed:
                 raise UnusableRowError("occurred_at: an instant as in RFC 3339, or since 1970") from None
             # Whatever its date, an opt-out counts.
             return self._started_at, "the instant can't be read: taken as of the import's beginning"
+        return (at if claimed else at.last), ""
 
 
 _UNSET: Final = ("0001-01-01", "0000-00-00")

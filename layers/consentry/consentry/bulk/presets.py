@@ -8,12 +8,13 @@ plain form, without a preset, has the columns `email` or `subscriber_id`, `statu
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from consentry import instants
 from consentry.bulk.rows import UnusableInputError, UnusableRowError
 from consentry.consent import EVERY_TOPIC
+from consentry.instants import Instant
 from consentry.intake import ReportKind
 
 if TYPE_CHECKING:
@@ -191,22 +192,21 @@ _GO: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) ([+-]\d{4})
 """Go's time.Time.String()."""
 
 
-def instant(text: str) -> int:
-    """Epoch ms of an instant: RFC 3339, seconds or milliseconds since 1970, or as exports write it.
+def instant(text: str) -> Instant:
+    """What a text means.
 
-    A date and time without an offset is taken as UTC.
+    RFC 3339, a date alone, seconds or milliseconds since 1970, or as exports write it. Without an offset it is UTC.
 
     Raises:
-        ValueError: it is none of these, or not after 1970.
+        ValueError, OverflowError: it is none of these, or not after 1970.
     """
     if _EPOCH.fullmatch(text):
         number = float(text)
-        at = number if number >= _MILLISECONDS else number * 1000
+        at = Instant(int(number)) if number >= _MILLISECONDS else instants.from_seconds(number)
     else:
         if go := _GO.fullmatch(text):
             text = f"{go[1]}{go[2]}"
-        read = datetime.fromisoformat(text)
-        at = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000
+        at = instants.from_iso(text)
     if at <= 0:
         raise ValueError("before 1970")
-    return int(at)
+    return at

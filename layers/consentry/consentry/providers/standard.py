@@ -69,7 +69,7 @@ def translate(call: Call, setup: Setup) -> Reading:
     reference = payload.text(data, "reference")
     report = Report(
         ReportKind(kind),
-        moment,
+        payload.occurred(ReportKind(kind), moment),
         email=payload.text(data, "email"),
         subscriber_id=payload.text(data, "subscriber_id"),
         topics=tuple(topics),
