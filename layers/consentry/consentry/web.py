@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, unquote_plus
 from consentry import telemetry, wiring
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Evidence
-from consentry.table.gateway import StoreUnavailableError
+from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from consentry.tokens import ExpiredError, NotOursError
 
 if TYPE_CHECKING:
@@ -212,7 +212,9 @@ def report(exc: BaseException, route: str) -> None:
     where = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(exc.__traceback__)][-6:]
     cause = type(exc.__cause__).__name__ if exc.__cause__ else ""
     code = aws_code(exc.__cause__)
-    telemetry.emit("fault counted", {"Faults": 1}, kind=type(exc).__name__)
+    permanent = isinstance(exc, PermanentFaultError) or isinstance(exc.__cause__, PermanentFaultError)
+    counted: dict[str, float] = {"Faults": 1, "PermanentFaults": 1} if permanent else {"Faults": 1}
+    telemetry.emit("fault counted", counted, kind=type(exc).__name__)
     wiring.logger().error("fault", kind=type(exc).__name__, cause=cause, aws=code, where=where, route=route)
 
 
