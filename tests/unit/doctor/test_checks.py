@@ -340,6 +340,7 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
         "MailQueue was 120 minutes",
         metric("ApproximateAgeOfOldestMessage", "shop-MailQueue", 7200, 0),
     ),
+    ("queue-ages", Verdict.WARNING, "InboundQueue was 10 minutes", metric("Waiting", "shop-InboundQueue", 600)),
     ("redrive", Verdict.FAULT, "MailQueue doesn't put", attributes()),
     (
         "redrive",
@@ -518,7 +519,8 @@ def test_every_check_is_tried_on_something_ill() -> None:
         ("archive-lock", "keeps no archive", output("ArchiveBucketName", None)),
         ("certificate", "no certificate", output("Url", "http://127.0.0.1:8080")),
         ("address", "isn't trusted", visit(fault="certificate has expired")),
-        ("queue-ages", "for long", metric("ApproximateAgeOfOldestMessage", "shop-SpoolQueue", 600)),
+        ("queue-ages", "for long", metric("ApproximateAgeOfOldestMessage", "shop-SpoolQueue", 240)),
+        ("queue-ages", "for long", metric("Waiting", "shop-NotificationQueue", 1800)),
     ],
     ids=words,
 )
