@@ -133,5 +133,5 @@ def _open(request: Request) -> tuple[Link, Brand]:
     return link, brand
 
 
-handler = web.room({"/p/{token}": {"GET": show, "POST": save}}, partial(pages.problem_of_link, Purpose.PREFERENCES))
+handler = web.room({"/p/{token+}": {"GET": show, "POST": save}}, partial(pages.problem_of_link, Purpose.PREFERENCES))
 wiring.prepare()

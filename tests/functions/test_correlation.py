@@ -21,7 +21,7 @@ ONE_CLICK = b"List-Unsubscribe=One-Click"
 def click(world: World, request_id: str, **how: Any) -> dict[str, Any]:
     event = events.http("POST", world.leave_url(), body=ONE_CLICK, **how)
     event["requestContext"]["requestId"] = request_id
-    answer: dict[str, Any] = world.room("unsubscribe").handler(event, None)
+    answer: dict[str, Any] = world.room("oneclick").handler(event, None)
     return answer
 
 

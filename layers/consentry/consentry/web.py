@@ -17,7 +17,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote_plus
 
-from consentry import telemetry, wiring
+from consentry import telemetry, tokens, wiring
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Evidence
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
@@ -114,13 +114,17 @@ _PROBLEMS: Final[dict[type[Exception], tuple[int, str]]] = {
 
 
 def room(
-    routes: Mapping[str, Mapping[str, Respond]], problem: Callable[[Request, int, str], Response]
+    routes: Mapping[str, Mapping[str, Respond]],
+    problem: Callable[[Request, int, str], Response],
+    *,
+    largest: int | None = MAX_BODY,
 ) -> Callable[[dict[str, Any], object], dict[str, Any]]:
     """A Lambda handler.
 
     Args:
         routes: by path as in the template (`/u/{token}`), by method (`GET`, `POST`), what answers.
         problem: makes the page of an error: request, status, code.
+        largest: bytes of a body that are taken; None: whatever the gateway passes on.
     """
 
     def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
@@ -135,7 +139,7 @@ def room(
             if respond is None:
                 response = _page(problem, request, 405, "method")
                 response = response._replace(headers={**response.headers, "allow": _allowed(methods)})
-            elif len(request.body) > MAX_BODY:
+            elif largest is not None and len(request.body) > largest:
                 response = _page(problem, request, 413, "too_large")
             else:
                 response = respond(request)
@@ -177,7 +181,10 @@ def read(event: dict[str, Any]) -> Request:
     return Request(
         method="GET" if method == "HEAD" else method,
         route=event["routeKey"],
-        parameters={name: unquote_plus(value) for name, value in (event.get("pathParameters") or {}).items()},
+        parameters={
+            name: tokens.find(value) if name == "token" else unquote_plus(value)
+            for name, value in (event.get("pathParameters") or {}).items()
+        },
         query=event.get("queryStringParameters") or {},
         headers=headers,
         body=_body(event),
