@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 import re
 import time
 import traceback
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     Respond = Callable[["Request"], "Response"]
 
+PROXY: Final = "x-consentry-proxy"
+"""The header by which a CDN before the API proves itself."""
 MAX_BODY: Final = 64 * 1024
 MAX_FIELDS: Final = 200
 _MAX_EVIDENCE: Final = 512
@@ -189,9 +193,26 @@ def read(event: dict[str, Any]) -> Request:
         headers=headers,
         body=_body(event),
         base_url=wiring.settings().public_url or f"https://{context['domainName']}",
-        ip=context["http"].get("sourceIp", ""),
+        ip=_visitor(context["http"].get("sourceIp", ""), headers),
         now=time.time_ns() // 1_000_000,
     )
+
+
+def _visitor(caller: str, headers: Mapping[str, str]) -> str:
+    """The visitor's address: the caller's, or, if that is the CDN that may stand before the API, whom it names.
+
+    It proves itself by a value that only its own settings and the deployment know; of several, with commas between, one
+    is enough, so that it can be changed. How CloudFront names visitors:
+    https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html
+    """
+    trusted = wiring.settings().trusted_proxy
+    if not trusted:
+        return caller
+    for shown in headers.get(PROXY, "").split(","):
+        digest = hashlib.sha256(shown.strip().encode("utf-8", "replace")).hexdigest()
+        if hmac.compare_digest(digest[: len(trusted)], trusted):
+            return headers.get("cloudfront-viewer-address", "").rpartition(":")[0].strip("[]") or caller
+    return caller
 
 
 def write(response: Response, *, head: bool = False) -> dict[str, Any]:

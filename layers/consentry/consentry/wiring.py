@@ -115,6 +115,8 @@ class Settings(NamedTuple):
     public_url: str
     """Scheme and host of links, no trailing slash; empty: whatever host the visitor used."""
     compiled: Path
+    trusted_proxy: str = ""
+    """Of what a CDN before the API proves itself by, the beginning of the SHA-256, hex; empty: none is believed."""
 
 
 @cache
@@ -125,6 +127,7 @@ def settings() -> Settings:
         keyring=os.environ["KEYRING_SECRET_ARN"],
         public_url=os.environ.get("PUBLIC_URL", "").rstrip("/"),
         compiled=Path(os.environ.get("CONSENTRY_COMPILED") or _COMPILED),
+        trusted_proxy=os.environ.get("TRUSTED_PROXY", ""),
     )
 
 
