@@ -16,6 +16,7 @@ from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
 from consentry import archivist, batches, feedback, notifications, replay, telemetry
 from consentry_build.services import SERVICES
+from embedded import gaps
 from support import events
 
 ROOT: Final = Path(__file__).parents[2]
@@ -418,6 +419,7 @@ def referred(node: Any) -> Iterator[str]:
 LAYERS_ARE_BUILT_FOR: Final = {"PythonRuntime", "Architecture"}
 """Whoever changes these changes the layers, and with them the versions."""
 ON_THE_ALIAS: Final = {"ProvisionedConcurrency"}
+OF_ALL_VERSIONS: Final = {"OneClickReservedConcurrency"}
 NO_PART_OF_A_FUNCTION: Final = {"Policies", "Events", "DeploymentPreference", "VersionDescription"}
 
 
@@ -430,7 +432,7 @@ def test_a_new_answer_to_a_question_reaches_the_version_that_calls_go_to(name: s
     function = FUNCTIONS[name]
     parts = {part: each for part, each in {**GLOBAL, **function}.items() if part not in NO_PART_OF_A_FUNCTION}
     parts["Environment"] = [GLOBAL["Environment"], function.get("Environment")]
-    asked = set(referred(parts)) & set(PARAMETERS) - LAYERS_ARE_BUILT_FOR - ON_THE_ALIAS
+    asked = set(referred(parts)) & set(PARAMETERS) - LAYERS_ARE_BUILT_FOR - ON_THE_ALIAS - OF_ALL_VERSIONS
     assert asked <= set(referred(function["VersionDescription"]))
     assert function["VersionDescription"] == GLOBAL["Environment"]["Variables"]["DEPLOYED_WITH"]
 
@@ -654,6 +656,7 @@ WAKE_SOMEBODY: Final = {
     *("SpoolAgeAlarm", "SpoolDeadLettersAlarm", "OptOutsKeptInLogAlarm", "OptOutsNotKeptAlarm"),
     *("InboundDeadLettersAlarm", "StreamDeadLettersAlarm", "StreamAgeAlarm", "MailDeadLettersAlarm"),
     *("ApiFaultsAlarm", "ApiLatencyAlarm", "BreakerOpenAlarm"),
+    *("OptOutsRefusedAlarm", "OptOutThrottlesAlarm", "OneClickErrorsAlarm"),
     *("FeedbackAgeAlarm", "InboundAgeAlarm", "WorkerErrorsAlarm", "FaultsAlarm", "PermanentFaultsAlarm"),
 }
 """Opt-outs are at stake, or people are turned away. Whatever else there is can wait for the morning."""
@@ -801,9 +804,18 @@ def shown() -> Iterator[tuple[str, str, tuple[str, ...]]]:
                 yield plain[0], plain[1], tuple(plain[2::2])
 
 
+FILTERED: Final = {
+    filtered["MetricTransformations"][0]["MetricName"]: filtered
+    for filtered in of_type("AWS::Logs::MetricFilter").values()
+}
+"""What CloudWatch counts in logs, by metric."""
+
+
 def test_the_dashboard_shows_every_metric_of_ours_and_none_that_nothing_counts() -> None:
     ours = {(name, dimensions) for namespace, name, dimensions in shown() if not namespace.startswith("AWS/")}
-    assert ours == {(name, each.dimensions) for name, each in telemetry.METRICS.items()}
+    assert ours == {(name, each.dimensions) for name, each in telemetry.METRICS.items()} | {
+        (name, ()) for name in FILTERED
+    }
     namespace = GLOBAL["Environment"]["Variables"]["METRICS_NAMESPACE"]["Fn::Sub"]
     assert {each for each, _, _ in shown() if not each.startswith("AWS/")} == {namespace}
 
@@ -862,8 +874,9 @@ def test_an_alarm_of_a_metric_of_ours_is_of_one_that_is_counted() -> None:
     alarms = [each for each in watched if each.get("Namespace") == namespace]
     assert alarms
     for each in alarms:
-        told_apart_by = tuple(dimension["Name"] for dimension in each["Dimensions"])
-        assert told_apart_by == telemetry.METRICS[each["MetricName"]].dimensions, "or it never rings"
+        told_apart_by = tuple(dimension["Name"] for dimension in each.get("Dimensions", ()))
+        counted = () if each["MetricName"] in FILTERED else telemetry.METRICS[each["MetricName"]].dimensions
+        assert told_apart_by == counted, "or it never rings"
 
 
 def test_the_access_log_tells_of_a_request_under_the_name_that_functions_log() -> None:
@@ -1107,10 +1120,99 @@ def test_the_api_is_throttled() -> None:
         assert "CorsConfiguration" not in api, name
 
 
-def test_every_route_is_any_method_so_that_the_functions_refuse_what_they_must() -> None:
+ROUTES: Final = [(properties["Method"], properties["Path"], name) for name, properties in http_events()]
+OPT_OUT_ROUTES: Final = {"POST /u/{token+}", "POST /u/page/{token}"}
+
+
+def answers(method: str, path: str) -> str:
+    """The function that a request gets to: a full match comes before a greedy one, a method before any.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
+    """
+    found = [
+        ((gaps.specificity(route_method, route_path)), name)
+        for route_method, route_path, name in ROUTES
+        if route_method in {method, "ANY"}
+        and gaps.Route(method="", path=route_path, function="").parameters(path) is not None
+    ]
+    return max(found, default=((), ""))[1]
+
+
+def test_every_route_leads_to_the_one_api() -> None:
     for name, properties in http_events():
-        assert properties["Method"] == "ANY", name
         assert properties["ApiId"] == {"Ref": "HttpApi"}, name
+
+
+def test_whatever_the_method_a_function_answers_and_one_click_is_post_alone() -> None:
+    """What no page knows is refused by the pages' function, in the brand's look."""
+    for _, path, _ in ROUTES:
+        plain = re.sub(r"\{\w+\+?\}", "x", path)
+        assert not {"", "OneClickFunction"} & {answers(method, plain) for method in ("GET", "HEAD", "PUT", "OPTIONS")}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "function"),
+    [
+        ("POST", "/u/abc.def-g", "OneClickFunction"),
+        ("POST", "/u/abc.def-g/", "OneClickFunction"),
+        ("POST", "/u/abc.def-g>/x", "OneClickFunction"),
+        ("POST", "/u/page/abc", "UnsubscribeFunction"),
+        ("POST", "/u/undo/abc", "UnsubscribeFunction"),
+        ("POST", "/u/reason/abc", "UnsubscribeFunction"),
+        ("GET", "/u/abc.def-g", "UnsubscribeFunction"),
+        ("HEAD", "/u/abc.def-g/", "UnsubscribeFunction"),
+        ("PUT", "/u/abc.def-g", "UnsubscribeFunction"),
+        ("POST", "/c/abc/", "ConfirmFunction"),
+        ("GET", "/p/abc/", "PreferencesFunction"),
+    ],
+)
+def test_a_request_gets_to_the_function_that_knows_it(method: str, path: str, function: str) -> None:
+    assert answers(method, path) == function
+
+
+def test_a_flood_of_visits_uses_nothing_up_of_what_opt_outs_may() -> None:
+    api = RESOURCES["HttpApi"]["Properties"]
+    own = {"ThrottlingRateLimit": {"Ref": "OptOutsPerSecond"}, "ThrottlingBurstLimit": {"Ref": "OptOutBurst"}}
+    assert api["RouteSettings"] == dict.fromkeys(OPT_OUT_ROUTES, own)
+    assert {f"{method} {path}" for method, path, _ in ROUTES} >= OPT_OUT_ROUTES
+    assert PARAMETERS["OptOutsPerSecond"]["Default"] > PARAMETERS["RequestsPerSecond"]["Default"]
+
+
+def test_one_click_has_its_share_of_the_account_where_somebody_asks_for_it() -> None:
+    """A new account has nothing to reserve: a deployment that asks for it by itself would fail there."""
+    reserved = {name: each.get("ReservedConcurrentExecutions") for name, each in FUNCTIONS.items()}
+    asked = {"Fn::If": ["ReservesOneClick", {"Ref": "OneClickReservedConcurrency"}, {"Ref": "AWS::NoValue"}]}
+    assert reserved == dict.fromkeys(FUNCTIONS) | {"OneClickFunction": asked}
+    assert PARAMETERS["OneClickReservedConcurrency"]["Default"] == 0
+
+
+def test_whatever_the_gateway_refuses_is_counted_and_opt_outs_apart() -> None:
+    """The access log has its status as text. A filter's syntax:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+    """
+    assert json.loads(RESOURCES["HttpApi"]["Properties"]["AccessLogSettings"]["Format"])["status"] == "$context.status"
+    opt_outs, others = (FILTERED[name]["FilterPattern"] for name in ("OptOutsRefused", "RequestsRefused"))
+    for pattern, operator in ((opt_outs, "="), (others, "!=")):
+        assert '$.status = "429"' in pattern
+        assert set(re.findall(rf'\$\.route {operator} "([^"]+)"', pattern)) == OPT_OUT_ROUTES
+    assert {each["LogGroupName"]["Ref"] for each in FILTERED.values()} == {"HttpApiLogs"}
+    assert ALARMS["OptOutsRefusedAlarm"]["Threshold"] == 0
+
+
+def test_refused_starts_of_what_takes_opt_outs_from_people_wake_somebody() -> None:
+    watched = {each["Dimensions"][0]["Value"]["Ref"] for each in measured(ALARMS["OptOutThrottlesAlarm"])}
+    assert watched == {"OneClickFunction", "UnsubscribeFunction", "PreferencesFunction"}
+    assert ALARMS["OneClickErrorsAlarm"]["Dimensions"] == [
+        {"Name": "FunctionName", "Value": {"Ref": "OneClickFunction"}}
+    ]
+
+
+def test_one_click_may_do_no_more_than_record_and_spool() -> None:
+    actions = {each for name, each_of in STATEMENTS if name == "OneClickFunction" for each in flat(each_of["Action"])}
+    assert actions == {
+        *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:GetItem"),
+        *("sqs:SendMessage", "secretsmanager:GetSecretValue"),
+    }
 
 
 def in_code(path: Path) -> set[str]:
@@ -1149,7 +1251,8 @@ def test_every_call_of_the_api_is_below_its_route() -> None:
 
 
 def test_the_tests_know_every_route() -> None:
-    assert {route for route, _ in events.ROUTES} == {properties["Path"] for _, properties in http_events()}
+    named = {f"{function.removesuffix('Function').lower()} {method} {path}" for method, path, function in ROUTES}
+    assert named == {f"{function} {route}" for function, route, _ in events.ROUTES}
 
 
 # --- packages ---------------------------------------------------------------------------------------------------------

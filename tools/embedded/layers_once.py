@@ -3,7 +3,8 @@
 By itself it unpacks all layers anew for every process that it starts for a function. Those are thousands of files: most
 of what a start takes, and of what tidying up takes at the end.
 
-Its CloudFormation also refuses alarms that add up several metrics; here it takes them as alarms of the first.
+Its CloudFormation also refuses alarms that add up several metrics; here it takes them as alarms of the first. And
+it knows a greedy path variable only by the name `proxy`.
 """
 
 from __future__ import annotations
@@ -52,13 +53,25 @@ def of_its_first_metric(alarm: dict[str, Any]) -> dict[str, Any]:
     return {**plain, **stats[0]["Metric"], "Statistic": stats[0]["Stat"], "Period": stats[0]["Period"]}
 
 
+def specificity(method: str, path: str) -> tuple[bool, int, bool]:
+    """How closely a route fits, the highest coming first: a full match, more words of its own, a method of its own.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
+    """
+    parts = path.strip("/").split("/")
+    return not path.endswith("+}"), sum(not part.startswith("{") for part in parts), method != "ANY"
+
+
 if __name__ == "__main__":
     zipfile.ZipFile = Archive  # type: ignore[misc]  # whoever asks for the one gets the other
 
     from ministack.app import main  # only now, when that is done; and only the emulator's own Python has it
+    from ministack.services import apigateway
     from ministack.services.cloudformation import provisioners
 
     record = provisioners._cw_metric_alarm_record  # noqa: SLF001 - there is no other way in
     provisioners._cw_metric_alarm_record = lambda name, alarm: record(name, of_its_first_metric(alarm))  # noqa: SLF001
+
+    apigateway._route_specificity = specificity  # noqa: SLF001 - as above
 
     sys.exit(main())
