@@ -79,7 +79,8 @@ def _says(model: type[BaseModel]) -> dict[int, Any]:
 def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
     """Records the request and sends the confirmation mail, unless this address had one a moment ago, or three today.
 
-    The answer is the same whatever is known of the address.
+    Nor is one sent when the visitor, or the address's domain, had too many. The answer is the same in each case, and
+    whatever is known of the address.
     """
     brand = _brand("write")
     _known_topics(brand, body.topics, "topics")
@@ -95,6 +96,7 @@ def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
         Circumstances(_now(), Channel.API, locale=locale),
         reference=body.reference or "",
         source=body.source or "",
+        visitor_ip=body.visitor_ip or "",
     )
     return Accepted(subscriber_id=subscriber_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from consentry import wiring
+from consentry.brands import Bounds
 from consentry.keyring import edit
 from support import calls
 from support.world import HOUR, Answer, World
@@ -332,6 +334,51 @@ def test_known_and_unknown_people_cost_the_same_calls(world: World) -> None:
             made.add(tuple(seen))
         assert len(made) == 1, (path, made)
         assert made != {()}
+
+
+@pytest.mark.parametrize("ip", ["203.0.113.7", "2001:db8::7", "::ffff:203.0.113.7"])
+def test_a_visitor_that_the_platform_names_is_counted_and_forgotten(
+    world: World, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch, ip: str
+) -> None:
+    demo = wiring.brands().get("demo")
+    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(limits=Bounds(requests_an_hour_per_ip=2)))
+    key = world.api_key()
+
+    def ask(email: str, **more: str) -> tuple[int, set[str]]:
+        body = {"email": email, "topics": ["news"], "visitor_ip": ip} | more
+        answer = world.api("POST", "/v1/subscriptions", body, key=key, headers={"idempotency-key": email})
+        return answer.status, set(answer.json)
+
+    assert {str(ask(f"p{at}@example.com")) for at in range(4)} == {str((202, {"subscriber_id", "status"}))}
+    assert len(world.events()) == 2
+    ask("p5@example.com", visitor_ip="198.51.100.9")
+    assert len(world.events()) == 3
+    held = str(world.items()) + logged.getvalue()
+    assert not [each for each in (ip, "203.0.113.7", "198.51.100.9", "2001:db8") if each in held]
+    assert not [each for each in world.items() if each["sk"]["S"].startswith("V#")], (
+        "evidence is of the person's own acts"
+    )
+
+
+def test_a_visitor_has_one_budget_at_our_form_and_the_platforms(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = wiring.brands().get("demo")
+    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(limits=Bounds(requests_an_hour_per_ip=1)))
+    world.post("/s/demo", {"email": "one@example.com", "topics": "news"}, ip="203.0.113.7")
+    body = {"email": "two@example.com", "topics": ["news"], "visitor_ip": "203.0.113.7"}
+    assert world.api("POST", "/v1/subscriptions", body, key=world.api_key()).status == 202
+    assert len(world.events()) == 1
+
+
+@pytest.mark.parametrize(
+    "ip", ["", "localhost", "203.0.113.7:443", "203.0.113", "2001:db8::/64", "[2001:db8::7]", 7, []]
+)
+def test_a_visitor_who_is_no_ip_address_is_a_bad_request_that_names_the_field(world: World, ip: Any) -> None:
+    body = {"email": ANN, "topics": ["news"], "visitor_ip": ip}
+    answer = world.api("POST", "/v1/subscriptions", body, key=world.api_key())
+    assert_problem(answer, 400)
+    assert [each["field"] for each in answer.json["errors"]] == ["visitor_ip"]
+    assert not ip or str(ip) not in str(answer.json["errors"][0]["detail"])
+    assert world.items() == []
 
 
 def test_a_subscription_is_pending_with_all_that_the_platform_said(world: World) -> None:

@@ -115,9 +115,10 @@ HOW: Final = Circumstances(NOW, Channel.PAGE, SOMEWHERE, "en")
 
 def test_every_act_of_a_person_is_one_write_without_a_read(table: Table, journeys: Journeys, brand: Brand) -> None:
     platform = HOW._replace(channel=Channel.API)
+    table.store.record(opted_in("news", at=CONFIRM.at))
+    table.store.record(opted_in("offers", at=CONFIRM.at))
     acts = {
         "subscribe": lambda: journeys.subscribe(brand, ANN, ADDRESS, ["news"], platform._replace(now=NOW - HOUR)),
-        "confirm": lambda: journeys.confirm(brand, CONFIRM, HOW),
         "confirm again": lambda: journeys.confirm(brand, CONFIRM, HOW),
         "unsubscribe": lambda: journeys.unsubscribe(brand, LEAVE, HOW),
         "unsubscribe again": lambda: journeys.unsubscribe(brand, LEAVE, HOW._replace(now=NOW + 1)),
@@ -135,6 +136,17 @@ def test_every_act_of_a_person_is_one_write_without_a_read(table: Table, journey
         with counted(table.client) as calls:
             act()
         assert calls == ["TransactWriteItems"], name
+
+
+def test_a_first_confirmation_gives_its_domains_budget_an_email_back_afterwards(
+    table: Table, journeys: Journeys, brand: Brand
+) -> None:
+    """Two calls more, once: its write isn't made to wait for a budget that others write to."""
+    journeys.subscribe(brand, ANN, ADDRESS, ["news", "offers"], HOW._replace(now=CONFIRM.at))
+    with counted(table.client) as calls:
+        journeys.confirm(brand, CONFIRM, HOW)
+        journeys.confirm(brand, CONFIRM, HOW)
+    assert calls == ["TransactWriteItems", "GetItem", "UpdateItem", "TransactWriteItems"]
 
 
 def test_the_form_counts_twice_before_its_one_write(table: Table, journeys: Journeys, brand: Brand) -> None:

@@ -54,7 +54,7 @@ class MemoryStore:
         *,
         evidence: Evidence | None = None,
         evidence_days: int = 0,
-        budget: Any = None,
+        budgets: Any = (),
     ) -> Recorded:
         if self.throttled:
             return Recorded(Outcome.THROTTLED, Consent())
@@ -143,8 +143,17 @@ class MemoryLimits:
     def admits(self, brand: Any, ip: str, now: int) -> bool:
         return self.admitting
 
-    def mail_to(self, brand: Any, address: Any, now: int) -> None:
-        return None
+    def admits_visitor(self, brand: Any, ip: str, now: int) -> bool:
+        return self.admitting
+
+    def mail_to(self, brand: Any, address: Any, now: int, *, anonymous: bool = True) -> list[Any]:
+        return []
+
+    def domain_budget(self, address: Any, now: int) -> str:
+        return ""
+
+    def confirmed(self, brand: str, subscriber_id: str, asked_at: int) -> None:
+        """Nothing was counted."""
 
     def crowd(self, brand: str, subscriber_id: str, ip: str, most: int, now: int) -> dict[str, Any]:
         self.crowds.append((ip, most))

@@ -171,9 +171,12 @@ def test_every_subscriber_id_is_spelled_as_one(pepper: bytes) -> None:
         ("ann+x@fastmail.com", "ann@fastmail.com"),
         ("anything@ann.fastmail.com", "ann@fastmail.com"),
         ("anything+x@ann.fastmail.fm", "ann@fastmail.fm"),
+        ("ann+x@example.com", "ann@example.com"),
+        ("a.nn+x+y@example.com", "a.nn@example.com"),
+        ("ann+x@b\u00fccher.de", "ann@xn--bcher-kva.de"),
     ],
 )
-def test_variants_that_a_provider_explains_lead_to_one_mailbox(spelling: str, where: str) -> None:
+def test_variants_are_counted_as_one_mailbox(spelling: str, where: str) -> None:
     assert mailbox(parse(spelling)) == where
     assert mailbox(parse(where)) == where
 
@@ -182,11 +185,11 @@ def test_variants_that_a_provider_explains_lead_to_one_mailbox(spelling: str, wh
     "spelling",
     [
         "ann@gmail.com",
-        "ann+x@example.com",
+        "ann-x@example.com",
         "a.nn@outlook.com",
         "+x@gmail.com",
+        "+x@example.com",
         "x@a.b.fastmail.com",
-        "ann+x@b\u00fccher.de",
     ],
 )
 def test_any_other_address_is_its_own_mailbox(spelling: str) -> None:

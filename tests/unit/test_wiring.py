@@ -286,7 +286,7 @@ def test_an_open_breaker_is_logged_with_its_brand_and_nothing_else(aws: Aws, mon
     told: list[tuple[str, dict[str, str]]] = []
     monkeypatch.setattr(wiring, "logger", type("Log", (), {"error": lambda _, text, **more: told.append((text, more))}))
     aws.answers["query"] = {"Items": []}
-    monkeypatch.setattr(wiring.limits(), "spend", lambda *_: False)
+    monkeypatch.setattr(wiring.breaker(), "_count", lambda *_: False)
     assert wiring.breaker().holds(people.brand(), 1) > 0
     assert told == [("breaker open", {"brand": "demo"})]
 

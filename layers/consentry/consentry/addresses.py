@@ -30,18 +30,8 @@ _ONE_AS: Final = {"googlemail.com": "gmail.com"}
 """Domains under which a provider keeps the same mailboxes (https://support.google.com/mail/answer/10313)."""
 _DOTLESS: Final = frozenset({"gmail.com"})
 """Where dots before the @ count for nothing (https://support.google.com/mail/answer/7436150)."""
-_TAGGED: Final = frozenset(
-    {"gmail.com", "icloud.com", "me.com", "mac.com"}
-    | {"outlook.com", "outlook.de", "outlook.es", "outlook.fr", "outlook.it"}
-    | {"hotmail.com", "hotmail.co.uk", "hotmail.de", "hotmail.es", "hotmail.fr", "hotmail.it"}
-    | {"live.com", "live.co.uk", "live.de", "live.fr", "live.it", "live.nl", "msn.com"}
-    | {"fastmail.com", "fastmail.fm", "proton.me", "protonmail.com", "protonmail.ch", "pm.me"}
-)
-"""Where what follows a + is a tag of the same mailbox, as the providers' own help pages say: Google's and Fastmail's
-(https://www.fastmail.help/hc/en-us/articles/360060591053), Proton's (https://proton.me/support/addresses-and-aliases),
-Microsoft's for Outlook.com and Apple's for iCloud."""
 _SUBDOMAINS: Final = (".fastmail.com", ".fastmail.fm")
-"""Where `anything@name` is `name+anything` (Fastmail's page above)."""
+"""Where `anything@name` is `name+anything` (https://www.fastmail.help/hc/en-us/articles/360060591053)."""
 MAX_LENGTH: Final = 254
 """Octets of an address in SMTP (RFC 5321 4.5.3.1.3, less the angle brackets)."""
 
@@ -117,18 +107,18 @@ def subscriber_id(pepper: bytes, address: Address) -> str:
 
 
 def mailbox(address: Address) -> str:
-    """Where mail to the address ends up, as far as its provider's published rules tell; else the address itself.
+    """The mailbox as which emails to the address are counted.
 
-    `ann+1@gmail.com` and `a.nn@googlemail.com` are `ann@gmail.com`. Elsewhere a `+` may name another person. This is
-    for counting mails alone: an address and its variant remain two subscribers.
+    `ann+1@gmail.com` and `a.nn@googlemail.com` are `ann@gmail.com`. What follows a `+` is cut on every domain: nearly
+    everywhere it is a tag of the same mailbox (RFC 5233), and from outside nobody can see where it isn't. The rest
+    follows what providers publish. This is for counting alone: an address and its variant remain two subscribers.
     """
     local, _, domain = address.normalised.rpartition("@")
     domain = _ONE_AS.get(domain, domain)
     for suffix in _SUBDOMAINS:
         if domain.endswith(suffix) and "." not in domain.removesuffix(suffix):
             local, domain = domain.removesuffix(suffix), suffix[1:]
-    if domain in _TAGGED:
-        local = local.partition("+")[0] or local
+    local = local.partition("+")[0] or local
     if domain in _DOTLESS:
         local = local.replace(".", "")
     return f"{local}@{domain}"

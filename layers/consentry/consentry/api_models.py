@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -49,6 +50,14 @@ ReportedReference = Annotated[
 ]
 
 
+def _ip_address(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError("must be an IPv4 or IPv6 address") from None
+    return text
+
+
 class Model(BaseModel):
     """A body. What we don't know is refused: a misspelt field must not be passed over."""
 
@@ -73,6 +82,20 @@ class Subscription(Model):
     source: Annotated[
         Annotated[str, Field(max_length=200), AfterValidator(_without_address)] | None,
         Field(description="Where the request came from, such as a form's name. An address in it is refused."),
+    ] = None
+    visitor_ip: Annotated[
+        Annotated[
+            str,
+            Field(max_length=45, json_schema_extra={"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
+            AfterValidator(_ip_address),
+        ]
+        | None,
+        Field(
+            description="The IP address of whoever filled in your form. It is counted, like those of our own form's "
+            "visitors, and not kept: one visitor has so many emails sent an hour, and the answer is the same. Without "
+            "it your own form has to stop whoever types in other people's addresses.",
+            examples=["203.0.113.7"],
+        ),
     ] = None
 
 

@@ -65,6 +65,8 @@ class Bounds(NamedTuple):
     requests_an_hour: int = 2_000
     mails_a_minute: int = 120
     """One more, and mails wait for a while."""
+    mails_a_day_per_domain: int = 20
+    """That nobody confirmed, of all brands; not at large providers."""
 
 
 class Brand(NamedTuple):

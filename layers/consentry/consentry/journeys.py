@@ -6,6 +6,7 @@ and the clock stay outside, so that every way in (page, one-click, API) goes thr
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -98,13 +99,15 @@ class Journeys:
         *,
         reference: str = "",
         source: str = "",
+        visitor_ip: str = "",
     ) -> Outcome:
         """Record that somebody asks for topics; the confirmation mail follows from the record.
 
-        Nothing is recorded when a budget is spent, of the visitor or of the form. Whoever calls must tell the visitor
-        the same, whatever the outcome.
+        Nothing is recorded when a budget is spent: of the visitor, the form, the mailbox or its domain. Whoever calls
+        must tell the visitor the same, whatever the outcome. `visitor_ip` is who asked a platform for it; it is counted
+        and not kept.
         """
-        if not self._admits(brand, how):
+        if not self._admits(brand, how, visitor_ip):
             return Outcome.THROTTLED
         event = self._event(
             Kind.ASKED,
@@ -126,13 +129,14 @@ class Journeys:
             how.now,
             event.event_id,
             reference,
+            self._limits.domain_budget(address, how.now),
         )
         return self.store.request(
             event,
             contact,
             evidence=how.evidence,
             evidence_days=brand.evidence_days,
-            budget=self._limits.mail_to(brand, address, how.now),
+            budgets=self._limits.mail_to(brand, address, how.now),
         ).outcome
 
     def ask_again(self, brand: Brand, link: Link, how: Circumstances) -> bool:
@@ -154,13 +158,19 @@ class Journeys:
             Consent({rules.ask(topic): how.now for topic in link.topics}),
             link.topics,
         )
-        renewed = contact._replace(topics=link.topics, asked_at=how.now, event_id=event.event_id)
+        address = addresses.parse(contact.address)
+        renewed = contact._replace(
+            topics=link.topics,
+            asked_at=how.now,
+            event_id=event.event_id,
+            domain_budget=self._limits.domain_budget(address, how.now),
+        )
         self.store.request(
             event,
             renewed,
             evidence=how.evidence,
             evidence_days=brand.evidence_days,
-            budget=self._limits.mail_to(brand, addresses.parse(contact.address), how.now),
+            budgets=self._limits.mail_to(brand, address, how.now, anonymous=False),
         )
         return True
 
@@ -188,6 +198,9 @@ class Journeys:
             evidence_days=brand.evidence_days,
             address=Address.KEEP if brand.keeps_address else Address.FORGET,
         )
+        if recorded.outcome is Outcome.APPLIED:
+            with suppress(StoreUnavailableError):  # it is confirmed, and one email less a day for a domain is no harm
+                self._limits.confirmed(brand.id, link.subscriber_id, link.at)
         now = recorded.known | event.effect
         return tuple(topic for topic in link.topics if rules.status(now, topic) is Status.SUBSCRIBED)
 
@@ -387,9 +400,11 @@ class Journeys:
         ours = (shown.brand, shown.subscriber_id, shown.topics) == (link.brand, link.subscriber_id, (form,))
         return ours and now - shown.at >= FASTEST_PERSON_MS
 
-    def _admits(self, brand: Brand, how: Circumstances) -> bool:
-        """Whether there is room for a request. Platforms hold a key, and are trusted to count their own."""
-        return how.channel is Channel.API or self._limits.admits(brand, how.evidence.ip, how.now)
+    def _admits(self, brand: Brand, how: Circumstances, visitor_ip: str = "") -> bool:
+        """Whether there is room for a request. Platforms hold a key; what is counted are visitors that they name."""
+        if how.channel is Channel.API:
+            return not visitor_ip or self._limits.admits_visitor(brand, visitor_ip, how.now)
+        return self._limits.admits(brand, how.evidence.ip, how.now)
 
     def _event(
         self,

@@ -230,7 +230,7 @@ def breaker() -> Breaker:
         telemetry.emit("breaker open", {"BreakerOpened": 1}, brand=brand)
         logger().error("breaker open", brand=brand)
 
-    return Breaker(gateway(), limits(), opened)
+    return Breaker(gateway(), opened)
 
 
 @cache

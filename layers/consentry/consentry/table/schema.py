@@ -44,6 +44,8 @@ class Contact(NamedTuple):
     """The request that it confirms, or the opt-out that it tells of, epoch ms."""
     event_id: str
     reference: str = ""
+    domain_budget: str = ""
+    """What `Limits.domain_budget` answered: where it counts until it is confirmed."""
 
 
 class Head(NamedTuple):
@@ -102,6 +104,7 @@ def contact(item: Mapping[str, Any]) -> Contact:
         asked_at=int(item["asked_at"]["N"]),
         event_id=item["event_id"]["S"],
         reference=item["reference"]["S"],
+        domain_budget=text(item, "domain_budget"),
     )
 
 
@@ -118,6 +121,7 @@ def contact_update(event: Event, contact: Contact, correlation_id: str = "") -> 
         "asked_at": number(contact.asked_at),
         "event_id": string(contact.event_id),
         "reference": string(contact.reference),
+        "domain_budget": string(contact.domain_budget),
         "correlation_id": string(correlation_id),
         "expires_at": number(event.arrived_at // 1000 + _CONTACT_DAYS * DAY_S),
     }

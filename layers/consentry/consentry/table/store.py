@@ -31,9 +31,9 @@ from consentry.table.gateway import PATIENCE_S, StoreUnavailableError, attempts,
 from consentry.table.schema import CONTACT, DAY_S, GOODBYE, STATE, Contact, Head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from consentry.table.gateway import Gateway
+    from consentry.table.gateway import Gateway, Operation
 
 COOLDOWN_MS: Final = 10 * 60 * 1000
 """At most one confirmation mail to an address in this time."""
@@ -156,13 +156,13 @@ class Store:
         *,
         evidence: Evidence | None = None,
         evidence_days: int = 0,
-        budget: dict[str, Any] | None = None,
+        budgets: Sequence[Operation] = (),
     ) -> Recorded:
         """Record a subscribe request, and that a mail is due, in one write.
 
         Answers `THROTTLED`, having written nothing, while the last mail to this address is younger than
         `COOLDOWN_MS`, the last but two younger than `THREE_MAILS_MS`, or a complaint or bounce younger than
-        `SUPPRESSED_COOLDOWN_MS`; and when `budget`, what `Limits.mail_to` answered, is spent.
+        `SUPPRESSED_COOLDOWN_MS`; and when any of `budgets`, what `Limits.mail_to` answered, is spent.
 
         Raises:
             StoreUnavailableError: see `record`.
@@ -177,7 +177,7 @@ class Store:
             ":cooled": schema.number(event.arrived_at - COOLDOWN_MS),
             ":a_day_ago": schema.number(event.arrived_at - THREE_MAILS_MS),
         }
-        extra = [{"Update": each} for each in (mail, budget) if each]
+        extra = [{"Update": each} for each in (mail, *budgets)]
         return self._told(event, self._record(event, evidence, evidence_days, extra, cooling=True))
 
     def erase(self, event: Event) -> None:
