@@ -17,7 +17,7 @@ from consentry.batches import LaterError
 from consentry.courier import Courier, Delivery, HeldBackError, PutOffError
 from consentry.ledger import new_event_id
 from consentry.mails import Body
-from consentry.table.gateway import StoreUnavailableError
+from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from consentry.table.outbox import MailDue
 from consentry.table.schema import CONTACT, GOODBYE, RETURN, STATE, change_of
 
@@ -53,7 +53,7 @@ def announce(record: DynamoDBRecord) -> None:
         _deliver(due)
     except PutOffError as exc:
         _put_off(due, exc)
-    except StoreUnavailableError as exc:
+    except (StoreUnavailableError, PermanentFaultError) as exc:
         # A record that fails holds up the mails behind it in the stream; the queue holds up nothing.
         web.report(exc, announce.__name__)
         _put_off(due, PutOffError(_TABLE_AWAY_S))
@@ -65,7 +65,7 @@ def _say_goodbye(record: DynamoDBRecord) -> None:
         return
     try:
         _courier().say_goodbye(change)
-    except StoreUnavailableError as exc:
+    except (StoreUnavailableError, PermanentFaultError) as exc:
         # A kindness: it holds up nobody's confirmation mail, and an opt-out needs none.
         web.report(exc, announce.__name__)
 
@@ -84,6 +84,7 @@ def try_again(record: SQSRecord) -> None:
 
 def _put_off(due: MailDue, why: PutOffError) -> None:
     wiring.put_off(json.dumps(due), min(why.seconds, _LONGEST_DELAY_S))
+    telemetry.waits(wiring.mail_queue(), due.asked_at)  # as a new message it would begin at nothing each time
     held_back = isinstance(why, HeldBackError)
     telemetry.emit(
         "mail put off",

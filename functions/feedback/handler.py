@@ -14,7 +14,7 @@ from consentry.feedback import UnintelligibleError
 from consentry.intake import Result
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Channel
-from consentry.table.gateway import StoreUnavailableError
+from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -34,7 +34,7 @@ def take(message: SQSRecord) -> None:
     told = feedback.read(message.body, wiring.brands())
     try:
         counts = sum((_record(told, brand) for brand in told.brands), Counter[str]())
-    except (StoreUnavailableError, SecretUnavailableError):
+    except (StoreUnavailableError, SecretUnavailableError, PermanentFaultError):
         tries = int(message.attributes.approximate_receive_count)
         wiring.put_off_feedback(message.receipt_handle, feedback.wait(tries))
         raise

@@ -22,6 +22,8 @@ from consentry import wiring
 from consentry.batches import AllFailedError
 from consentry.brands import Bounds, Brands
 from consentry.ledger import Kind
+from consentry.table.gateway import PermanentFaultError
+from consentry.table.outbox import Outbox
 from consentry.table.store import COOLDOWN_MS
 from embedded.streams import passes
 from support import calls
@@ -213,6 +215,28 @@ def test_a_mail_that_ses_does_not_take_now_is_put_off_and_sent_once(mailroom: Ma
     assert mailroom.waiting() == []
     mailroom.stream(record)
     assert len(mailroom.sent) == 1
+
+
+def test_a_mail_that_goes_round_as_a_new_message_is_as_old_as_its_request(
+    mailroom: Mailroom, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = mailroom.ask()
+    mailroom.world.now += 7200 * SECOND
+    with mailroom.refusing("SendingPausedException"):
+        mailroom.stream(record)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    assert [(line["queue"], line["Waiting"]) for line in lines if "Waiting" in line] == [("mails", 7200)]
+
+
+def test_a_mail_that_the_table_can_never_take_holds_up_no_other(
+    mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any, **__: Any) -> Any:
+        raise PermanentFaultError("too large")
+
+    monkeypatch.setattr(Outbox, "claim", failing)
+    assert mailroom.stream(mailroom.ask()) == []
+    assert len(mailroom.waiting()) == 1
 
 
 def test_a_mail_that_ses_keeps_refusing_stays_in_the_queue(mailroom: Mailroom) -> None:

@@ -37,7 +37,8 @@ from support.memory import contact_image
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOMS: Final = {"s": "subscribe", "c": "confirm", "u": "unsubscribe", "p": "preferences", "healthz": "unsubscribe"}
+PAGES: Final = {"s", "c", "u", "p", "healthz"}
+"""How the paths of pages begin."""
 SIGNS_ALL: Final = ("standard", "sendgrid", "customerio", "hubspot", "klaviyo")
 """Providers whose signature covers the whole body."""
 CLAIMS_BASE64: Final = "x-fuzz-base64"
@@ -99,7 +100,7 @@ class Pages:
     body, stand for tokens of ours.
     """
 
-    rooms = ("subscribe", "confirm", "unsubscribe", "preferences")
+    rooms = ("subscribe", "confirm", "oneclick", "unsubscribe", "preferences")
 
     def __init__(self) -> None:
         self._deployment = Deployment()
@@ -128,9 +129,10 @@ class Pages:
     def __call__(self, data: bytes) -> None:
         self._deployment.forget()
         event = _http(data, self._places)
-        if event is None or event["rawPath"].split("/")[1] not in ROOMS:
+        if event is None or event["rawPath"].split("/")[1] not in PAGES:
             return
-        handler = self._deployment.room(ROOMS[event["rawPath"].split("/")[1]]).handler
+        room = events.room(event["rawPath"], event["requestContext"]["http"]["method"])
+        handler = self._deployment.room(room).handler
         answer = handler(event, None)
         _require_sound(answer, self._secrets)
         self._deployment.require_quiet()

@@ -88,11 +88,13 @@ def test_a_function_without_its_settings_says_which(monkeypatch: pytest.MonkeyPa
 def test_settings_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBLIC_URL", "https://links.example.com/")
     monkeypatch.setenv("CONSENTRY_COMPILED", "/somewhere")
+    monkeypatch.setenv("TRUSTED_PROXY", "00ff")
     assert wiring.settings() == (
         "consentry-test",
         "arn:aws:secretsmanager:us-east-1:123456789012:secret:keyring",
         "https://links.example.com",
         Path("/somewhere"),
+        "00ff",
     )
 
 

@@ -26,8 +26,8 @@ TYPE: Final = "consent.changed"
 LONGEST_WAIT_S: Final = 42_000
 """SQS lets a message be invisible for 12 hours from its receipt, which lies a moment back."""
 WAITS_S: Final = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, *[LONGEST_WAIT_S] * 5)
-"""Between one try and the next: three days in all, then the message is given up. The queue's `maxReceiveCount` in the
-template is one more than their number."""
+"""Between one try and the next: three days in all. After one more the notifier gives the message up; the queue's
+`maxReceiveCount` in the template, one more than their number, is for messages that can't even be given up."""
 
 
 class Notification(NamedTuple):

@@ -25,13 +25,14 @@ NOT_OURS: Final = "not_ours"
 
 
 _FIRST_WAIT_S: Final = 5
-_LONGEST_WAIT_S: Final = 900
+_LONGEST_WAIT_S: Final = 300
 
 
 def wait(tries: int) -> int:
     """Seconds until what could not be recorded is tried again: soon at first, and then patiently.
 
-    The queue gives a message up after 1,000 tries: with these waits that is ten days.
+    The queue's `maxReceiveCount` in the template gives a message up after nearly two days of these waits. It is not
+    deleted before its fourteenth day, so that whoever the alarm wakes has twelve left.
     """
     return min(_FIRST_WAIT_S << min(tries - 1, 10), _LONGEST_WAIT_S)
 

@@ -52,8 +52,10 @@ METRICS: Final = {
     "Notifications": Metric("Count", ("outcome",)),
     "NotificationDelay": Metric("Milliseconds"),  # from what happened to the endpoint that took it
     "SpoolDelay": Metric("Milliseconds"),  # from the spool to the table
+    "Waiting": Metric("Seconds", ("queue",)),  # the age of what could not be done now, and will be tried again
     "Faults": Metric("Count"),
-    "ClocksAhead": Metric("Count"),  # acts that met something which is later than now
+    "PermanentFaults": Metric("Count"),  # what the table can never take
+    "ClocksAhead": Metric("Count"),  # registers that are ahead of our clock
     "BreakerOpened": Metric("Count"),
     "MailsRejected": Metric("Count"),
     "OptOutsKeptInLog": Metric("Count"),
@@ -111,6 +113,25 @@ def _directives(metrics: tuple[str, ...]) -> str:
         ],
         separators=(",", ":"),
     )
+
+
+def waits(queue: str, since: int) -> None:
+    """Count that something could not be done now, by its age: whatever retries calls this, each time.
+
+    SQS's own age of the oldest message leaves out what was received three times
+    (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).
+
+    Args:
+        queue: the name of the queue that brings it back; `stream` for the table's stream.
+        since: epoch ms from when it has waited.
+    """
+    waited = max(0, time.time_ns() // 1_000_000 - since)
+    emit("waits", {"Waiting": waited / 1000}, queue=queue)
+
+
+def clock_ahead(brand: str, ahead_ms: int) -> None:
+    """Count a register that is ahead of our clock, by so many milliseconds: one of the two is wrong."""
+    emit("clock ahead", {"ClocksAhead": 1}, brand=brand, ahead_ms=ahead_ms)
 
 
 def recorded(event: Event, outcome: Outcome) -> None:

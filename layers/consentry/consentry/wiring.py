@@ -115,6 +115,8 @@ class Settings(NamedTuple):
     public_url: str
     """Scheme and host of links, no trailing slash; empty: whatever host the visitor used."""
     compiled: Path
+    trusted_proxy: str = ""
+    """Of what a CDN before the API proves itself by, the beginning of the SHA-256, hex; empty: none is believed."""
 
 
 @cache
@@ -125,6 +127,7 @@ def settings() -> Settings:
         keyring=os.environ["KEYRING_SECRET_ARN"],
         public_url=os.environ.get("PUBLIC_URL", "").rstrip("/"),
         compiled=Path(os.environ.get("CONSENTRY_COMPILED") or _COMPILED),
+        trusted_proxy=os.environ.get("TRUSTED_PROXY", ""),
     )
 
 
@@ -279,6 +282,11 @@ def put_off(reference: str, seconds: int) -> None:
     )
 
 
+def mail_queue() -> str:
+    """The name of the queue of mails that were put off."""
+    return os.environ["MAIL_QUEUE_URL"].rpartition("/")[2]
+
+
 @cache
 def archivist() -> Archivist:
     """Copies the ledger to the archive."""
@@ -376,6 +384,20 @@ def put_off_notification(receipt_handle: str, seconds: int) -> None:
         botocore's errors: it comes back sooner.
     """
     _put_off(os.environ["NOTIFICATION_QUEUE_URL"], receipt_handle, seconds)
+
+
+def give_up_notification(notification: Notification) -> None:
+    """Put a notification among the dead letters, as a message of its own: SQS would count its 14 days from the change.
+
+    Raises:
+        botocore's errors: it comes back, and SQS gives it up.
+    """
+    _queue_client().send_message(
+        QueueUrl=os.environ["NOTIFICATION_DEAD_LETTERS_URL"],
+        MessageBody=notification.to_json(),
+        MessageGroupId=notification.endpoint,
+        **_correlation(),
+    )
 
 
 def put_off_spooled(receipt_handle: str, seconds: int) -> None:
