@@ -145,11 +145,6 @@ def recorded(event: Event, outcome: Outcome) -> None:
     emit("act", values, channel=event.channel, outcome=outcome, kind=event.kind, brand=event.brand)
 
 
-def clock_ahead() -> None:
-    """Count that something was found which is later than now: a clock is, or was, ahead."""
-    emit("a register is ahead of the clock", {"ClocksAhead": 1})
-
-
 def spooled(waiting: Spooled | Unverified) -> None:
     """Tell of an act that waits for the table, or for the keys."""
     if isinstance(waiting, Spooled):
