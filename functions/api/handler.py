@@ -20,6 +20,7 @@ from consentry import consent as rules
 from consentry.addresses import MalformedAddressError
 from consentry.api_models import (
     MAX_EVENT_ID,
+    MAX_FAULTS,
     Accepted,
     ConsentRecords,
     Decisions,
@@ -52,6 +53,16 @@ MAX_BODY: Final = 1024 * 1024
 MAX_IDEMPOTENCY_KEY: Final = 255
 LEDGER_PAGE: Final = 200
 OPENAPI_PATH: Final = "/v1/openapi.json"
+_TO_POST: Final = {
+    "/v1/subscriptions": "write",
+    "/v1/events": "write",
+    "/v1/links": "mint",
+    "/v1/decisions": "read",
+    "/v1/subscribers/lookup": "read",
+}
+"""The scope that each call takes that is posted."""
+_COMPUTED: Final = {"/v1/links", "/v1/decisions", "/v1/subscribers/lookup"}
+"""What a call only computes can be computed again, and may be too large to keep."""
 
 
 class ApiProblemError(Exception):
@@ -82,12 +93,15 @@ def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
     Nor is one sent when the visitor, or the address's domain, had too many. The answer is the same in each case, and
     whatever is known of the address.
     """
-    brand = _brand("write")
+    brand = _brand()
     _known_topics(brand, body.topics, "topics")
-    address = _address(body.email, "email")
+    try:
+        address = addresses.parse(body.email)
+    except MalformedAddressError as exc:
+        raise _field_problem("email", str(exc)) from None
     # The nearest that the brand speaks: what a platform knows of a person is finer than what we translate into.
     locale = languages.negotiate(brand.languages, body.locale) if body.locale else ""
-    subscriber_id = _subscriber_id(brand, address)
+    subscriber_id = addresses.subscriber_id(wiring.keyring().pepper(brand.id), address)
     wiring.journeys().subscribe(
         brand,
         subscriber_id,
@@ -104,36 +118,33 @@ def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
 @app.post("/v1/links", tags=["Sending"], summary="Mint the links of a mailing", responses=_says(Links))
 def mint_links(body: Annotated[Mailing, Body()]) -> Response[str]:
     """The links and headers to put into each person's mail, in the order of the recipients."""
-    brand = _brand("write")
+    brand = _brand()
     _known_topics(brand, [body.topic], "topic")
     base_url = web.read(app.current_event.raw_event).base_url
     links = []
-    for at, recipient in enumerate(body.recipients):
-        subscriber_id = _subscriber_id(brand, _address(recipient.email, f"recipients[{at}].email"))
+    for recipient in body.recipients:
+        subscriber_id, note = _somebody(brand, recipient.email)
         minted = platforms.mint(wiring.tokens(), brand, subscriber_id, body.topic, base_url, recipient.reference or "")
-        links.append(minted._asdict())
+        links.append(minted._asdict() | note)
     return _answer({"links": links})
 
 
 @app.post("/v1/decisions", tags=["Sending"], summary="Ask whom may be mailed now", responses=_says(Decisions))
 def decide(body: Annotated[Question, Body()]) -> Response[str]:
     """Whether each person may be mailed on the topic at this moment, and which rule says so; in order."""
-    brand = _brand("read")
+    brand = _brand()
     _known_topics(brand, [body.topic], "topic")
     if body.subscriber_ids is not None:
-        for at, each in enumerate(body.subscriber_ids):
-            _well_spelt(each, f"subscriber_ids[{at}]")
-        subscriber_ids = body.subscriber_ids
+        people: list[tuple[str, dict[str, str]]] = [(each, {}) for each in body.subscriber_ids]
     else:
-        subscriber_ids = [
-            _subscriber_id(brand, _address(email, f"emails[{at}]")) for at, email in enumerate(body.emails or [])
-        ]
+        people = [_somebody(brand, email) for email in body.emails or []]
     now, mode = _now(), brand.mode(body.topic)
-    consents = wiring.store().read_many(brand.id, subscriber_ids, body.topic)
+    consents = wiring.store().read_many(brand.id, [who for who, _ in people], body.topic)
     return _answer(
         {
             "decisions": [
-                platforms.decision(each, rules.decide(consents[each], body.topic, mode, now)) for each in subscriber_ids
+                platforms.decision(who, rules.decide(consents[who], body.topic, mode, now)) | note
+                for who, note in people
             ]
         }
     )
@@ -147,8 +158,8 @@ def decide(body: Annotated[Question, Body()]) -> Response[str]:
 )
 def look_up(body: Annotated[Person, Body()]) -> Response[str]:
     """Also answers for an address that was never seen: status `none` everywhere."""
-    brand = _brand("read")
-    return _view(brand, _subscriber_id(brand, _address(body.email, "email")))
+    brand = _brand()
+    return _view(brand, *_somebody(brand, body.email))
 
 
 @app.post("/v1/events", tags=["Sending"], summary="Tell what you heard", responses=_says(Results))
@@ -157,12 +168,18 @@ def report(body: Annotated[Events, Body()]) -> Response[str]:
 
     One bad event doesn't spoil the rest. A claim never lifts a recipient's own opt-out.
     """
-    brand = _brand("write")
+    brand = _brand()
     now = _now()
     results: list[dict[str, Any]] = []
+    unavailable: StoreUnavailableError | None = None
     for each in body.events:
         away = any(told["result"] == Result.SPOOLED for told in results)
-        results.append(_reported(brand, each, now, away=away))
+        try:
+            results.append(_reported(brand, each, now, away=away))
+        except StoreUnavailableError as exc:  # the others are applied; all of them come again
+            unavailable = exc
+    if unavailable:
+        raise unavailable
     return _answer({"results": results})
 
 
@@ -171,7 +188,7 @@ def report(body: Annotated[Events, Body()]) -> Response[str]:
 )
 def show(subscriber_id: Annotated[str, Path()]) -> Response[str]:
     """How the person stands to every topic of your brand."""
-    brand = _brand("read")
+    brand = _brand()
     return _view(brand, _well_spelt(subscriber_id, "subscriber_id"))
 
 
@@ -186,7 +203,7 @@ def show_ledger(
     start: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
 ) -> Response[str]:
     """The person's events, oldest first, and whether the ledger is intact: no event changed, removed or slipped in."""
-    brand = _brand("read")
+    brand = _brand()
     page = wiring.store().ledger(brand.id, _well_spelt(subscriber_id, "subscriber_id"), limit=LEDGER_PAGE, start=start)
     return _answer(platforms.ledger(page))
 
@@ -199,7 +216,7 @@ def show_ledger(
 )
 def show_record(subscriber_id: Annotated[str, Path()]) -> Response[str]:
     """The person's consent in the terms of ISO/IEC TS 27560."""
-    brand = _brand("read")
+    brand = _brand()
     _well_spelt(subscriber_id, "subscriber_id")
     store = wiring.store()
     consent, page = store.read(brand.id, subscriber_id), store.ledger(brand.id, subscriber_id)
@@ -209,7 +226,7 @@ def show_record(subscriber_id: Annotated[str, Path()]) -> Response[str]:
 @app.delete("/v1/subscribers/<subscriber_id>", tags=["Subscribers"], summary="Forget a person", responses=_says(Erased))
 def erase(subscriber_id: Annotated[str, Path()]) -> Response[str]:
     """Address and evidence go; opt-outs stay in force, and nothing may be mailed until the person asks anew."""
-    brand = _brand("erase")
+    brand = _brand()
     wiring.intake().erase(brand, _well_spelt(subscriber_id, "subscriber_id"), Channel.API, _now())
     return _answer({"erased": True})
 
@@ -235,8 +252,13 @@ def no_such_call(_: Exception) -> Response[str]:
 @app.exception_handler(RequestValidationError)
 def bad_request(exc: RequestValidationError) -> Response[str]:
     """The body or a parameter doesn't fit: names each field, and repeats no value."""
-    errors = [{"field": _field(each["loc"]), "detail": str(each["msg"])} for each in exc.errors()]
-    return _problem(400, "The request doesn't fit", errors)
+    faults = exc.errors()
+    errors = [
+        {"field": _field(each["loc"]), "detail": str(each["msg"]).removeprefix("Value error, ")}
+        for each in faults[:MAX_FAULTS]
+    ]
+    named = "" if len(faults) <= MAX_FAULTS else f"; the first {MAX_FAULTS} of {len(faults)} faults are named"
+    return _problem(400, f"The request doesn't fit{named}", errors)
 
 
 @app.exception_handler([StoreUnavailableError, SecretUnavailableError])
@@ -264,15 +286,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     web.begin(event)
     try:
         key = None if event["rawPath"] == OPENAPI_PATH else _authenticated(event)
+        brand = _permitted(key, event) if key else None
         readable = _readable(event)
 
         def resolve() -> dict[str, Any]:
-            app.append_context(api_key=key)
+            app.append_context(brand=brand)
             answer = app.resolve(readable, context)
             return {**answer, "headers": {**web.ALWAYS, **answer["headers"]}}
 
         repeated = readable["headers"].get("idempotency-key", "")
-        if key and repeated and readable["requestContext"]["http"]["method"] == "POST":
+        if key and brand and repeated and readable["requestContext"]["http"]["method"] == "POST":
             return _once(key, repeated, readable, context, resolve)
         return resolve()
     except ApiProblemError as exc:
@@ -289,28 +312,26 @@ def _once(
 
     if len(repeated) > MAX_IDEMPOTENCY_KEY or not repeated.isascii() or not repeated.isprintable():
         raise ApiProblemError(400, f"Idempotency-Key: at most {MAX_IDEMPOTENCY_KEY} printable ASCII characters")
-    # What a call only computes can be computed again, and may be too large to keep.
-    computed = event["rawPath"] in {"/v1/links", "/v1/decisions", "/v1/subscribers/lookup"}
-    call = f"{event['rawPath']} {event['body']}"
+    now = _now()
     try:
-        kept = idempotency.once(
-            wiring.table_client(),
-            wiring.settings().table,
-            key.brand,
-            repeated,
-            call,
-            context,
-            (lambda: {"statusCode": 0}) if computed else resolve,
+        return idempotency.once(
+            wiring.gateway(),
+            wiring.keyring().idempotency_key(key.brand),
+            (key.brand, key.key_id, repeated),
+            f"{event['rawPath']} {event['body']}",
+            resolve,
+            now=now,
+            ends=now + context.get_remaining_time_in_millis(),
+            keep=event["rawPath"] not in _COMPUTED,
         )
     except idempotency.OtherBodyError as exc:
         raise ApiProblemError(422, "This Idempotency-Key was used with another call") from exc
     except idempotency.InProgressError as exc:
-        raise ApiProblemError(409, "The same call is being worked on") from exc
+        raise ApiProblemError(409, "A call with this Idempotency-Key is being worked on") from exc
     except StoreUnavailableError as exc:
         if event["rawPath"] == "/v1/events":
             return resolve()  # spooled, if need be; and what is told twice is recorded once, whatever key it came with
         return _early(away(exc))
-    return resolve() if computed else kept
 
 
 def _authenticated(event: dict[str, Any]) -> ApiKey:
@@ -349,26 +370,31 @@ def _early(response: Response[str]) -> dict[str, Any]:
     }
 
 
-def _brand(scope: str) -> Brand:
-    """The caller's brand, if its key may do this."""
-    key: ApiKey = app.context["api_key"]
+def _permitted(key: ApiKey, event: dict[str, Any]) -> Brand | None:
+    """The caller's brand, if its key may make this call; None if there is no such call."""
+    method = event["requestContext"]["http"]["method"]
+    scope = _TO_POST.get(event["rawPath"]) if method == "POST" else {"GET": "read", "DELETE": "erase"}.get(method)
+    if scope is None:
+        return None
     brand = wiring.brands().get(key.brand)
     if brand is None:
         raise ApiProblemError(403, "This key's brand is no longer deployed")
-    if scope not in key.scopes:
+    if not key.may(scope):
         raise ApiProblemError(403, f"This key lacks the scope `{scope}`")
     return brand
 
 
-def _address(text: str, field: str) -> addresses.Address:
-    try:
-        return addresses.parse(text)
-    except MalformedAddressError as exc:
-        raise _field_problem(field, str(exc)) from None
+def _somebody(brand: Brand, email: str) -> tuple[str, dict[str, str]]:
+    """The subscriber id of an address that the model took, and the note for it, if there is one."""
+    found = addresses.identify(email)
+    note = {"note": found.note} if found.note else {}
+    return addresses.subscriber_id(wiring.keyring().pepper(brand.id), found.address), note
 
 
-def _subscriber_id(brand: Brand, address: addresses.Address) -> str:
-    return addresses.subscriber_id(wiring.keyring().pepper(brand.id), address)
+def _brand() -> Brand:
+    """The caller's brand, whose key may make this call."""
+    brand: Brand = app.context["brand"]
+    return brand
 
 
 def _well_spelt(subscriber_id: str, field: str) -> str:
@@ -397,15 +423,18 @@ def _reported(brand: Brand, given: Any, now: int, *, away: bool) -> dict[str, An
         return {"event_id": event_id, "result": Result.INVALID.value, "error": faults}
     said = Report(
         kind=event.kind,
-        occurred_at=int(event.occurred_at.timestamp() * 1000),
+        occurred_at=max(int(event.occurred_at.timestamp() * 1000), 0) if event.occurred_at else 0,
         email=event.email or "",
         subscriber_id=event.subscriber_id or "",
         topics=tuple(event.topics or ()),
         reference=event.reference or "",
+        event_id=event.event_id,
     )
     receipt = wiring.intake().take(brand, said, Channel.API, now, away=away)
     told = {"event_id": event_id, "result": receipt.result.value}
-    return told | ({"error": receipt.error} if receipt.error else {})
+    left_out = "reference: left out" if given.get("reference") and not event.reference else ""
+    note = "; ".join(filter(None, (receipt.note, left_out)))
+    return told | ({"error": receipt.error} if receipt.error else {}) | ({"note": note} if note else {})
 
 
 def _field(where: Iterable[int | str]) -> str:
@@ -414,9 +443,9 @@ def _field(where: Iterable[int | str]) -> str:
     return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in named).lstrip(".") or "body"
 
 
-def _view(brand: Brand, subscriber_id: str) -> Response[str]:
-    now = _now()
-    return _answer(platforms.view(brand, subscriber_id, wiring.store().read(brand.id, subscriber_id), now))
+def _view(brand: Brand, subscriber_id: str, note: dict[str, str] | None = None) -> Response[str]:
+    consent = wiring.store().read(brand.id, subscriber_id)
+    return _answer(platforms.view(brand, subscriber_id, consent, _now()) | (note or {}))
 
 
 def _answer(body: dict[str, Any]) -> Response[str]:

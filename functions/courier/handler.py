@@ -19,7 +19,7 @@ from consentry.ledger import new_event_id
 from consentry.mails import Body
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from consentry.table.outbox import MailDue
-from consentry.table.schema import CONTACT, GOODBYE, STATE, change_of
+from consentry.table.schema import CONTACT, GOODBYE, RETURN, STATE, change_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -104,7 +104,7 @@ def _deliver(due: MailDue) -> None:
         telemetry.emit("mail accepted", {"MailDelay": max(0, _now() - due.asked_at)}, brand=due.brand)
 
 
-_WAITING: Final = {CONTACT: "of a request", GOODBYE: "goodbye"}
+_WAITING: Final = {CONTACT: "of a request", GOODBYE: "goodbye", RETURN: "return"}
 """What a mail is called that turned out not to be needed, before anybody asked which of two it would be."""
 
 

@@ -54,6 +54,8 @@ def _record(told: Feedback, brand: Brand) -> Counter[str]:
     now = time.time_ns() // 1_000_000
     reports = told.reports(brand)
     receipts = wiring.queued_intake().take_all(brand, reports, Channel.FEEDBACK, now, feedback.SOURCE)
+    if nobody := sum(receipt.nobody for receipt in receipts):
+        telemetry.unreadable(nobody, feedback.SOURCE, brand.id)
     if not all(report.email for report in reports):
         raise UnintelligibleError("an event about somebody without an address")
     counts = Counter(receipt.result.value for receipt in receipts)

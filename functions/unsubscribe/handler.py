@@ -29,13 +29,21 @@ def leave(request: Request) -> Response:
 
 
 def undo(request: Request) -> Response:
-    """Put things back as they were."""
+    """Take back what the page did, and say what came of it."""
     link = wiring.tokens().read(Purpose.UNDO, request.parameters["token"], request.now)
     brand = wiring.brands().even_if_gone(link.brand)
     lang = pages.language(request, brand, shown=request.form().get("lang", [""])[0])
-    how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
-    wiring.journeys().undo(brand, link, how)
-    return pages.render(leaving.TEMPLATES, "undone.html", brand, lang, preferences=leaving.preferences(link))
+    machine = scanners.recognised(request.evidence.user_agent)
+    how = Circumstances(request.now, Channel.PAGE, request.evidence, lang, suspected_automation=machine)
+    undone = wiring.journeys().undo(brand, link, how)
+    return pages.render(
+        leaving.TEMPLATES,
+        "undone.html",
+        brand,
+        lang,
+        undone=undone,
+        preferences=leaving.preferences(link),
+    )
 
 
 def tell_why(request: Request) -> Response:
@@ -78,12 +86,13 @@ _PURPOSES: Final = {"/u/undo/{token}": Purpose.UNDO, "/u/reason/{token}": Purpos
 
 handler = web.room(
     {
-        "/u/{token+}": {"GET": ask},
+        "/u/{token+}": {"GET": ask, "POST": leave},
         "/u/page/{token}": {"POST": leave},
         "/u/undo/{token}": {"POST": undo},
         "/u/reason/{token}": {"POST": tell_why},
         "/healthz": {"GET": health},
     },
     problem,
+    largest=None,
 )
 wiring.prepare()

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from consentry.consent import Consent
 from consentry.intake import ReportKind
+from consentry.ledger import Actor, Channel, Event, Kind
 from consentry_cli import importing
 from support.deployments import SAMPLES, Deployment
 
@@ -34,15 +36,15 @@ def test_rows_become_claims_opt_outs_complaints_and_bounces(deployment: Deployme
     assert done.exit_code == 0
     assert counts(done.stdout) == {"new claims": 1, "new opt-outs": 2, "new complaints": 1, "new bounces": 1}
     assert deployment.consent("ann@example.com").registers == {"claim.news": 1_704_067_200_000}
-    assert deployment.consent("bob@example.com").registers == {"out.news": 1_704_067_200_000}
+    assert deployment.consent("bob@example.com").registers == {"out.news": 1_704_067_200_999}
     assert deployment.consent("cy@example.com").registers == {"complaint": 1_704_067_200_000}
-    assert deployment.consent("eve@example.com").registers == {"out.*": 1_704_060_000_000}
+    assert deployment.consent("eve@example.com").registers == {"out.*": 1_704_060_000_999}
     assert [event["channel"]["S"] for event in deployment.events()] == ["import"] * 5
     assert deployment.run("ledger", "verify", "--brand", "demo").exit_code == 0
 
 
 def test_a_dry_run_writes_nothing_and_counts_the_same(deployment: Deployment) -> None:
-    deployment.report("bob@example.com", ReportKind.UNSUBSCRIBED, 1_704_067_200_000, ("news",))
+    deployment.report("bob@example.com", ReportKind.UNSUBSCRIBED, 1_704_067_200_999, ("news",))
     deployment.report("ann@example.com", ReportKind.UNSUBSCRIBED, 1_000)
     before = deployment.items()
     source = deployment.write("people.csv", PLAIN + "nobody,subscribed,news,,\n")
@@ -62,7 +64,7 @@ def test_a_dry_run_writes_nothing_and_counts_the_same(deployment: Deployment) ->
     assert (wet.exit_code, wet.stdout) == (dry.exit_code, dry.stdout)
     assert Path("dry.csv").read_text() == Path("wet.csv").read_text()
     assert Path("wet.csv").read_text() == (
-        "line,result,reason\n7,malformed,email: not a valid e-mail address\n2,conflict,an opt-out is on record\n"
+        "line,result,reason\n7,malformed,email: not a valid email address\n2,conflict,an opt-out is on record\n"
     )
 
 
@@ -129,7 +131,8 @@ def test_ndjson_may_name_topics_as_a_list(deployment: Deployment) -> None:
         ("ann@example.com,,news,,", "status: none of"),
         ("ann@example.com,subscribed,,,", "topics: a claim names"),
         ("ann@example.com,subscribed,unheard,,", "topics: not of demo"),
-        ("ann@example.com,subscribed,News letter,,", "topics: ids of topics"),
+        ("ann@example.com,subscribed,News letter,,", "topics: not of demo"),
+        ("ann@example.com,unsubscribed,unheard,,", "topics: not of demo: 1 of 1; it has news, "),
         ("ann@example.com,subscribed,news,yesterday,", "occurred_at:"),
         ("ann@example.com,subscribed,news,1901-01-01,", "occurred_at:"),
         (",subscribed,news,,", "give either email or subscriber_id"),
@@ -153,7 +156,11 @@ def test_a_malformed_line_is_told_by_number_and_spoils_nothing(deployment: Deplo
         ("gil@example.com,unsubscribed,news,1901-01-01,", "out.news"),
         ("gil@example.com,unsubscribed,news,9999999999999999999999,", "out.news"),
         (f"gil@example.com,unsubscribed,news,,{'r' * 65}", "out.news"),
-        ("gil@example.com,UNSUBSCRIBED,retired,,", "out.retired"),
+        ("gil@example.com,UNSUBSCRIBED,unheard;News;news,,", "out.news"),
+        ("Gil <gil@example.com>,unsubscribed,news,,", "out.news"),
+        ("mailto:gil@example.com,unsubscribed,news,,", "out.news"),
+        ("'gil@example.com,unsubscribed,news,,", "out.news"),
+        ("gil@example.com\0,unsubscribed,news,,", "out.news"),
         ("gil@example.com,unsubscribed,all,,", "out.*"),
     ],
 )
@@ -163,6 +170,40 @@ def test_an_opt_out_counts_whatever_else_its_row_says(deployment: Deployment, ro
     assert register in deployment.consent("gil@example.com").registers
     if register != "out.*":
         assert Path("report.csv").read_text().startswith("line,result,reason\n7,note,")
+
+
+def test_people_whose_address_no_parser_likes_are_imported_like_others(deployment: Deployment) -> None:
+    done = deployment.run(*IMPORT, "-", stdin=f"{PLAIN}A..b@docomo.ne.jp,unsubscribed,news,1704067200,\n")
+    assert done.exit_code == 0
+    assert deployment.consent("a..b@docomo.ne.jp").registers == {"out.news": 1_704_067_200_000}
+
+
+@pytest.mark.parametrize("told", ["2024-01-10", "2024-01-10 09:00", "2024-01-10 09:00:00", "1704877200"])
+def test_whoever_opted_in_and_left_on_the_same_day_has_left(deployment: Deployment, told: str) -> None:
+    """The list has a date, or a minute, or a second; the opt-in has its millisecond."""
+    subscriber = deployment.id_of("gil@example.com")
+    at = 1_704_877_200_900  # 2024-01-10, 09:00:00.9
+    confirmed = Event("confirmed", Kind.CONFIRMED, "demo", subscriber, at, at, Actor.RECIPIENT, Channel.PAGE,
+                      Consent({"in.news": at}), ("news",))  # fmt: skip
+    deployment.store.record(confirmed)
+    assert deployment.status("gil@example.com") == "subscribed"
+    rows = f"email,status,topics,occurred_at\ngil@example.com,unsubscribed,news,{told}\n"
+    assert deployment.run(*IMPORT, "-", stdin=rows).exit_code == 0
+    assert deployment.status("gil@example.com") == "unsubscribed"
+
+
+def test_a_claim_without_a_time_of_day_is_as_of_the_days_beginning(deployment: Deployment) -> None:
+    rows = "email,status,topics,occurred_at\ngil@example.com,subscribed,news,2024-01-10\n"
+    assert deployment.run(*IMPORT, "-", stdin=rows).exit_code == 0
+    assert deployment.consent("gil@example.com").registers == {"claim.news": 1_704_844_800_000}
+
+
+def test_an_opt_out_of_today_is_not_of_tonight(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    noon = 1_704_888_000_000  # 2024-01-10
+    monkeypatch.setattr("consentry_cli.deployment.now", lambda _: noon)
+    rows = "email,status,occurred_at\ngil@example.com,unsubscribed,2024-01-10\n"
+    assert deployment.run(*IMPORT, "-", stdin=rows).exit_code == 0
+    assert deployment.consent("gil@example.com").registers == {"out.*": noon}
 
 
 def test_an_instant_in_the_future_is_taken_as_now(deployment: Deployment) -> None:
@@ -180,7 +221,7 @@ def test_an_instant_in_the_future_is_taken_as_now(deployment: Deployment) -> Non
             ("--topic", "news"),
             {
                 "ann": {"claim.news": 1_680_674_828_123},
-                "bob": {"out.*": 1_706_913_306_000},
+                "bob": {"out.*": 1_706_913_306_999},
                 "cy": {"out.*": None},
             },
         ),
@@ -200,27 +241,27 @@ def test_an_instant_in_the_future_is_taken_as_now(deployment: Deployment) -> Non
             "mailchimp",
             "unsubscribed_email_audience_export_1a10653875.csv",
             ("--topic", "news"),
-            {"bob": {"out.news": 1_583_298_367_000}, "eve": {"complaint": 1_583_384_767_000}},
+            {"bob": {"out.news": 1_583_298_367_999}, "eve": {"complaint": 1_583_384_767_999}},
         ),
-        ("mailchimp", "cleaned_email_audience_export_1a10653875.csv", (), {"cy": {"bounce": 1_617_602_828_000}}),
+        ("mailchimp", "cleaned_email_audience_export_1a10653875.csv", (), {"cy": {"bounce": 1_617_602_828_999}}),
         (
             "sendgrid",
             "suppression_unsubscribes.csv",
             (),
-            {"ann": {"out.*": 1_443_651_141_000}, "bob": {"out.*": 1_443_651_154_000}},
+            {"ann": {"out.*": 1_443_651_141_999}, "bob": {"out.*": 1_443_651_154_999}},
         ),
-        ("sendgrid", "suppression_unsubscribes.csv", ("--topic", "offers"), {"ann": {"out.offers": 1_443_651_141_000}}),
-        ("sendgrid", "suppression_bounces.csv", (), {"cy": {"bounce": 1_443_651_125_000}}),
-        ("sendgrid", "suppression_spam_reports.csv", (), {"dee": {"complaint": 1_443_651_116_000}}),
+        ("sendgrid", "suppression_unsubscribes.csv", ("--topic", "offers"), {"ann": {"out.offers": 1_443_651_141_999}}),
+        ("sendgrid", "suppression_bounces.csv", (), {"cy": {"bounce": 1_443_651_125_999}}),
+        ("sendgrid", "suppression_spam_reports.csv", (), {"dee": {"complaint": 1_443_651_116_999}}),
         *(
             (
                 "postmark",
                 f"postmark_suppressions.{suffix}",
                 (),
                 {
-                    "ann": {"out.*": 1_576_591_113_000},
-                    "bob": {"bounce": 1_576_591_113_000},
-                    "cy": {"complaint": 1_576_591_113_000},
+                    "ann": {"out.*": 1_576_591_113_999},
+                    "bob": {"bounce": 1_576_591_113_999},
+                    "cy": {"complaint": 1_576_591_113_999},
                 },
             )
             for suffix in ("csv", "ndjson")

@@ -36,7 +36,7 @@ class Terminal:
         self.now = 1_800_000_000.0
         monkeypatch.setenv("TABLE_NAME", "table")
         monkeypatch.setattr(time, "time", lambda: self.now)
-        monkeypatch.setattr(keys, "_now", lambda: int(self.now * 1_000))
+        monkeypatch.setattr("consentry_cli.deployment.now", lambda _: int(self.now * 1_000))
 
     def run(self, *words: str, given: str = "") -> Any:
         return CliRunner().invoke(main, ["keys", *words, "--keyring", self.arn], input=given)

@@ -16,6 +16,7 @@ import pytest
 from consentry import archive
 from consentry.intake import ReportKind
 from consentry.keyring import Keyring
+from consentry.ledger import hash_event
 from support import archives
 from support.archives import BUCKET
 from support.deployments import TABLE, Deployment
@@ -42,7 +43,7 @@ def run(deployment: Deployment, put: Callable[[str, bytes, bytes], None], month:
 @pytest.fixture
 def filled(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     """Three persons with two events each, when their month is over."""
-    monkeypatch.setattr("time.time_ns", lambda: NOW * 1_000_000)
+    monkeypatch.setattr("consentry_cli.deployment.now", lambda _: NOW)
     for person in (ANN, BOB, "cy@example.com"):
         report(deployment, person, ReportKind.CLAIMED, ReportKind.UNSUBSCRIBED)
     return deployment
@@ -114,6 +115,30 @@ def test_an_event_that_was_changed_is_found_by_the_archive_too(filled: Deploymen
     done = filled.run(*VERIFY, copy)
     assert "archived events were changed" in done.stdout
     assert done.exit_code == 1
+
+
+def test_an_opt_out_that_was_taken_out_by_somebody_who_watched_the_table_is_found_by_the_archive(
+    filled: Deployment, copy: Path
+) -> None:
+    """They saw the state before and after it, so they know its share of the digest, and need no key."""
+    after = of(filled, ANN)
+    [state] = [item for item in after if item["sk"]["S"] == "STATE"]
+    [opt_out] = [item for item in after if item.get("kind", {}).get("S") == "unsubscribed"]
+    drop(filled, opt_out)
+    [claim] = filled.store.history("demo", filled.id_of(ANN))
+    share = int(state["ledger_digest"]["N"]) - hash_event(filled.keyring.ledger_key("demo"), claim)
+    filled.dynamodb.update_item(
+        TableName=TABLE,
+        Key={name: state[name] for name in ("pk", "sk")},
+        UpdateExpression="SET ledger_count = ledger_count - :one, ledger_digest = ledger_digest - :share REMOVE #out",
+        ExpressionAttributeNames={"#out": "out.news"},
+        ExpressionAttributeValues={":one": {"N": "1"}, ":share": {"N": str(share)}},
+    )
+    assert filled.status(ANN) == "subscribed"
+    assert filled.run(*VERIFY[:-1]).exit_code == 0, "what is left adds up"
+    done = filled.run(*VERIFY, copy)
+    assert done.exit_code == 1
+    assert done.stdout == f"{filled.id_of(ANN)}\tarchived events are missing; the ledger went back in time\n"
 
 
 def test_what_came_since_and_whoever_was_erased_is_no_news(filled: Deployment, copy: Path) -> None:
@@ -194,7 +219,7 @@ def test_an_archive_that_goes_on_no_longer_is_found(
     """Whoever means to take something away may first see to it that nothing is archived any more."""
     february = archive.window("2024-01").until
     for day, status in ((-29, 0), (2, 1), (3, 1)):
-        monkeypatch.setattr("time.time_ns", lambda day=day: (february + day * 86_400_000) * 1_000_000)
+        monkeypatch.setattr("consentry_cli.deployment.now", lambda _, day=day: february + day * 86_400_000)
         assert filled.run(*VERIFY, copy).exit_code == status, day
     assert filled.run(*VERIFY, copy).stdout == f"archive\tthere is nothing after {MONTH}\n"
     run(filled, archives.into(copy), "2023-12")

@@ -19,7 +19,7 @@ ANN: Final = "ann@example.com"
 UNKNOWN: Final = "K9Xdq1X4AVefMXC3P9olGg"
 CALLS: Final[dict[str, tuple[str, str, Any, str]]] = {
     "subscribe": ("POST", "/v1/subscriptions", {"email": ANN, "topics": ["news"]}, "write"),
-    "links": ("POST", "/v1/links", {"topic": "news", "recipients": [{"email": ANN}]}, "write"),
+    "links": ("POST", "/v1/links", {"topic": "news", "recipients": [{"email": ANN}]}, "mint"),
     "decisions": ("POST", "/v1/decisions", {"topic": "news", "emails": [ANN]}, "read"),
     "lookup": ("POST", "/v1/subscribers/lookup", {"email": ANN}, "read"),
     "show": ("GET", f"/v1/subscribers/{UNKNOWN}", None, "read"),
@@ -107,12 +107,28 @@ def test_a_key_that_was_issued_a_moment_ago_works_in_a_warm_function(
 @pytest.mark.parametrize("name", CALLS)
 def test_a_key_without_the_scope_may_not(world: World, name: str) -> None:
     needed = CALLS[name][3]
-    others = tuple({"read", "write", "erase"} - {needed})
+    others = tuple({"read", "write", "erase", "mint"} - {needed, "write" if needed == "mint" else needed})
     answer = call(world, name, world.api_key(scopes=others))
     assert_problem(answer, 403)
     assert needed in answer.json["detail"]
     assert world.items() == []
     assert call(world, name, world.api_key(scopes=(needed,))).status in {200, 202}
+
+
+def test_a_key_that_may_only_mint_makes_links_and_nothing_else(world: World) -> None:
+    key = world.api_key(scopes=("mint",))
+    assert call(world, "links", key).status == 200
+    assert {name: call(world, name, key).status for name in CALLS if name != "links"} == dict.fromkeys(
+        set(CALLS) - {"links"}, 403
+    )
+    assert_problem(world.api("POST", "/v1/events", {"events": []}, key=key), 403)
+    assert_problem(world.api("DELETE", f"/v1/subscribers/{UNKNOWN}", key=key), 403)
+
+
+def test_a_key_that_may_write_may_mint(world: World) -> None:
+    assert call(world, "links", world.api_key(scopes=("write",))).status == 200
+    for others in (("read",), ("erase",), ("read", "erase")):
+        assert_problem(call(world, "links", world.api_key(scopes=others)), 403)
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -484,6 +500,54 @@ def test_an_opt_out_topic_may_be_mailed_to_somebody_unknown(world: World) -> Non
         "reason": "opt_out_topic",
         "status": "none",
     }
+
+
+def test_one_odd_address_among_a_thousand_spoils_nothing(world: World) -> None:
+    key = world.api_key()
+    emails = [f"person{number}@example.com" for number in range(1_000)]
+    emails[500] = "a..b@docomo.ne.jp"
+    mailing = {"topic": "news", "recipients": [{"email": email} for email in emails]}
+    links = world.api("POST", "/v1/links", mailing, key=key).json["links"]
+    decisions = world.api("POST", "/v1/decisions", {"topic": "news", "emails": emails}, key=key).json["decisions"]
+    assert len(links) == len(decisions) == 1_000
+    world.post(links[500]["unsubscribe_url"].removeprefix("https://links.example.com"))
+    assert world.status("a..b@docomo.ne.jp") == "unsubscribed"
+
+
+def test_every_entry_that_is_no_address_is_named_at_once(world: World) -> None:
+    key = world.api_key()
+    emails: list[Any] = [
+        ANN,
+        "nobody",
+        "a..b@docomo.ne.jp",
+        "x" * 1_001,
+        "ann@",
+        None,
+        "ann@example.com, bob@example.com",
+    ]
+    decisions = world.api("POST", "/v1/decisions", {"topic": "news", "emails": emails}, key=key)
+    assert_problem(decisions, 400)
+    assert [each["field"] for each in decisions.json["errors"]] == [f"emails[{at}]" for at in (1, 3, 4, 5, 6)]
+    links = world.api(
+        "POST", "/v1/links", {"topic": "news", "recipients": [{"email": each} for each in emails]}, key=key
+    )
+    assert_problem(links, 400)
+    assert [each["field"] for each in links.json["errors"]] == [f"recipients[{at}].email" for at in (1, 3, 4, 5, 6)]
+    ids = world.api("POST", "/v1/decisions", {"topic": "news", "subscriber_ids": [UNKNOWN, "x", "y"]}, key=key)
+    assert [each["field"] for each in ids.json["errors"]] == ["subscriber_ids[1]", "subscriber_ids[2]"]
+
+
+def test_of_a_thousand_that_are_no_addresses_a_hundred_are_named(world: World) -> None:
+    answer = world.api("POST", "/v1/decisions", {"topic": "news", "emails": ["nobody"] * 1_000}, key=world.api_key())
+    assert [each["field"] for each in answer.json["errors"]] == [f"emails[{at}]" for at in range(100)]
+    assert "100 of 1000" in answer.json["detail"]
+
+
+def test_no_email_is_asked_for_that_cannot_be_sent(world: World) -> None:
+    for email in ("a..b@docomo.ne.jp", "jörg@example.com", "Ann <ann@example.com>"):
+        answer = world.api("POST", "/v1/subscriptions", {"email": email, "topics": ["news"]}, key=world.api_key())
+        assert_problem(answer, 400, "email")
+    assert world.items() == []
 
 
 def test_a_thousand_people_at_a_time(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Budgets, crowds and the breaker, over moto and over Amazon's DynamoDB Local: the same expectations of both."""
+"""Budgets, bursts and the breaker, over moto and over Amazon's DynamoDB Local: the same expectations of both."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def breaker(table: Table, opened: list[str]) -> Breaker:
 def test_whatever_the_table_suffers_from_is_one_error_of_ours(
     table: Table, breaker: Breaker, fault: str | Exception
 ) -> None:
-    crowd = table.limits.crowd("demo", ANN, IP, 3, NOW)
+    burst = table.limits.burst("demo", ANN, IP, 3, NOW)
     for operation, call in (
         ("UpdateItem", lambda: table.limits.spend("name", 1, 60, NOW)),
         ("UpdateItem", lambda: table.limits.admits(brand(), IP, NOW)),
-        ("UpdateItem", lambda: table.limits.has_room(crowd)),
+        ("UpdateItem", lambda: table.limits.has_room(burst)),
         ("UpdateItem", lambda: breaker.holds(brand(), NOW)),
         ("Query", lambda: breaker.holds(brand(), NOW)),
         ("UpdateItem", lambda: breaker.complained("demo", NOW)),
@@ -251,12 +251,12 @@ def test_the_holder_of_a_link_can_opt_in_twenty_times_a_day(table: Table) -> Non
     assert ANN not in str(table.items())
 
 
-# --- crowds -----------------------------------------------------------------------------------------------------------
+# --- bursts -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_crowd_has_room_for_so_many_and_for_who_is_in_it(table: Table) -> None:
+def test_a_burst_has_room_for_so_many_and_for_who_is_in_it(table: Table) -> None:
     def join(who: str, ip: str = IP, at: int = NOW) -> bool:
-        return table.limits.has_room(table.limits.crowd("demo", who, ip, 2, at))
+        return table.limits.has_room(table.limits.burst("demo", who, ip, 2, at))
 
     assert [join(who) for who in (ANN, BOB, ANN, "third", BOB)] == [True, True, True, False, True]
     assert join("third", ip="203.0.113.8")
@@ -264,8 +264,8 @@ def test_a_crowd_has_room_for_so_many_and_for_who_is_in_it(table: Table) -> None
     assert IP not in str(table.items())
 
 
-def test_without_an_ip_address_there_is_no_crowd(table: Table) -> None:
-    assert table.limits.crowd("demo", ANN, "", 2, NOW) is None
+def test_without_an_ip_address_there_is_no_burst(table: Table) -> None:
+    assert table.limits.burst("demo", ANN, "", 2, NOW) is None
     assert table.limits.has_room(None)
 
 

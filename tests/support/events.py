@@ -30,7 +30,7 @@ def room(url: str, method: str = "GET") -> str:
 
 
 def _fits(method: str, path: str, route: str, pattern: str) -> re.Match[str] | None:
-    return re.fullmatch(pattern, path, re.DOTALL) if route.split()[0] in {"ANY", method} else None
+    return re.fullmatch(pattern, path, re.DOTALL) if route.split(maxsplit=1)[0] in {"ANY", method} else None
 
 
 def http(

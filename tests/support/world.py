@@ -114,7 +114,7 @@ class World:
 
     def subscriber_id(self, email: str = "ann@example.com", brand: str = "demo") -> str:
         """Who somebody is to a brand."""
-        return addresses.subscriber_id(wiring.keyring().pepper(brand), addresses.parse(email))
+        return addresses.subscriber_id(wiring.keyring().pepper(brand), addresses.identify(email).address)
 
     def token(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,7 +15,8 @@ from consentry.consent import Consent
 from consentry.ledger import Actor, Channel, Event, Holding, Kind, hash_event
 from consentry.table.schema import Head
 
-KEY = b"the brand's ledger key"
+KEY = b"the archive's key"
+LEDGER_KEY = b"the brand's ledger key"
 INSTANTS = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - as Hypothesis wants them
 DAY = timedelta(days=1)
 
@@ -72,14 +74,14 @@ def event(number: int) -> Event:
 
 def holding(*numbers: int) -> Holding:
     events = tuple(event(number) for number in numbers)
-    digest = sum(hash_event(KEY, each) for each in events)
+    digest = sum(hash_event(LEDGER_KEY, each) for each in events)
     return Holding(events[0].subscriber_id, Consent(), len(events), digest, events, {})
 
 
 def lines(held: Holding) -> list[dict[str, object]]:
     """All that the archive has on a subscriber who stands so."""
     head = Head("demo", held.subscriber_id, held.ledger_count, held.ledger_digest)
-    return [*(archive.event_line(KEY, each) for each in held.events), archive.head_line(head)]
+    return [*(archive.event_line(KEY, each) for each in held.events), archive.head_line(KEY, head)]
 
 
 @given(st.sets(st.integers(0, 9), min_size=1), st.sets(st.integers(0, 9)))
@@ -104,3 +106,18 @@ def test_an_event_with_another_content_is_changed_and_not_missing() -> None:
 def test_of_somebody_who_is_gone_everything_is_lost() -> None:
     nothing = Holding("K9Xdq1X4AVefMXC3P9olGg", None, 0, 0, (), {})
     assert archive.losses(KEY, nothing, lines(holding(1))) == [Loss.MISSING, Loss.GONE]
+
+
+@given(st.sets(st.integers(0, 9), min_size=1), st.integers(10, 19))
+def test_whoever_reads_the_archive_learns_no_share_of_a_ledgers_digest(then: set[int], another: int) -> None:
+    """Nor from two heads, of which the second has one event more: the share is what they would differ by."""
+    told = json.dumps([*lines(holding(*then)), *lines(holding(*then, another))])
+    secrets = [hash_event(LEDGER_KEY, event(number)) for number in (*then, another)]
+    secrets += [holding(*then).ledger_digest, holding(*then, another).ledger_digest]
+    assert [secret for secret in secrets if str(secret) in told or f"{secret:x}" in told] == []
+
+
+def test_an_event_and_its_whole_ledger_have_hashes_that_only_the_archives_key_makes() -> None:
+    told = [(archive.event_line(key, event(1))["hash"], archive.head_line(key, Head("demo", "id", 1, 2))["hash"])
+            for key in (KEY, LEDGER_KEY)]  # fmt: skip
+    assert len({each for pair in told for each in pair}) == 4

@@ -70,6 +70,19 @@ def says(status: int, headers: dict[str, str] | None = None, body: bytes = b"") 
         "https://[::ffff:127.0.0.1]/",
         "https://[::ffff:10.0.0.1]/",
         "https://[2002:7f00:1::]/",
+        "https://[2002:808:808::]/",
+        "https://[2001:0:4136:e378:8000:63bf:3fff:fdd2]/",
+        "https://[64:ff9b::a9fe:a9fe]/",
+        "https://[64:ff9b::127.0.0.1]/",
+        "https://[64:ff9b::10.0.0.1]/",
+        "https://[64:ff9b:1::8.8.8.8]/",
+        "https://[::127.0.0.1]/",
+        "https://[::8.8.8.8]/",
+        "https://[fec0::1]/",
+        "https://[fe80::1]/",
+        "https://[ff02::1]/",
+        "https://[100::1]/",
+        "https://[2001:db8::1]/",
         "https://0.0.0.0/",
         "https://224.0.0.1/",
         "https://2130706433/",
@@ -81,6 +94,15 @@ def test_an_endpoint_that_is_not_public_https_is_never_called(url: str, monkeypa
     monkeypatch.setattr(outgoing, "_pool", lambda *_: pytest.fail("it connected"))
     with pytest.raises(UnreachableError):
         post(url, b"{}", {})
+
+
+@pytest.mark.parametrize(
+    "address", ["93.184.216.34", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
+)
+def test_a_public_endpoint_is_called_from_whatever_network(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also from one without IPv4, which reaches an IPv4 address through NAT64."""
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(10, 1, 6, "", (address, 443, 0, 0))])
+    assert outgoing._resolve("hooks.example.com", 443, private_network=False) == address
 
 
 def test_a_name_that_has_one_private_address_among_public_ones_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

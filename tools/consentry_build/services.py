@@ -26,7 +26,7 @@ SERVICES: Final = ("dynamodb", "s3", "secretsmanager", "sesv2", "sqs")
 
 _ROOT: Final = Path(__file__).parents[2]
 CALLERS: Final = (_ROOT / "layers" / "consentry" / "consentry", _ROOT / "functions")
-"""Who calls them, beside Powertools' idempotency."""
+"""Who calls them."""
 
 ALWAYS: Final = {"HeadBucket"}
 """What botocore itself calls: S3's client, to learn a bucket's region."""
@@ -137,6 +137,4 @@ def _write(file: Path, document: Any) -> None:
 
 
 if __name__ == "__main__":
-    layer = Path(sys.argv[1])
-    persistence = layer / "aws_lambda_powertools" / "utilities" / "idempotency" / "persistence"
-    trim(layer / "botocore" / "data", [persistence, *CALLERS])
+    trim(Path(sys.argv[1]) / "botocore" / "data", CALLERS)

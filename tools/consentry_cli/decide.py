@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -56,13 +56,10 @@ def decide(
             with writing(output) as out:
                 writer, done = Writer(out, form, [*reader.columns, *ADDED]), 0
                 rows = complaints.sift(reader)
-                for screened in screen(rows, recipients, store, brand, topic, _now, complaints.add):
+                clock = partial(deployment.now, secret_id)
+                for screened in screen(rows, recipients, store, brand, topic, clock, complaints.add):
                     for row in screened:
                         writer.row(row)
                     done += len(screened)
                     show(done)
         complaints.finish()
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

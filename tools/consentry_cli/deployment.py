@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +27,8 @@ from consentry_build.brandfile import compile_folder
 from consentry_cli.errors import CanNotRunError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from consentry.brands import Brand
 
 WRITERS: Final = 16
@@ -90,15 +94,40 @@ def replay(table: str, keys: Keyring) -> Replay:
 
 def keyring(secret_id: str) -> Keyring:
     """Every secret of every brand, fetched when the first is asked for."""
+    behind_ms = 0
 
     def fetch() -> str:
-        try:
-            client: Any = boto3.client("secretsmanager", config=PERSEVERING)
-            return str(client.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT")["SecretString"])
-        except (BotoCoreError, ClientError) as exc:
-            raise SecretUnavailableError("the keyring can't be read") from exc
+        nonlocal behind_ms
+        answer = _secret(secret_id)
+        behind_ms = instant_of(answer) - time.time_ns() // 1_000_000
+        return str(answer["SecretString"])
 
-    return Keyring(fetch)
+    return Keyring(fetch, clock=lambda: time.time() + behind_ms / 1000)
+
+
+def now(secret_id: str) -> int:
+    """AWS's time, epoch ms: what a command records is as of then, however wrong this machine's clock is.
+
+    An opt-out from a laptop that is a year ahead would be a year ahead, and nobody could opt back in.
+    """
+    return instant_of(_secret(secret_id))
+
+
+def instant_of(answer: Mapping[str, Any]) -> int:
+    """When AWS gave an answer, epoch ms: its `Date` (RFC 9110, 6.6.1), which has whole seconds.
+
+    Within that second this machine's clock is believed, and no further.
+    """
+    told = int(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()) * 1000
+    return min(max(time.time_ns() // 1_000_000, told), told + 999)
+
+
+def _secret(secret_id: str) -> dict[str, Any]:
+    try:
+        client: Any = boto3.client("secretsmanager", config=PERSEVERING)
+        return dict(client.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT"))
+    except (BotoCoreError, ClientError) as exc:
+        raise SecretUnavailableError("the keyring can't be read") from exc
 
 
 def brand(folder: Path | None, brand_id: str) -> Brand:

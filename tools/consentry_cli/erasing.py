@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -64,11 +63,11 @@ def erase(
             click.confirm(f"Forget {len(everybody)} {noun} of {brand_id}? This can't be undone.", abort=True, err=True)
             named = iter(everybody)
         while batch := list(islice(named, _BATCH)):
-            known = store.read_many(brand_id, batch)
+            known, now = store.read_many(brand_id, batch), deployment.now(secret_id)
             for subscriber_id, consent in known.items():
                 persons += 1
                 if not dry_run:
-                    intake.erase(brand, subscriber_id, Channel.API, time.time_ns() // 1_000_000)
+                    intake.erase(brand, subscriber_id, Channel.API, now)
                 verb = "known" if consent != Consent() else "unknown"
                 click.echo(f"{subscriber_id}\t{verb if dry_run else 'erased'}")
         click.echo(f"{persons} {'found, none erased' if dry_run else 'erased'}", err=True)
@@ -85,6 +84,6 @@ def _named(source: str, complaints: Complaints, pepper: Callable[[], bytes]) -> 
                 yield name
                 continue
             try:
-                yield addresses.subscriber_id(pepper(), addresses.parse(name))
+                yield addresses.subscriber_id(pepper(), addresses.identify(name).address)
             except MalformedAddressError as exc:
                 complaints.add(Malformed(line, line, str(exc)))

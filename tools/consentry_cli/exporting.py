@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -52,7 +51,7 @@ def export(
         brand = deployment.brand(folder, brand_id)
         store = deployment.store(table, deployment.keyring(secret_id))
         form = form_of(output, form)
-        now = time.time_ns() // 1_000_000
+        now = deployment.now(secret_id)
         with writing(output) as out, progress("rows") as show:
             writer = Writer(out, form, columns_of(brand, what))
             for count, row in enumerate(together(store, brand, what, now, segments), 1):

@@ -6,7 +6,6 @@ What rows say, and how they count, is in `consentry.bulk.importing`.
 from __future__ import annotations
 
 import csv
-import time
 from collections import Counter
 from contextlib import ExitStack
 from itertools import islice
@@ -90,7 +89,7 @@ def import_(
         keys = deployment.keyring(secret_id)
         store = deployment.store(table, keys)
         journal = None
-        begun = Progress(time.time_ns() // 1_000_000)
+        begun = Progress(deployment.now(secret_id))
         if not dry_run and source != STANDARD:
             settings = {"brand": brand_id, "table": table, "preset": preset, "status": status, "topics": topics}
             journal = Journal(source, journal_file, {**settings, "topics": list(topics)})

@@ -85,7 +85,7 @@ def export(brand_id: str, secret_id: str, folder: Path | None, output: Path) -> 
     with plain_errors():
         deployment.brand_if_known(folder, brand_id)  # a name that is mistyped would have keys, too
         keys = deployment.keyring(secret_id)
-        now = _now()
+        now = deployment.now(secret_id)
         usable = [each for each in keys.generations(brand_id) if not each.retired_at]
         document: dict[str, object] = {
             "brand": brand_id,
@@ -116,7 +116,6 @@ def rotate(brand_id: str | None, every: bool, secret_id: str, folder: Path | Non
     """
     if every == bool(brand_id):
         raise click.UsageError("say --brand, or --all")
-    now = _now()
 
     def add(document: dict[str, Any]) -> dict[str, Generation | None]:
         known = {each.id for each in deployment.brands_if_any(folder)} | set(document.get("brands", {}))
@@ -126,6 +125,7 @@ def rotate(brand_id: str | None, every: bool, secret_id: str, folder: Path | Non
         }
 
     with plain_errors():
+        now = deployment.now(secret_id)
         if brand_id:
             deployment.brand_if_known(folder, brand_id)  # a name that is mistyped would get a key, too
         added = _change(secret_id, add, dry_run=dry_run)
@@ -144,7 +144,7 @@ def rotate(brand_id: str | None, every: bool, secret_id: str, folder: Path | Non
 def list_(brand_id: str, secret_id: str) -> None:
     """Print each signing key's id, state, and since when or from when it signs; never the key."""
     with plain_errors():
-        now, lives = _now(), deployment.keyring(secret_id).generations(brand_id)
+        now, lives = deployment.now(secret_id), deployment.keyring(secret_id).generations(brand_id)
         for each in lives:
             since = _instant(each.signs_from) if each.signs_from else "the beginning"
             click.echo(f"{each.id}\t{_state(each, lives, now)}\t{since}")
@@ -165,7 +165,7 @@ def retire(brand_id: str, table: str, secret_id: str, leaked: bool, yes: bool, d
     restore` takes either back.
     """
     with plain_errors():
-        now = _now()
+        now = deployment.now(secret_id)
         keys = deployment.keyring(secret_id)
 
         def end(document: dict[str, Any]) -> None:
@@ -275,7 +275,3 @@ def load(path: Path) -> ExportedKeys:
 
 def _text(key: bytes) -> str:
     return base64.b64encode(key).decode()
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,14 +51,14 @@ def verify(brand_id: str, table: str, secret_id: str, subscriber_id: str | None,
             raise CanNotRunError("--subscriber-id: 22 characters of base64url")
         keys = deployment.keyring(secret_id)
         store = deployment.store(table, keys)
-        kept = archives.open_archive(where, keys.archive_key(), _now()) if where else None
+        kept = archives.open_archive(where, keys.archive_key(), deployment.now(secret_id)) if where else None
         if subscriber_id is None:
             faulty, checked = _verify_all(store, brand_id)
         else:
             faulty, checked = _tell(subscriber_id, store.verify(brand_id, subscriber_id)), 1
         click.echo(f"{checked} ledgers checked, {faulty} not intact", err=True)
         if kept is not None:
-            faulty += _compare(store, brand_id, keys.ledger_key(brand_id), kept, subscriber_id)
+            faulty += _compare(store, brand_id, keys.archive_key(), kept, subscriber_id)
         if faulty:
             raise SystemExit(FOUND)
 
@@ -87,7 +86,8 @@ def archive_now(queue_url: str, month: str | None, segments: int) -> None:
     """
     with plain_errors():
         queue: Any = boto3.client("sqs", config=deployment.PERSEVERING)
-        now = _now()
+        # The run's name says whether its month was over.
+        now = deployment.instant_of(queue.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"]))
         month = month or archive.month_before(now)
 
         def send(text: str) -> None:
@@ -152,10 +152,6 @@ def _verify_all(store: Store, brand_id: str) -> tuple[int, int]:
             if _tell(held.subscriber_id, found):
                 told.add(held.subscriber_id)
     return len(told), checked
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _tell(subscriber_id: str, found: Sequence[str]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,7 +60,8 @@ def replay(
         key = keys.dead_letter_key()
         replays = deployment.replay(table, keys)
         counts: Counter[str] = Counter()
-        for letter in _letters([*logs, *(_read(each, days) for each in log_groups)]):
+        since = deployment.now(secret_id) - days * DAY_MS
+        for letter in _letters([*logs, *(_read(each, since) for each in log_groups)]):
             try:
                 text = dead_letters.unseal(key, letter)
                 counts[_DRY if dry_run else replays.apply(text)] += 1
@@ -83,14 +83,14 @@ def _letters(sources: Iterable[Iterable[str]]) -> Iterator[str]:
                     yield letter
 
 
-def _read(log_group: str, days: int) -> Iterator[str]:
+def _read(log_group: str, since: int) -> Iterator[str]:
     pages = (
         boto3.client("logs")
         .get_paginator("filter_log_events")
         .paginate(
             logGroupName=log_group,
             filterPattern='"dead_letter"',
-            startTime=time.time_ns() // 1_000_000 - days * DAY_MS,
+            startTime=since,
         )
     )
     for page in pages:

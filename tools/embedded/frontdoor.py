@@ -41,7 +41,9 @@ def application(gateway: Gateway, console: web.Application, preview: web.Applica
     async def proxy(request: web.Request) -> web.Response:
         return await _call_api(gateway, request)
 
-    door = web.Application(client_max_size=relay.LARGEST_BODY)
+    own_port = int(gateway.authority.rpartition(":")[2])
+    guard = relay.guard(own_port, lambda path: not path.startswith("/_local"))
+    door = web.Application(client_max_size=relay.LARGEST_BODY, middlewares=[guard])
     door.cleanup_ctx.append(_http_session)
     door.on_response_prepare.append(_leave_no_name)
     door.router.add_get("/_local", _to_console)

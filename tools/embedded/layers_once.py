@@ -3,13 +3,15 @@
 By itself it unpacks all layers anew for every process that it starts for a function. Those are thousands of files: most
 of what a start takes, and of what tidying up takes at the end.
 
-Its CloudFormation also refuses alarms that add up several metrics; here it takes them as alarms of the first. And
-it knows a greedy path variable only by the name `proxy`.
+Its CloudFormation also refuses alarms that add up several metrics; here it takes them as alarms of the first. It knows
+a greedy path variable only by the name `proxy`. And it lets every site call it, with keys that are in its manual; here
+it answers this machine alone (`hosts`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import runpy
 import sys
 import tempfile
 import threading
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _LAYER: Final = "layer_"
 """How the emulator calls the archive of a layer, and the folder it unpacks it to."""
+_API: Final = "/_aws/execute-api/"
 _ONE_AT_A_TIME: Final = threading.Lock()
 
 
@@ -53,6 +56,26 @@ def of_its_first_metric(alarm: dict[str, Any]) -> dict[str, Any]:
     return {**plain, **stats[0]["Metric"], "Statistic": stats[0]["Stat"], "Period": stats[0]["Period"]}
 
 
+def guarded(app: Any, refusal: Any) -> Any:
+    """The emulator's ASGI application, but what `hosts.refusal` refuses.
+
+    The front door passes the deployed API's calls on with their own Host and Origin: those are public.
+    """
+
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+            public = scope["path"].startswith(_API)
+            status = refusal(scope["method"], named.get("host", ""), named.get("origin"), port=None, public=public)
+            if status is not None:
+                await send({"type": "http.response.start", "status": int(status), "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+                return
+        await app(scope, receive, send)
+
+    return answer
+
+
 def specificity(method: str, path: str) -> tuple[bool, int, bool]:
     """How closely a route fits, the highest coming first: a full match, more words of its own, a method of its own.
 
@@ -65,13 +88,15 @@ def specificity(method: str, path: str) -> tuple[bool, int, bool]:
 if __name__ == "__main__":
     zipfile.ZipFile = Archive  # type: ignore[misc]  # whoever asks for the one gets the other
 
-    from ministack.app import main  # only now, when that is done; and only the emulator's own Python has it
+    from ministack import app  # only now, when that is done; and only the emulator's own Python has it
     from ministack.services import apigateway
     from ministack.services.cloudformation import provisioners
+
+    app.app = guarded(app.app, runpy.run_path(str(Path(__file__).with_name("hosts.py")))["refusal"])
 
     record = provisioners._cw_metric_alarm_record  # noqa: SLF001 - there is no other way in
     provisioners._cw_metric_alarm_record = lambda name, alarm: record(name, of_its_first_metric(alarm))  # noqa: SLF001
 
     apigateway._route_specificity = specificity  # noqa: SLF001 - as above
 
-    sys.exit(main())
+    sys.exit(app.main())

@@ -33,8 +33,8 @@ class Outbox:
     after: Callable[[Mapping[str, Any], str], None] = lambda _request, _message_id: None
     """Called with each request that SES accepted, and the id that SES gave the mail."""
 
-    def application(self, emulator: str) -> web.Application:
-        """The recorder: an HTTP server that stands where the functions expect SES."""
+    def application(self, emulator: str, port: int) -> web.Application:
+        """The recorder: an HTTP server on `port` that stands where the functions expect SES."""
 
         async def pass_on(request: web.Request) -> web.Response:
             body = await request.read()
@@ -51,7 +51,7 @@ class Outbox:
                 await asyncio.to_thread(self.after, accepted, json.loads(answer.body)["MessageId"])
             return answer.response()
 
-        application = web.Application(client_max_size=4 * relay.LARGEST_BODY)
+        application = web.Application(client_max_size=4 * relay.LARGEST_BODY, middlewares=[relay.guard(port)])
         application.router.add_route("*", "/{anything:.*}", pass_on)
         application.cleanup_ctx.append(_http_session)
         return application

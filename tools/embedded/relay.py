@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from embedded import hosts
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HOP_BY_HOP = frozenset(
     {
@@ -56,6 +60,23 @@ def session() -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=0),
         trust_env=False,
     )
+
+
+def guard(port: int, is_public: Callable[[str], bool] = lambda _: False) -> Callable[..., Awaitable[Any]]:
+    """A middleware that answers this machine alone, on `port`; other sites may post to public paths (`hosts`)."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        named = request.headers.getall("Host", [])
+        host = named[0] if len(named) == 1 else ""
+        status = hosts.refusal(
+            request.method, host, request.headers.get("Origin"), port=port, public=is_public(request.path)
+        )
+        if status is not None:
+            return web.Response(status=status, text=f"{status.phrase}\n")
+        return await handler(request)
+
+    return answer
 
 
 async def relay(

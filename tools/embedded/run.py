@@ -167,7 +167,7 @@ def _run(options: Options, ending: ExitStack) -> None:
     serving = _Serving(
         applications=[
             (application(gateway, console.application(), preview.application()), door),
-            (outbox.application(cloud.endpoint), recorder),
+            (outbox.application(cloud.endpoint, ports.port_of(recorder)), recorder),
         ],
         routes=routes,
         cloud=cloud,

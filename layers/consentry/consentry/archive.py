@@ -9,6 +9,9 @@ month the events are copied to a bucket whose objects can't be changed or delete
 What lies there can't be erased, so it names nobody: no address, no evidence, and none of the texts that a platform
 may put into an event (`reference`, `source`). The event's keyed hash covers those too; whoever has the event can show
 that it is the one.
+
+Nor does it help anybody to take events out of a ledger. Its hashes are made with the archive's key and not the
+ledger's: an event's share of the digest, or two digests whose difference is one, can't be had from them.
 """
 
 from __future__ import annotations
@@ -21,14 +24,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry.consent import DAY_MS
-from consentry.ledger import Evidence, hash_event, partition_key
+from consentry.ledger import Evidence, partition_key, text_of
 from consentry.platforms import event_view, rfc3339
+from consentry.table.schema import Head
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
     from consentry.ledger import Event, Holding
-    from consentry.table.schema import Head
 
 PREFIX: Final = "ledger/"
 MANIFEST: Final = "manifest.json"
@@ -37,6 +40,8 @@ LATE_MS: Final = 28 * DAY_MS
 which count from the spool's beginning, and as long again once somebody has sent it on from there."""
 _FORMAT: Final = 1
 _MONTH: Final = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
+_HASH_DIGITS: Final = 20
+"""80 bits: nobody can search for another event with the same hash without the key."""
 _WITHHELD: Final = ("reference", "source")
 
 
@@ -106,7 +111,10 @@ def is_whole(month: str, run: str) -> bool:
 
 
 def event_line(key: bytes, event: Event) -> dict[str, Any]:
-    """An event as the archive has it: as `consentry export` tells it, and what it set, but nothing personal."""
+    """An event as the archive has it: as `consentry export` writes it, and what it set, but nothing personal.
+
+    `key` is the archive's.
+    """
     told = event_view(event._replace(reference="", source=""), Evidence())
     if event.evidence_hash:
         told["evidence"]["evidence_hash"] = event.evidence_hash
@@ -118,13 +126,19 @@ def event_line(key: bytes, event: Event) -> dict[str, Any]:
         "registers": event.effect.registers,
         "choices": {name: list(choice) for name, choice in event.effect.choices.items()},
         "withheld": [name for name in _WITHHELD if getattr(event, name)],
-        "hash": f"{hash_event(key, event):020x}",
+        "hash": _hash(key, "event", text_of(event)),
     }
 
 
-def head_line(head: Head) -> dict[str, Any]:
-    """A head as the archive has it."""
-    return {"line": "head", **head._asdict()}
+def head_line(key: bytes, head: Head) -> dict[str, Any]:
+    """A head as the archive has it. `key` is the archive's."""
+    return {
+        "line": "head",
+        "brand": head.brand,
+        "subscriber_id": head.subscriber_id,
+        "ledger_count": head.ledger_count,
+        "hash": _hash_head(key, head),
+    }
 
 
 def manifest(key: bytes, month: str, run: str, segments: int, parts: Iterable[Part]) -> bytes:
@@ -166,17 +180,19 @@ def losses(key: bytes, held: Holding, lines: Iterable[Mapping[str, Any]]) -> lis
     """What a subscriber's ledger has lost of what the archive has; nothing, if it is all there.
 
     Args:
-        key: the brand's ledger key.
+        key: the archive's.
         held: what the table holds now.
         lines: the subscriber's, of one part.
     """
-    hashes = {f"{hash_event(key, event):020x}" for event in held.events}
+    hashes = {_hash(key, "event", text_of(event)) for event in held.events}
     ids = {event.event_id for event in held.events}
-    found = {_loss(held, hashes, ids, line) for line in lines}
+    found = {_loss(key, held, hashes, ids, line) for line in lines}
     return [each for each in Loss if each in found]
 
 
-def _loss(held: Holding, hashes: Container[str], ids: Container[str], line: Mapping[str, Any]) -> Loss | None:
+def _loss(
+    key: bytes, held: Holding, hashes: Container[str], ids: Container[str], line: Mapping[str, Any]
+) -> Loss | None:
     if line["line"] == "event":
         if line["hash"] in hashes:
             return None
@@ -186,8 +202,10 @@ def _loss(held: Holding, hashes: Container[str], ids: Container[str], line: Mapp
         return Loss.GONE
     if held.ledger_count < line["ledger_count"]:
         return Loss.BACK
-    same = held.ledger_count > line["ledger_count"] or held.ledger_digest == line["ledger_digest"]
-    return None if same else Loss.OTHER
+    if held.ledger_count > line["ledger_count"]:
+        return None
+    now = Head(line["brand"], line["subscriber_id"], held.ledger_count, held.ledger_digest)
+    return None if _hash_head(key, now) == line["hash"] else Loss.OTHER
 
 
 def person(line: Mapping[str, Any]) -> str:
@@ -204,6 +222,14 @@ def _month(month: str) -> tuple[int, int]:
 def _begins(month: str) -> int:
     year, number = _month(month)
     return int(datetime(year, number, 1, tzinfo=UTC).timestamp()) * 1000
+
+
+def _hash_head(key: bytes, head: Head) -> str:
+    return _hash(key, "head", json.dumps(head))
+
+
+def _hash(key: bytes, kind: str, text: str) -> str:
+    return hmac.digest(key, f"{kind} {text}".encode(), "sha256").hex()[:_HASH_DIGITS]
 
 
 def _signature(key: bytes, told: Mapping[str, Any]) -> str:

@@ -131,7 +131,7 @@ class Archivist:
 
     def _step(self, task: Task, place: Place) -> tuple[Place, Part | None]:
         since, until = archive.window(task.month)
-        writing = _Writing()
+        writing = _Writing(self._keys.archive_key())
         start, opened, ends = place.start, place.open, time.monotonic() + STEP_S
         while True:
             page = self._store.sweep(since, until, segment=task.segment, segments=task.segments, start=start)
@@ -142,7 +142,7 @@ class Archivist:
                         writing.head(found)
                         opened = ""
                 else:
-                    writing.event(self._keys.ledger_key(found.brand), found)
+                    writing.event(found)
                     opened = owner
             start = page.next
             if start is None or writing.size >= PART_BYTES or time.monotonic() >= ends:
@@ -172,7 +172,9 @@ class Archivist:
 class _Writing:
     """A part that is being written: compressed as it grows."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: bytes) -> None:
+        """`key` is the archive's."""
+        self._key = key
         self._bytes = io.BytesIO()
         self._lines = gzip.GzipFile(fileobj=self._bytes, mode="wb", mtime=0)
         self.events = 0
@@ -183,12 +185,12 @@ class _Writing:
         """Bytes, compressed; what the compressor still holds doesn't count yet."""
         return self._bytes.tell()
 
-    def event(self, key: bytes, event: Event) -> None:
-        self._line(archive.event_line(key, event))
+    def event(self, event: Event) -> None:
+        self._line(archive.event_line(self._key, event))
         self.events += 1
 
     def head(self, head: Head) -> None:
-        self._line(archive.head_line(head))
+        self._line(archive.head_line(self._key, head))
         self.heads += 1
 
     def close(self) -> bytes:

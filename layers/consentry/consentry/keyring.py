@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 FIRST_GENERATION: Final = "1"
-SCOPES: Final = ("read", "write", "erase")
+SCOPES: Final = ("read", "write", "erase", "mint")
 _REFRESH_SECONDS: Final = 60
 """Garbage tokens cause at most one fetch a minute and container."""
 _API_KEYS_SECONDS: Final = 300
@@ -65,6 +65,10 @@ class ApiKey(NamedTuple):
     brand: str
     key_id: str
     scopes: frozenset[str]
+
+    def may(self, scope: str) -> bool:
+        """Whether it has a scope. `write` contains `mint`."""
+        return scope in self.scopes or (scope == "mint" and "write" in self.scopes)
 
 
 class Generation(NamedTuple):
@@ -138,8 +142,12 @@ class Keyring:
         return self._key("dead letter", "")
 
     def archive_key(self) -> bytes:
-        """What signs the archive's manifests, which are about every brand. It never changes."""
+        """What the archive's manifests are signed and its lines hashed with, for all brands. It never changes."""
         return self._key("archive", "")
+
+    def idempotency_key(self, brand: str) -> bytes:
+        """What hides the calls that came with an `Idempotency-Key`, and seals their answers. 32 bytes."""
+        return self._key("idempotency", brand)
 
     def limit_key(self, brand: str) -> bytes:
         """What hides IP addresses and mailboxes in the names of the brand's budgets."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from consentry import consent as rules
 from consentry import journeys, pages, scanners, web, wiring
-from consentry.consent import DAY_MS
+from consentry.consent import DAY_MS, Status
 from consentry.journeys import Circumstances, Form
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Channel, Evidence
@@ -56,8 +57,11 @@ def take(request: Request, form: dict[str, list[str]]) -> Response:
 
 
 def options(request: Request, link: Link, brand: Brand, *, shown: str = "", status: int = 200) -> Response:
-    """The page with the unsubscribe options."""
+    """How the person stands, and what they can do about it: leave, pause, get less; or come back, once they left."""
     consent = wiring.journeys().glance(link)
+    topics = link.topics or tuple(brand.topics)
+    gets = [topic for topic in brand.topics if journeys.accepts(consent, topic, brand, request.now)]
+    left = [topic for topic in topics if rules.opted_out_at(consent, topic)]
     return pages.render(
         TEMPLATES,
         "unsubscribe.html",
@@ -71,28 +75,52 @@ def options(request: Request, link: Link, brand: Brand, *, shown: str = "", stat
         stamp=wiring.journeys().stamp(Form.UNSUBSCRIBE, link, request.now),
         preferences=preferences(link),
         refused=status != HTTPStatus.OK,
+        out=len(left) == len(topics) and not any(rules.status(consent, each) is Status.PENDING for each in topics),
+        since=max((rules.opted_out_at(consent, topic) for topic in left), default=0),
+        gets=gets,
     )
 
 
 def _leave(request: Request, link: Link, brand: Brand, form: dict[str, list[str]]) -> Response:
     """Do what the page's form asks for."""
     shown = form.get("lang", [""])[0]
-    if form["scope"][0] == "frequency" and not _fewer(brand, link, form):
-        return options(request, link, brand, shown=shown, status=400)
-    lang = pages.language(request, brand, shown=shown)
-    person = wiring.journeys().stamped(Form.UNSUBSCRIBE, link, form.get("stamp", [""])[0], request.now)
-    suspected = not person or scanners.recognised(request.evidence.user_agent)
-    how = Circumstances(request.now, Channel.PAGE, request.evidence, lang, suspected_automation=suspected)
     scope = form["scope"][0]
+    if scope == "frequency" and not _fewer(brand, link, form):
+        return options(request, link, brand, shown=shown, status=400)
+    how = _circumstances(request, link, brand, form)
+    acts = wiring.journeys()
+    undo: Link | None
     if scope == "pause":
-        undo = wiring.journeys().pause(brand, link, int(form["days"][0]), how)
+        undo = acts.pause(brand, link, int(form["days"][0]), how)
     elif scope == "frequency":
-        undo = wiring.journeys().less_often(brand, link, _fewer(brand, link, form), how)
+        undo = acts.less_often(brand, link, _fewer(brand, link, form), how)
     else:
-        undo = wiring.journeys().unsubscribe(brand, link, how, everything=scope == "all")
+        undo = acts.unsubscribe(brand, link, how, everything=scope == "all")
     sign = wiring.tokens().sign
-    why = sign(undo._replace(purpose=Purpose.REASON)) if scope in {"topic", "all"} else ""
-    return _left(request, link, brand, form, undo=sign(undo), why=why, preferences=preferences(link))
+    return _left(
+        request,
+        link,
+        brand,
+        form,
+        undo=sign(undo) if undo else "",
+        why=sign(undo._replace(purpose=Purpose.REASON)) if undo and scope in {"topic", "all"} else "",
+        preferences=preferences(link),
+    )
+
+
+def _circumstances(request: Request, link: Link, brand: Brand, form: dict[str, list[str]]) -> Circumstances:
+    """How the page's form reached us: whether a person can have sent it, and its name, if we showed it."""
+    stamp = form.get("stamp", [""])[0]
+    shown_at = wiring.journeys().shown_at(Form.UNSUBSCRIBE, link, stamp, request.now)
+    person = shown_at and request.now - shown_at >= journeys.FASTEST_PERSON_MS
+    return Circumstances(
+        request.now,
+        Channel.PAGE,
+        request.evidence,
+        pages.language(request, brand, shown=form.get("lang", [""])[0]),
+        suspected_automation=not person or scanners.recognised(request.evidence.user_agent),
+        form=journeys.form_name(stamp, request.body) if shown_at else "",
+    )
 
 
 def _keep_unverified(request: Request, form: dict[str, list[str]]) -> Response:
@@ -120,8 +148,8 @@ def _keep_unverified(request: Request, form: dict[str, list[str]]) -> Response:
 
 
 def preferences(link: Link) -> str:
-    """The link to choose, for somebody who holds a link to leave."""
-    return wiring.tokens().sign(link._replace(purpose=Purpose.PREFERENCES, topics=(), at=0))
+    """The link to choose, for somebody who holds a link to leave: it is as good as a platform's."""
+    return wiring.tokens().sign(link._replace(purpose=Purpose.PREFERENCES, topics=(), at=0, ours=False))
 
 
 def _fewer(brand: Brand, link: Link, form: dict[str, list[str]]) -> str:

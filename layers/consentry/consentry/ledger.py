@@ -21,7 +21,7 @@ import hmac
 import json
 import secrets
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentry import consent as rules
 
@@ -47,6 +47,8 @@ class Kind(StrEnum):
     COMPLAINED = "complained"
     BOUNCED = "bounced"
     ERASED = "erased"
+    MOVED = "moved"
+    """The person has another address; `source` names the id under which they go on, or went before."""
     REASON = "reason_given"
     """Why somebody left; it sets nothing, and stands at the instant of the opt-out that it is of."""
 
@@ -110,6 +112,8 @@ class Event(NamedTuple):
     """The act looked like a machine's."""
     evidence_hash: str = ""
     """Keyed hash of the evidence item; empty when there is none."""
+    link: str = ""
+    """Whose link the person acted by: `ours`, if we mailed it, or `platform`; empty where it was none."""
 
     @property
     def partition_key(self) -> str:
@@ -216,10 +220,11 @@ def hash_evidence(key: bytes, event_id: str, evidence: Evidence) -> str:
 
 def hash_event(key: bytes, event: Event) -> int:
     """The event's share of its subscriber's digest: every field counts."""
-    message = json.dumps(_plain(event), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return int.from_bytes(hmac.digest(key, message.encode(), "sha256")[:_HASH_BYTES], "big")
+    return int.from_bytes(hmac.digest(key, text_of(event).encode(), "sha256")[:_HASH_BYTES], "big")
 
 
-def _plain(event: Event) -> list[Any]:
+def text_of(event: Event) -> str:
+    """Every field of an event, in one spelling: what its hashes are made of."""
     registers, choices = event.effect
-    return [*event[:8], registers, {name: list(choice) for name, choice in choices.items()}, *event[9:]]
+    fields = [*event[:8], registers, {name: list(choice) for name, choice in choices.items()}, *event[9:]]
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), sort_keys=True)

@@ -116,7 +116,7 @@ def wait(tries: int) -> int:
 
 def _topics(brand: Brand, change: Change) -> list[str]:
     """The brand's topics, and those that the change names though the brand no longer has them."""
-    named = [name.partition(".")[2] for name in change.after.registers]
+    named = [rules.topic_of(name) for name in change.after.registers]
     return list(dict.fromkeys([*brand.topics, *(each for each in named if each not in {"", rules.EVERY_TOPIC})]))
 
 

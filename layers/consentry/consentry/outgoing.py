@@ -24,6 +24,13 @@ TOTAL_S: Final = 10.0
 SHORT_S: Final = 3.0
 MAX_ANSWER: Final = 64 * 1024
 _CHUNK: Final = 8 * 1024
+_GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+"""All of IPv6 that IANA gives to the public internet (RFC 4291, 2.4, and its registry): what stands elsewhere, such as
+IPv4-compatible (`::7f00:1`), site-local (`fec0::`) and local NAT64 (`64:ff9b:1::`, RFC 8215) addresses, isn't."""
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+"""An IPv4 address, in its last 32 bits, as a network without IPv4 sees it (RFC 6052, 2.1)."""
+_6TO4: Final = ipaddress.IPv6Network("2002::/16")
+"""Routers that nobody runs any more (RFC 7526), to an IPv4 address within."""
 
 
 class UnreachableError(Exception):
@@ -118,9 +125,16 @@ def _resolve(host: str, port: int, *, private_network: bool) -> str:
 
 
 def _is_public(address: str) -> bool:
+    """Whether an address is one of the public internet's. An IPv4 address within one of IPv6 is what counts."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
-    return parsed.is_global and not parsed.is_multicast and (mapped is None or mapped.is_global)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            parsed = parsed.ipv4_mapped
+        elif parsed in _NAT64:
+            parsed = ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)
+        elif parsed not in _GLOBAL_UNICAST or parsed in _6TO4:
+            return False
+    return parsed.is_global and not parsed.is_multicast
 
 
 def _drain(answer: Any, until: float) -> bytes:

@@ -57,13 +57,13 @@ class Replay:
         waiting = spool.from_json(text)
         if isinstance(waiting, Unverified):
             return self._leave(waiting)
-        return self._store.record(
-            waiting.event, evidence=waiting.evidence, evidence_days=waiting.evidence_days, address=waiting.address
-        ).outcome.value
+        event, evidence, evidence_days, address, form = waiting
+        recorded = self._store.record(event, evidence=evidence, evidence_days=evidence_days, address=address, form=form)
+        return recorded.outcome.value
 
     def _leave(self, waiting: Unverified) -> str:
         try:
-            link = self._tokens.read(waiting.purpose, waiting.token, waiting.at)
+            link = self._tokens.read(waiting.purpose, waiting.token, waiting.at, leaving=waiting.everything)
         except (NotOursError, ExpiredError):
             return NOT_OURS
         brand = self._brands.even_if_gone(link.brand)

@@ -45,6 +45,7 @@ METRICS: Final = {
     "ConfirmedAfter": Metric("Seconds"),  # from the request to its confirmation
     "Refused": Metric("Count", ("front", "reason")),  # calls that were answered with an error
     "Webhooks": Metric("Count", ("provider", "outcome")),  # what providers reported
+    "Unreadable": Metric("Count", ("provider",)),  # reports about people who can't be told from their address
     "Mails": Metric("Count", ("mail", "outcome")),
     "MailsPutOff": Metric("Count", ("why",)),
     "MailDelay": Metric("Milliseconds"),  # from the request to SES
@@ -144,9 +145,22 @@ def recorded(event: Event, outcome: Outcome) -> None:
     emit("act", values, channel=event.channel, outcome=outcome, kind=event.kind, brand=event.brand)
 
 
+def clock_ahead() -> None:
+    """Count that something was found which is later than now: a clock is, or was, ahead."""
+    emit("a register is ahead of the clock", {"ClocksAhead": 1})
+
+
 def spooled(waiting: Spooled | Unverified) -> None:
     """Tell of an act that waits for the table, or for the keys."""
     if isinstance(waiting, Spooled):
         recorded(waiting.event, Outcome.SPOOLED)
     else:
         emit("act", {"Acts": 1}, channel=waiting.channel, outcome=Outcome.SPOOLED, kind="unverified")
+
+
+def unreadable(count: int, provider: str, brand: str) -> None:
+    """Tell of reports that count for nothing, since nobody can be found by the address in them, or there is none.
+
+    Whoever they are about goes on getting email.
+    """
+    emit("unreadable address", {"Unreadable": count}, provider=provider, brand=brand)

@@ -184,6 +184,7 @@ def store() -> Store:
         keyring().ledger_key,
         noted=telemetry.recorded,
         correlation_id=telemetry.correlation_id,
+        ahead=telemetry.clock_ahead,
     )
 
 

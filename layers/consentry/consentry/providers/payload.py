@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from consentry import instants
+from consentry.instants import Instant
 from consentry.intake import Report, ReportKind
 from consentry.providers import Reading, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-ON_ARRIVAL: Final = 2**53
-"""Instead of an instant that isn't there: later than any now, and so it counts as of the report's arrival."""
+ON_ARRIVAL: Final = 0
+"""Instead of an instant that isn't there: the report counts as of its arrival."""
+_EXACT: Final = 2**53
+"""From here on JSON's numbers aren't exact."""
 
 
 def parse(body: bytes) -> Any:
@@ -56,7 +59,12 @@ def reports(kind: ReportKind | None, email: str, at: int, topics: tuple[str, ...
     if kind is None or (kind is ReportKind.CLAIMED and not topics):
         return []
     named = topics if kind in {ReportKind.UNSUBSCRIBED, ReportKind.CLAIMED} else ()
-    return [Report(kind, at, email=email, topics=named)]
+    return [Report(kind, occurred(kind, at), email=email, topics=named)]
+
+
+def occurred(kind: ReportKind, at: int) -> int:
+    """When an event counts of which a provider tells no more than the second: the last of it, if it ends mail."""
+    return at.last if isinstance(at, Instant) and kind is not ReportKind.CLAIMED else at
 
 
 def at(value: object, *path: str) -> Any:
@@ -72,7 +80,7 @@ def text(value: object, *path: str) -> str:
     """The text or whole number at a path, as text; else empty."""
     found = at(value, *path)
     if isinstance(found, int) and not isinstance(found, bool):
-        return str(found) if abs(found) < ON_ARRIVAL else ""
+        return str(found) if abs(found) < _EXACT else ""
     if not isinstance(found, str):
         return ""
     try:
@@ -95,12 +103,18 @@ def listed(value: object, *path: str) -> list[Any]:
 
 def from_seconds(value: object) -> int:
     """Epoch ms, from epoch seconds as a number or in digits."""
-    return _plausible(_number(value) * 1000)
+    try:
+        return _plausible(instants.from_seconds(_number(value)))
+    except (ValueError, OverflowError):
+        return ON_ARRIVAL
 
 
 def from_millis(value: object) -> int:
     """Epoch ms, from the same as a number or in digits."""
-    return _plausible(_number(value))
+    try:
+        return _plausible(round(_number(value)))
+    except (ValueError, OverflowError):
+        return ON_ARRIVAL
 
 
 def from_iso(value: object) -> int:
@@ -108,8 +122,7 @@ def from_iso(value: object) -> int:
     if not isinstance(value, str):
         return ON_ARRIVAL
     try:
-        moment = datetime.fromisoformat(value.strip())
-        return _plausible((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        return _plausible(instants.from_iso(value.strip()))
     except (ValueError, OverflowError):
         return ON_ARRIVAL
 
@@ -123,5 +136,5 @@ def _number(value: object) -> float:
         return math.nan
 
 
-def _plausible(millis: float) -> int:
-    return round(millis) if 0 < millis < ON_ARRIVAL else ON_ARRIVAL
+def _plausible(at: int) -> int:
+    return at if 0 < at < _EXACT else ON_ARRIVAL

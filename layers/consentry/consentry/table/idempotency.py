@@ -1,99 +1,117 @@
 """`Idempotency-Key`: the same call, sent again, is answered the same and done once.
 
-By Powertools' idempotency utility, in the same table. Each key has a partition of its own, so that no partition is
-hot, and only hashes are stored of key and body.
+A place in the table is named by the API key and by the key that its caller chose: no two API keys share one. Who may
+not make a call never comes here, and only what succeeded is kept: a call that failed frees its place, so that no
+earlier call stands in the way of a later one, but one that was done.
+
+An answer repeats what its caller said, such as the `event_id` that a platform gave to an opt-out, which may be an
+address. So nothing of a call lies in the table in the clear: key and call are keyed hashes, the answer is sealed
+(Fernet). Who reads the table learns that there were calls, when, and how long their answers were.
 """
 
 from __future__ import annotations
 
-import hashlib
+import hmac
+import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig, idempotent_function
-from aws_lambda_powertools.utilities.idempotency.exceptions import (
-    IdempotencyAlreadyInProgressError,
-    IdempotencyPersistenceLayerError,
-    IdempotencyValidationError,
-)
-
-from consentry.table.gateway import StoreUnavailableError
+from consentry import dead_letters
+from consentry.dead_letters import BrokenSealError
+from consentry.ledger import new_event_id
+from consentry.table import schema
+from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
+from consentry.table.schema import DAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LIFETIME_S: Final = 24 * 3600
+    from consentry.table.gateway import Gateway
+
+LIFETIME_S: Final = DAY_S
 """How long an answer is kept."""
+_FREE: Final = (
+    "attribute_not_exists(pk)"
+    " OR expires_at <= :now_s"  # its day is over, and TTL deletes late
+    " OR (attribute_not_exists(answer) AND ends <= :now)"  # whoever worked on it was cut short
+)
 
 
 class OtherBodyError(Exception):
-    """The key was used before, with another call."""
+    """The key was used before, with another call, which was done."""
 
 
 class InProgressError(Exception):
-    """The same call is being worked on at this moment."""
-
-
-class _NotKeptError(Exception):
-    """Carries an answer that must not be kept: the next try may do better."""
-
-    def __init__(self, answer: dict[str, Any]) -> None:
-        super().__init__("not kept")
-        self.answer = answer
+    """A call under this key is being worked on at this moment."""
 
 
 def once(
-    client: Any, table: str, brand: str, key: str, call: str, context: Any, do: Callable[[], dict[str, Any]]
+    gateway: Gateway,
+    secret: bytes,
+    place: tuple[str, ...],
+    call: str,
+    do: Callable[[], dict[str, Any]],
+    *,
+    now: int,
+    ends: int,
+    keep: bool = True,
 ) -> dict[str, Any]:
-    """The answer to a call: from `do`, or the one that the same call under the same key had before.
+    """The answer to a call: from `do`, or the one that the same call in the same place had before.
 
-    An answer of 500 or more is not kept.
+    What can't be kept is answered all the same: it was done.
 
     Args:
-        client: a DynamoDB client.
-        table: the table.
-        brand: whose key it is; brands don't share keys.
-        key: as the caller sent it.
-        call: what was asked, whole: method, path and body.
-        context: Lambda's, which knows when a call that was cut short may be tried again.
-        do: makes the answer, `{"statusCode", …}`, small enough for an item.
+        gateway: the table.
+        secret: 32 bytes that hide what is kept.
+        place: whose call it is, and the key that they chose.
+        call: what was asked, whole.
+        do: makes the answer, `{"statusCode", …}`.
+        now: epoch ms.
+        ends: epoch ms; a call that has no answer by then was cut short, and may be made again.
+        keep: False keeps that it was done, and not the answer: `do` makes that again.
 
     Raises:
         OtherBodyError, InProgressError: see there.
-        StoreUnavailableError: the table can't be read or written.
+        StoreUnavailableError: the table can't be read or written; nothing was done.
     """
-    place = hashlib.sha256(f"{brand} {key}".encode()).hexdigest()
-    persistence = DynamoDBPersistenceLayer(
-        table_name=table,
-        key_attr="pk",
-        sort_key_attr="sk",
-        static_pk_value=f"L#idempotency#{place}",
-        expiry_attr="expires_at",
-        boto3_client=client,
-    )
-    config = IdempotencyConfig(
-        event_key_jmespath="key",
-        payload_validation_jmespath="call",
-        expires_after_seconds=LIFETIME_S,
-        hash_function="sha256",
-        lambda_context=context,
-    )
-
-    @idempotent_function(data_keyword_argument="data", persistence_store=persistence, config=config, key_prefix="api")
-    def answer(*, data: dict[str, str]) -> dict[str, Any]:
-        del data
-        made = do()
-        if made["statusCode"] >= 500:  # noqa: PLR2004 - a fault of ours
-            raise _NotKeptError(made)
-        return made
-
+    key = schema.key(f"L#idempotency#{_hash(secret, *place)}", "ANSWER")
+    begun = {
+        **key,
+        "call": schema.string(_hash(secret, *place, call)),
+        "attempt": schema.string(new_event_id()),
+        "ends": schema.number(ends),
+        "expires_at": schema.number(now // 1000 + LIFETIME_S),
+    }
+    held = gateway.put(begun, _FREE, {":now": schema.number(now), ":now_s": schema.number(now // 1000)})
+    if held is not None and held.get("attempt") != begun["attempt"]:  # the same attempt: an answer of AWS's was lost
+        kept = _kept(secret, held, begun)
+        return do() if kept is None else kept
+    done = False
     try:
-        kept: dict[str, Any] = answer(data={"key": place, "call": call})
-    except _NotKeptError as exc:
-        return exc.answer
-    except IdempotencyValidationError as exc:
-        raise OtherBodyError from exc
-    except IdempotencyAlreadyInProgressError as exc:
-        raise InProgressError from exc
-    except IdempotencyPersistenceLayerError as exc:
-        raise StoreUnavailableError("the table can't be read or written") from exc
-    return kept
+        answer = do()
+        done = 200 <= answer["statusCode"] < 300  # noqa: PLR2004 - HTTP's successes
+        if done:
+            sealed = dead_letters.seal(secret, json.dumps(answer)) if keep else ""
+            with suppress(StoreUnavailableError, PermanentFaultError):
+                gateway.put({**begun, "answer": schema.string(sealed)})
+    finally:
+        if not done:
+            with suppress(StoreUnavailableError):
+                gateway.delete(key)
+    return answer
+
+
+def _kept(secret: bytes, held: dict[str, Any], begun: dict[str, Any]) -> dict[str, Any] | None:
+    """The answer that is held; None if there is none to read, and the call is made again."""
+    if "answer" not in held:
+        raise InProgressError
+    if held["call"] != begun["call"]:
+        raise OtherBodyError
+    with suppress(BrokenSealError):
+        if sealed := schema.text(held, "answer"):
+            return dict(json.loads(dead_letters.unseal(secret, sealed)))
+    return None
+
+
+def _hash(secret: bytes, *said: str) -> str:
+    return hmac.digest(secret, json.dumps(said).encode(), "sha256").hex()[:32]

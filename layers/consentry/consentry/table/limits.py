@@ -1,7 +1,7 @@
 """Limits: what may be done how often, counted in the table.
 
 A budget is an item that counts up to a limit within one window of time. The window's number is in its key: an item
-that TTL has not deleted yet counts for nothing, and nobody has to reset one. A crowd is an item that collects the
+that TTL has not deleted yet counts for nothing, and nobody has to reset one. A burst is an item that collects the
 people whom one machine acts for within one second.
 
 Names hold no IP address and no mailbox, but a keyed hash of them and of the window: what a visitor did in one window
@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import base64
 import hmac
+import time
 from typing import TYPE_CHECKING, Final
 
 from consentry import addresses, mailboxes
 from consentry.ledger import partition_key
 from consentry.table import schema
+from consentry.table.gateway import PATIENCE_S
 from consentry.table.schema import CONTACT, DAY_S
 
 if TYPE_CHECKING:
@@ -38,12 +40,12 @@ at least, a home a /56, a company or a hosted machine a /48 (RFC 6177, RIPE-690)
 _ALL_BRANDS: Final = ""
 _NAME_BYTES: Final = 16
 _BUDGET: Final = "BUDGET"
-_CROWD_S: Final = 1
-_CROWD_LIVES_S: Final = 60
+_BURST_S: Final = 1
+_BURST_LIVES_S: Final = 60
 
 
 class Limits:
-    """Budgets and crowds of all brands."""
+    """Budgets and bursts of all brands."""
 
     def __init__(self, gateway: Gateway, limit_key: Callable[[str], bytes]) -> None:
         """`limit_key` answers a brand's key, and that of all brands together under an empty name."""
@@ -114,6 +116,14 @@ class Limits:
             budgets.append(self._budget(domain, DAY_S, now, spent=brand.limits.mails_a_day_per_domain))
         return budgets
 
+    def take(self, operations: list[Operation]) -> None:
+        """Take from budgets in one transaction, from all of them or from none; whichever it is isn't answered.
+
+        Raises:
+            StoreUnavailableError: see `spend`.
+        """
+        self._gateway.transact([{"Update": each} for each in operations], time.monotonic() + PATIENCE_S)
+
     def domain_budget(self, address: addresses.Address, now: int) -> str:
         """The partition in which `mail_to` counts the domain's emails; empty at large providers."""
         domain = self._domain(address, now)
@@ -140,18 +150,18 @@ class Limits:
                 }
             )
 
-    def crowd(self, brand: str, subscriber_id: str, ip: str, most: int, now: int) -> Operation | None:
+    def burst(self, brand: str, subscriber_id: str, ip: str, most: int, now: int) -> Operation | None:
         """Join those for whom this IP address acts in this second; None without an IP address.
 
         The operation's condition fails for whoever would be one more than `most`. Joining again always succeeds.
-        Crowds that have room for different numbers are different crowds.
+        Bursts that have room for different numbers are different bursts.
         """
         if not ip:
             return None
         network, _ = next(_networks(ip, most))
-        name = f"{brand}#{most}#{self._hashed(brand, network, _CROWD_S, now)}"
+        name = f"{brand}#{most}#{self._hashed(brand, network, _BURST_S, now)}"
         return {
-            "Key": schema.key(f"L#crowd#{name}", "CROWD"),
+            "Key": schema.key(f"L#burst#{name}", "BURST"),
             "UpdateExpression": "ADD who :them SET expires_at = :end",
             # Nobody is there yet, there is room, or we are in it.
             "ConditionExpression": "attribute_not_exists(who) OR size(who) < :most OR contains(who, :me)",
@@ -159,17 +169,17 @@ class Limits:
                 ":me": schema.string(subscriber_id),
                 ":them": {"SS": [subscriber_id]},
                 ":most": schema.number(most),
-                ":end": schema.number(now // 1000 + _CROWD_LIVES_S),
+                ":end": schema.number(now // 1000 + _BURST_LIVES_S),
             },
         }
 
-    def has_room(self, crowd: Operation | None) -> bool:
-        """Join a crowd by a call of its own; False if it is full.
+    def has_room(self, burst: Operation | None) -> bool:
+        """Join a burst by a call of its own; False if it is full.
 
         Raises:
             StoreUnavailableError: see `spend`.
         """
-        return crowd is None or self._done(crowd)
+        return burst is None or self._done(burst)
 
     def _budget(self, name: str, seconds: int, now: int, **limits: int) -> Operation:
         """Take one from each counter of a budget, or from none: `limits` says how much each has."""
