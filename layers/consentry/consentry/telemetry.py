@@ -129,11 +129,6 @@ def waits(queue: str, since: int) -> None:
     emit("waits", {"Waiting": waited / 1000}, queue=queue)
 
 
-def clock_ahead(brand: str, ahead_ms: int) -> None:
-    """Count a register that is ahead of our clock, by so many milliseconds: one of the two is wrong."""
-    emit("clock ahead", {"ClocksAhead": 1}, brand=brand, ahead_ms=ahead_ms)
-
-
 def recorded(event: Event, outcome: Outcome) -> None:
     """Tell of an act, and what became of it."""
     values: dict[str, float] = {"Acts": 1}
