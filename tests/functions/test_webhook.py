@@ -125,13 +125,33 @@ def test_a_stale_call_is_refused(post: Post) -> None:
 RETRIED = [name for name in NAMES if name != "standard"]
 
 
+def counts_at(provider: str, at: int) -> int:
+    """As of when an opt-out counts, of which the provider tells what it tells of `at`."""
+    return at + 999 if provider in hooks.TELL_SECONDS else at
+
+
 @pytest.mark.parametrize("provider", RETRIED)
 @pytest.mark.parametrize("age", [5, 15, 30, 90, 210, 450, 23 * 60])
 def test_a_retry_hours_later_still_opts_out(post: Post, provider: str, age: int) -> None:
     """As Mailgun's come, signed as at first: 5, 10 and 15 minutes, then 1, 2 and 4 hours after the time before."""
     said = hooks.saying(provider, "unsubscribed", at=NOW - 24 * HOUR)
     assert post.send(hooks.send(provider, said, NOW - age * 60_000)) == (200, {**NOTHING, "applied": 1})
-    assert post.registers() == {"out.news": NOW - 24 * HOUR}
+    assert post.registers() == {"out.news": counts_at(provider, NOW - 24 * HOUR)}
+
+
+@pytest.mark.parametrize("provider", RETRIED)
+def test_a_late_retry_of_what_happened_in_the_second_of_its_signing_says_what_the_first_try_said(
+    post: Post, provider: str
+) -> None:
+    sent = hooks.send(provider, hooks.saying(provider, "unsubscribed", at=NOW), NOW)
+    post.world.now = NOW + 1000
+    assert post.send(sent) == (200, {**NOTHING, "applied": 1})
+    post.world.now = NOW + 23 * HOUR
+    assert post.send(sent) == (200, {**NOTHING, "duplicate": 1})
+    post.opt_in(NOW + 640, "bob@example.com")
+    post.send(hooks.send(provider, hooks.saying(provider, "unsubscribed", "bob@example.com", at=NOW), NOW))
+    left_in_that_second = provider in hooks.TELL_SECONDS
+    assert post.world.status("bob@example.com") == ("unsubscribed" if left_in_that_second else "subscribed")
 
 
 def test_every_retry_of_one_call_that_failed_first_says_the_same(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +165,7 @@ def test_every_retry_of_one_call_that_failed_first_says_the_same(post: Post, mon
             post.world.now = NOW + hours * HOUR
             assert post.send(sent) == (200, {**NOTHING, count: 1}), (provider, hours)
         post.world.now = NOW
-        assert post.registers(person) == {"out.news": AT}
+        assert post.registers(person) == {"out.news": counts_at(provider, AT)}
 
 
 @pytest.mark.parametrize("provider", [name for name in RETRIED if name not in {"postmark", "mailchimp", "mailgun"}])
@@ -158,7 +178,7 @@ def test_a_claim_that_comes_late_counts_for_nothing(post: Post, provider: str) -
 def test_stale_claims_beside_an_opt_out_are_ignored(post: Post) -> None:
     batch = [*hooks.saying("sendgrid", "unsubscribed"), *hooks.saying("sendgrid", "claimed", "bob@example.com")]
     assert post.send(hooks.send("sendgrid", batch, AT)) == (200, {**NOTHING, "applied": 1, "ignored": 1})
-    assert post.registers() == {"out.news": AT}
+    assert post.registers() == {"out.news": LEFT_AT}
     assert post.registers("bob@example.com") == {}
 
 
@@ -274,7 +294,7 @@ def test_what_a_provider_says_is_recorded_once_with_its_evidence(post: Post, pro
     page = wiring.store().ledger("demo", subscriber_id)
     ((event, _),) = page.events
     assert page.intact
-    at = LEFT_AT if provider in hooks.TELL_SECONDS and kind != "claimed" else AT
+    at = AT if kind == "claimed" else counts_at(provider, AT)
     name, actor, effect = EXPECTED[kind]
     assert (event.kind.value, event.actor.value, dict(event.effect.registers)) == (name, actor, {effect: at})
     assert (event.channel, event.source) == (Channel.WEBHOOK, provider)
@@ -463,24 +483,90 @@ def test_opt_outs_follow_to_a_new_address(post: Post) -> None:
     assert wiring.store().ledger("demo", post.world.subscriber_id("ann@example.org")).intact
 
 
-def test_an_opt_out_that_the_old_address_made_since_follows_too(post: Post) -> None:
+def test_an_opt_out_that_the_old_address_makes_afterwards_follows_by_itself(post: Post) -> None:
+    """Also one that happened before the move, and whose report comes late."""
     post.say("mailchimp", hooks.saying("mailchimp", "unsubscribed"))
     post.say("mailchimp", move(ANN, "ann@example.org"))
-    post.say("mailchimp", {**hooks.saying("mailchimp", "unsubscribed"), "data[list_id]": "b7c6eb2165"})
-    assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"applied": 1}
+    post.say("mailchimp", {**hooks.saying("mailchimp", "unsubscribed", at=AT - HOUR), "data[list_id]": "b7c6eb2165"})
+    post.say("mailchimp", hooks.saying("mailchimp", "complained", at=NOW - 1000))
+    expected = {"out.news": LEFT_AT, "out.offers": LEFT_AT - HOUR, "complaint": NOW - 1}
+    assert post.registers("ann@example.org") == expected
+    assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"duplicate": 1}
+    assert post.registers("ann@example.org") == expected
+    for email in (ANN, "ann@example.org"):
+        assert wiring.store().ledger("demo", post.world.subscriber_id(email)).intact
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_opt_out_follows_through_two_moves_whenever_it_is_made(post: Post, place: int) -> None:
+    said = [move(ANN, "ann@example.org"), move("ann@example.org", "ann@example.net")]
+    said.insert(place, hooks.saying("mailchimp", "unsubscribed"))
+    for each in said:
+        assert post.say("mailchimp", each) == {"applied": 1}
+    assert post.world.status("ann@example.net") == "unsubscribed"
+    assert post.registers("ann@example.net") == {"out.news": LEFT_AT}
+
+
+def test_an_opt_out_that_is_made_during_the_move_follows_too(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Either side of the mark: nothing falls between what was there and what is still to come."""
+    mark = type(wiring.store()).move
+    offers = {**hooks.saying("mailchimp", "unsubscribed"), "data[list_id]": "b7c6eb2165"}
+
+    def meanwhile(*said: Any) -> Any:
+        post.say("mailchimp", hooks.saying("mailchimp", "unsubscribed"))
+        marked = mark(*said)
+        post.say("mailchimp", offers)
+        return marked
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(wiring.store()), "move", meanwhile)
+        post.say("mailchimp", move(ANN, "ann@example.org"))
     assert post.registers("ann@example.org") == {"out.news": LEFT_AT, "out.offers": LEFT_AT}
+
+
+def test_a_move_that_was_cut_short_is_completed_by_sending_it_again(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post.say("mailchimp", hooks.saying("mailchimp", "unsubscribed"))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(wiring.store()), "read", _away)
+        assert post.send(hooks.send("mailchimp", move(ANN, "ann@example.org")))[0] == 503
+    assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"applied": 1}
+    assert post.registers("ann@example.org") == {"out.news": LEFT_AT}
+
+
+def test_whoever_moves_back_and_forth_is_followed_both_ways(post: Post) -> None:
+    post.say("mailchimp", move(ANN, "ann@example.org"))
+    post.say("mailchimp", move("ann@example.org", ANN))
+    for email, list_id, register in ((ANN, "a6b5da1054", "out.news"), ("ann@example.org", "b7c6eb2165", "out.offers")):
+        said = {**hooks.saying("mailchimp", "unsubscribed", email), "data[list_id]": list_id}
+        assert post.say("mailchimp", said) == {"applied": 1}
+        assert post.registers()[register] == post.registers("ann@example.org")[register] == LEFT_AT
+
+
+def test_both_ledgers_of_a_move_name_the_other_id(post: Post) -> None:
+    post.say("mailchimp", hooks.saying("mailchimp", "unsubscribed"))
+    post.say("mailchimp", move(ANN, "ann@example.org"))
+    was, is_now = (post.world.subscriber_id(email) for email in (ANN, "ann@example.org"))
+    (moved,) = [event for event in wiring.store().history("demo", was) if event.kind is Kind.MOVED]
+    (followed,) = wiring.store().history("demo", is_now)
+    assert (moved.source, dict(moved.effect.registers)) == (f"mailchimp to {is_now}", {})
+    assert followed.source == f"mailchimp from {was}"
 
 
 def test_a_bounce_of_the_old_mailbox_does_not_follow(post: Post) -> None:
     post.say("mailchimp", hooks.saying("mailchimp", "bounced"))
-    assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"duplicate": 1}
+    assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"applied": 1}
+    post.say("mailchimp", hooks.saying("mailchimp", "bounced", at=AT + 1000))
     assert post.registers("ann@example.org") == {}
 
 
 def test_opt_ins_do_not_follow(post: Post) -> None:
     post.opt_in(AT)
     post.say("mailchimp", {**hooks.saying("mailchimp", "claimed"), "data[list_id]": "b7c6eb2165"})
-    assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"duplicate": 1}
+    assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"applied": 1}
+    post.opt_in(AT + 1000)
+    post.say("mailchimp", {**hooks.saying("mailchimp", "claimed", at=AT + 1000), "data[list_id]": "b7c6eb2165"})
     assert post.registers("ann@example.org") == {}
 
 

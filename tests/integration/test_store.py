@@ -292,7 +292,7 @@ def test_of_a_change_to_several_topics_only_what_still_counts_is_written(table: 
     with counted(table.client) as calls:
         recorded = table.store.record(both)
 
-    assert recorded == Recorded(Outcome.APPLIED, Consent({"out.news": NOW}))
+    assert recorded == Recorded(Outcome.APPLIED, Consent({"out.news": NOW}), Consent({"in.offers": NOW - 1}))
     assert calls == ["TransactWriteItems"] * 2
     assert status(table.store, "news") is Status.UNSUBSCRIBED
     assert status(table.store, "offers") is Status.SUBSCRIBED

@@ -353,7 +353,7 @@ class Journeys:
         )
         now = recorded.known | recorded.effect
         topics = _topics_of(brand, now) if EVERY_TOPIC in link.topics else link.topics
-        left = {topic for topic in topics if rules.opted_out_at(now, topic)}
+        left = {topic for topic in topics if rules.status(now, topic) is Status.UNSUBSCRIBED}
         return Undone(not left.issuperset(topics), tuple(topic for topic in brand.topics if topic in left))
 
     def _undo_choices(self, link: Link, event: Event, how: Circumstances, names: Sequence[str]) -> Undone:

@@ -168,9 +168,10 @@ def test_a_call_that_comes_in_time_speaks_as_of_now(desk: Any, provider: str) ->
 
 def test_a_late_call_may_end_email_and_nothing_else() -> None:
     left, claimed = Report(ReportKind.UNSUBSCRIBED, AT), Report(ReportKind.CLAIMED, AT, topics=("news",))
-    undated, ahead = left._replace(occurred_at=0), left._replace(occurred_at=NOW + 7)
-    assert late(Reading([left, claimed, undated, ahead], ignored=1), NOW) == Reading(
-        [left, left._replace(occurred_at=NOW), left._replace(occurred_at=NOW)], ignored=2
+    undated, ahead = left._replace(occurred_at=0), left._replace(occurred_at=NOW + 1000)
+    within_its_second, as_signed = left._replace(occurred_at=NOW + 999), left._replace(occurred_at=NOW)
+    assert late(Reading([left, claimed, undated, ahead, within_its_second], ignored=1), NOW) == Reading(
+        [left, as_signed, as_signed, within_its_second], ignored=2
     )
     assert late(Reading([], ignored=1), NOW) == Reading([], ignored=1)
     assert late(Reading([claimed], erase=("ann@example.com",)), NOW).erase

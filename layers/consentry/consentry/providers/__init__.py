@@ -25,6 +25,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
+from consentry.instants import SECOND_MS
 from consentry.intake import ReportKind
 
 if TYPE_CHECKING:
@@ -120,11 +121,13 @@ class Provider(Protocol):
 def late(reading: Reading, signed_at: int) -> Reading:
     """What a call that comes late may still say: what ends email, as of when it was signed at the latest.
 
+    What happened in the second of its signing keeps its instant: it says what the first try said.
+
     Raises:
         UnsignedError: it says something, and nothing of that ends email.
     """
     ending = [
-        report._replace(occurred_at=min(report.occurred_at or signed_at, signed_at))
+        report if 0 < report.occurred_at < signed_at + SECOND_MS else report._replace(occurred_at=signed_at)
         for report in reading.reports
         if report.kind is not ReportKind.CLAIMED
     ]

@@ -1,0 +1,444 @@
+"""Every event can be written, however much it says, on the engine that enforces sizes and operators; and what was
+acknowledged takes effect, whatever was there before and whoever acts in between.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consentry import consent as rules
+from consentry import tokens
+from consentry.brands import Brand, Topic
+from consentry.consent import EVERY_TOPIC, FREQUENCIES, Choice, Consent, Mode, Status
+from consentry.journeys import Circumstances, Form, Journeys, Wishes
+from consentry.keyring import Keyring
+from consentry.ledger import Channel, Kind
+from consentry.spool import Recorder
+from consentry.table.gateway import PermanentFaultError
+from consentry.table.schema import STATE, key
+from consentry.table.store import Outcome
+from consentry.tokens import Link, Purpose
+from support.calls import counted
+from support.happenings import DAY, HOUR, NOW, SOMEWHERE, event, intact, opted_in, opted_out
+from support.tables import ANN, BOB, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MOST: Final = 50
+"""Topics that a brand file may have."""
+NAMES: Final = tuple(f"{'a-long-name-of-a-topic-'}{at:02d}" for at in range(MOST))
+HOW: Final = Circumstances(NOW, Channel.PREFERENCES, SOMEWHERE, "en")
+MINUTE: Final = 60_000
+
+
+@pytest.fixture
+def large(brand: Brand) -> Brand:
+    """A brand with as many topics as it may have, each with every frequency."""
+    topics = {
+        name: Topic(name, Mode.OPT_OUT if at % 3 == 0 else Mode.OPT_IN, {"en": name}, {}, FREQUENCIES)
+        for at, name in enumerate(NAMES)
+    }
+    return brand._replace(topics=topics)
+
+
+@pytest.fixture
+def acts(real_table: Table) -> Journeys:
+    """What a person can do, on DynamoDB Local; nothing is spooled."""
+    keys = Keyring(lambda: '{"root": "not so random"}')
+    return Journeys(real_table.store, tokens.Tokens(keys), Recorder(real_table.store), real_table.limits)
+
+
+def ours(now: int = NOW) -> Link:
+    return Link(Purpose.PREFERENCES, "demo", ANN, at=now, ours=True)
+
+
+def wishes(on: Iterable[str], was_on: Iterable[str], shown_at: int, frequencies: Mapping[str, str] = {}) -> Wishes:
+    return Wishes(tuple(on), NAMES, frequencies, 30, "de", tuple(was_on), shown_at)
+
+
+# --- as much as a brand has -------------------------------------------------------------------------------------------
+
+
+def test_a_confirmation_of_fifty_topics_is_written(real_table: Table, acts: Journeys, large: Brand) -> None:
+    confirm = Link(Purpose.CONFIRM, "demo", ANN, NAMES, at=NOW - MINUTE, ours=True)
+    assert acts.confirm(large, confirm, HOW) == NAMES
+    assert intact(real_table.store)
+
+
+def test_one_form_leaves_forty_nine_and_sets_fifty_frequencies(real_table: Table, acts: Journeys, large: Brand) -> None:
+    acts.confirm(large, Link(Purpose.CONFIRM, "demo", ANN, NAMES, at=NOW - HOUR, ours=True), HOW)
+    kept = NAMES[-1]
+    form = wishes([kept], NAMES, NOW - MINUTE, dict.fromkeys(NAMES, "monthly"))
+    acts.save(large, ours(), form, HOW)
+    known = real_table.store.read("demo", ANN)
+    assert [name for name in NAMES if rules.status(known, name) is Status.SUBSCRIBED] == [kept]
+    assert {known.chosen(rules.frequency(name)) for name in NAMES} == {"monthly"}
+    assert intact(real_table.store)
+
+
+def test_one_form_ticks_fifty_topics_and_leaves_none_out(real_table: Table, acts: Journeys, large: Brand) -> None:
+    acts.save(large, ours(), wishes(NAMES, (), NOW - MINUTE, dict.fromkeys(NAMES, "weekly")), HOW)
+    known = real_table.store.read("demo", ANN)
+    assert all(rules.status(known, name) is not Status.UNSUBSCRIBED for name in NAMES)
+    assert sum(rules.status(known, name) is Status.SUBSCRIBED for name in NAMES) == sum(
+        topic.mode is Mode.OPT_IN for topic in large.topics.values()
+    )
+    assert intact(real_table.store)
+
+
+def test_an_undo_brings_fifty_topics_back(real_table: Table, acts: Journeys, large: Brand) -> None:
+    acts.confirm(large, Link(Purpose.CONFIRM, "demo", ANN, NAMES, at=NOW - HOUR, ours=True), HOW)
+    before = real_table.store.read("demo", ANN)
+    leave = Link(Purpose.UNSUBSCRIBE, "demo", ANN, NAMES)
+    undo = acts.unsubscribe(large, leave, HOW._replace(channel=Channel.PAGE, now=NOW + 1))
+    assert undo
+    assert all(rules.status(real_table.store.read("demo", ANN), name) is Status.UNSUBSCRIBED for name in NAMES)
+    undone = acts.undo(large, undo, HOW._replace(now=NOW + MINUTE))
+    assert undone.done
+    assert not undone.still_out
+    after = real_table.store.read("demo", ANN)
+    assert [rules.decide(after, name, large.mode(name), NOW + DAY) for name in NAMES] == [
+        rules.decide(before, name, large.mode(name), NOW + DAY) for name in NAMES
+    ]
+    assert intact(real_table.store)
+
+
+def test_everything_can_be_left_whatever_the_state_holds(real_table: Table, acts: Journeys, large: Brand) -> None:
+    """All registers and choices of fifty topics, and of fifty that the brand had before."""
+    former = tuple(f"former-{name}" for name in NAMES)
+    for names in (NAMES, former):
+        registers = {f"{kind}.{name}": NOW - HOUR for kind in ("ask", "in", "claim", "out") for name in names}
+        choices = {f"frequency.{name}": (NOW - HOUR, "weekly") for name in names}
+        real_table.store.record(event({**registers, "complaint": NOW - DAY}, choices, at=NOW - HOUR))
+    acts.unsubscribe(large, Link(Purpose.UNSUBSCRIBE, "demo", ANN), HOW)
+    known = real_table.store.read("demo", ANN)
+    assert all(rules.status(known, name) is Status.UNSUBSCRIBED for name in (*NAMES, *former))
+    assert intact(real_table.store)
+
+
+def test_a_small_act_is_one_call_for_a_brand_of_any_size(real_table: Table, acts: Journeys, large: Brand) -> None:
+    real_table.store.record(opted_in(NAMES[0], at=NOW - HOUR))
+    with counted(real_table.client) as calls:
+        acts.unsubscribe(
+            large, Link(Purpose.UNSUBSCRIBE, "demo", ANN, NAMES[:2]), HOW._replace(channel=Channel.ONE_CLICK)
+        )
+    assert calls == ["TransactWriteItems"]
+
+
+def test_what_the_table_can_never_take_is_a_fault_and_no_outage(real_table: Table) -> None:
+    too_large = opted_out()._replace(source="x" * 400 * 1024)
+    with pytest.raises(PermanentFaultError):
+        real_table.store.record(too_large)
+    assert real_table.items() == []
+
+
+KINDS: Final = ("ask", "in", "claim", "out")
+PARTS: Final = st.dictionaries(
+    st.sampled_from(
+        [f"{kind}.{name}" for kind in ("ask", "in", "claim", "out") for name in NAMES] + ["out.*", "bounce"]
+    ),
+    st.integers(NOW - HOUR, NOW),
+    max_size=220,
+)
+SETTINGS: Final = st.dictionaries(
+    st.sampled_from([f"frequency.{name}" for name in NAMES] + ["pause", "locale"]),
+    st.tuples(st.integers(NOW - HOUR, NOW), st.sampled_from(FREQUENCIES)),
+    max_size=52,
+)
+SAID: Final = st.lists(st.tuples(PARTS, SETTINGS, st.booleans()), min_size=1, max_size=3)
+
+
+def test_whatever_an_event_says_up_to_the_limits_is_written_and_counts(real_table: Table) -> None:
+    """Registers and choices of any number of topics, in any states, by persons and others."""
+    people = iter(range(1_000))
+
+    @settings(max_examples=40, deadline=None, derandomize=True, database=None)
+    @given(SAID)
+    def written(said: list[tuple[dict[str, int], dict[str, tuple[int, str]], bool]]) -> None:
+        who = f"{next(people):022d}"
+        for registers, choices, present in said:
+            made = event(registers, choices, who=who, kind=Kind.UNSUBSCRIBED, arrived=NOW)
+            real_table.store.record(made, sees=NAMES if present else None)
+        known = real_table.store.read("demo", who)
+        meant = rules.join(
+            Consent(registers, {name: Choice(at, "", value) for name, (at, value) in choices.items()})
+            for registers, choices, _ in said
+        )
+        for name in NAMES:
+            if rules.status(meant, name) is Status.UNSUBSCRIBED:
+                assert rules.status(known, name) in {Status.UNSUBSCRIBED, Status.PENDING}
+        assert intact(real_table.store, who)
+
+    written()
+
+
+# --- what was acknowledged takes effect -------------------------------------------------------------------------------
+
+LEAVE: Final = Link(Purpose.UNSUBSCRIBE, "demo", ANN, ("news",))
+
+
+def page(now: int, **more: Any) -> Circumstances:
+    return Circumstances(now, Channel.PAGE, SOMEWHERE, "en", **more)
+
+
+def click(now: int) -> Circumstances:
+    return Circumstances(now, Channel.ONE_CLICK)
+
+
+@pytest.mark.parametrize("behind", [0, 1, 3 * MINUTE])
+def test_an_opt_out_by_a_clock_that_is_behind_still_counts(
+    table: Table, journeys: Journeys, brand: Brand, behind: int
+) -> None:
+    """The container that opted in was ahead, or the one that opts out is behind."""
+    for topic in ("news", "offers"):
+        table.store.record(opted_in(topic, at=NOW + 1))
+    journeys.unsubscribe(brand, LEAVE, click(NOW - behind))
+    assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
+    journeys.unsubscribe(brand, LEAVE, click(NOW - behind), everything=True)
+    assert rules.status(table.store.read("demo", ANN), "offers") is Status.UNSUBSCRIBED
+    assert intact(table.store)
+
+
+def test_an_opt_out_while_a_request_is_ahead_beats_its_confirmation(
+    table: Table, journeys: Journeys, brand: Brand
+) -> None:
+    table.store.record(event({"ask.news": NOW + 2 * MINUTE}, at=NOW, kind=Kind.ASKED))
+    journeys.unsubscribe(brand, LEAVE, click(NOW + 1))
+    confirm = Link(Purpose.CONFIRM, "demo", ANN, ("news",), at=NOW + 2 * MINUTE, ours=True)
+    assert journeys.confirm(brand, confirm, HOW._replace(now=NOW + 3 * MINUTE)) == ()
+
+
+def test_six_clicks_are_one_event(table: Table, journeys: Journeys, brand: Brand) -> None:
+    table.store.record(opted_in(at=NOW - HOUR))
+    for second in range(6):
+        journeys.unsubscribe(brand, LEAVE, click(NOW + second * 1_000))
+    assert table.kinds().count("E") == 2
+    assert table.store.read("demo", ANN).registers["out.news"] == NOW
+
+
+def test_a_persons_opt_out_after_a_machines_is_recorded(table: Table, journeys: Journeys, brand: Brand) -> None:
+    table.store.record(opted_in(at=NOW - HOUR))
+    journeys.unsubscribe(brand, LEAVE, page(NOW, suspected_automation=True))
+    journeys.unsubscribe(brand, LEAVE, page(NOW + 1))
+    journeys.unsubscribe(brand, LEAVE, page(NOW + 2))
+    history = table.store.history("demo", ANN)
+    assert [each.suspected_automation for each in history] == [False, True, False]
+
+
+def test_a_click_of_the_person_stands_when_somebody_else_takes_theirs_back(
+    table: Table, journeys: Journeys, brand: Brand
+) -> None:
+    """Whoever holds the link leaves by the page, and undoes it; between the two, the person pressed the button."""
+    table.store.record(opted_in(at=NOW - HOUR))
+    undo = journeys.unsubscribe(brand, LEAVE, page(NOW))
+    assert undo
+    assert journeys.unsubscribe(brand, LEAVE, click(NOW + MINUTE)) is None
+    undone = journeys.undo(brand, undo, page(NOW + 2 * MINUTE))
+    assert not undone.done
+    assert undone.still_out == ("news",)
+    assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
+    assert intact(table.store)
+
+
+def test_a_click_on_one_topic_stands_when_everything_is_taken_back(
+    table: Table, journeys: Journeys, brand: Brand
+) -> None:
+    for topic in ("news", "offers"):
+        table.store.record(opted_in(topic, at=NOW - HOUR))
+    undo = journeys.unsubscribe(brand, LEAVE, page(NOW), everything=True)
+    assert undo
+    journeys.unsubscribe(brand, LEAVE, click(NOW + MINUTE))
+    undone = journeys.undo(brand, undo, page(NOW + 2 * MINUTE))
+    known = table.store.read("demo", ANN)
+    assert rules.status(known, "news") is Status.UNSUBSCRIBED
+    assert rules.status(known, "offers") is Status.SUBSCRIBED
+    assert undone == (True, ("news",))
+    assert intact(table.store)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_opt_out_that_waited_stands_when_a_later_one_is_taken_back(
+    table: Table, journeys: Journeys, brand: Brand, *, late: bool
+) -> None:
+    """It is older than the one that is undone, and drained before the undo, or after."""
+    table.store.record(opted_in(at=NOW - HOUR))
+    undo = journeys.unsubscribe(brand, LEAVE, page(NOW))
+    assert undo
+    waited = opted_out(at=NOW - MINUTE, arrived=NOW - MINUTE)
+    if not late:
+        table.store.record(waited)
+    journeys.undo(brand, undo, page(NOW + MINUTE))
+    if late:
+        table.store.record(waited)
+    known = table.store.read("demo", ANN)
+    assert rules.status(known, "news") is Status.UNSUBSCRIBED
+    assert rules.opted_out_at(known, "news") == NOW - MINUTE
+    assert intact(table.store)
+
+
+def test_what_is_undone_before_it_is_drained_is_undone(table: Table, journeys: Journeys, brand: Brand) -> None:
+    table.store.record(opted_in(at=NOW - HOUR))
+    undo = Link(Purpose.UNDO, "demo", ANN, ("news",), at=NOW)
+    journeys.undo(brand, undo, page(NOW + MINUTE))
+    table.store.record(opted_out(at=NOW, arrived=NOW))
+    assert rules.status(table.store.read("demo", ANN), "news") is Status.SUBSCRIBED
+    assert intact(table.store)
+
+
+def test_what_was_left_before_stays_left_also_for_topics_to_come(
+    table: Table, journeys: Journeys, brand: Brand
+) -> None:
+    """Everything was left once, and one topic had again; leaving everything once more is taken back."""
+    table.store.record(opted_out(EVERY_TOPIC, at=NOW - DAY))
+    table.store.record(opted_in(at=NOW - HOUR))
+    undo = journeys.unsubscribe(brand, LEAVE, page(NOW), everything=True)
+    assert undo
+    assert journeys.undo(brand, undo, page(NOW + 1)).done
+    known = table.store.read("demo", ANN)
+    assert rules.status(known, "news") is Status.SUBSCRIBED
+    assert rules.status(known, "product") is Status.UNSUBSCRIBED
+    assert not rules.decide(known, "a topic to come", Mode.OPT_OUT, NOW + 2).allowed
+    assert intact(table.store)
+
+
+def test_a_claim_comes_back_as_a_claim(table: Table, journeys: Journeys, brand: Brand) -> None:
+    table.store.record(event({"claim.news": NOW - DAY}, at=NOW - DAY, kind=Kind.CLAIMED))
+    undo = journeys.unsubscribe(brand, LEAVE, page(NOW))
+    assert undo
+    journeys.undo(brand, undo, page(NOW + 1))
+    known = table.store.read("demo", ANN)
+    assert "in.news" not in known.registers
+    assert rules.decide(known, "news", Mode.OPT_IN, NOW + 2)[2:4] == (Status.SUBSCRIBED, NOW - DAY)
+
+
+def test_an_undo_pressed_again_changes_nothing(table: Table, journeys: Journeys, brand: Brand) -> None:
+    table.store.record(opted_in(at=NOW - HOUR))
+    undo = journeys.unsubscribe(brand, LEAVE, page(NOW))
+    assert undo
+    journeys.undo(brand, undo, page(NOW + 1))
+    events = table.kinds().count("E")
+    assert journeys.undo(brand, undo, page(NOW + 2)).done
+    assert table.kinds().count("E") == events
+
+
+def test_the_same_form_gets_the_same_answer_and_does_nothing_again(
+    table: Table, journeys: Journeys, brand: Brand
+) -> None:
+    table.store.record(opted_in(at=NOW - HOUR))
+    first = journeys.unsubscribe(brand, LEAVE, page(NOW, form="form"))
+    again = journeys.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="form"))
+    other = journeys.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="another"))
+    assert first == again
+    assert other is None
+    assert table.kinds().count("E") == 2
+
+
+def test_the_same_form_opts_out_again_once_it_was_taken_back(table: Table, journeys: Journeys, brand: Brand) -> None:
+    """Back, and the button once more: the page says that they left, and so they have."""
+    table.store.record(opted_in(at=NOW - HOUR))
+    undo = journeys.unsubscribe(brand, LEAVE, page(NOW, form="form"))
+    assert undo
+    journeys.undo(brand, undo, page(NOW + 1))
+    again = journeys.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="form"))
+    assert again
+    assert again.at == NOW + MINUTE
+    assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
+    assert intact(table.store)
+
+
+def test_a_stale_form_opts_nobody_in_who_left_since(table: Table, journeys: Journeys, brand: Brand) -> None:
+    shown_at = NOW
+    table.store.record(opted_out(at=NOW - HOUR))
+    journeys.unsubscribe(brand, LEAVE, click(NOW + MINUTE))  # in force already, and said once more after the showing
+    form = Wishes(("news",), tuple(brand.topics), {}, None, None, (), shown_at)
+    journeys.save(brand, ours(), form, HOW._replace(now=NOW + 2 * MINUTE))
+    assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
+
+
+def test_a_form_of_ours_opts_in_as_of_its_showing(table: Table, journeys: Journeys, brand: Brand) -> None:
+    table.store.record(opted_out(at=NOW - HOUR))
+    form = Wishes(("news",), tuple(brand.topics), {}, None, None, (), NOW)
+    saved = journeys.save(brand, ours(), form, HOW._replace(now=NOW + MINUTE, form="form"))
+    assert rules.status(saved.consent, "news") is Status.SUBSCRIBED
+    assert table.store.read("demo", ANN).registers["in.news"] == NOW
+    journeys.unsubscribe(brand, LEAVE, click(NOW + 2 * MINUTE))
+    again = journeys.save(brand, ours(), form, HOW._replace(now=NOW + 3 * MINUTE, form="form"))
+    assert again.repeated or rules.status(again.consent, "news") is Status.UNSUBSCRIBED
+    assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
+
+
+# --- erasing and moving -----------------------------------------------------------------------------------------------
+
+
+def erased(at: int) -> Any:
+    return event({"out.*": at}, at=at, kind=Kind.ERASED)
+
+
+def test_what_waited_brings_no_evidence_back_to_somebody_erased(table: Table) -> None:
+    table.store.record(opted_in(at=NOW - HOUR))
+    table.store.erase(erased(NOW))
+    table.store.record(opted_out(at=NOW - MINUTE, arrived=NOW - MINUTE), evidence=SOMEWHERE, evidence_days=30)
+    assert "V" not in table.kinds()
+    assert intact(table.store)
+
+
+def test_a_request_from_before_an_erasure_brings_no_address_back(table: Table) -> None:
+    from support.happenings import asked
+
+    table.store.record(opted_in("offers", at=NOW - HOUR))
+    table.store.erase(erased(NOW))
+    request, contact = asked(NOW - 1)
+    assert table.store.request(request, contact).outcome is Outcome.SUPERSEDED
+    assert not {"CONTACT", "V"} & set(table.kinds())
+
+
+@pytest.mark.parametrize("moved_first", [False, True])
+def test_an_opt_out_follows_to_another_address_in_any_order(table: Table, *, moved_first: bool) -> None:
+    table.store.record(opted_in(at=NOW - DAY, who=BOB))
+    moved = event(at=NOW, kind=Kind.MOVED)
+    late = opted_out(at=NOW - MINUTE, arrived=NOW - MINUTE)
+    if moved_first:
+        table.store.move(moved, BOB)
+        table.store.record(late)
+    else:
+        table.store.record(late)
+        table.store.move(moved, BOB)
+        table.store.record(event({"out.news": NOW - MINUTE}, at=NOW - MINUTE, kind=Kind.UNSUBSCRIBED, who=BOB))
+    assert rules.status(table.store.read("demo", BOB), "news") is Status.UNSUBSCRIBED
+    assert intact(table.store)
+    assert intact(table.store, BOB)
+
+
+def test_two_addresses_that_name_each_other_end(table: Table) -> None:
+    table.store.move(event(at=NOW, kind=Kind.MOVED), BOB)
+    table.store.move(event(at=NOW, kind=Kind.MOVED, who=BOB), ANN)
+    table.store.record(opted_out(at=NOW + 1))
+    for who in (ANN, BOB):
+        assert rules.status(table.store.read("demo", who), "news") is Status.UNSUBSCRIBED
+
+
+def test_a_state_that_is_read_has_no_register_under_another_name(
+    table: Table, journeys: Journeys, brand: Brand
+) -> None:
+    """A decision can ask for it by its name."""
+    table.store.record(opted_in(at=NOW - HOUR))
+    undo = journeys.unsubscribe(brand, LEAVE, page(NOW))
+    assert undo
+    journeys.undo(brand, undo, page(NOW + 1))
+    item = table.client.get_item(TableName=table.name, Key=key(f"S#demo#{ANN}", STATE))["Item"]
+    assert item["undo.news"] == {"M": {str(NOW): {"N": "0"}}}
+    assert table.store.read_many("demo", [ANN], "news")[ANN].registers[f"undo.news@{NOW}"] == 0
+
+
+def test_a_form_needs_the_showing_that_it_claims(journeys: Journeys) -> None:
+    link = ours()
+    stamp = journeys.stamp(Form.PREFERENCES, link, NOW)
+    assert journeys.shown_at(Form.PREFERENCES, link, stamp, NOW + 1) == NOW
+    assert journeys.shown_at(Form.UNSUBSCRIBE, link, stamp, NOW + 1) == 0
+    assert journeys.shown_at(Form.PREFERENCES, link._replace(subscriber_id=BOB), stamp, NOW + 1) == 0
+    assert journeys.shown_at(Form.PREFERENCES, link, "nonsense", NOW + 1) == 0
