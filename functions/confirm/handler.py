@@ -63,7 +63,7 @@ def confirm(request: Request) -> Response:
     topics = journeys.confirm(brand, link, how)
     if not topics:
         return pages.render(TEMPLATES, "opted_out_since.html", brand, lang, status=409, topics=link.topics)
-    preferences = wiring.tokens().sign(link._replace(purpose=Purpose.PREFERENCES, topics=(), at=0))
+    preferences = wiring.tokens().sign(link._replace(purpose=Purpose.PREFERENCES, topics=()))
     return pages.render(TEMPLATES, "confirmed.html", brand, lang, topics=topics, preferences=preferences)
 
 

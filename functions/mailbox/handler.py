@@ -59,6 +59,7 @@ def _leave(mail: Arrived, understood: Understood, link: Link) -> None:
         suspected_automation=understood.origin is Origin.MACHINE,
         source=f"mailbox {understood.verdicts}".strip(),
         event_id=event_id_of(link.brand, link.subscriber_id, Channel.MAILTO, link.topics, at),
+        seen=False,
     )
     wiring.queued_journeys().unsubscribe(wiring.brands().even_if_gone(link.brand), link, how)
 

@@ -9,8 +9,8 @@ import pytest
 from consentry import addresses, journeys, spool
 from consentry import consent as rules
 from consentry.brands import Brand, Brands
-from consentry.consent import DAY_MS, Choice, Consent, Status
-from consentry.journeys import Circumstances, Form, Journeys, Wishes
+from consentry.consent import DAY_MS, Choice, Consent, Reason, Status
+from consentry.journeys import Circumstances, Form, Journeys, Saved, Undone, Wishes
 from consentry.keyring import Keyring
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.spool import Recorder, Spooled
@@ -59,8 +59,8 @@ class Ann:
         self.now += 1_000
         return Circumstances(self.now, channel, EVIDENCE, "de")._replace(**otherwise)
 
-    def link(self, purpose: Purpose, *topics: str, at: int = 0, reference: str = "") -> Link:
-        return Link(purpose, self.brand.id, people.SUBSCRIBER, topics, reference, at)
+    def link(self, purpose: Purpose, *topics: str, at: int = 0, reference: str = "", ours: bool = False) -> Link:
+        return Link(purpose, self.brand.id, people.SUBSCRIBER, topics, reference, at, ours)
 
     def asks(self, *topics: str, **otherwise: Any) -> Link:
         """Her request; the link of the mail that follows from it."""
@@ -74,19 +74,59 @@ class Ann:
     def subscribes(self, *topics: str) -> None:
         assert self.confirms(self.asks(*topics)) == topics
 
-    def leaves(self, *topics: str, everything: bool = False, channel: Channel = Channel.PAGE) -> Link:
+    def leaves(
+        self, *topics: str, everything: bool = False, channel: Channel = Channel.PAGE, **otherwise: Any
+    ) -> Link | None:
         link = self.link(Purpose.UNSUBSCRIBE, *topics, reference="spring")
-        return self.journeys.unsubscribe(self.brand, link, self.how(channel), everything=everything)
+        return self.journeys.unsubscribe(self.brand, link, self.how(channel, **otherwise), everything=everything)
+
+    def clicks(self, *topics: str) -> None:
+        """One click."""
+        self.leaves(*topics, channel=Channel.ONE_CLICK)
 
     def pauses(self, days: int = 30) -> Link:
         return self.journeys.pause(self.brand, self.link(Purpose.UNSUBSCRIBE, "news"), days, self.how())
 
-    def undoes(self, link: Link) -> None:
-        self.journeys.undo(self.brand, link, self.how())
+    def undoes(self, link: Link | None, **otherwise: Any) -> Undone:
+        assert link
+        return self.journeys.undo(self.brand, link, self.how(**otherwise))
 
-    def saves(self, *on: str, **otherwise: Any) -> Consent:
-        wishes = Wishes(on, tuple(self.brand.topics), {}, None, None)._replace(**otherwise)
-        return self.journeys.save(self.brand, self.link(Purpose.PREFERENCES), wishes, self.how(Channel.PREFERENCES))
+    def opens(self) -> Wishes:
+        """The preferences page: its form, as it is shown."""
+        self.now += 1_000
+        known = self.consent
+        names = [rules.LOCALE, *map(rules.frequency, self.brand.topics)]
+        on = [topic for topic in self.brand.topics if self.accepts(topic)]
+        were = {name: known.chosen(name) or "" for name in names}
+        return Wishes(on, tuple(self.brand.topics), {}, None, None, on, self.now, were)
+
+    def saves(self, *on: str, page: Wishes | None = None, ours: bool = True, **otherwise: Any) -> Saved:
+        """She opens the page (or has opened it before), ticks what is `on` and nothing else, and saves it.
+
+        `ours`: by a link that we have just mailed; else by a platform's.
+        """
+        link = self.link(Purpose.PREFERENCES, ours=ours, at=self.now if ours else 0)
+        how = {name: otherwise.pop(name) for name in Circumstances._fields if name in otherwise}
+        wishes = (page or self.opens())._replace(on=on, **otherwise)
+        return self.journeys.save(self.brand, link, wishes, self.how(Channel.PREFERENCES, **how))
+
+    def is_reported(self, register: str) -> None:
+        """Her mailbox provider reports a complaint or a bounce."""
+        self.now += 1_000
+        happened = Event(
+            f"feedback-{self.now}", Kind.COMPLAINED, self.brand.id, people.SUBSCRIBER, self.now, self.now,
+            Actor.PROVIDER, Channel.FEEDBACK, Consent({register: self.now}),
+        )  # fmt: skip
+        self.store.record(happened)
+
+    def is_claimed(self, topic: str) -> Outcome:
+        """A platform says that she subscribed."""
+        self.now += 1_000
+        claimed = Event(
+            f"import-{self.now}", Kind.CLAIMED, self.brand.id, people.SUBSCRIBER, self.now, self.now,
+            Actor.PLATFORM, Channel.IMPORT, Consent({rules.claim(topic): self.now}), (topic,),
+        )  # fmt: skip
+        return self.store.record(claimed).outcome
 
     @property
     def consent(self) -> Consent:
@@ -99,8 +139,18 @@ class Ann:
     def accepts(self, topic: str) -> bool:
         return journeys.accepts(self.consent, topic, self.brand, self.now)
 
+    def status(self, topic: str) -> Status:
+        return rules.status(self.consent, topic)
+
+    def decision(self, topic: str) -> Reason:
+        return rules.decide(self.consent, topic, self.brand.mode(topic), self.now).reason
+
     def allowed(self, topic: str) -> bool:
         return rules.decide(self.consent, topic, self.brand.mode(topic), self.now).allowed
+
+    def allows(self) -> list[bool]:
+        """Of each topic, whether its mail may flow."""
+        return [self.allowed(topic) for topic in self.brand.topics]
 
 
 @pytest.fixture
@@ -296,9 +346,10 @@ def test_undo_brings_back_the_topic_that_was_left(ann: Ann) -> None:
 
 def test_undo_of_everything_brings_back_what_there_was_and_no_more(ann: Ann) -> None:
     ann.subscribes("news")
-    ann.undoes(ann.leaves(everything=True))
-    assert [ann.allowed(each) for each in ann.brand.topics] == [True, False, True]
-    assert set(ann.events[-1].topics) == {"news", "product"}
+    assert ann.undoes(ann.leaves(everything=True)) == Undone(done=True)
+    assert ann.allows() == [True, False, True]
+    assert ann.events[-1].topics == ("*",)
+    assert (ann.status("offers"), ann.decision("product")) == (Status.NONE, Reason.OPT_OUT_TOPIC)
 
 
 def test_undo_brings_back_a_topic_that_the_brand_no_longer_has(ann: Ann) -> None:
@@ -310,14 +361,141 @@ def test_undo_brings_back_a_topic_that_the_brand_no_longer_has(ann: Ann) -> None
 def test_undo_doesnt_undo_what_was_left_before(ann: Ann) -> None:
     ann.subscribes("news", "offers")
     ann.leaves("news")
-    ann.undoes(ann.leaves(everything=True))
+    assert ann.undoes(ann.leaves(everything=True)) == Undone(done=True, still_out=("news",))
     assert [ann.allowed(each) for each in ("news", "offers")] == [False, True]
 
 
+def test_undo_of_a_topic_doesnt_undo_everything_that_was_left_before_also_for_topics_to_come(ann: Ann) -> None:
+    """They left everything, asked for one topic again, and left that by the next page."""
+    ann.subscribes("news")
+    ann.leaves(everything=True)
+    ann.asks("offers")
+    assert ann.undoes(ann.leaves("offers")) == Undone(done=True)
+    assert (ann.status("news"), ann.status("brand-new")) == (Status.UNSUBSCRIBED, Status.UNSUBSCRIBED)
+    assert ann.status("offers") is Status.PENDING
+
+
+def test_undo_of_everything_doesnt_undo_everything_that_was_left_before_also_for_topics_to_come(ann: Ann) -> None:
+    ann.subscribes("news")
+    ann.leaves(everything=True)
+    ann.subscribes("offers")
+    before = ann.store.read(ann.brand.id, people.SUBSCRIBER)
+    ann.undoes(ann.leaves(everything=True))
+    for topic in (*ann.brand.topics, "brand-new"):
+        assert rules.decide(ann.consent, topic, ann.brand.mode(topic), ann.now) == rules.decide(
+            before, topic, ann.brand.mode(topic), ann.now
+        )
+    assert [ann.status(each) for each in ("news", "offers", "brand-new")] == [
+        Status.UNSUBSCRIBED,
+        Status.SUBSCRIBED,
+        Status.UNSUBSCRIBED,
+    ]
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_undo_brings_a_claim_back_as_a_claim(ann: Ann, everything: bool) -> None:
+    """Not as her own opt-in: she never gave one."""
+    ann.is_claimed("news")
+    claimed = dict(ann.consent.registers)
+    assert ann.undoes(ann.leaves("news", everything=everything)) == Undone(done=True)
+    assert (ann.status("news"), ann.decision("news")) == (Status.SUBSCRIBED, Reason.SUBSCRIBED)
+    assert ann.consent.registers[rules.claim("news")] == claimed[rules.claim("news")]
+    assert rules.opt_in("news") not in ann.consent.registers
+    ann.is_reported(rules.COMPLAINT)
+    assert ann.decision("news") is Reason.COMPLAINT
+
+
+def test_what_was_taken_back_can_be_left_again_and_taken_back_again(ann: Ann) -> None:
+    ann.is_claimed("news")
+    for _ in range(3):
+        link = ann.leaves("news")
+        assert ann.status("news") is Status.UNSUBSCRIBED
+        ann.undoes(link)
+        assert ann.status("news") is Status.SUBSCRIBED
+    ann.leaves("news")
+    assert ann.status("news") is Status.UNSUBSCRIBED
+
+
+def test_an_undo_of_an_earlier_time_leaves_the_next_opt_out_in_force(ann: Ann) -> None:
+    ann.subscribes("news")
+    first = ann.leaves("news")
+    ann.undoes(first)
+    ann.leaves("news")
+    assert ann.undoes(first) == Undone(done=False, still_out=("news",))
+    assert ann.status("news") is Status.UNSUBSCRIBED
+
+
 def test_undo_opts_nobody_in_who_never_was(ann: Ann) -> None:
+    assert ann.undoes(ann.leaves("news")) == Undone(done=True)
+    assert (ann.status("news"), ann.allowed("news")) == (Status.NONE, False)
+    assert [event.kind for event in ann.events] == [Kind.UNSUBSCRIBED, Kind.UNDONE]
+    assert not any(name.startswith(("in.", "claim.")) for name in ann.consent.registers)
+
+
+def test_a_platform_that_leaves_for_somebody_and_undoes_it_gains_nothing(ann: Ann) -> None:
+    """It minted the link, so it can press the page's buttons. What the person left stays left, before and since."""
+    ann.is_claimed("news")
+    ann.clicks("news")
+    assert ann.leaves("news") is None, "nothing to undo"
+    assert ann.leaves("news", everything=True) == ann.link(Purpose.UNDO, "*", at=ann.now)
+    ann.undoes(ann.link(Purpose.UNDO, "*", at=ann.now))
+    assert ann.status("news") is Status.UNSUBSCRIBED
+
+
+@pytest.mark.parametrize("everything", [True, False])
+@pytest.mark.parametrize("suspected", [True, False])
+def test_one_click_between_a_platforms_opt_out_and_its_undo_stands(
+    ann: Ann, everything: bool, suspected: bool
+) -> None:
+    """It changes nothing when it comes, since she is out already; and yet it was her own."""
+    ann.is_claimed("news")
+    ann.is_claimed("offers")
+    link = ann.leaves("news", everything=everything, suspected_automation=suspected)
+    ann.clicks("news")
+    clicked_at = ann.now
+    ann.undoes(link)
+    assert ann.status("news") is Status.UNSUBSCRIBED
+    assert rules.opted_out_at(ann.consent, "news") == clicked_at
+    assert ann.status("offers") is Status.SUBSCRIBED
+    assert ann.is_claimed("news") is Outcome.SUPERSEDED
+
+
+def test_an_opt_out_that_waited_since_before_an_undo_stands(ann: Ann) -> None:
+    """A click of hers was spooled; meanwhile a platform's opt-out came and was taken back."""
+    ann.is_claimed("news")
+    ann.store.away, ann.spool = True, []
+    ann.clicks("news")
+    ann.store.away = False
     ann.undoes(ann.leaves("news"))
-    assert rules.status(ann.consent, "news") is Status.UNSUBSCRIBED
-    assert [event.kind for event in ann.events] == [Kind.UNSUBSCRIBED]
+    ann.drains()
+    assert ann.status("news") is Status.UNSUBSCRIBED
+
+
+def test_a_click_that_waited_stands_though_what_came_after_it_is_taken_back(ann: Ann) -> None:
+    """The same in another order: it is drained before the undo."""
+    ann.is_claimed("news")
+    ann.store.away, ann.spool = True, []
+    ann.clicks("news")
+    ann.store.away = False
+    link = ann.leaves("news")
+    ann.drains()
+    ann.undoes(link)
+    assert ann.status("news") is Status.UNSUBSCRIBED
+
+
+def test_what_calls_itself_a_scanner_undoes_nothing(ann: Ann) -> None:
+    ann.subscribes("news")
+    for link in (ann.leaves("news"), ann.pauses()):
+        assert ann.undoes(link, suspected_automation=True) == Undone(done=False)
+    assert ann.status("news") is Status.UNSUBSCRIBED
+    assert rules.pause_end(ann.consent, ann.now) is not None
+
+
+def test_undo_has_a_budget_and_leaving_has_none(ann: Ann) -> None:
+    ann.subscribes("news")
+    ann.limits.opting_in = False
+    assert ann.undoes(ann.leaves("news")) == Undone(done=False)
+    assert ann.status("news") is Status.UNSUBSCRIBED
 
 
 def test_undo_twice_is_undo(ann: Ann) -> None:

@@ -69,7 +69,7 @@ class Replay:
         brand = self._brands.even_if_gone(link.brand)
         by_form = waiting.channel is Channel.PAGE
         person = not by_form or self._journeys.stamped(Form.UNSUBSCRIBE, link, waiting.stamp, waiting.at)
-        how = Circumstances(waiting.at, waiting.channel, waiting.evidence, waiting.locale, not person)
+        how = Circumstances(waiting.at, waiting.channel, waiting.evidence, waiting.locale, not person, seen=False)
         if waiting.pause_days:
             self._journeys.pause(brand, link, waiting.pause_days, how)
         elif waiting.frequency:
