@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from consentry.intake import ReportKind
+from consentry.table.gateway import Gateway
 from consentry.table.store import Store
 from support.deployments import Deployment
 
@@ -125,13 +126,13 @@ def test_a_person_whose_items_come_in_parts_is_read_again_before_anything_is_sai
     filled: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DynamoDB may keep a large collection of items in several places, far apart in a scan."""
-    pages = Store._pages
+    scan = Gateway.scan
 
-    def scattered(self: Store, operation: str, request: dict[str, Any]) -> Any:
-        items = list(pages(self, operation, request))
-        return iter(items[::2] + items[1::2] if operation == "scan" else items)
+    def scattered(self: Gateway, **request: Any) -> Any:
+        items = list(scan(self, **request))
+        return iter(items[::2] + items[1::2])
 
-    monkeypatch.setattr(Store, "_pages", scattered)
+    monkeypatch.setattr(Gateway, "scan", scattered)
     assert filled.run(*VERIFY).exit_code == 0
     drop(filled, filled.events()[0])
     done = filled.run(*VERIFY)

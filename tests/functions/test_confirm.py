@@ -6,6 +6,7 @@ import pytest
 
 from consentry import wiring
 from consentry.brands import Bounds
+from consentry.ledger import Kind
 from consentry.tokens import Purpose
 from support.world import DAY, HOUR, SECOND, Answer, World
 
@@ -228,6 +229,19 @@ def test_the_page_after_confirming_leads_to_the_preferences(world: World) -> Non
     answer = press(world, world.confirm_url())
     (choose,) = [link for link in answer.page.links if link.startswith("/p/")]
     assert "Newsletter" in world.get(choose).page.text
+
+
+@pytest.mark.parametrize(("age", "heading"), [(HOUR, "Choose your mails"), (2 * DAY, "One more step")])
+def test_the_preferences_after_confirming_bring_back_what_was_left_while_the_mail_is_fresh(
+    world: World, age: int, heading: str
+) -> None:
+    """Who confirms has just shown that they read the mailbox; an older mail may have been passed on since."""
+    world.happened({"out.offers": world.now - 3 * DAY}, kind=Kind.UNSUBSCRIBED)
+    answer = press(world, world.confirm_url(at=world.now - age))
+    (choose,) = [link for link in answer.page.links if link.startswith("/p/")]
+    form = world.get(choose).page.forms[0]
+    assert world.post(choose, form.with_values({"topics": ["news", "offers", "product"]})).page.heading == heading
+    assert world.status(topic="offers") == ("subscribed" if age == HOUR else "unsubscribed")
 
 
 def test_the_address_goes_once_it_is_confirmed(world: World) -> None:

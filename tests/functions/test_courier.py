@@ -64,10 +64,10 @@ class Mailroom:
         assert self.world.post(f"/s/{brand}", fields).status == 200
         return self.record(email, brand)
 
-    def record(self, email: str = ANN, brand: str = "demo") -> dict[str, Any]:
-        """What the stream says of somebody's contact item as it is now."""
+    def record(self, email: str = ANN, brand: str = "demo", sk: str = "CONTACT") -> dict[str, Any]:
+        """What the stream says of somebody's contact item, or another, as it is now."""
         pk = f"S#{brand}#{self.world.subscriber_id(email, brand)}"
-        (image,) = [each for each in self.world.items() if (each["pk"]["S"], each["sk"]["S"]) == (pk, "CONTACT")]
+        (image,) = [each for each in self.world.items() if (each["pk"]["S"], each["sk"]["S"]) == (pk, sk)]
         self._records += 1
         return {
             "eventID": f"record-{self._records}",
@@ -534,6 +534,61 @@ def test_a_mail_that_waited_while_its_request_was_confirmed_does_not_go_out_as_a
         mailroom.stream(mailroom.ask())
     mailroom.world.happened({"in.news": mailroom.world.now})
     assert mailroom.retry() == []
+    assert mailroom.sent == []
+
+
+# --- who comes back ---------------------------------------------------------------------------------------------------
+
+
+def come_back(room: Mailroom, email: str = ANN) -> dict[str, Any]:
+    """Ann ticks what she left, by a platform's link, and types an address; the stream's record of it."""
+    url = room.world.choose_url()
+    form = room.world.get(url).page.forms[0]
+    fields = [*form.with_values({"topics": ["news", "product"]}), ("email", email)]
+    assert room.world.post(url, fields).page.heading == "Check your inbox"
+    return room.record(sk="RETURN")
+
+
+@pytest.mark.parametrize("register", ["out.news", "complaint", "bounce"])
+def test_who_wants_back_what_ended_gets_the_link_that_brings_it_back(mailroom: Mailroom, register: str) -> None:
+    """Also a moment after a complaint: it takes a link of the person's, and the address is theirs."""
+    world = mailroom.world
+    world.subscribed("news")
+    world.happened({register: world.now - SECOND}, kind=Kind.UNSUBSCRIBED)
+    assert mailroom.stream(come_back(mailroom)) == []
+    (mail,) = mailroom.sent
+    assert mail["To"] == ANN
+    assert mail["Subject"] == "Please confirm: emails from Meadow & Finch again"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert world.decision() != "subscribed", "asking is no proof"
+    (link,) = re.findall(rf"{BASE}(/c/\S+)", text_of(mail))
+    form = world.get(link).page.forms[0]
+    world.now += 5 * SECOND
+    assert world.post(link, form.fields).status == 200
+    assert world.decision() == "subscribed"
+    assert world.intact()
+
+
+def test_a_way_back_that_was_asked_for_twice_is_one_mail_and_a_confirmation_has_a_cooldown_of_its_own(
+    mailroom: Mailroom,
+) -> None:
+    world = mailroom.world
+    world.happened({"out.news": world.now - DAY}, kind=Kind.UNSUBSCRIBED)
+    for _ in range(2):
+        assert mailroom.stream(come_back(mailroom)) == []
+        world.now += SECOND
+    assert len(mailroom.sent) == 1
+    assert mailroom.stream(mailroom.ask()) == []
+    assert [mail["Subject"] for mail in mailroom.sent][1:] == ["Please confirm: mails from Meadow & Finch"]
+
+
+def test_who_left_again_before_the_way_back_went_out_gets_none(mailroom: Mailroom) -> None:
+    world = mailroom.world
+    world.happened({"out.news": world.now - DAY}, kind=Kind.UNSUBSCRIBED)
+    record = come_back(mailroom)
+    world.now += SECOND
+    world.post(world.leave_url(), body="List-Unsubscribe=One-Click")
+    assert mailroom.stream(record) == []
     assert mailroom.sent == []
 
 

@@ -42,6 +42,7 @@ NOT_OF_OURS = {"dkim-missing"}
 """What SES adds when it sends."""
 STATES: dict[str, tuple[Mail, tuple[str, ...], datetime | None]] = {
     "confirmation": (Mail.CONFIRMATION, ("news", "offers", "product"), None),
+    "return": (Mail.RETURN, ("news", "product"), None),
     "already": (Mail.ALREADY, ("news",), None),
     "already, paused": (Mail.ALREADY, ("news", "offers"), UNTIL),
     "goodbye": (Mail.GOODBYE, ("news",), None),
@@ -90,8 +91,8 @@ def send(load_room: Callable[[str], ModuleType], brand: Brand) -> Callable[..., 
         # Plain http, as where nobody has a certificate: then a link is told by its words alone.
         links = (
             mails.confirmation_links(tokens, of, SUBSCRIBER, contact, "https://links.example.com")
-            if mail is Mail.CONFIRMATION
-            else mails.choosing_links(tokens, of, SUBSCRIBER, topics, "https://links.example.com")
+            if mail in {Mail.CONFIRMATION, Mail.RETURN}
+            else mails.choosing_links(tokens, of, SUBSCRIBER, topics, "https://links.example.com", _ms(AT))
         )
         letter = Letter(mail, lang, topics, _ms(AT), links, _ms(until) if until else 0)
         body = write(of, letter)

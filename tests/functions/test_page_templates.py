@@ -15,6 +15,7 @@ import pytest
 
 from consentry import brands, consent, journeys, languages, pages
 from consentry.consent import Decision, Reason, Status
+from consentry.journeys import Undone
 from consentry_build import catalogues
 from support.page import FAULTS
 
@@ -68,10 +69,14 @@ def states(brand: Brand) -> dict[str, Page]:
         "declined": Page("confirm", "declined.html", {}),
         "sent again": Page("confirm", "sent_again.html", {"sent": True}),
         "address gone": Page("confirm", "sent_again.html", {"sent": False}),
-        "undone": Page("leaving", "undone.html", token),
+        "check inbox, come back": Page("preferences", "check_inbox.html", {}),
         "reason given": Page("leaving", "reason.html", {"noted": True, **token}),
         "no reason given": Page("leaving", "reason.html", {"noted": False, **token}),
     }
+    for done in (True, False):
+        for still_out in ((), ONE, SEVERAL):
+            undone = {"undone": Undone(done, still_out), **token}
+            found[f"undone {done}, {len(still_out)} still out"] = Page("leaving", "undone.html", undone)
     for error in ("", "email", "topics"):
         typed = {"email": "ann@" if error else "", "ticked": ["news"] if error == "email" else []}
         values = {"error": error, "honeypot": "website", **typed}
@@ -95,9 +100,14 @@ def states(brand: Brand) -> dict[str, Page]:
         ways = {"days": journeys.PAUSE_DAYS, "frequencies": consent.FREQUENCIES[1:] if topics else (), **token}
         for refused in (False, True):
             name = f"unsubscribe{many}, refused" if refused else f"unsubscribe{many}"
-            shown = values | ways | {"refused": refused}
+            shown = values | ways | {"refused": refused, "out": False, "since": 0, "gets": SEVERAL}
             found[name] = Page("leaving", "unsubscribe.html", shown, not refused)
+        for gets in ((), SEVERAL):
+            shown = values | ways | {"refused": False, "out": True, "since": NOW, "gets": gets}
+            found[f"unsubscribed{many}, {len(gets)} left"] = Page("leaving", "unsubscribe.html", shown, True)
         if topics:
+            come_back = {"topics": topics, "stamp": LONGEST_TOKEN}
+            found[f"come back{many}"] = Page("preferences", "come_back.html", come_back)
             found[f"confirm{many}"] = Page("confirm", "confirm.html", values, True)
             found[f"confirm again{many}"] = Page("confirm", "confirm_again.html", values)
             found[f"confirmed{many}"] = Page("confirm", "confirmed.html", {"topics": topics, **token})
@@ -105,19 +115,19 @@ def states(brand: Brand) -> dict[str, Page]:
             found[f"opted out since{many}"] = Page("confirm", "opted_out_since.html", {"topics": topics})
     for rows in (mixed, stopped, []):
         for paused_until in (None, NOW):
-            for saved in (False, True):
+            for state in ("shown", "saved", "repeated", "refused"):
                 reasons = "/".join(each["decision"].reason for each in rows)
                 values = {
                     "rows": rows,
-                    "locale": "en" if saved else None,
-                    "frequencies": consent.FREQUENCIES,
+                    "locale": None if state == "shown" else "en",
                     "paused_until": paused_until,
                     "days": journeys.PAUSE_DAYS,
-                    "saved": saved,
+                    "stamp": LONGEST_TOKEN,
+                    "state": state,
                     "held": "•••@•••" if rows else "",
                     "suppressed": bool(rows),
                 }
-                name = f"preferences {reasons}, paused {paused_until}, saved {saved}"
+                name = f"preferences {reasons}, paused {paused_until}, {state}"
                 found[name] = Page("preferences", "preferences.html", values, True)
     for code in FAULTS:
         found[f"problem {code}"] = Page("", "problem.html", {"code": code})
@@ -179,7 +189,7 @@ def test_every_page_is_whole_in_every_language(brand: Brand, lang: str) -> None:
         assert len(document.all("h1")) == len(document.all("main")) == len(document.all("title")) == 1, name
         for form in document.all("form"):
             assert form["method"] == "post", name
-            assert (form.get("action") or "/u/undo/").startswith(("/u/undo/", "/u/reason/")), name
+            assert (form.get("action") or "/u/undo/").startswith(("/u/page/", "/u/undo/", "/u/reason/")), name
         fields = document.all("input", "select")
         hidden_language = {"type": "hidden", "name": "lang", "value": lang}
         assert fields.count(hidden_language) == len(document.all("form")), name  # type: ignore[arg-type] # dict is invariant
@@ -254,13 +264,42 @@ def test_no_text_escapes_translation(brand: Brand, monkeypatch: pytest.MonkeyPat
 
 def test_leaving_is_one_button_away_and_each_way_is_its_own_form(brand: Brand) -> None:
     page = states(brand)["unsubscribe, 1 topics"]
-    scopes = [
-        each["value"] for each in Document(render(page, brand, "en").body).all("input") if each["name"] == "scope"
-    ]
-    assert scopes == ["topic", "all", "pause", "frequency"]
+    assert scopes(page, brand) == ["topic", "all", "pause", "frequency"]
 
     page = states(brand)["unsubscribe, 0 topics"]
     assert 'value="topic"' not in render(page, brand, "en").body
+
+
+def scopes(page: Page, brand: Brand) -> list[str | None]:
+    return [each["value"] for each in Document(render(page, brand, "en").body).all("input") if each["name"] == "scope"]
+
+
+def test_who_is_out_is_told_since_when_and_is_offered_the_rest_and_the_way_back(brand: Brand) -> None:
+    page = states(brand)["unsubscribed, 1 topics, 3 left"]
+    document = Document(render(page, brand, "en").body)
+    text = " ".join(document.texts)
+    assert "15 January 2027" in text
+    assert all(brand.topic_name(topic, "en") in text for topic in SEVERAL)
+    assert scopes(page, brand) == ["all", "pause"]
+    assert [each["class"] for each in document.all("button") if each] == ["main"], "the page's main act comes first"
+    links = [each["href"] for each in document.all("a") if "hreflang" not in each]
+    assert links.count(f"/p/{LONGEST_TOKEN}?lang=en") == 2
+
+    page = states(brand)["unsubscribed, 1 topics, 0 left"]
+    assert scopes(page, brand) == []
+    assert "Subscribe again" in " ".join(Document(render(page, brand, "en").body).texts)
+
+
+@pytest.mark.parametrize("done", [True, False])
+@pytest.mark.parametrize("still_out", [(), ONE, SEVERAL])
+def test_what_could_not_be_undone_is_never_said_to_be(brand: Brand, done: bool, still_out: tuple[str, ...]) -> None:
+    document = Document(render(states(brand)[f"undone {done}, {len(still_out)} still out"], brand, "en").body)
+    text = " ".join(document.texts)
+    assert ("as they were before" in text) == done
+    assert ("Undone" in text) == done
+    named = [topic for topic in brand.topics if brand.topic_name(topic, "en") in text]
+    assert named == list(still_out)
+    assert ("still unsubscribed" in text) == bool(still_out)
 
 
 @pytest.mark.parametrize("lang", ["en", "de", "ar"])
@@ -319,5 +358,5 @@ def test_a_problem_without_a_brand_still_has_a_page() -> None:
 
 def test_a_brand_that_is_gone_still_lets_people_leave(brand: Brand) -> None:
     gone = brands.Brands([]).even_if_gone("gone")
-    for name in ("unsubscribe, 3 topics", "left, topic, 3 topics", "left, all, 1 topics", "undone"):
+    for name in ("unsubscribe, 3 topics", "left, topic, 3 topics", "left, all, 1 topics", "undone True, 0 still out"):
         Document(render(states(brand)[name], gone, "en").body)

@@ -16,7 +16,8 @@ from consentry.keyring import Keyring
 from consentry.ledger import Channel
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.outbox import Claim
-from consentry.table.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS, THREE_MAILS_MS, Address, Outcome, Recorded
+from consentry.table.store import COOLDOWN_MS, THREE_MAILS_MS, Address, Outcome, Recorded
+from consentry.table.writing import SUPPRESSED_COOLDOWN_MS
 from consentry.tokens import Link, Purpose
 from support import people
 from support.calls import answering, counted, sent_twice

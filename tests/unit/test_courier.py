@@ -18,8 +18,9 @@ from consentry.ledger import Actor, Channel, Event, Kind
 from consentry.mails import Body, Letter, Mail, NotSentError, UnknownFateError
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.outbox import MailDue
-from consentry.table.schema import Contact
-from consentry.table.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS
+from consentry.table.schema import RETURN, Contact
+from consentry.table.store import COOLDOWN_MS
+from consentry.table.writing import SUPPRESSED_COOLDOWN_MS
 from consentry.tokens import Tokens
 from support import people
 from support.memory import MemoryBreaker, MemoryOutbox, MemoryStore
@@ -199,6 +200,16 @@ def test_a_mail_goes_out_a_day_after_a_complaint_or_bounce(office: Office, regis
     """The request was taken, so the mail is sent: both go by the same day."""
     said_of_ann(office, register, people.NOW - SUPPRESSED_COOLDOWN_MS)
     assert office.deliver() is Delivery.SENT
+
+
+@pytest.mark.parametrize("register", [rules.COMPLAINT, rules.BOUNCE])
+def test_the_way_back_goes_out_whatever_ended_mail_before(office: Office, register: str) -> None:
+    """Whoever asks for it holds a link of the person's."""
+    said_of_ann(office, register, people.NOW - 1)
+    office.store.returns[people.SUBSCRIBER] = CONTACT
+    assert office.deliver(DUE._replace(item=RETURN)) is Delivery.SENT
+    assert office.post.kinds == [Mail.RETURN]
+    assert office.deliver() is Delivery.NOT_NEEDED
 
 
 def test_the_mail_goes_to_who_asked_in_their_language(office: Office) -> None:

@@ -49,7 +49,7 @@ def application(gateway: Gateway, console: web.Application, preview: web.Applica
     door.router.add_get("/_local", _to_console)
     door.add_subapp("/_local/preview/", preview)
     door.add_subapp("/_local/", console)
-    door.router.add_route("*", "/{anything:.*}", proxy)
+    door.router.add_route("*", r"/{anything:[\s\S]*}", proxy)  # a link may hold a line break
     return door
 
 

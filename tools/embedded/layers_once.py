@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
 _LAYER: Final = "layer_"
 """How the emulator calls the archive of a layer, and the folder it unpacks it to."""
@@ -85,6 +86,19 @@ def specificity(method: str, path: str) -> tuple[bool, int, bool]:
     return not path.endswith("+}"), sum(not part.startswith("{") for part in parts), method != "ANY"
 
 
+def across_lines(extract: Callable[[str, str], dict[str, str] | None]) -> Callable[[str, str], dict[str, str] | None]:
+    """The emulator's reading of path variables, also of a path that holds a line break, as a damaged link does."""
+
+    def extracted(route: str, path: str) -> dict[str, str] | None:
+        found = extract(route, path.replace("\n", _LINE_BREAK))
+        return found and {name: value.replace(_LINE_BREAK, "\n") for name, value in found.items()}
+
+    return extracted
+
+
+_LINE_BREAK: Final = "\ue000"
+"""For private use: no link holds it."""
+
 if __name__ == "__main__":
     zipfile.ZipFile = Archive  # type: ignore[misc]  # whoever asks for the one gets the other
 
@@ -98,5 +112,6 @@ if __name__ == "__main__":
     provisioners._cw_metric_alarm_record = lambda name, alarm: record(name, of_its_first_metric(alarm))  # noqa: SLF001
 
     apigateway._route_specificity = specificity  # noqa: SLF001 - as above
+    apigateway._extract_path_params = across_lines(apigateway._extract_path_params)  # noqa: SLF001 - as above
 
     sys.exit(app.main())

@@ -112,7 +112,7 @@ def plan(writing: Writing, state: Item, again: Item) -> Plan:
         return Plan(event, known, "throttled")
     if writing.moved_to and schema.text(state, "moved_to") == writing.moved_to:
         return Plan(event, known, "duplicate")
-    effect = event.effect if writing.sees is None else rules.after(known, event.effect)
+    effect = event.effect if writing.sees is None else _past_doubt(event, rules.after(known, event.effect), state)
     standing = {} if writing.erasing else _standing(writing, event, effect, state)
     beaten = {name for name, at in effect.registers.items() if _beaten(others, name, at)}
     counts = {name: at for name, at in effect.registers.items() if name not in standing and name not in beaten}
@@ -178,10 +178,21 @@ def _standing(writing: Writing, event: Event, effect: Consent, state: Item) -> d
     return standing
 
 
+def _past_doubt(event: Event, effect: Consent, state: Item) -> Consent:
+    """The effect with its opt-outs later than those in force that looked like a machine's: taken back, these stand."""
+    known = schema.consent(state)
+    outs = {name: at for name, at in effect.registers.items() if name.startswith(_OUT)}
+    in_force = {name: rules.in_force(known, rules.topic_of(name)) for name in outs}
+    doubts = [out + 1 for name, out in in_force.items() if _is_doubtful(event, state, rules.topic_of(name), out)]
+    return effect._replace(
+        registers={**effect.registers, **dict.fromkeys(outs, max([*doubts, *outs.values()], default=0))}
+    )
+
+
 def _is_doubtful(event: Event, state: Item, topic: str, out: int) -> bool:
     """Whether what is in force looked like a machine's, and the event is a person's."""
     person = event.actor is Actor.RECIPIENT and not event.suspected_automation
-    return person and out in {schema.integer(state, f"{SUSPECTED}{each}") for each in (topic, EVERY_TOPIC)}
+    return person and out > 0 and out in {schema.integer(state, f"{SUSPECTED}{each}") for each in (topic, EVERY_TOPIC)}
 
 
 def _later(standing: Mapping[str, int], known: Consent, others: Consent) -> Consent:
