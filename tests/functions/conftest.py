@@ -18,6 +18,7 @@ from moto import mock_aws
 from consentry import brands, pages, wiring
 from consentry.brands import Brand
 from consentry_build import catalogues
+from support import permissions
 from support.world import World
 
 _KEPT: Final = {"_session", "brands", "logger"}
@@ -33,7 +34,8 @@ def _clients(_environment: None) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def _build() -> Callable[..., Any]:
     """Builds the functions' own clients, each kind once: they hold nothing of a test, and take their time."""
-    return cache(wiring._client)
+    build = wiring._client
+    return cache(lambda *wanted: permissions.watched(build(*wanted)))
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +56,7 @@ def world(
 
     def warm(room: str) -> ModuleType:
         if room not in loaded:
-            loaded[room] = load_room(room)
+            loaded[room] = permissions.obedient(room, load_room(room))
         return loaded[room]
 
     _forget(loaded)

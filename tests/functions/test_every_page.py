@@ -86,7 +86,7 @@ POSTS: Final[dict[str, Callable[[World], tuple[int, str, dict[str, str]]]]] = {
     "saved": lambda world: (200, world.choose_url(), {"topics": "news"}),
     "saved, the form again": lambda world: repeated(world, world.choose_url(), pause_days="30"),
     "saved, of a topic that is gone": lambda world: (200, world.choose_url(), {"topics": "nonsense"}),
-    "comes back": lambda world: ticked(world),
+    "comes back": ticked,
     "comes back, by email": lambda world: ticked(world, email=ANN),
     "comes back, by somebody else's email": lambda world: ticked(world, email=BOB),
     "comes back, mistyped": lambda world: ticked(world, email="ann@"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from consentry.ledger import Kind
+from consentry.table import limits
 from support.world import DAY, SECOND, Answer, World
 
 ALL = ("news", "offers", "product")
@@ -23,10 +25,12 @@ def save(world: World, url: str, **changes: str | list[str]) -> Answer:
 @pytest.mark.parametrize(
     "choice",
     [
-        {"topics": "nonsense"},
-        {"topics": "*"},
-        {"topics": ""},
-        {"topics": "<script>alert(1)</script>"},
+        {"topics": ["news", "product", "nonsense"]},
+        {"topics": ["news", "product", "*"]},
+        {"topics": ["news", "product", ""]},
+        {"topics": ["news", "product", "<script>alert(1)</script>"]},
+        {"shown": ["nonsense", "*", ""]},
+        {"was_on": "nonsense * <script>"},
         {"frequency.news": "hourly"},
         {"frequency.nonsense": "weekly"},
         {"frequency.": "weekly"},
@@ -40,15 +44,22 @@ def save(world: World, url: str, **changes: str | list[str]) -> Answer:
         {"locale": "tlh"},
         {"locale": "de "},
     ],
-    ids=lambda choice: "{}={:.20}".format(*next(iter(choice.items()))),
+    ids=lambda choice: "{}={:.40}".format(*map(str, next(iter(choice.items())))),
 )
-def test_a_choice_that_is_not_offered_changes_nothing(world: World, choice: dict[str, str]) -> None:
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_choice_that_is_not_offered_is_passed_over_and_the_rest_counts(
+    world: World, choice: dict[str, str | list[str]], ours: bool
+) -> None:
     world.subscribed("news")
-    before = world.items()
-    answer = world.post(world.choose_url(), {"topics": "news", **choice} if "topics" not in choice else choice)
-    assert (answer.status, answer.page.heading) == (400, "We couldn’t save that")
+    before = world.consent()
+    url = world.choose_url(ours=ours)
+    form = world.get(url).page.forms[0]
+    world.now += SECOND
+    answer = world.post(url, form.with_values({"frequency.product": "monthly", **choice}))
+    assert (answer.status, answer.page.heading) == (200, "Choose your mails")
     assert "<script" not in answer.body
-    assert world.items() == before
+    assert world.consent().registers == before.registers
+    assert {name: each.value for name, each in world.consent().choices.items()} == {"frequency.product": "monthly"}
 
 
 def test_nobody_chooses_mails_of_a_brand_that_is_gone(world: World) -> None:
@@ -89,14 +100,28 @@ def test_a_page_saved_as_it_was_changes_nothing(world: World) -> None:
 
 def test_ticking_a_topic_opts_in_and_unticking_it_opts_out(world: World) -> None:
     world.subscribed("news")
-    answer = save(world, world.choose_url(), topics=["offers"])
+    shown_at = world.now
+    answer = save(world, world.choose_url(ours=True), topics=["offers"])
     assert answer.page.heading == "Choose your mails"
     assert "Saved" in answer.page.text
     assert [world.decision(topic) for topic in ALL] == ["unsubscribed", "subscribed", "unsubscribed"]
+    assert world.consent().registers["in.offers"] == shown_at
     assert [value for name, value in answer.page.forms[0].fields if name == "topics"] == ["offers"]
     (event,) = [event for event in world.events() if event["channel"]["S"] == "preferences"]
-    assert (event["kind"]["S"], event["topics"]["S"]) == ("preferences_saved", "news,offers,product")
+    assert event["kind"] == {"S": "preferences_saved"}
+    assert sorted(event["topics"]["S"].split(",")) == ["news", "offers", "product"]
+    assert event["link"] == {"S": "ours"}
     assert world.intact()
+
+
+def test_by_a_platforms_link_what_was_never_left_is_claimed_and_the_record_says_by_whose_link(world: World) -> None:
+    save(world, world.choose_url(), topics=["news", "product"])
+    assert world.consent().registers == {"claim.news": world.now - SECOND}
+    assert world.decision() == "subscribed"
+    (event,) = world.events()
+    assert (event["actor"], event["link"]) == ({"S": "recipient"}, {"S": "platform"})
+    ledger = world.api("GET", f"/v1/subscribers/{world.subscriber_id()}/ledger", key=world.api_key())
+    assert [each["link"] for each in ledger.json["events"]] == ["platform"]
 
 
 def test_a_topic_that_the_page_did_not_show_stays_as_it_is(world: World) -> None:
@@ -105,10 +130,31 @@ def test_a_topic_that_the_page_did_not_show_stays_as_it_is(world: World) -> None
     assert [world.decision(topic) for topic in ALL] == ["unsubscribed", "subscribed", "opt_out_topic"]
 
 
-def test_a_form_that_does_not_say_what_it_showed_was_the_whole_page(world: World) -> None:
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_form_that_does_not_say_what_it_showed_changes_no_topic(world: World, ours: bool) -> None:
     world.subscribed("news", "offers")
-    world.post(world.choose_url(), {"topics": "news"})
-    assert [world.decision(topic) for topic in ALL] == ["subscribed", "unsubscribed", "unsubscribed"]
+    before = world.items()
+    url = world.choose_url(ours=ours)
+    for form in ([("topics", "news")], [("was_on", "news offers")], [("topics", "product"), ("was_on", "news")]):
+        assert world.post(url, form).status == 200
+    assert world.items() == before
+
+
+@pytest.mark.parametrize("stamp", ["", "garbage", "theirs", "another form's"])
+@pytest.mark.parametrize("ours", [True, False])
+def test_what_was_not_shown_to_the_person_opts_nobody_in(world: World, stamp: str, ours: bool) -> None:
+    """And whatever was taken off is off all the same: an opt-out needs no proof."""
+    world.subscribed("news")
+    url = world.choose_url(ours=ours)
+    form = dict(world.get(url).page.forms[0].fields)
+    stamps = {
+        "theirs": dict(world.get(world.choose_url(email="bob@example.com")).page.forms[0].fields)["stamp"],
+        "another form's": dict(world.get(world.leave_url()).page.forms[0].fields)["stamp"],
+    }
+    world.now += SECOND
+    fields = [("shown", topic) for topic in ALL]
+    world.post(url, [*fields, ("topics", "offers"), ("was_on", form["was_on"]), ("stamp", stamps.get(stamp, stamp))])
+    assert [world.status(topic=topic) for topic in ALL] == ["unsubscribed", "none", "unsubscribed"]
 
 
 def test_ticking_a_topic_that_waits_for_confirmation_confirms_it(world: World) -> None:
@@ -119,13 +165,15 @@ def test_ticking_a_topic_that_waits_for_confirmation_confirms_it(world: World) -
     assert world.status() == "subscribed"
 
 
-def test_ticking_a_topic_again_after_a_complaint_lifts_it_for_that_topic(world: World) -> None:
+@pytest.mark.parametrize("suppression", ["complaint", "bounce"])
+def test_ticking_a_topic_again_after_a_complaint_lifts_it_for_that_topic(world: World, suppression: str) -> None:
     world.subscribed("news", "offers")
-    world.happened({"complaint": world.now})
-    url = world.choose_url()
+    world.happened({suppression: world.now})
+    world.now += SECOND
+    url = world.choose_url(ours=True)
     assert [name for name, _ in world.get(url).page.forms[0].fields].count("topics") == 0
     save(world, url, topics=["news"])
-    assert (world.decision("news"), world.decision("offers")) == ("subscribed", "complaint")
+    assert (world.decision("news"), world.decision("offers")) == ("subscribed", suppression)
 
 
 def test_leaving_everything_by_the_preferences(world: World) -> None:
@@ -146,11 +194,159 @@ def test_leaving_everything_counts_whatever_else_the_form_says(world: World) -> 
 
 
 def test_a_topic_can_be_had_again_after_leaving_everything(world: World) -> None:
-    url = world.choose_url()
+    url = world.choose_url(ours=True)
     world.post(url, {"scope": "all"})
     world.now += SECOND
     save(world, url, topics=["news"])
     assert [world.decision(topic) for topic in ALL] == ["subscribed", "unsubscribed", "unsubscribed"]
+
+
+def test_everything_left_twice_is_one_event_and_looks_the_same(world: World) -> None:
+    """Also when the second is another page's form."""
+    url = world.choose_url()
+    answers = []
+    for _ in range(2):
+        form = world.get(url).page.form(scope="all")
+        world.now += SECOND
+        answers.append(world.post(url, form.fields).page.text)
+    assert answers[0] == answers[1]
+    assert len(world.events()) == 1
+
+
+# --- coming back by a platform's link ---------------------------------------------------------------------------------
+
+
+def ends(world: World, how: str) -> None:
+    """What somebody had ends."""
+    if how == "erased":
+        world.api("DELETE", f"/v1/subscribers/{world.subscriber_id()}", key=world.api_key())
+    else:
+        world.happened({how: world.now}, kind=Kind.UNSUBSCRIBED)
+    world.now += SECOND
+
+
+@pytest.mark.parametrize("how", ["out.news", "out.*", "complaint", "bounce", "erased"])
+def test_what_has_ended_comes_back_by_an_email_alone(world: World, how: str) -> None:
+    """The page asks where it is to go; what else the form changed is saved; the email's link opts in."""
+    world.subscribed("news", "offers")
+    ends(world, how)
+    url = world.choose_url()
+    kept = [value for name, value in world.get(url).page.forms[0].fields if name == "topics"]
+    page = save(world, url, topics=[*kept, "news"], locale="de")
+    assert page.status == 200
+    assert page.page.language == "en", "the page was shown so"
+    assert world.consent().chosen("locale") == "de"
+    assert world.decision() != "subscribed"
+
+    (form,) = page.page.forms
+    assert form.takes({"email": "ann@example.com"})
+    world.now += SECOND
+    sent = world.post(url, form.with_values({"email": "ann@example.com"}))
+    assert (sent.status, sent.page.heading) == (200, "Check your inbox")
+    assert world.decision() != "subscribed", "not before the link is opened"
+    (due,) = [item for item in world.items() if item["sk"]["S"] == "RETURN"]
+    assert due["topics"] == {"S": "news"}
+
+    offers = world.decision("offers")
+    link = world.confirm_url(at=int(due["asked_at"]["N"]))
+    confirm = world.get(link).page.forms[0]
+    world.now += 2 * SECOND
+    world.post(link, confirm.fields)
+    assert (world.decision("news"), world.decision("offers")) == ("subscribed", offers)
+    assert world.intact()
+
+
+@pytest.mark.parametrize("typed", ["ann@example.com", "bob@example.com", "not an address", "", "ann@exa\nmple.com"])
+def test_whoever_asks_to_come_back_is_answered_the_same_whatever_they_type(world: World, typed: str) -> None:
+    """So nobody who holds a link finds out by trying whose it is."""
+    world.happened({"out.news": world.now - DAY})
+    url = world.choose_url()
+    page = save(world, url, topics=["news", "product"])
+    answer = world.post(url, page.page.forms[0].with_values({"email": typed}))
+    assert (answer.status, answer.page.heading) == (200, "Check your inbox")
+    assert "exa" not in answer.page.text.partition("Check your inbox")[2]
+    due = [item["sk"]["S"] for item in world.items() if item["sk"]["S"] in {"RETURN", "CONTACT"}]
+    assert due == (["CONTACT", "RETURN"] if typed == "ann@example.com" else [])
+
+
+def test_the_address_typed_to_come_back_needs_the_page_that_asked_for_it(world: World) -> None:
+    world.happened({"out.news": world.now - DAY})
+    world.post(world.choose_url(), {"topics": "news", "email": "ann@example.com"})
+    assert "RETURN" not in [item["sk"]["S"] for item in world.items()]
+
+
+def test_a_link_of_ours_is_as_good_as_a_platforms_after_a_day(world: World) -> None:
+    world.happened({"out.news": world.now - DAY})
+    url = world.choose_url(ours=True)
+    world.now += DAY
+    answer = save(world, url, topics=["news", "product"])
+    assert answer.page.forms[0].takes({"email": "ann@example.com"})
+    assert world.status() == "unsubscribed"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_scanner_that_ticks_everything_opts_nobody_in_and_has_no_email_sent(world: World, ours: bool) -> None:
+    world.happened({"out.news": world.now - DAY})
+    url = world.choose_url(ours=ours)
+    form = world.get(url).page.forms[0]
+    world.now += SECOND
+    before = world.items()
+    answer = world.post(
+        url,
+        form.with_values({"topics": ALL, "email": "ann@example.com"}),
+        headers={"user-agent": "Mozilla/5.0 (compatible; BarracudaSentinel/1.0)"},
+    )
+    assert answer.status == 200
+    assert world.items() == before
+
+
+# --- stale tabs, and the same form again ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_tab_that_was_open_for_long_undoes_no_opt_out_of_meanwhile(world: World, ours: bool) -> None:
+    world.subscribed("news")
+    url = world.choose_url(ours=ours)
+    form = world.get(url).page.forms[0]
+    world.now += SECOND
+    world.post(world.leave_url(("news", "offers")), body="List-Unsubscribe=One-Click")
+    world.now += SECOND
+    world.post(url, form.with_values({"topics": ALL, "pause_days": "30"}))
+    assert [world.status(topic=topic) for topic in ("news", "offers")] == ["unsubscribed"] * 2
+    assert world.consent().chosen("pause") == str(world.now + 30 * DAY)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_the_same_bytes_again_do_nothing_and_say_so(world: World, ours: bool) -> None:
+    url = world.choose_url(ours=ours)
+    form = world.get(url).page.forms[0].with_values({"topics": ALL, "pause_days": "30"})
+    world.now += SECOND
+    assert "Saved before" not in world.post(url, form).page.text
+    world.now += SECOND
+    world.post(world.leave_url(()), body="List-Unsubscribe=One-Click")
+    save(world, url, pause_days="0")
+    before = world.people()
+    world.now += DAY // 2
+    answer = world.post(url, form)
+    assert world.people() == before
+    if ours:
+        assert "Saved before" in answer.page.text
+        assert [name for name, _ in answer.page.forms[0].fields].count("topics") == 0
+    else:
+        assert answer.page.forms[0].takes({"email": "ann@example.com"}), "what was left since could be had by an email"
+
+
+def test_too_many_opt_ins_a_day_are_refused_and_the_rest_is_saved(world: World) -> None:
+    url = world.choose_url(ours=True)
+    for _ in range(limits.OPT_INS):
+        save(world, url, topics=["news", "product"])
+        world.now += SECOND
+        save(world, url, topics=["product"])
+        world.now += SECOND
+    answer = save(world, url, topics=["news"], pause_days="30")
+    assert "signed up too often today" in answer.page.text
+    assert [world.status(topic=topic) for topic in ALL] == ["unsubscribed", "none", "unsubscribed"]
+    assert world.consent().chosen("pause") == str(world.now + 30 * DAY)
 
 
 # --- how often, pause, language ---------------------------------------------------------------------------------------
@@ -247,5 +443,5 @@ def test_the_chosen_language_is_spoken_at_once_and_from_then_on(world: World) ->
 
 
 def test_the_platforms_reference_is_in_the_record(world: World) -> None:
-    world.post(world.choose_url(reference="spring"), {"topics": "news"})
+    save(world, world.choose_url(reference="spring"), topics=["news", "product"])
     assert world.events()[0]["reference"] == {"S": "spring"}

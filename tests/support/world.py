@@ -125,11 +125,13 @@ class World:
         brand: str = "demo",
         reference: str = "",
         at: int | None = None,
+        ours: bool = False,
     ) -> str:
-        """A signed link."""
-        dated = purpose in {Purpose.CONFIRM, Purpose.UNDO, Purpose.STAMP, Purpose.REASON}
+        """A signed link: as a platform mints it, or, of this moment, as we mail it."""
+        dated = ours or purpose in {Purpose.CONFIRM, Purpose.UNDO, Purpose.STAMP, Purpose.REASON}
         instant = (self.now if dated else 0) if at is None else at
-        return wiring.tokens().sign(Link(purpose, brand, self.subscriber_id(email, brand), topics, reference, instant))
+        subscriber_id = self.subscriber_id(email, brand)
+        return wiring.tokens().sign(Link(purpose, brand, subscriber_id, topics, reference, instant, ours))
 
     def confirm_url(self, topics: tuple[str, ...] = ("news",), **of: Any) -> str:
         """The link of a confirmation mail for a request of this moment."""

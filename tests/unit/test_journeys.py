@@ -781,6 +781,20 @@ def test_a_click_stands_when_an_opt_out_by_another_clock_is_taken_back(ann: Ann,
     assert ann.status("news") is Status.UNSUBSCRIBED
 
 
+@pytest.mark.parametrize("everything", [True, False])
+def test_a_click_outlasts_what_a_machine_did_though_the_clock_that_took_the_request_was_ahead(
+    ann: Ann, everything: bool
+) -> None:
+    """Both would come at the instant of the request, and be taken back as one."""
+    ann.now += 5 * MINUTE_MS
+    ann.asks("news")
+    ann.now -= 5 * MINUTE_MS
+    link = ann.leaves("news", everything=everything, suspected_automation=True)
+    ann.leaves("news", everything=everything, channel=Channel.ONE_CLICK)
+    ann.undoes(link)
+    assert ann.status("news") is Status.UNSUBSCRIBED
+
+
 @pytest.mark.parametrize("minutes", [-5, 5])
 def test_a_pause_counts_whatever_the_clock_of_the_one_before_it_said(ann: Ann, minutes: int) -> None:
     ann.now += minutes * MINUTE_MS

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consentry.consent import DAY_MS
+from consentry.table.limits import OPT_INS
 from consentry.tokens import Purpose
 from consentry.web import MAX_BODY
 from embedded.away import Away
@@ -57,6 +58,10 @@ def _any(_: Brand) -> bool:
 
 def _asks_for_several(brand: Brand) -> bool:
     return len(brand.asked_for()) > 1
+
+
+def _asks(brand: Brand) -> bool:
+    return bool(brand.asked_for())
 
 
 def _offers_fewer(brand: Brand) -> bool:
@@ -240,6 +245,24 @@ async def _(visitor: Visitor) -> Page:
     return await _leaving(visitor, 0)
 
 
+async def _one_click(visitor: Visitor, topics: int = 1) -> Page:
+    return await visitor.post(_leave_path(visitor, topics), [("List-Unsubscribe", "One-Click")])
+
+
+@_state("unsubscribed", "Somebody who left before", UNSUBSCRIBE)
+async def _(visitor: Visitor) -> Page:
+    await visitor.has_mails()
+    await _one_click(visitor)
+    return await visitor.open(_leave_path(visitor))
+
+
+@_state("unsubscribed-from-everything", "Somebody who left everything before", UNSUBSCRIBE)
+async def _(visitor: Visitor) -> Page:
+    await visitor.has_mails()
+    await _one_click(visitor, 0)
+    return await visitor.open(_leave_path(visitor, 0))
+
+
 @_state("left-topic", "Left this topic", UNSUBSCRIBE)
 async def _(visitor: Visitor) -> Page:
     return await visitor.submit(await _leaving(visitor), {"scope": "topic"})
@@ -248,6 +271,13 @@ async def _(visitor: Visitor) -> Page:
 @_state("left-several", "Left several topics", UNSUBSCRIBE, fits=_has_several)
 async def _(visitor: Visitor) -> Page:
     return await visitor.submit(await _leaving(visitor, 2), {"scope": "topic"})
+
+
+@_state("left-again", "Left once more: there is nothing to undo", UNSUBSCRIBE)
+async def _(visitor: Visitor) -> Page:
+    page = await _leaving(visitor)
+    await _one_click(visitor)
+    return await visitor.submit(page, {"scope": "topic"})
 
 
 @_state("left-everything", "Left everything", UNSUBSCRIBE)
@@ -277,11 +307,36 @@ async def _(visitor: Visitor) -> Page:
     return await visitor.submit(left, {"reason": "too_many"})
 
 
-@_state("undone", "Undone", UNSUBSCRIBE)
-async def _(visitor: Visitor) -> Page:
-    left = await visitor.submit(await _leaving(visitor), {"scope": "all"})
+async def _undo(visitor: Visitor, left: Page) -> Page:
     action = next(form.action for form in left.forms if form.action.startswith("/u/undo/"))
     return await visitor.post(action, [("lang", visitor.language)])
+
+
+@_state("undone", "Undone", UNSUBSCRIBE)
+async def _(visitor: Visitor) -> Page:
+    return await _undo(visitor, await visitor.submit(await _leaving(visitor), {"scope": "all"}))
+
+
+@_state("undone-in-part", "Undone, but for what was left before", UNSUBSCRIBE, fits=_has_several)
+async def _(visitor: Visitor) -> Page:
+    page = await _leaving(visitor)
+    await _one_click(visitor)
+    return await _undo(visitor, await visitor.submit(page, {"scope": "all"}))
+
+
+@_state("undo-left-again", "Left once more before undo", UNSUBSCRIBE)
+async def _(visitor: Visitor) -> Page:
+    left = await visitor.submit(await _leaving(visitor), {"scope": "topic"})
+    await _one_click(visitor)
+    return await _undo(visitor, left)
+
+
+@_state("undo-overtaken", "Paused anew before undo", UNSUBSCRIBE)
+async def _(visitor: Visitor) -> Page:
+    page = await _leaving(visitor)
+    paused = await visitor.submit(page, {"scope": "pause", "days": "30"})
+    await visitor.submit(page, {"scope": "pause", "days": "60"})
+    return await _undo(visitor, paused)
 
 
 @_state("undo-too-late", "Undo after its hour", UNSUBSCRIBE, 410)
@@ -292,7 +347,7 @@ async def _(visitor: Visitor) -> Page:
 
 @_state("one-click", "One click in the mail program", UNSUBSCRIBE, line=True)
 async def _(visitor: Visitor) -> Page:
-    return await visitor.post(_leave_path(visitor), [("List-Unsubscribe", "One-Click")])
+    return await _one_click(visitor)
 
 
 @_state("left-table-away", "Left while the table is away: kept for later", UNSUBSCRIBE)
@@ -393,10 +448,34 @@ async def _(visitor: Visitor) -> Page:
     return await visitor.submit(await _choosing(visitor), {"scope": "all"}, away=Away.KEYRING)
 
 
-@_state("preferences-bad-choice", "A choice that isn't offered", PREFERENCES, 400)
+@_state("saved-before", "The same form again", PREFERENCES)
 async def _(visitor: Visitor) -> Page:
     page = await _choosing(visitor)
-    return await visitor.post(page.target, [("topics", "gone-since"), ("lang", visitor.language)])
+    await visitor.submit(page, {"topics": _first_topic(visitor), "pause_days": "60"})
+    return await visitor.submit(page, {"topics": _first_topic(visitor), "pause_days": "60"})
+
+
+@_state("saved-but-opt-ins", "Signed up too often today", PREFERENCES, fits=_asks)
+async def _(visitor: Visitor) -> Page:
+    undo = visitor.link(Purpose.UNDO)
+    for _ in range(OPT_INS):  # each takes one of the day's
+        await visitor.post(f"/u/undo/{undo}", [("lang", visitor.language)])
+    return await visitor.submit(await _choices(visitor), {"topics": list(visitor.brand.topics)})
+
+
+async def _coming_back(visitor: Visitor) -> Page:
+    """Somebody ticks what they left before."""
+    await visitor.has_mails()
+    await _one_click(visitor)
+    return await visitor.submit(await _choices(visitor), {"topics": list(visitor.brand.topics)})
+
+
+_state("come-back", "What was left is to come back: where to send the link?", PREFERENCES)(_coming_back)
+
+
+@_state("come-back-check-inbox", "The link to come back is on its way", PREFERENCES)
+async def _(visitor: Visitor) -> Page:
+    return await visitor.submit(await _coming_back(visitor), {"email": visitor.address})
 
 
 @_state("preferences-come-back", "The table is away", PREFERENCES, 503)
@@ -431,10 +510,15 @@ async def _ask_again(visitor: Visitor) -> None:
     await visitor.asked(_asked_for(visitor))
 
 
+async def _ask_for_the_way_back(visitor: Visitor) -> None:
+    await visitor.submit(await _coming_back(visitor), {"email": visitor.address})
+
+
 MAILS: dict[str, Mail] = {
     mail.name: mail
     for mail in (
         Mail(name="confirmation", title="Confirm that you want our mails", cause=_ask),
+        Mail(name="return", title="Confirm that you want our mails again", cause=_ask_for_the_way_back),
         Mail(name="already", title="You already get these mails", cause=_ask_again),
     )
 }
