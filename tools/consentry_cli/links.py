@@ -82,7 +82,7 @@ def mint(
             reference = reader.named(reference_column)
             secrets.signing_keys(brand_id)  # what is wrong with the keys is said before anything is written
             with writing(output) as out:
-                writer = Writer(out, form, [*reader.columns, *ADDED])
+                writer = Writer(out, form, reader.columns, ADDED)
                 for count, row in enumerate(complaints.sift(reader), 1):
                     show(count)
                     try:

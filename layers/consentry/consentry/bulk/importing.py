@@ -158,7 +158,7 @@ class Interpreter:
             reference, note = "", note or why
         if unknown := [topic for topic in topics if topic not in self._brand.topics and topic != rules.EVERY_TOPIC]:
             note = note or f"the brand has no topic {unknown[0]}"
-        subscriber_id = row.text(self._id)
+        subscriber_id = row.id(self._id)
         report = Report(
             meaning.kind,
             occurred_at,
