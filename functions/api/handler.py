@@ -20,6 +20,7 @@ from consentry import consent as rules
 from consentry.addresses import MalformedAddressError
 from consentry.api_models import (
     MAX_EVENT_ID,
+    MAX_FAULTS,
     Accepted,
     ConsentRecords,
     Decisions,
@@ -89,14 +90,18 @@ def _says(model: type[BaseModel]) -> dict[int, Any]:
 def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
     """Records the request and sends the confirmation mail, unless this address had one a moment ago, or three today.
 
-    The answer is the same whatever is known of the address.
+    Nor is one sent when the visitor, or the address's domain, had too many. The answer is the same in each case, and
+    whatever is known of the address.
     """
     brand = _brand()
     _known_topics(brand, body.topics, "topics")
-    address = _address(body.email, "email")
+    try:
+        address = addresses.parse(body.email)
+    except MalformedAddressError as exc:
+        raise _field_problem("email", str(exc)) from None
     # The nearest that the brand speaks: what a platform knows of a person is finer than what we translate into.
     locale = languages.negotiate(brand.languages, body.locale) if body.locale else ""
-    subscriber_id = _subscriber_id(brand, address)
+    subscriber_id = addresses.subscriber_id(wiring.keyring().pepper(brand.id), address)
     wiring.journeys().subscribe(
         brand,
         subscriber_id,
@@ -105,6 +110,7 @@ def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
         Circumstances(_now(), Channel.API, locale=locale),
         reference=body.reference or "",
         source=body.source or "",
+        visitor_ip=body.visitor_ip or "",
     )
     return Accepted(subscriber_id=subscriber_id)
 
@@ -116,10 +122,10 @@ def mint_links(body: Annotated[Mailing, Body()]) -> Response[str]:
     _known_topics(brand, [body.topic], "topic")
     base_url = web.read(app.current_event.raw_event).base_url
     links = []
-    for at, recipient in enumerate(body.recipients):
-        subscriber_id = _subscriber_id(brand, _address(recipient.email, f"recipients[{at}].email"))
+    for recipient in body.recipients:
+        subscriber_id, note = _somebody(brand, recipient.email)
         minted = platforms.mint(wiring.tokens(), brand, subscriber_id, body.topic, base_url, recipient.reference or "")
-        links.append(minted._asdict())
+        links.append(minted._asdict() | note)
     return _answer({"links": links})
 
 
@@ -129,19 +135,16 @@ def decide(body: Annotated[Question, Body()]) -> Response[str]:
     brand = _brand()
     _known_topics(brand, [body.topic], "topic")
     if body.subscriber_ids is not None:
-        for at, each in enumerate(body.subscriber_ids):
-            _well_spelt(each, f"subscriber_ids[{at}]")
-        subscriber_ids = body.subscriber_ids
+        people: list[tuple[str, dict[str, str]]] = [(each, {}) for each in body.subscriber_ids]
     else:
-        subscriber_ids = [
-            _subscriber_id(brand, _address(email, f"emails[{at}]")) for at, email in enumerate(body.emails or [])
-        ]
+        people = [_somebody(brand, email) for email in body.emails or []]
     now, mode = _now(), brand.mode(body.topic)
-    consents = wiring.store().read_many(brand.id, subscriber_ids, body.topic)
+    consents = wiring.store().read_many(brand.id, [who for who, _ in people], body.topic)
     return _answer(
         {
             "decisions": [
-                platforms.decision(each, rules.decide(consents[each], body.topic, mode, now)) for each in subscriber_ids
+                platforms.decision(who, rules.decide(consents[who], body.topic, mode, now)) | note
+                for who, note in people
             ]
         }
     )
@@ -156,7 +159,7 @@ def decide(body: Annotated[Question, Body()]) -> Response[str]:
 def look_up(body: Annotated[Person, Body()]) -> Response[str]:
     """Also answers for an address that was never seen: status `none` everywhere."""
     brand = _brand()
-    return _view(brand, _subscriber_id(brand, _address(body.email, "email")))
+    return _view(brand, *_somebody(brand, body.email))
 
 
 @app.post("/v1/events", tags=["Sending"], summary="Tell what you heard", responses=_says(Results))
@@ -168,9 +171,15 @@ def report(body: Annotated[Events, Body()]) -> Response[str]:
     brand = _brand()
     now = _now()
     results: list[dict[str, Any]] = []
+    unavailable: StoreUnavailableError | None = None
     for each in body.events:
         away = any(told["result"] == Result.SPOOLED for told in results)
-        results.append(_reported(brand, each, now, away=away))
+        try:
+            results.append(_reported(brand, each, now, away=away))
+        except StoreUnavailableError as exc:  # the others are applied; all of them come again
+            unavailable = exc
+    if unavailable:
+        raise unavailable
     return _answer({"results": results})
 
 
@@ -243,8 +252,13 @@ def no_such_call(_: Exception) -> Response[str]:
 @app.exception_handler(RequestValidationError)
 def bad_request(exc: RequestValidationError) -> Response[str]:
     """The body or a parameter doesn't fit: names each field, and repeats no value."""
-    errors = [{"field": _field(each["loc"]), "detail": str(each["msg"])} for each in exc.errors()]
-    return _problem(400, "The request doesn't fit", errors)
+    faults = exc.errors()
+    errors = [
+        {"field": _field(each["loc"]), "detail": str(each["msg"]).removeprefix("Value error, ")}
+        for each in faults[:MAX_FAULTS]
+    ]
+    named = "" if len(faults) <= MAX_FAULTS else f"; the first {MAX_FAULTS} of {len(faults)} faults are named"
+    return _problem(400, f"The request doesn't fit{named}", errors)
 
 
 @app.exception_handler([StoreUnavailableError, SecretUnavailableError])
@@ -370,21 +384,17 @@ def _permitted(key: ApiKey, event: dict[str, Any]) -> Brand | None:
     return brand
 
 
+def _somebody(brand: Brand, email: str) -> tuple[str, dict[str, str]]:
+    """The subscriber id of an address that the model took, and the note for it, if there is one."""
+    found = addresses.identify(email)
+    note = {"note": found.note} if found.note else {}
+    return addresses.subscriber_id(wiring.keyring().pepper(brand.id), found.address), note
+
+
 def _brand() -> Brand:
     """The caller's brand, whose key may make this call."""
     brand: Brand = app.context["brand"]
     return brand
-
-
-def _address(text: str, field: str) -> addresses.Address:
-    try:
-        return addresses.parse(text)
-    except MalformedAddressError as exc:
-        raise _field_problem(field, str(exc)) from None
-
-
-def _subscriber_id(brand: Brand, address: addresses.Address) -> str:
-    return addresses.subscriber_id(wiring.keyring().pepper(brand.id), address)
 
 
 def _well_spelt(subscriber_id: str, field: str) -> str:
@@ -413,15 +423,18 @@ def _reported(brand: Brand, given: Any, now: int, *, away: bool) -> dict[str, An
         return {"event_id": event_id, "result": Result.INVALID.value, "error": faults}
     said = Report(
         kind=event.kind,
-        occurred_at=int(event.occurred_at.timestamp() * 1000),
+        occurred_at=max(int(event.occurred_at.timestamp() * 1000), 0) if event.occurred_at else 0,
         email=event.email or "",
         subscriber_id=event.subscriber_id or "",
         topics=tuple(event.topics or ()),
         reference=event.reference or "",
+        event_id=event.event_id,
     )
     receipt = wiring.intake().take(brand, said, Channel.API, now, away=away)
     told = {"event_id": event_id, "result": receipt.result.value}
-    return told | ({"error": receipt.error} if receipt.error else {})
+    left_out = "reference: left out" if given.get("reference") and not event.reference else ""
+    note = "; ".join(filter(None, (receipt.note, left_out)))
+    return told | ({"error": receipt.error} if receipt.error else {}) | ({"note": note} if note else {})
 
 
 def _field(where: Iterable[int | str]) -> str:
@@ -430,9 +443,9 @@ def _field(where: Iterable[int | str]) -> str:
     return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in named).lstrip(".") or "body"
 
 
-def _view(brand: Brand, subscriber_id: str) -> Response[str]:
-    now = _now()
-    return _answer(platforms.view(brand, subscriber_id, wiring.store().read(brand.id, subscriber_id), now))
+def _view(brand: Brand, subscriber_id: str, note: dict[str, str] | None = None) -> Response[str]:
+    consent = wiring.store().read(brand.id, subscriber_id)
+    return _answer(platforms.view(brand, subscriber_id, consent, _now()) | (note or {}))
 
 
 def _answer(body: dict[str, Any]) -> Response[str]:

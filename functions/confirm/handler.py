@@ -99,5 +99,5 @@ def _brand(link: Link) -> Brand:
     return brand
 
 
-handler = web.room({"/c/{token}": {"GET": ask, "POST": confirm}}, partial(pages.problem_of_link, Purpose.CONFIRM))
+handler = web.room({"/c/{token+}": {"GET": ask, "POST": confirm}}, partial(pages.problem_of_link, Purpose.CONFIRM))
 wiring.prepare()

@@ -17,9 +17,9 @@ from consentry.batches import LaterError
 from consentry.courier import Courier, Delivery, HeldBackError, PutOffError
 from consentry.ledger import new_event_id
 from consentry.mails import Body
-from consentry.table.gateway import StoreUnavailableError
+from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from consentry.table.outbox import MailDue
-from consentry.table.schema import CONTACT, GOODBYE, STATE, change_of
+from consentry.table.schema import CONTACT, GOODBYE, RETURN, STATE, change_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -53,7 +53,7 @@ def announce(record: DynamoDBRecord) -> None:
         _deliver(due)
     except PutOffError as exc:
         _put_off(due, exc)
-    except StoreUnavailableError as exc:
+    except (StoreUnavailableError, PermanentFaultError) as exc:
         # A record that fails holds up the mails behind it in the stream; the queue holds up nothing.
         web.report(exc, announce.__name__)
         _put_off(due, PutOffError(_TABLE_AWAY_S))
@@ -65,7 +65,7 @@ def _say_goodbye(record: DynamoDBRecord) -> None:
         return
     try:
         _courier().say_goodbye(change)
-    except StoreUnavailableError as exc:
+    except (StoreUnavailableError, PermanentFaultError) as exc:
         # A kindness: it holds up nobody's confirmation mail, and an opt-out needs none.
         web.report(exc, announce.__name__)
 
@@ -84,6 +84,7 @@ def try_again(record: SQSRecord) -> None:
 
 def _put_off(due: MailDue, why: PutOffError) -> None:
     wiring.put_off(json.dumps(due), min(why.seconds, _LONGEST_DELAY_S))
+    telemetry.waits(wiring.mail_queue(), due.asked_at)  # as a new message it would begin at nothing each time
     held_back = isinstance(why, HeldBackError)
     telemetry.emit(
         "mail put off",
@@ -103,7 +104,7 @@ def _deliver(due: MailDue) -> None:
         telemetry.emit("mail accepted", {"MailDelay": max(0, _now() - due.asked_at)}, brand=due.brand)
 
 
-_WAITING: Final = {CONTACT: "of a request", GOODBYE: "goodbye"}
+_WAITING: Final = {CONTACT: "of a request", GOODBYE: "goodbye", RETURN: "return"}
 """What a mail is called that turned out not to be needed, before anybody asked which of two it would be."""
 
 

@@ -6,8 +6,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from consentry import batches, replay, telemetry, wiring
-from consentry.keyring import SecretUnavailableError
-from consentry.table.gateway import StoreUnavailableError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -23,7 +21,7 @@ def record(message: SQSRecord) -> None:
     """Record one, as of its own instant."""
     try:
         outcome = wiring.replay().apply(message.body)
-    except (StoreUnavailableError, SecretUnavailableError):
+    except Exception:  # whatever it is: what was accepted waits for whoever mends it
         tries = int(message.attributes.approximate_receive_count)
         wiring.put_off_spooled(message.receipt_handle, replay.wait(tries))
         raise

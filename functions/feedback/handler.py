@@ -14,7 +14,7 @@ from consentry.feedback import UnintelligibleError
 from consentry.intake import Result
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Channel
-from consentry.table.gateway import StoreUnavailableError
+from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -34,7 +34,7 @@ def take(message: SQSRecord) -> None:
     told = feedback.read(message.body, wiring.brands())
     try:
         counts = sum((_record(told, brand) for brand in told.brands), Counter[str]())
-    except (StoreUnavailableError, SecretUnavailableError):
+    except (StoreUnavailableError, SecretUnavailableError, PermanentFaultError):
         tries = int(message.attributes.approximate_receive_count)
         wiring.put_off_feedback(message.receipt_handle, feedback.wait(tries))
         raise
@@ -54,6 +54,8 @@ def _record(told: Feedback, brand: Brand) -> Counter[str]:
     now = time.time_ns() // 1_000_000
     reports = told.reports(brand)
     receipts = wiring.queued_intake().take_all(brand, reports, Channel.FEEDBACK, now, feedback.SOURCE)
+    if nobody := sum(receipt.nobody for receipt in receipts):
+        telemetry.unreadable(nobody, feedback.SOURCE, brand.id)
     if not all(report.email for report in reports):
         raise UnintelligibleError("an event about somebody without an address")
     counts = Counter(receipt.result.value for receipt in receipts)

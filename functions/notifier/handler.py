@@ -61,6 +61,9 @@ def tell(record: SQSRecord) -> None:
     )
     if not taken:
         tries = int(record.attributes.approximate_receive_count)
+        if tries > len(notifications.WAITS_S):
+            wiring.give_up_notification(notification)
+            return
         wiring.put_off_notification(record.receipt_handle, notifications.wait(tries))
         raise NotTakenError
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import addresses, journeys, pages, web, wiring
+from consentry import addresses, journeys, pages, scanners, web, wiring
 from consentry import consent as rules
-from consentry.journeys import Circumstances, Wishes
+from consentry.addresses import MalformedAddressError
+from consentry.journeys import Circumstances, Form, Wishes
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Channel
 from consentry.spool import Unverified
@@ -25,30 +27,94 @@ TEMPLATES: Final = Path(__file__).with_name("templates")
 LONGEST_PAUSE_DAYS: Final = 365
 
 
+class State(StrEnum):
+    """What the page answers to."""
+
+    SHOWN = "shown"
+    SAVED = "saved"
+    REPEATED = "repeated"
+    """The same form was saved before."""
+    REFUSED = "refused"
+    """Too many opt-ins today; the rest is saved."""
+
+
 def show(request: Request) -> Response:
     """Everything as it stands."""
     link, brand = _open(request)
     consent, contact = wiring.store().read_with_contact(brand.id, link.subscriber_id)
-    return _page(request, brand, consent, saved=False, held=addresses.masked(contact.address) if contact else "")
+    held = addresses.masked(contact.address) if contact else ""
+    return _page(request, link, brand, consent, State.SHOWN, held=held)
 
 
 def save(request: Request) -> Response:
-    """Make it what the form says."""
+    """Do what the form changes of what it showed."""
     form = request.form()
+    everything = form.get("scope", [""])[0] == "all"
     try:
-        link, brand = _open(request)
+        link, brand = _open(request, leaving=everything)
     except SecretUnavailableError:
-        if form.get("scope", [""])[0] != "all":
+        if not everything:
             raise
         return _keep_unverified(request)
-    locale = form.get("locale", [""])[0]
     lang = pages.language(request, brand, shown=form.get("lang", [""])[0])
-    how = Circumstances(request.now, Channel.PREFERENCES, request.evidence, lang)
-    if form.get("scope", [""])[0] == "all":
+    how = _circumstances(request, link, form, lang)
+    if everything:
         consent = wiring.journeys().unsubscribe_from_everything(brand, link, how)
-        return _page(request, brand, consent, saved=True, shown=lang)
-    consent = wiring.journeys().save(brand, link, _wishes(form, brand), how)
-    return _page(request, brand, consent, saved=True, shown=locale or lang)
+        if brand.is_gone:
+            return web.text(200, "You are unsubscribed from everything.")
+        return _page(request, link, brand, consent, State.SAVED, shown=lang)
+    wishes = _wishes(form, brand, wiring.journeys().shown_at(Form.PREFERENCES, link, _one(form, "stamp"), request.now))
+    saved = wiring.journeys().save(brand, link, wishes, how)
+    if saved.lifting and "email" in form:
+        return _come_back(request, link, brand, saved.lifting, how)
+    if saved.lifting:
+        return _ask_for_address(request, link, brand, saved.lifting, lang)
+    state = State.REPEATED if saved.repeated else State.REFUSED if saved.refused else State.SAVED
+    return _page(request, link, brand, saved.consent, state, shown=wishes.locale or lang)
+
+
+def _one(form: dict[str, list[str]], name: str) -> str:
+    return form.get(name, [""])[0]
+
+
+def _circumstances(request: Request, link: Link, form: dict[str, list[str]], lang: str) -> Circumstances:
+    stamp = _one(form, "stamp")
+    shown = wiring.journeys().shown_at(Form.PREFERENCES, link, stamp, request.now)
+    return Circumstances(
+        request.now,
+        Channel.PREFERENCES,
+        request.evidence,
+        lang,
+        suspected_automation=scanners.recognised(request.evidence.user_agent),
+        form=journeys.form_name(stamp, request.body) if shown else "",
+    )
+
+
+def _ask_for_address(
+    request: Request, link: Link, brand: Brand, topics: tuple[str, ...], lang: str, *, again: bool = False
+) -> Response:
+    """The page that asks where the link to come back is to go; what else the form changed is saved."""
+    return pages.render(
+        TEMPLATES,
+        "come_back.html",
+        brand,
+        lang,
+        topics=topics,
+        stamp=wiring.journeys().stamp(Form.PREFERENCES, link, request.now),
+        again=again,
+    )
+
+
+def _come_back(request: Request, link: Link, brand: Brand, topics: tuple[str, ...], how: Circumstances) -> Response:
+    """Send the link to come back, if the address is theirs. The answer is the same for any."""
+    try:
+        address = addresses.parse(_one(request.form(), "email"))
+    except MalformedAddressError:
+        address = None
+    if address is not None:
+        typed = addresses.subscriber_id(wiring.keyring().pepper(brand.id), address)
+        wiring.journeys().come_back(brand, link, topics, address, typed, how)
+    return pages.render(TEMPLATES, "check_inbox.html", brand, how.locale)
 
 
 def _keep_unverified(request: Request) -> Response:
@@ -60,42 +126,30 @@ def _keep_unverified(request: Request) -> Response:
     return web.text(200, "You are unsubscribed from everything.")
 
 
-def _wishes(form: dict[str, list[str]], brand: Brand) -> Wishes:
-    """The form, checked.
-
-    Raises:
-        ProblemError: 400; it names something that the page doesn't offer.
-    """
-    on = form.get("topics", [])
+def _wishes(form: dict[str, list[str]], brand: Brand, shown_at: int) -> Wishes:
+    """What the form says and showed. What it names and the brand no longer has is passed over, and the rest counts."""
     frequencies = {
-        name.partition(".")[2]: values[0]
+        topic: values[0]
         for name, values in form.items()
-        if name.startswith("frequency.") and values[0]
+        if name.startswith(_FREQUENCY) and (topic := name.removeprefix(_FREQUENCY)) in brand.topics
+        if values[0] in brand.topics[topic].frequencies
     }
-    # One that the topic had when the page was shown, and has no more, is passed over: what else the form says may be
-    # an opt-out, which is not refused for that.
-    offered = {
-        topic: value
-        for topic, value in frequencies.items()
-        if topic in brand.topics and value in brand.topics[topic].frequencies
-    }
-    days = form.get("pause_days", [""])[0]
-    locale = form.get("locale", [""])[0]
-    good = (
-        set(on) <= set(brand.topics)
-        and all(topic in brand.topics and value in rules.FREQUENCIES for topic, value in frequencies.items())
-        and (not days or (re.fullmatch("[0-9]{1,3}", days) and int(days) <= LONGEST_PAUSE_DAYS))
-        and (not locale or locale in brand.languages)
+    were = {name.removeprefix(_WAS): values[0] for name, values in form.items() if name.startswith(_WAS)}
+    days, locale = _one(form, "pause_days"), _one(form, "locale")
+    return Wishes(
+        form.get("topics", []),
+        form.get("shown", []),
+        frequencies,
+        int(days) if re.fullmatch("[0-9]{1,3}", days) and int(days) <= LONGEST_PAUSE_DAYS else None,
+        locale if locale in brand.languages else None,
+        form["was_on"][0].split() if "was_on" in form else None,
+        shown_at,
+        were,
     )
-    if not good:
-        raise web.ProblemError(400, "bad_choice")
-    shown = form.get("shown", list(brand.topics))
-    was_on = form["was_on"][0].split() if "was_on" in form else None
-    return Wishes(on, shown, offered, int(days) if days else None, locale or None, was_on)
 
 
 def _page(
-    request: Request, brand: Brand, consent: Consent, *, saved: bool, shown: str = "", held: str = ""
+    request: Request, link: Link, brand: Brand, consent: Consent, state: State, *, shown: str = "", held: str = ""
 ) -> Response:
     """The form as it stands; when it is opened, not when it is answered, also what we hold on the person.
 
@@ -119,19 +173,23 @@ def _page(
         locale=consent.chosen(rules.LOCALE),
         paused_until=rules.pause_end(consent, request.now),
         days=journeys.PAUSE_DAYS,
-        saved=saved,
+        stamp=wiring.journeys().stamp(Form.PREFERENCES, link, request.now),
+        state=state,
         held=held,
         suppressed=rules.suppressed(consent),
     )
 
 
-def _open(request: Request) -> tuple[Link, Brand]:
-    link = wiring.tokens().read(Purpose.PREFERENCES, request.parameters["token"], request.now)
-    brand = wiring.brands().get(link.brand)
-    if brand is None:
+def _open(request: Request, *, leaving: bool = False) -> tuple[Link, Brand]:
+    """The link, and its brand; to leave everything, also under a key that was retired, or of a brand that is gone."""
+    link = wiring.tokens().read(Purpose.PREFERENCES, request.parameters["token"], request.now, leaving=leaving)
+    brand = wiring.brands().even_if_gone(link.brand)
+    if brand.is_gone and not leaving:
         raise NotOursError
     return link, brand
 
 
-handler = web.room({"/p/{token}": {"GET": show, "POST": save}}, partial(pages.problem_of_link, Purpose.PREFERENCES))
+_FREQUENCY: Final = rules.frequency("")
+_WAS: Final = "was."
+handler = web.room({"/p/{token+}": {"GET": show, "POST": save}}, partial(pages.problem_of_link, Purpose.PREFERENCES))
 wiring.prepare()

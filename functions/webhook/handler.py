@@ -1,9 +1,10 @@
 """`/hooks/{brand}/{provider}`: what marketing platforms and mail providers report, under their own signatures.
 
 200  `{"applied", "duplicate", "ignored", "spooled"}`: everything in the call is durable. `ignored` counts what
-     means nothing for consent, what can't be understood, and what something later or an opt-out beats
+     means nothing for consent, what can't be understood, and what something later or an opt-out beats; what is
+     about somebody who can't be found is counted as a metric of its own, and logged
 400  the body can't be read
-401  signature missing, wrong or stale, or no secret set to verify it with
+401  signature missing, wrong or stale (how old is stale: `providers`), or no secret set to verify it with
 404  the brand's file doesn't name the provider
 503  the table, the keyring or what has to be fetched is away; sending the same again loses and doubles nothing
 """
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 MAX_BODY: Final = 1024 * 1024
 RETRY_AFTER_S: Final = 30
-SPENT_S: Final = 3600
-"""How long a value that may come once is remembered; by then its call is stale many times over."""
+SPENT_S: Final = (providers.RETRIED_MS + 2 * providers.TOLERANCE_MS) // 1000
+"""How long a value that may come once is remembered: until its call is stale, however early it came."""
 
 _COUNTED_AS: Final = {
     Result.APPLIED: "applied",
@@ -92,44 +93,54 @@ def _receive(event: dict[str, Any]) -> Response:
         raise RefusedError(413, f"A body has at most {MAX_BODY} bytes")
 
     query = event.get("rawQueryString") or ""
-    url = f"{request.base_url}{event['rawPath']}{'?' if query else ''}{query}"
-    call = Call(request.method, request.headers, request.query, request.body, url)
+    hosts = dict.fromkeys((request.base_url, f"https://{event['requestContext']['domainName']}"))
+    urls = tuple(f"{host}{event['rawPath']}{'?' if query else ''}{query}" for host in hosts)
+    call = Call(request.method, request.headers, request.query, request.body, urls)
     setup = Setup(brand.webhooks[name].topics, brand.webhooks[name].arns)
     provider = providers.provider(name)
-    _verify(provider, call, setup, brand, name, request.now)
+    arrived = _verify(provider, call, setup, brand, name, request.now)
     if asks:
         return _answer(Counter())
-    counts = _apply(provider.translate(call, setup), brand, name, request.now)
+    counts = _apply(provider.translate(call, setup), brand, name, arrived, request.now)
     for outcome, count in counts.items():
         if count:
             telemetry.emit("webhook", {"Webhooks": count}, provider=name, outcome=outcome, brand=brand.id)
     return _answer(counts)
 
 
-def _verify(provider: Provider, call: Call, setup: Setup, brand: Brand, name: str, now: int) -> None:
-    """A call that can't be verified is looked at once more with fresh secrets, at most once a minute."""
+def _verify(provider: Provider, call: Call, setup: Setup, brand: Brand, name: str, now: int) -> int:
+    """When the call arrived, as `verify` answers it.
+
+    A call that can't be verified is looked at once more with fresh secrets, at most once a minute.
+    """
     keyring = wiring.keyring()
     try:
-        provider.verify(call, setup, keyring.webhook_secrets(brand.id, name), now)
+        return provider.verify(call, setup, keyring.webhook_secrets(brand.id, name), now)
     except UnsignedError:
         if not provider.SECRETS or not keyring.refresh():
             raise
-        provider.verify(call, setup, keyring.webhook_secrets(brand.id, name), now)
+        return provider.verify(call, setup, keyring.webhook_secrets(brand.id, name), now)
 
 
-def _apply(reading: Reading, brand: Brand, name: str, now: int) -> Counter[str]:
+def _apply(reading: Reading, brand: Brand, name: str, arrived: int, now: int) -> Counter[str]:
     store, intake = wiring.store(), wiring.intake()
     if reading.once and not store.spend(_once(brand, name, reading.once), _said(reading), now, SPENT_S):
         raise UnsignedError("this token was used before, for something else")
+    if arrived < now:
+        reading = providers.late(reading, arrived)
     receipts = intake.take_all(brand, reading.reports, Channel.WEBHOOK, now, name)
-    receipts += [intake.move(brand, old, new, Channel.WEBHOOK, now, name) for old, new in reading.moved]
-    receipts += [intake.forget(brand, email, Channel.WEBHOOK, now) for email in reading.erase]
+    others = [intake.move(brand, old, new, Channel.WEBHOOK, now, name) for old, new in reading.moved]
+    others += [intake.forget(brand, email, Channel.WEBHOOK, now) for email in reading.erase]
+    nobody = [receipt for receipt in receipts if receipt.nobody]
+    nobody += [receipt for receipt in others if receipt.result is Result.INVALID]
+    if nobody:
+        telemetry.unreadable(len(nobody), name, brand.id)
     if reading.fetch:
         from consentry.providers import sns  # noqa: PLC0415 - once in a subscription's life
 
         sns.fetch(reading.fetch)
         wiring.logger().info("subscription confirmed", brand=brand.id, provider=name)
-    counts = Counter(_COUNTED_AS[receipt.result] for receipt in receipts)
+    counts = Counter(_COUNTED_AS[receipt.result] for receipt in (*receipts, *others))
     counts["ignored"] += reading.ignored
     return counts
 

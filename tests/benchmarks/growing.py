@@ -40,7 +40,7 @@ def measure(around: Surroundings) -> Iterator[Figure]:
             for _ in range(count)
         ]
 
-    acts = (("one click", "unsubscribe", leave, CLICKS), ("1,000 decisions", "api", ask, QUESTIONS))
+    acts = (("one click", "oneclick", leave, CLICKS), ("1,000 decisions", "api", ask, QUESTIONS))
     for name, room, make, calls in acts:
         with ExitStack() as ending:
             contestants = [

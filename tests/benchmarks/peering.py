@@ -88,7 +88,7 @@ def measure(around: Surroundings) -> Iterator[Figure]:
     theirs: list[Sample] = []
     with ExitStack() as ending:
         site = ending.enter_context(standing((ROUNDS + 1) * CLICKS))
-        code = around.function("unsubscribe")
+        code = around.function("oneclick")
         functions = [ending.enter_context(running(code)) for _ in range(FUNCTIONS)]
         for at_round in range(ROUNDS + 1):
             mine, other = leave(functions, people.leave(CLICKS)), site.leave(CLICKS)

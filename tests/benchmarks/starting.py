@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 ROUNDS: Final = 11
 FUNCTIONS: Final = (
-    "unsubscribe", "confirm", "preferences", "subscribe", "api", "webhook",
+    "oneclick", "unsubscribe", "confirm", "preferences", "subscribe", "api", "webhook",
     "courier", "notifier", "drain", "feedback", "mailbox", "archive",
 )  # fmt: skip
 _CLIENT: Final = "import boto3; boto3.client('dynamodb')"
-_BARS: Final = {"unsubscribe": (1.0, 0.5), "confirm": (1.0, 0.5), "api": (None, 1.0)}
+_BARS: Final = {"oneclick": (1.0, 0.5), "unsubscribe": (1.0, 0.5), "confirm": (1.0, 0.5), "api": (None, 1.0)}
 """Of a function that people or platforms wait for: at most so many times a client, and a conventional handler."""
 
 

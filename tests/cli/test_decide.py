@@ -34,8 +34,15 @@ def test_more_than_a_batch_stays_in_order(deployment: Deployment) -> None:
     text = "email\n" + "".join(f"p{n}@example.com\n" for n in range(2_300)) + "nobody\n"
     done = deployment.run(*DECIDE, "--topic", "news", "-", stdin=text)
     assert done.exit_code == 1
-    assert done.stderr == "line 2302: email: not a valid e-mail address\n"
+    assert done.stderr == "line 2302: email: not a valid email address\n"
     assert [row["email"] for row in rows_of(done.stdout)] == [f"p{n}@example.com" for n in range(2_300)]
+
+
+def test_somebody_whose_address_no_parser_likes_is_decided_on(deployment: Deployment) -> None:
+    deployment.report("a..b@docomo.ne.jp", ReportKind.UNSUBSCRIBED, 1_000)
+    done = deployment.run(*DECIDE, "--topic", "news", "-", stdin="email\nA..b@docomo.ne.jp\nAnn <ann@example.com>\n")
+    assert done.exit_code == 0
+    assert [row["status"] for row in rows_of(done.stdout)] == ["unsubscribed", "none"]
 
 
 def test_a_table_that_is_not_there_is_said_in_a_line(deployment: Deployment) -> None:

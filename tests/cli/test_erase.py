@@ -62,9 +62,15 @@ def test_somebody_unknown_leaves_no_trace(known: Deployment) -> None:
 def test_a_malformed_line_is_told_by_number_and_the_rest_is_erased(known: Deployment) -> None:
     done = known.run(*ERASE, stdin=f"secret person\n{ANN}\n")
     assert done.exit_code == 1
-    assert "line 1: not a valid e-mail address" in done.stderr
+    assert "line 1: not a valid email address" in done.stderr
     assert "secret" not in done.output
     assert sort_keys(known) == {"STATE", "E"}
+
+
+def test_somebody_whose_address_no_parser_likes_can_be_forgotten(known: Deployment) -> None:
+    known.report("a..b@docomo.ne.jp", ReportKind.UNSUBSCRIBED, 1_700_000_000_000)
+    done = known.run(*ERASE, stdin="A..b@docomo.ne.jp\n")
+    assert (done.exit_code, done.stdout) == (0, f"{known.id_of('a..b@docomo.ne.jp')}\terased\n")
 
 
 def test_an_id_that_is_misspelled_erases_nobody(known: Deployment) -> None:

@@ -37,7 +37,7 @@ def test_an_operator_follows_a_click_to_the_platform_that_was_told(stack: Stack)
     (state,) = [item for item in stack.items(link["subscriber_id"]) if item["sk"]["S"] == "STATE"]
     request = correlation_id(state)
 
-    (act,) = eventually(lambda: lines(stack, "Unsubscribe", request), bool)
+    (act,) = eventually(lambda: lines(stack, "OneClick", request), bool)
     assert {name: act[name] for name in ("message", "channel", "outcome", "kind")} == {
         "message": "act",
         "channel": "one-click",

@@ -38,6 +38,8 @@ def acting_as(stack: Stack, function: str, service: str) -> Any:
     [
         ("SubscribeFunction", "get_item"),
         ("SubscribeFunction", "delete_item"),
+        ("OneClickFunction", "query"),
+        ("OneClickFunction", "delete_item"),
         ("UnsubscribeFunction", "delete_item"),
         ("ConfirmFunction", "query"),
         ("DrainFunction", "get_item"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from consentry import wiring
+from consentry.brands import Bounds
 from consentry.keyring import edit
 from support import calls
 from support.world import HOUR, Answer, World
@@ -350,6 +352,51 @@ def test_known_and_unknown_people_cost_the_same_calls(world: World) -> None:
         assert made != {()}
 
 
+@pytest.mark.parametrize("ip", ["203.0.113.7", "2001:db8::7", "::ffff:203.0.113.7"])
+def test_a_visitor_that_the_platform_names_is_counted_and_forgotten(
+    world: World, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch, ip: str
+) -> None:
+    demo = wiring.brands().get("demo")
+    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(limits=Bounds(requests_an_hour_per_ip=2)))
+    key = world.api_key()
+
+    def ask(email: str, **more: str) -> tuple[int, set[str]]:
+        body = {"email": email, "topics": ["news"], "visitor_ip": ip} | more
+        answer = world.api("POST", "/v1/subscriptions", body, key=key, headers={"idempotency-key": email})
+        return answer.status, set(answer.json)
+
+    assert {str(ask(f"p{at}@example.com")) for at in range(4)} == {str((202, {"subscriber_id", "status"}))}
+    assert len(world.events()) == 2
+    ask("p5@example.com", visitor_ip="198.51.100.9")
+    assert len(world.events()) == 3
+    held = str(world.items()) + logged.getvalue()
+    assert not [each for each in (ip, "203.0.113.7", "198.51.100.9", "2001:db8") if each in held]
+    assert not [each for each in world.items() if each["sk"]["S"].startswith("V#")], (
+        "evidence is of the person's own acts"
+    )
+
+
+def test_a_visitor_has_one_budget_at_our_form_and_the_platforms(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = wiring.brands().get("demo")
+    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(limits=Bounds(requests_an_hour_per_ip=1)))
+    world.post("/s/demo", {"email": "one@example.com", "topics": "news"}, ip="203.0.113.7")
+    body = {"email": "two@example.com", "topics": ["news"], "visitor_ip": "203.0.113.7"}
+    assert world.api("POST", "/v1/subscriptions", body, key=world.api_key()).status == 202
+    assert len(world.events()) == 1
+
+
+@pytest.mark.parametrize(
+    "ip", ["", "localhost", "203.0.113.7:443", "203.0.113", "2001:db8::/64", "[2001:db8::7]", 7, []]
+)
+def test_a_visitor_who_is_no_ip_address_is_a_bad_request_that_names_the_field(world: World, ip: Any) -> None:
+    body = {"email": ANN, "topics": ["news"], "visitor_ip": ip}
+    answer = world.api("POST", "/v1/subscriptions", body, key=world.api_key())
+    assert_problem(answer, 400)
+    assert [each["field"] for each in answer.json["errors"]] == ["visitor_ip"]
+    assert not ip or str(ip) not in str(answer.json["errors"][0]["detail"])
+    assert world.items() == []
+
+
 def test_a_subscription_is_pending_with_all_that_the_platform_said(world: World) -> None:
     body = {
         "email": "Ann@Example.com",
@@ -453,6 +500,54 @@ def test_an_opt_out_topic_may_be_mailed_to_somebody_unknown(world: World) -> Non
         "reason": "opt_out_topic",
         "status": "none",
     }
+
+
+def test_one_odd_address_among_a_thousand_spoils_nothing(world: World) -> None:
+    key = world.api_key()
+    emails = [f"person{number}@example.com" for number in range(1_000)]
+    emails[500] = "a..b@docomo.ne.jp"
+    mailing = {"topic": "news", "recipients": [{"email": email} for email in emails]}
+    links = world.api("POST", "/v1/links", mailing, key=key).json["links"]
+    decisions = world.api("POST", "/v1/decisions", {"topic": "news", "emails": emails}, key=key).json["decisions"]
+    assert len(links) == len(decisions) == 1_000
+    world.post(links[500]["unsubscribe_url"].removeprefix("https://links.example.com"))
+    assert world.status("a..b@docomo.ne.jp") == "unsubscribed"
+
+
+def test_every_entry_that_is_no_address_is_named_at_once(world: World) -> None:
+    key = world.api_key()
+    emails: list[Any] = [
+        ANN,
+        "nobody",
+        "a..b@docomo.ne.jp",
+        "x" * 1_001,
+        "ann@",
+        None,
+        "ann@example.com, bob@example.com",
+    ]
+    decisions = world.api("POST", "/v1/decisions", {"topic": "news", "emails": emails}, key=key)
+    assert_problem(decisions, 400)
+    assert [each["field"] for each in decisions.json["errors"]] == [f"emails[{at}]" for at in (1, 3, 4, 5, 6)]
+    links = world.api(
+        "POST", "/v1/links", {"topic": "news", "recipients": [{"email": each} for each in emails]}, key=key
+    )
+    assert_problem(links, 400)
+    assert [each["field"] for each in links.json["errors"]] == [f"recipients[{at}].email" for at in (1, 3, 4, 5, 6)]
+    ids = world.api("POST", "/v1/decisions", {"topic": "news", "subscriber_ids": [UNKNOWN, "x", "y"]}, key=key)
+    assert [each["field"] for each in ids.json["errors"]] == ["subscriber_ids[1]", "subscriber_ids[2]"]
+
+
+def test_of_a_thousand_that_are_no_addresses_a_hundred_are_named(world: World) -> None:
+    answer = world.api("POST", "/v1/decisions", {"topic": "news", "emails": ["nobody"] * 1_000}, key=world.api_key())
+    assert [each["field"] for each in answer.json["errors"]] == [f"emails[{at}]" for at in range(100)]
+    assert "100 of 1000" in answer.json["detail"]
+
+
+def test_no_email_is_asked_for_that_cannot_be_sent(world: World) -> None:
+    for email in ("a..b@docomo.ne.jp", "jörg@example.com", "Ann <ann@example.com>"):
+        answer = world.api("POST", "/v1/subscriptions", {"email": email, "topics": ["news"]}, key=world.api_key())
+        assert_problem(answer, 400, "email")
+    assert world.items() == []
 
 
 def test_a_thousand_people_at_a_time(world: World) -> None:

@@ -22,6 +22,8 @@ from consentry import wiring
 from consentry.batches import AllFailedError
 from consentry.brands import Bounds, Brands
 from consentry.ledger import Kind
+from consentry.table.gateway import PermanentFaultError
+from consentry.table.outbox import Outbox
 from consentry.table.store import COOLDOWN_MS
 from embedded.streams import passes
 from support import calls
@@ -215,6 +217,28 @@ def test_a_mail_that_ses_does_not_take_now_is_put_off_and_sent_once(mailroom: Ma
     assert len(mailroom.sent) == 1
 
 
+def test_a_mail_that_goes_round_as_a_new_message_is_as_old_as_its_request(
+    mailroom: Mailroom, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = mailroom.ask()
+    mailroom.world.now += 7200 * SECOND
+    with mailroom.refusing("SendingPausedException"):
+        mailroom.stream(record)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    assert [(line["queue"], line["Waiting"]) for line in lines if "Waiting" in line] == [("mails", 7200)]
+
+
+def test_a_mail_that_the_table_can_never_take_holds_up_no_other(
+    mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any, **__: Any) -> Any:
+        raise PermanentFaultError("too large")
+
+    monkeypatch.setattr(Outbox, "claim", failing)
+    assert mailroom.stream(mailroom.ask()) == []
+    assert len(mailroom.waiting()) == 1
+
+
 def test_a_mail_that_ses_keeps_refusing_stays_in_the_queue(mailroom: Mailroom) -> None:
     with mailroom.refusing(*["TooManyRequestsException"] * 4):
         mailroom.stream(mailroom.ask())
@@ -344,13 +368,16 @@ def test_a_mail_that_waits_for_the_breaker_is_nobodys(two_a_minute: Mailroom) ->
     assert two_a_minute.record("person2@example.com")["dynamodb"]["NewImage"]["mail"] == {"S": "due"}
 
 
-def test_complaints_about_confirmation_mails_slow_the_rest_down(mailroom: Mailroom) -> None:
+def test_complaints_about_confirmation_mails_slow_the_rest_down_and_stop_nothing(two_a_minute: Mailroom) -> None:
     for at in range(7):
-        wiring.breaker().complained("demo", mailroom.world.now - at)
-    mailroom.stream(*(mailroom.ask(f"person{number}@example.com") for number in range(3)))
-    assert len(mailroom.sent) == 1
-    mailroom.stream(mailroom.ask(brand="other"))
-    assert len(mailroom.sent) == 2, "another brand's mails go on"
+        wiring.breaker().complained("demo", two_a_minute.world.now - at)
+    two_a_minute.stream(*(two_a_minute.ask(f"person{number}@example.com") for number in range(3)))
+    assert len(two_a_minute.sent) == 1
+    two_a_minute.stream(two_a_minute.ask(brand="other"))
+    assert len(two_a_minute.sent) == 2, "another brand's mails go on"
+    two_a_minute.world.now += 60 * SECOND
+    two_a_minute.retry()
+    assert len(two_a_minute.sent) == 3, "the next minute has one again"
 
 
 # --- no mail too many -------------------------------------------------------------------------------------------------

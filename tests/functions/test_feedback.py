@@ -253,10 +253,21 @@ def test_a_mail_that_ses_rejects_is_told_to_the_operator(world: World, queue: Qu
     assert (rejected["level"], rejected["brands"]) == ("ERROR", ["demo"])
 
 
-def test_an_address_that_nobody_here_can_have_is_done_with(world: World, queue: Queue, logged: io.StringIO) -> None:
-    assert queue.tell(ses.bounce("ann..lee@docomo.example", at=world.now, brand="demo")) == 0
-    assert world.items() == []
-    assert json.loads(logged.getvalue().splitlines()[-1])["counts"] == {"invalid": 1}
+@pytest.mark.parametrize("email", ["ann..lee@docomo.example", "Ann <ann..lee@docomo.example>"])
+def test_a_bounce_at_an_address_that_no_parser_likes_counts(world: World, queue: Queue, email: str) -> None:
+    assert queue.tell(ses.bounce(email, at=world.now, brand="demo")) == 0
+    assert world.consent("ann..lee@docomo.example").registers == {"bounce": world.now}
+
+
+def test_an_address_that_cannot_be_read_is_counted_and_spoils_no_other(
+    world: World, queue: Queue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert queue.tell(ses.bounce("very private", BOB, at=world.now, brand="demo")) == 0
+    assert world.consent(BOB).registers == {"bounce": world.now}
+    told = capsys.readouterr().out
+    (line,) = [line for line in map(json.loads, told.splitlines()) if line["message"] == "unreadable address"]
+    assert (line["Unreadable"], line["provider"], line["brand"]) == (1, "ses", "demo")
+    assert "private" not in told
 
 
 def test_who_leaves_on_sess_page_has_left(world: World, queue: Queue) -> None:

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from standardwebhooks import Webhook
 
-from consentry import keyring, outgoing, wiring
+from consentry import keyring, notifications, outgoing, wiring
 from consentry.brands import Endpoint
 from consentry.tokens import Purpose
 
@@ -215,9 +215,27 @@ def test_a_brand_that_wants_addresses_gets_them(world: Any, told: Any, monkeypat
     assert json.loads(told.got[0][2])["data"]["email"] == "ann@example.com"
 
 
-def test_the_waits_between_tries_come_to_three_days() -> None:
-    from consentry import notifications
+def test_what_is_given_up_waits_its_fourteen_days_anew_among_the_dead_letters(
+    world: Any, told: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that SQS itself moves there is deleted fourteen days after it was first sent."""
+    sqs = boto3.client("sqs")
+    dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    monkeypatch.setenv("NOTIFICATION_DEAD_LETTERS_URL", dead)
+    told.status["crm.example.com"] = 500
+    change(world, told)
+    (message,) = [each for each in told.waiting() if json.loads(each["body"])["endpoint"] == "crm"]
+    tries = 1 + len(notifications.WAITS_S)
+    (almost, last) = ({**message, "attributes": {"ApproximateReceiveCount": str(n)}} for n in (tries - 1, tries))
+    (answer,) = told.deliver([almost])
+    assert len(answer["batchItemFailures"]) == 1
+    assert "Messages" not in sqs.receive_message(QueueUrl=dead)
+    assert told.deliver([last]) == [{"batchItemFailures": []}]
+    (found,) = sqs.receive_message(QueueUrl=dead)["Messages"]
+    assert json.loads(found["Body"]) == json.loads(message["body"])
 
+
+def test_the_waits_between_tries_come_to_three_days() -> None:
     assert 3 * 24 * 3600 <= sum(notifications.WAITS_S) < 4 * 24 * 3600
     assert [notifications.wait(tries) for tries in (1, 2, 99)] == [5, 30, notifications.LONGEST_WAIT_S]
     assert max(notifications.WAITS_S) <= 43_200  # SQS: longest visibility time-out

@@ -68,9 +68,9 @@ def states(brand: Brand) -> dict[str, Page]:
         "declined": Page("confirm", "declined.html", {}),
         "sent again": Page("confirm", "sent_again.html", {"sent": True}),
         "address gone": Page("confirm", "sent_again.html", {"sent": False}),
-        "undone": Page("unsubscribe", "undone.html", token),
-        "reason given": Page("unsubscribe", "reason.html", {"noted": True, **token}),
-        "no reason given": Page("unsubscribe", "reason.html", {"noted": False, **token}),
+        "undone": Page("leaving", "undone.html", token),
+        "reason given": Page("leaving", "reason.html", {"noted": True, **token}),
+        "no reason given": Page("leaving", "reason.html", {"noted": False, **token}),
     }
     for error in ("", "email", "topics"):
         typed = {"email": "ann@" if error else "", "ticked": ["news"] if error == "email" else []}
@@ -79,7 +79,7 @@ def states(brand: Brand) -> dict[str, Page]:
     topics: tuple[str, ...]
     for topics in ((), ONE, SEVERAL):
         many = f", {len(topics)} topics"
-        values = {"topics": topics, "stamp": LONGEST_TOKEN}
+        values = {"topics": topics, "stamp": LONGEST_TOKEN, "token": LONGEST_TOKEN}
         for scope in ("topic", "all", "pause", *consent.FREQUENCIES[1:]):
             left = {
                 "scope": "frequency" if scope in consent.FREQUENCIES else scope,
@@ -91,12 +91,12 @@ def states(brand: Brand) -> dict[str, Page]:
                 "reasons": journeys.REASONS,
                 **token,
             }
-            found[f"left, {scope}{many}"] = Page("unsubscribe", "left.html", left)
+            found[f"left, {scope}{many}"] = Page("leaving", "left.html", left)
         ways = {"days": journeys.PAUSE_DAYS, "frequencies": consent.FREQUENCIES[1:] if topics else (), **token}
         for refused in (False, True):
             name = f"unsubscribe{many}, refused" if refused else f"unsubscribe{many}"
             shown = values | ways | {"refused": refused}
-            found[name] = Page("unsubscribe", "unsubscribe.html", shown, not refused)
+            found[name] = Page("leaving", "unsubscribe.html", shown, not refused)
         if topics:
             found[f"confirm{many}"] = Page("confirm", "confirm.html", values, True)
             found[f"confirm again{many}"] = Page("confirm", "confirm_again.html", values)
@@ -128,7 +128,8 @@ SUBSCRIBE: dict[str, Any] = {"error": "", "email": "", "ticked": [], "honeypot":
 
 
 def render(page: Page, brand: Brand | None, lang: str) -> Response:
-    folder = FUNCTIONS / page.room / "templates" if page.room else pages.SHARED
+    own = FUNCTIONS / page.room / "templates"
+    folder = own if page.room and own.exists() else pages.SHARED / page.room
     return pages.render(folder, page.template, brand, lang, **page.values)
 
 

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from consentry import wiring
+from consentry.consent import Consent
+from consentry.ledger import Actor, Channel, Event, Kind
 from consentry.table.gateway import StoreUnavailableError
+from consentry.table.store import Store
 from consentry.tokens import Purpose
 
 AT = "2027-01-15T07:59:00Z"  # a minute before the world's clock
@@ -37,6 +40,27 @@ def results(answer: tuple[int, Any]) -> list[str]:
     return [each["result"] for each in answer[1]["results"]]
 
 
+def _away(*_: Any, **__: Any) -> Any:
+    raise StoreUnavailableError("away")
+
+
+def _claimed(world: Any, topic: str) -> Event:
+    """A claim from when the brand still had the topic."""
+    at = world.now - 86_400_000
+    return Event(
+        event_id="old",
+        kind=Kind.CLAIMED,
+        brand="demo",
+        subscriber_id=world.subscriber_id(),
+        occurred_at=at,
+        arrived_at=at,
+        actor=Actor.PLATFORM,
+        channel=Channel.API,
+        effect=Consent({f"claim.{topic}": at}),
+        topics=(topic,),
+    )
+
+
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
@@ -50,14 +74,22 @@ def results(answer: tuple[int, Any]) -> list[str]:
         (event(email=None), "email or subscriber_id"),
         (event(subscriber_id="x" * 22), "email or subscriber_id"),
         (event(email=None, subscriber_id="short"), "subscriber_id"),
-        (event(topics=["no topic"]), "topics[0]"),
+        (event(email="ann@example.com, bob@example.com"), "email"),
+        (event(topics=["no topic"]), "topics"),
         (event("claimed"), "topics"),
         (event("claimed", topics=["gone"]), "topics"),
-        (event(occurred_at="yesterday"), "occurred_at"),
-        (event(occurred_at="2027-01-15T07:59:00"), "occurred_at"),
-        (event(occurred_at="1969-12-31T23:00:00Z"), "occurred_at"),
-        (event(occurred_at=True), "occurred_at"),
-        (event(reference="é"), "reference"),
+        (event("claimed", topics=["news", "gone"]), "topics"),
+        (event("claimed", topics=["news"], occurred_at="yesterday"), "occurred_at"),
+        (event("claimed", topics=["news"], occurred_at="2027-01-15T07:59:00"), "occurred_at"),
+        (event("claimed", topics=["news"], occurred_at="1969-12-31T23:00:00Z"), "occurred_at"),
+        (event("claimed", topics=["news"], occurred_at="0001-01-01T00:00:00Z"), "occurred_at"),
+        (event("claimed", topics=["news"], occurred_at=True), "occurred_at"),
+        (event("claimed", topics=["news"], occurred_at=None), "occurred_at"),
+        (
+            {key: value for key, value in event("claimed", topics=["news"]).items() if key != "occurred_at"},
+            "occurred_at",
+        ),
+        (event("claimed", topics=["news"], reference="é"), "reference"),
         (event(misspelt=1), "misspelt"),
     ],
 )
@@ -116,9 +148,113 @@ def test_an_opt_out_without_topics_is_from_every_topic(api: Any, world: Any) -> 
     assert {world.status(topic=topic) for topic in ("news", "offers", "product")} == {"unsubscribed"}
 
 
-def test_an_opt_out_from_a_topic_that_is_gone_is_recorded(api: Any, world: Any) -> None:
-    assert results(api("POST", "/v1/events", {"events": [event(topics=["gone"])]})) == ["applied"]
-    assert world.status(topic="gone") == "unsubscribed"
+def test_an_opt_out_from_a_topic_that_the_brand_had_is_recorded(
+    api: Any, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo = wiring.brands().get("demo")
+    assert demo
+    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(retired_topics=("letters",)))
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "read", _away)  # nobody needs to ask
+        assert results(api("POST", "/v1/events", {"events": [event(topics=["letters"])]})) == ["applied"]
+    assert set(world.consent().registers) == {"out.letters"}
+
+
+def test_an_opt_out_from_a_topic_that_the_person_has_is_recorded(api: Any, world: Any) -> None:
+    wiring.store().record(_claimed(world, "letters"))
+    assert results(api("POST", "/v1/events", {"events": [event(topics=["letters"])]})) == ["applied"]
+    assert set(world.consent().registers) == {"claim.letters", "out.letters"}
+
+
+@pytest.mark.parametrize("topics", [["newsletter"], ["News"], ["newsletter", "News", "", "out.news", "x" * 400, 7]])
+def test_an_opt_out_from_what_nobody_has_is_said_to_be_none_and_writes_nothing(
+    api: Any, world: Any, topics: list[Any]
+) -> None:
+    status, body = api("POST", "/v1/events", {"events": [event(topics=topics), event(email="bob@example.com")]})
+    assert (status, [each["result"] for each in body["results"]]) == (200, ["invalid", "applied"])
+    assert "news, offers, product" in body["results"][0]["error"]
+    assert set(world.consent().registers) == set()
+
+
+def test_what_the_brand_has_counts_beside_what_nobody_has(api: Any, world: Any) -> None:
+    (status, body) = api("POST", "/v1/events", {"events": [event(topics=["newsletter", "news", "Offers", 4711])]})
+    (told,) = body["results"]
+    assert (status, told["result"]) == (200, "applied")
+    assert "3 of 4" in told["note"]
+    assert set(world.consent().registers) == {"out.news"}
+
+
+def test_no_names_that_a_platform_makes_up_fill_a_persons_state(api: Any, world: Any) -> None:
+    batch = [event(topics=[f"campaign-{at}-{each}" for each in range(50)] + ["news"]) for at in range(100)]
+    api("POST", "/v1/events", {"events": batch})
+    assert set(world.consent().registers) == {"out.news"}
+
+
+def test_while_the_table_is_away_unknown_topics_are_asked_for_again_and_spoil_no_other(
+    api: Any, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = [event(topics=["newsletter"]), event(email="bob@example.com")]
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "read", _away)
+        assert api("POST", "/v1/events", {"events": batch})[0] == 503
+    assert world.status("bob@example.com") == "unsubscribed"
+
+
+@pytest.mark.parametrize(
+    "occurred_at", [None, "yesterday", "2027-01-15T07:59:00", "0001-01-01T00:00:00Z", 0, "1970-01-01T00:00:00Z", True]
+)
+@pytest.mark.parametrize("kind", ["unsubscribed", "complained", "bounced"])
+def test_what_ends_email_counts_as_of_its_arrival_when_nobody_says_when(
+    api: Any, world: Any, kind: str, occurred_at: Any
+) -> None:
+    said = event(kind, occurred_at=occurred_at)
+    if occurred_at is None:
+        del said["occurred_at"]
+    (told,) = api("POST", "/v1/events", {"events": [said]})[1]["results"]
+    assert told["result"] == "applied"
+    assert "occurred_at" in told["note"]
+    (recorded,) = world.events()
+    assert int(recorded["occurred_at"]["N"]) == world.now
+
+
+def test_an_instant_that_can_be_read_needs_no_note(api: Any) -> None:
+    (told,) = api("POST", "/v1/events", {"events": [event()]})[1]["results"]
+    assert "note" not in told
+
+
+@pytest.mark.parametrize("kind", ["complained", "bounced"])
+def test_a_complaint_of_which_nobody_says_when_is_one_however_often_it_is_sent(api: Any, world: Any, kind: str) -> None:
+    said = {"event_id": "c-1", "kind": kind, "email": "ann@example.com"}
+    assert results(api("POST", "/v1/events", {"events": [said, said]})) == ["applied", "duplicate"]
+    first = world.now
+    world.now += 3_600_000
+    assert results(api("POST", "/v1/events", {"events": [said]})) == ["duplicate"]
+    assert [int(each["occurred_at"]["N"]) for each in world.events()] == [first]
+    assert results(api("POST", "/v1/events", {"events": [said | {"event_id": "c-2"}]})) == ["applied"]
+
+
+def test_a_reference_that_cannot_be_kept_spoils_no_opt_out(api: Any, world: Any) -> None:
+    for at, reference in enumerate(("é", "x" * 65, 7)):
+        (told,) = api("POST", "/v1/events", {"events": [event(email=f"p{at}@example.com", reference=reference)]})[1][
+            "results"
+        ]
+        assert (told["result"], told["note"]) == ("applied", "reference: left out")
+
+
+def test_an_address_that_no_parser_likes_is_opted_out_by_whoever_reports_it(api: Any, world: Any) -> None:
+    assert results(api("POST", "/v1/events", {"events": [event(email="A..b@docomo.ne.jp")]})) == ["applied"]
+    status, body = api("POST", "/v1/decisions", {"topic": "news", "emails": ["a..b@DOCOMO.ne.jp"]})
+    assert (status, body["decisions"][0]["status"]) == (200, "unsubscribed")
+
+
+def test_what_stands_around_an_address_is_taken_off_and_told(api: Any) -> None:
+    said = event(email="Ann <ann@example.com>")
+    (told,) = api("POST", "/v1/events", {"events": [said]})[1]["results"]
+    assert told["note"].startswith("email: ")
+    (decided,) = api("POST", "/v1/decisions", {"topic": "news", "emails": ["mailto:ann@example.com"]})[1]["decisions"]
+    assert (decided["status"], "taken off" in decided["note"]) == ("unsubscribed", True)
+    looked_up = api("POST", "/v1/subscribers/lookup", {"email": "ann@example.com."})[1]
+    assert (looked_up["topics"]["news"]["status"], "taken off" in looked_up["note"]) == ("unsubscribed", True)
 
 
 @pytest.mark.parametrize("kind", ["complained", "bounced"])

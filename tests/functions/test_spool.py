@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from consentry import dead_letters, replay, spool, wiring
+from consentry import dead_letters, spool, wiring
 from consentry.consent import Choice, Consent
 from consentry.intake import Report, ReportKind, Result
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.spool import Spooled, Unverified
-from consentry.table.gateway import StoreUnavailableError
+from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from consentry.table.store import Address, Store
 from consentry.tokens import Purpose
 from support import calls, events
@@ -340,16 +340,29 @@ def test_a_pause_is_accepted_too(world: World, queue: Queue) -> None:
 def test_while_the_table_stays_away_nothing_leaves_the_queue(world: World, queue: Queue) -> None:
     with world.table_away():
         world.post(world.leave_url())
-        for _ in range(12):
+        for _ in range(9):
             assert len(queue.drain()) == 1
-    assert queue.put_off == [5, 10, 20, 40, 80, 160, 320, 640, 900, 900, 900, 900]
+    assert queue.put_off == [5, 10, 20, 40, 80, 160, 300, 300, 300]
     assert queue.drain() == []
     assert world.status() == "unsubscribed"
 
 
-def test_an_outage_of_a_week_ends_nothing_among_the_dead_letters() -> None:
-    tries = 1_000  # the template's maxReceiveCount
-    assert sum(replay.wait(each) for each in range(1, tries)) > 9 * 24 * 3600
+def test_what_the_table_can_never_take_waits_for_a_version_that_can(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not among the dead letters, where it would need somebody to bring it back."""
+    with world.table_away():
+        world.post(world.leave_url())
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "record", failing)
+        assert len(queue.drain()) == 1
+    assert queue.put_off == [5]
+    assert queue.drain() == []
+    assert world.status() == "unsubscribed"
+
+
+def failing(*_: Any, **__: Any) -> Any:
+    raise PermanentFaultError("too large")
 
 
 def test_a_message_that_makes_no_sense_spoils_no_other(world: World, queue: Queue) -> None:
@@ -526,7 +539,7 @@ def test_an_opt_out_that_waited_is_still_of_its_click_and_its_wait_is_counted(
     event = events.http("POST", world.leave_url(), body=b"List-Unsubscribe=One-Click")
     event["requestContext"]["requestId"] = "ours-1"
     with world.table_away():
-        assert world.room("unsubscribe").handler(event, None)["statusCode"] == 200
+        assert world.room("oneclick").handler(event, None)["statusCode"] == 200
     assert queue.drain() == []
     lines = [json.loads(each) for each in capsys.readouterr().out.splitlines() if '"_aws"' in each]
     assert {line["correlation_id"] for line in lines} == {"ours-1"}

@@ -95,7 +95,7 @@ def test_one_click_opts_out_in_whatever_shape_it_comes(world: World, shape: str)
 def test_a_body_that_is_not_the_base64_it_is_said_to_be_opts_out(world: World) -> None:
     event = events.http("POST", world.leave_url(), body="x", headers={"content-type": FORM})
     for broken in ("A", "é", "====", "List-Unsubscribe=One-Click", "\ud800"):
-        answer = Answer(world.room("unsubscribe").handler({**event, "body": broken, "isBase64Encoded": True}, None))
+        answer = Answer(world.room("oneclick").handler({**event, "body": broken, "isBase64Encoded": True}, None))
         assert_left_by_one_click(world, answer)
 
 
@@ -103,7 +103,7 @@ def test_a_request_without_headers_or_body_opts_out(world: World) -> None:
     event = events.http("POST", world.leave_url())
     for missing in ("headers", "body", "queryStringParameters", "rawQueryString"):
         event.pop(missing, None)
-    assert_left_by_one_click(world, Answer(world.room("unsubscribe").handler(event, None)))
+    assert_left_by_one_click(world, Answer(world.room("oneclick").handler(event, None)))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -37,7 +37,8 @@ from support.memory import contact_image
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOMS: Final = {"s": "subscribe", "c": "confirm", "u": "unsubscribe", "p": "preferences", "healthz": "unsubscribe"}
+PAGES: Final = {"s", "c", "u", "p", "healthz"}
+"""How the paths of pages begin."""
 SIGNS_ALL: Final = ("standard", "sendgrid", "customerio", "hubspot", "klaviyo")
 """Providers whose signature covers the whole body."""
 CLAIMS_BASE64: Final = "x-fuzz-base64"
@@ -99,7 +100,7 @@ class Pages:
     body, stand for tokens of ours.
     """
 
-    rooms = ("subscribe", "confirm", "unsubscribe", "preferences")
+    rooms = ("subscribe", "confirm", "oneclick", "unsubscribe", "preferences")
 
     def __init__(self) -> None:
         self._deployment = Deployment()
@@ -128,9 +129,10 @@ class Pages:
     def __call__(self, data: bytes) -> None:
         self._deployment.forget()
         event = _http(data, self._places)
-        if event is None or event["rawPath"].split("/")[1] not in ROOMS:
+        if event is None or event["rawPath"].split("/")[1] not in PAGES:
             return
-        handler = self._deployment.room(ROOMS[event["rawPath"].split("/")[1]]).handler
+        room = events.room(event["rawPath"], event["requestContext"]["http"]["method"])
+        handler = self._deployment.room(room).handler
         answer = handler(event, None)
         _require_sound(answer, self._secrets)
         self._deployment.require_quiet()
@@ -233,7 +235,7 @@ class Webhooks:
 
     def _forged(self, name: str, query: str, headers: dict[str, str], body: bytes) -> None:
         url = f"https://links.example.com/hooks/demo/{name}"
-        call = Call("POST", headers, {"key": query.removeprefix("key=")}, body, url)
+        call = Call("POST", headers, {"key": query.removeprefix("key=")}, body, (url,))
         provider = providers.provider(name)
         try:
             provider.verify(call, self._setup, hooks.secrets_of(name), NOW)
@@ -254,7 +256,7 @@ class Webhooks:
     def _translated(self, name: str, body: bytes) -> None:
         """Also what the room doesn't come to: bodies that carry their own signature."""
         try:
-            reading = providers.provider(name).translate(Call("POST", {}, {}, body, ""), self._setup)
+            reading = providers.provider(name).translate(Call("POST", {}, {}, body, ()), self._setup)
         except (UnreadableError, UnsignedError):
             return
         brand, intake = wiring.brands().get("demo"), wiring.intake()
@@ -503,16 +505,21 @@ class BrandFiles:
 
 
 class Addresses:
-    """`addresses.parse` raises `MalformedAddressError`, which repeats nothing, or answers one mailbox."""
+    """`addresses.parse` and `identify` raise `MalformedAddressError`, which repeats nothing, or answer one mailbox.
+
+    What both take is the same person.
+    """
 
     def examples(self) -> Iterator[bytes]:
         for each in ("Ann.Smith@Example.COM", "ann@bücher.example", "информация@пример.рф", '"a b"@example.com'):
             yield each.encode()
         yield b"=?utf-8?q?a?=@example.com"
         yield b" ann+tag@xn--bcher-kva.example\r\nBcc: x@example.com"
+        yield b'"Lee, Ann" <mailto:a..b@docomo.ne.jp>.'
 
     def __call__(self, data: bytes) -> None:
         text = data.decode("utf-8", "surrogateescape")
+        known = self._identified(text)
         try:
             found = addresses.parse(text)
         except MalformedAddressError as exc:
@@ -524,6 +531,18 @@ class Addresses:
         if not found.deliverable.isprintable() or any(each.isspace() for each in found.deliverable):
             raise Finding("an address that could break a header")
         addresses.subscriber_id(b"pepper", found)
+        if not text.strip().startswith("'") and known != found.normalised:
+            raise Finding("one person under two names")
+
+    def _identified(self, text: str) -> str:
+        try:
+            known = addresses.identify(text).address
+        except MalformedAddressError as exc:
+            if len(text.strip()) > 3 and text.strip() in str(exc) and "@" in text:
+                raise Finding("an error that repeats the address") from exc
+            return ""
+        addresses.subscriber_id(b"pepper", known)
+        return known.normalised
 
 
 class Languages:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import pytest
 
-from consentry.addresses import Address as Mailbox
+from consentry.addresses import parse, subscriber_id
+from consentry.brands import Brand
 from consentry.consent import Consent, Status
+from consentry.journeys import Circumstances, Journeys
+from consentry.keyring import Keyring
+from consentry.ledger import Channel
+from consentry.table.gateway import StoreUnavailableError
 from consentry.table.outbox import Claim
 from consentry.table.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS, THREE_MAILS_MS, Address, Outcome, Recorded
+from consentry.tokens import Link, Purpose
 from support import people
-from support.calls import counted, sent_twice
+from support.calls import answering, counted, sent_twice
 from support.happenings import (
     DAY,
     DUE,
@@ -275,22 +282,145 @@ def test_a_new_request_takes_a_mail_from_whoever_claimed_the_one_before(table: T
 
 
 def test_a_request_that_botocore_sends_twice_counts_once(table: Table) -> None:
-    budget = table.limits.mail_to(people.brand(), VARIANT, NOW)
+    budgets = table.limits.mail_to(people.brand(), VARIANT, NOW)
     with sent_twice(table.client, "TransactWriteItems"):
         request, contact = asked(NOW)
-        assert table.store.request(request, contact, budget=budget).outcome is Outcome.APPLIED
+        assert table.store.request(request, contact, budgets=budgets).outcome is Outcome.APPLIED
     item = table.item("CONTACT")
     assert [item[name]["N"] for name in ("asked_at", "asked_2", "asked_3")] == [str(NOW), "0", "0"]
     assert [each["spent"]["N"] for each in table.items() if each["sk"]["S"] == "BUDGET"] == ["1"]
 
 
-def test_variants_of_a_mailbox_have_three_mails_a_day_together(table: Table) -> None:
-    outcomes = []
-    for at in range(5):
-        address = Mailbox(f"ann+{at}@gmail.com", f"ann+{at}@gmail.com")
-        request, contact = asked(NOW + at, who=f"{at:022d}", address=address.deliverable)
-        budget = table.limits.mail_to(people.brand(), address, NOW + at)
-        outcomes.append(table.store.request(request, contact, budget=budget).outcome)
-    assert outcomes == [Outcome.APPLIED] * 3 + [Outcome.THROTTLED] * 2
-    assert table.kinds().count("CONTACT") == 3
+# --- emails a day, of a mailbox and of a domain -----------------------------------------------------------------------
+
+
+KEYS: Final = Keyring(lambda: '{"root": "not so random"}')
+DEMO: Final = people.brand()
+
+
+def subscribe(journeys: Journeys, email: str, at: int = NOW, brand: Brand = DEMO) -> bool:
+    """Whether an email follows from somebody's asking."""
+    address = parse(email)
+    how = Circumstances(at, Channel.API)  # no visitor is counted
+    who = subscriber_id(KEYS.pepper(brand.id), address)
+    return journeys.subscribe(brand, who, address, ["news"], how) is Outcome.APPLIED
+
+
+def confirm(journeys: Journeys, email: str, asked_at: int = NOW, brand: Brand = DEMO) -> None:
+    """The person presses the button of the email that was asked for then."""
+    who = subscriber_id(KEYS.pepper(brand.id), parse(email))
+    link = Link(Purpose.CONFIRM, brand.id, who, ("news",), at=asked_at)
+    journeys.confirm(brand, link, Circumstances(asked_at + HOUR, Channel.PAGE))
+
+
+def test_a_mailbox_gets_three_emails_a_day_over_all_variants_and_brands(table: Table, journeys: Journeys) -> None:
+    """Of a company that hosts its email with whom it likes, too."""
+    other = people.brand(id="other")
+    assert subscribe(journeys, "ann@company.example")
+    assert subscribe(journeys, "ann@company.example", brand=other)
+    assert subscribe(journeys, "ann+1@company.example", brand=other)
+    before = table.items()
+    for email, brand in (("ann+2@company.example", other), ("ann@company.example", people.brand(id="third"))):
+        assert not subscribe(journeys, email, NOW + 2 * COOLDOWN_MS, brand)
+    assert [each for each in table.items() if each["pk"]["S"].startswith("S#")] == [
+        each for each in before if each["pk"]["S"].startswith("S#")
+    ]
+    assert subscribe(journeys, "ann+2@company.example", NOW + DAY, other)
     assert "ann" not in str([each["pk"] for each in table.items()])
+
+
+def test_a_domain_gets_twenty_emails_a_day_that_nobody_confirmed(table: Table, journeys: Journeys) -> None:
+    """However its owner names mailboxes, and over all brands."""
+    brands = [people.brand(), people.brand(id="other")]
+    due = [subscribe(journeys, f"p{at}@{'mail.' * (at % 3)}company.example", brand=brands[at % 2]) for at in range(23)]
+    assert due == [True] * 20 + [False] * 3
+    assert subscribe(journeys, "ann@gmail.com")
+    assert subscribe(journeys, "ann@neighbour.example")
+    assert subscribe(journeys, "p22@company.example", NOW + DAY)
+    assert "company" not in str([each["pk"] for each in table.items()])
+
+
+def test_a_domain_where_people_confirm_never_spends_its_budget(journeys: Journeys) -> None:
+    two = people.brand(limits={"mails_a_day_per_domain": 2})
+    for at in range(8):
+        assert subscribe(journeys, f"p{at}@company.example", brand=two)
+        confirm(journeys, f"p{at}@company.example")
+    due = [subscribe(journeys, f"q{at}@company.example", brand=two) for at in range(3)]
+    assert due == [True, True, False]
+
+
+def test_a_request_gives_back_one_email_and_no_more(table: Table, journeys: Journeys) -> None:
+    """Not by a second click, and not for a request that a newer one has taken the place of."""
+
+    def counted_at(day: int) -> str:
+        pk = table.limits.domain_budget(parse("ann@company.example"), day)
+        return next((each["spent"]["N"] for each in table.items() if each["pk"]["S"] == pk), "none")
+
+    later = NOW + 2 * COOLDOWN_MS
+    for email in ("ann@company.example", "bob@company.example"):
+        subscribe(journeys, email)
+    subscribe(journeys, "ann@company.example", later)
+    assert counted_at(NOW) == "3"
+    confirm(journeys, "ann@company.example", NOW)
+    assert counted_at(NOW) == "3"
+    for _ in range(3):
+        confirm(journeys, "ann@company.example", later)
+    assert counted_at(NOW) == "2"
+
+
+def test_what_is_confirmed_on_a_later_day_is_given_back_to_nobody_else(table: Table, journeys: Journeys) -> None:
+    subscribe(journeys, "ann@company.example")
+    (gone,) = [each for each in table.items() if "#domain#" in each["pk"]["S"]]
+    table.remove(gone)  # TTL
+    subscribe(journeys, "bob@company.example", NOW + DAY)
+    confirm(journeys, "ann@company.example")
+    assert [each["spent"]["N"] for each in table.items() if "#domain#" in each["pk"]["S"]] == ["1"]
+
+
+def test_a_confirmation_counts_though_its_domain_cant_be_given_an_email_back(table: Table, journeys: Journeys) -> None:
+    subscribe(journeys, "ann@company.example")
+    with answering(table.client, "GetItem", "InternalServerError"):
+        confirm(journeys, "ann@company.example")
+    who = subscriber_id(KEYS.pepper("demo"), parse("ann@company.example"))
+    assert status(table.store, who=who) is Status.SUBSCRIBED
+
+
+def test_when_any_budget_is_spent_nothing_is_written_and_the_others_keep_theirs(table: Table) -> None:
+    def ask(email: str, who: str, limit: int) -> Outcome:
+        address = parse(email)
+        brand = people.brand(limits={"mails_a_day_per_domain": limit})
+        budgets = table.limits.mail_to(brand, address, NOW)
+        with counted(table.client) as calls:
+            outcome = table.store.request(*asked(NOW, who=who, address=email), budgets=budgets).outcome
+        assert calls == ["TransactWriteItems"], "whatever is known or spent"
+        return outcome
+
+    assert ask("ann@company.example", ANN, 1) is Outcome.APPLIED
+    before = table.items()
+    assert ask("bob@company.example", BOB, 1) is Outcome.THROTTLED
+    assert table.items() == before
+    assert ask("bob@company.example", BOB, 2) is Outcome.APPLIED
+
+
+def test_many_who_ask_at_once_for_one_domain_get_what_it_has_and_no_more(real_table: Table) -> None:
+    brand = people.brand(limits={"mails_a_day_per_domain": 5})
+    together = threading.Barrier(4)
+
+    def ask(at: int) -> list[Outcome]:
+        together.wait(60)
+        outcomes = []
+        for number in range(at, 24, 4):
+            email = f"p{number}@company.example"
+            budgets = real_table.limits.mail_to(brand, parse(email), NOW)
+            request = asked(NOW, who=f"{number:022d}", address=email)
+            try:
+                outcomes.append(real_table.store.request(*request, budgets=budgets).outcome)
+            except StoreUnavailableError:
+                continue  # others kept writing the item; nothing was written
+        return outcomes
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = [each for part in pool.map(ask, range(4)) for each in part]
+    (budget,) = [each for each in real_table.items() if "#domain#" in each["pk"]["S"]]
+    assert outcomes.count(Outcome.APPLIED) == int(budget["spent"]["N"]) <= 5
+    assert real_table.kinds().count("CONTACT") == outcomes.count(Outcome.APPLIED)

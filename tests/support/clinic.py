@@ -189,6 +189,9 @@ class Clinic:
                 ]
             },
             "GetTemplate": {"TemplateBody": TEMPLATE},
+            "GetAccountSettings": {
+                "AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000}
+            },
             "GetFunctionConfiguration": {"State": "Active", "LastUpdateStatus": "Successful"},
             "GetEventSourceMapping": {"State": "Enabled", "LastProcessingResult": "No records processed"},
             "GetMetricData": self._metric,

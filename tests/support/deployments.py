@@ -80,7 +80,7 @@ class Deployment:
         return path
 
     def id_of(self, email: str) -> str:
-        return addresses.subscriber_id(self.keyring.pepper("demo"), addresses.parse(email))
+        return addresses.subscriber_id(self.keyring.pepper("demo"), addresses.identify(email).address)
 
     def report(self, email: str, kind: ReportKind, at: int, topics: tuple[str, ...] = ()) -> None:
         """Put something on record."""

@@ -7,32 +7,30 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode
 
-ROOMS = {
-    "s": "subscribe",
-    "c": "confirm",
-    "u": "unsubscribe",
-    "p": "preferences",
-    "healthz": "unsubscribe",
-    "v1": "api",
-}
-"""Which function answers, by the first segment of the path."""
-
 ROUTES = (
-    ("/s/{brand}", r"/s/(?P<brand>[^/]+)"),
-    ("/c/{token}", r"/c/(?P<token>[^/]+)"),
-    ("/u/undo/{token}", r"/u/undo/(?P<token>[^/]+)"),
-    ("/u/reason/{token}", r"/u/reason/(?P<token>[^/]+)"),
-    ("/u/{token}", r"/u/(?P<token>[^/]+)"),
-    ("/p/{token}", r"/p/(?P<token>[^/]+)"),
-    ("/healthz", r"/healthz"),
-    ("/v1/{proxy+}", r"/v1/(?P<proxy>.+)"),
-    ("/hooks/{brand}/{provider}", r"/hooks/(?P<brand>[^/]+)/(?P<provider>[^/]+)"),
+    ("subscribe", "ANY /s/{brand}", r"/s/(?P<brand>[^/]+)"),
+    ("unsubscribe", "POST /u/page/{token}", r"/u/page/(?P<token>[^/]+)"),
+    ("unsubscribe", "POST /u/undo/{token}", r"/u/undo/(?P<token>[^/]+)"),
+    ("unsubscribe", "POST /u/reason/{token}", r"/u/reason/(?P<token>[^/]+)"),
+    ("oneclick", "POST /u/{token+}", r"/u/(?P<token>.+)"),
+    ("unsubscribe", "ANY /u/{token+}", r"/u/(?P<token>.+)"),
+    ("confirm", "ANY /c/{token+}", r"/c/(?P<token>.+)"),
+    ("preferences", "ANY /p/{token+}", r"/p/(?P<token>.+)"),
+    ("unsubscribe", "ANY /healthz", r"/healthz"),
+    ("api", "ANY /v1/{proxy+}", r"/v1/(?P<proxy>.+)"),
+    ("webhook", "ANY /hooks/{brand}/{provider}", r"/hooks/(?P<brand>[^/]+)/(?P<provider>[^/]+)"),
 )
+"""Function, route key and path, as in the template; the first that fits is the one that the gateway takes."""
 
 
-def room(url: str) -> str:
+def room(url: str, method: str = "GET") -> str:
     """The function that answers at a path."""
-    return ROOMS[url.split("/")[1].partition("?")[0]]
+    path = url.partition("?")[0]
+    return next((room for room, route, pattern in ROUTES if _fits(method, path, route, pattern)), "unsubscribe")
+
+
+def _fits(method: str, path: str, route: str, pattern: str) -> re.Match[str] | None:
+    return re.fullmatch(pattern, path, re.DOTALL) if route.split(maxsplit=1)[0] in {"ANY", method} else None
 
 
 def http(
@@ -53,10 +51,10 @@ def http(
         sent.setdefault("content-type", "application/x-www-form-urlencoded")
         as_base64 = True if as_base64 is None else as_base64
     raw = body.encode() if isinstance(body, str) else body
-    route, parameters = _route(path)
+    route, parameters = _route(method, path)
     event: dict[str, Any] = {
         "version": "2.0",
-        "routeKey": f"ANY {route}",
+        "routeKey": route,
         "rawPath": path,
         "rawQueryString": query,
         "headers": sent,
@@ -73,7 +71,7 @@ def http(
                 "userAgent": sent["user-agent"],
             },
             "requestId": "request-1",
-            "routeKey": f"ANY {route}",
+            "routeKey": route,
             "stage": "$default",
             "time": "01/Jan/2027:00:00:00 +0000",
             "timeEpoch": 1798761600000,
@@ -89,8 +87,8 @@ def http(
     return event
 
 
-def _route(path: str) -> tuple[str, dict[str, str]]:
-    for route, pattern in ROUTES:
-        if found := re.fullmatch(pattern, path):
+def _route(method: str, path: str) -> tuple[str, dict[str, str]]:
+    for _, route, pattern in ROUTES:
+        if found := _fits(method, path, route, pattern):
             return route, found.groupdict()
     return "$default", {}

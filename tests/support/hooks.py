@@ -188,6 +188,8 @@ def _hubspot(said: Any, body: bytes, now: int, url: str, path: str, *, signed: s
 
 def _klaviyo(said: Any, body: bytes, now: int, url: str, path: str, *, timestamp: str = "", **_: Any) -> Sent:
     timestamp = timestamp or str(now // 1000)
+    if isinstance(said, dict) and isinstance(said.get("meta"), dict):
+        body = json.dumps({**said, "meta": {**said["meta"], "timestamp": iso(now)}}).encode()
     signature = _hmac(SECRETS["klaviyo"]["secret_key"], body + timestamp.encode()).hex()
     headers = {"Klaviyo-Signature": signature, "Klaviyo-Timestamp": timestamp, "Klaviyo-Webhook-Id": "whk_1"}
     return Sent(path, headers, body)

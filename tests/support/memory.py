@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any
 from consentry import consent as rules
 from consentry.consent import Consent
 from consentry.ledger import Evidence
-from consentry.table import schema
+from consentry.table import schema, writing
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.outbox import Claim
-from consentry.table.schema import Change, Contact
+from consentry.table.schema import CONTACT, Change, Contact
 from consentry.table.store import Address, LedgerPage, Outcome, Recorded
+from consentry.table.writing import Writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Unpack
 
     from consentry.ledger import Event
     from consentry.table.outbox import MailDue
-    from consentry.table.store import Recording
 
 
 class MemoryStore:
@@ -28,7 +27,11 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.events: dict[str, list[Event]] = defaultdict(list)
+        self.states: dict[str, dict[str, Any]] = {}
+        self.again: dict[str, dict[str, Any]] = {}
+        self.forms: dict[str, dict[str, Any]] = {}
         self.contacts: dict[str, Contact] = {}
+        self.returns: dict[str, Contact] = {}
         self.goodbyes: dict[str, tuple[tuple[str, ...], int]] = {}
         self.evidence: dict[str, tuple[Evidence | None, int]] = {}
         self.settled: list[Address | None] = []
@@ -36,33 +39,60 @@ class MemoryStore:
         self.away = False
         self.throttled = False
 
-    def record(self, event: Event, **how: Unpack[Recording]) -> Recorded:
-        current = self.read(event.brand, event.subscriber_id)
-        left = rules.news(current, event.effect)
-        self.settled.append(how.get("address"))
-        if left == Consent({}, {}):
-            known = current | event.effect == current
-            return Recorded(Outcome.DUPLICATE if known else Outcome.SUPERSEDED, current)
-        self.events[event.subscriber_id].append(event._replace(effect=left))
-        self.evidence[event.event_id] = (how.get("evidence"), how.get("evidence_days", 0))
-        return Recorded(Outcome.APPLIED, current if left != event.effect else Consent())
+    def record(self, event: Event, **how: Any) -> Recorded:
+        self.settled.append(how.pop("address", None))
+        how.pop("burst", None)
+        return self._write(Writing(event, **how))
+
+    def _write(self, wanted: Writing) -> Recorded:
+        self.reach()
+        event = wanted.event
+        state, again = self.states.get(event.subscriber_id, {}), self.again.get(event.subscriber_id, {})
+        plan = writing.plan(wanted, state, again)
+        if wanted.form and (form := self.forms.get(wanted.form)):
+            taken = schema.taken(form)
+            if not wanted.is_act or writing.stands(state, taken):
+                return Recorded(Outcome.REPEATED, plan.known, Consent(), taken)
+            wanted = wanted._replace(form="")
+        if plan.again.registers:
+            self.again[event.subscriber_id] = again | schema.attributes(plan.again, {})
+        if plan.outcome:
+            return Recorded(Outcome(plan.outcome), plan.known)
+        made = writing.operations(wanted, plan, b"key", "attempt", "", state, None)
+        self.states[event.subscriber_id] = made["state"]["Put"]["Item"]
+        self.events[event.subscriber_id].append(plan.event)
+        self.evidence[event.event_id] = (wanted.evidence, wanted.evidence_days)
+        if wanted.form:
+            self.forms[wanted.form] = made["form"]["Put"]["Item"]
+        return Recorded(Outcome.APPLIED, plan.known, plan.event.effect)
 
     def request(
         self,
         event: Event,
         contact: Contact,
         *,
+        to: str = CONTACT,
         evidence: Evidence | None = None,
         evidence_days: int = 0,
-        budget: Any = None,
+        budgets: Any = (),
     ) -> Recorded:
         if self.throttled:
             return Recorded(Outcome.THROTTLED, Consent())
-        self.contacts[event.subscriber_id] = contact
-        return self.record(event, evidence=evidence, evidence_days=evidence_days)
+        (self.contacts if to == CONTACT else self.returns)[event.subscriber_id] = contact
+        return self._write(Writing(event, evidence, evidence_days, asking=True))
+
+    def undo(self, event: Event, topics: Any, at: int, **how: Any) -> Recorded:
+        history = [each.effect for each in self.history(event.brand, event.subscriber_id)]
+        known = self.read(event.brand, event.subscriber_id)
+        again = schema.again(self.again.get(event.subscriber_id, {}))
+        return self._write(Writing(event._replace(effect=rules.undo(known, history, again, topics, at)), **how))
+
+    def move(self, event: Event, new_id: str) -> Recorded:
+        return self._write(Writing(event, moved_to=new_id))
 
     def read(self, brand: str, subscriber_id: str) -> Consent:
-        return rules.join(event.effect for event in self.history(brand, subscriber_id))
+        self.reach()
+        return schema.consent(self.states.get(subscriber_id, {}))
 
     def read_many(self, brand: str, subscriber_ids: Iterable[str], topic: str = "") -> dict[str, Consent]:
         return {each: self.read(brand, each) for each in subscriber_ids}
@@ -73,7 +103,7 @@ class MemoryStore:
         return LedgerPage(shown, True, events[limit - 1].evidence_key if events[limit:] else None)
 
     def erase(self, event: Event) -> None:
-        self.record(event)
+        self._write(Writing(event, erasing=True))
         self.contacts.pop(event.subscriber_id, None)
 
     def spend(self, name: str, said: str, now: int, seconds: int) -> bool:
@@ -92,7 +122,9 @@ class MemoryStore:
         self, brand: str, subscriber_id: str, *, due: str = schema.CONTACT
     ) -> tuple[Consent, Contact | None]:
         found = self.contact(brand, subscriber_id)
-        if found and due != schema.CONTACT and subscriber_id in self.goodbyes:
+        if due == schema.RETURN:
+            found = self.returns.get(subscriber_id)
+        if found and due == schema.GOODBYE and subscriber_id in self.goodbyes:
             topics, at = self.goodbyes[subscriber_id]
             found = found._replace(topics=topics, asked_at=at)
         return self.read(brand, subscriber_id), found
@@ -134,23 +166,39 @@ class MemoryOutbox:
 
 
 class MemoryLimits:
-    """Lets everybody in, until told otherwise; notes who joins a crowd."""
+    """Lets everybody in, until told otherwise; notes who joins a burst."""
 
     def __init__(self) -> None:
         self.admitting = True
-        self.crowds: list[tuple[str, int]] = []
+        self.opting_in = True
+        self.bursts: list[tuple[str, int]] = []
 
     def admits(self, brand: Any, ip: str, now: int) -> bool:
         return self.admitting
 
-    def mail_to(self, brand: Any, address: Any, now: int) -> None:
-        return None
+    def admits_visitor(self, brand: Any, ip: str, now: int) -> bool:
+        return self.admitting
 
-    def crowd(self, brand: str, subscriber_id: str, ip: str, most: int, now: int) -> dict[str, Any]:
-        self.crowds.append((ip, most))
+    def mail_to(self, brand: Any, address: Any, now: int, *, anonymous: bool = True) -> list[Any]:
+        return []
+
+    def domain_budget(self, address: Any, now: int) -> str:
+        return ""
+
+    def confirmed(self, brand: str, subscriber_id: str, asked_at: int) -> None:
+        """Nothing was counted."""
+
+    def opt_ins(self, brand: Any, subscriber_id: str, now: int) -> bool:
+        return self.opting_in
+
+    def take(self, operations: Any) -> None:
+        """Nothing is counted."""
+
+    def burst(self, brand: str, subscriber_id: str, ip: str, most: int, now: int) -> dict[str, Any]:
+        self.bursts.append((ip, most))
         return {"most": most}
 
-    def has_room(self, crowd: Any) -> bool:
+    def has_room(self, burst: Any) -> bool:
         return True
 
 
@@ -170,6 +218,6 @@ class MemoryBreaker:
 
 def contact_image(event: Event, contact: Contact) -> dict[str, Any]:
     """The contact item, as the first request makes it."""
-    update = schema.contact_update(event, contact)
+    update = schema.request_update(event, contact, CONTACT)
     values = update["ExpressionAttributeValues"]
     return {**update["Key"], **{name: values[f":{name}"] for name in update["ExpressionAttributeNames"].values()}}

@@ -84,15 +84,15 @@ class World:
 
     def get(self, url: str, **how: Any) -> Answer:
         """Open a page."""
-        return Answer(self.call(events.room(url), "GET", url, **how))
+        return Answer(self.call(events.room(url, "GET"), "GET", url, **how))
 
     def post(self, url: str, form: Any = None, **how: Any) -> Answer:
         """Send a form, or a body."""
-        return Answer(self.call(events.room(url), "POST", url, form=form, **how))
+        return Answer(self.call(events.room(url, "POST"), "POST", url, form=form, **how))
 
     def send(self, method: str, url: str, **how: Any) -> Answer:
         """Any other request."""
-        return Answer(self.call(events.room(url), method, url, **how))
+        return Answer(self.call(events.room(url, method), method, url, **how))
 
     def api(self, method: str, path: str, body: Any = None, *, key: str = "", **how: Any) -> Answer:
         """A platform's call."""
@@ -114,7 +114,7 @@ class World:
 
     def subscriber_id(self, email: str = "ann@example.com", brand: str = "demo") -> str:
         """Who somebody is to a brand."""
-        return addresses.subscriber_id(wiring.keyring().pepper(brand), addresses.parse(email))
+        return addresses.subscriber_id(wiring.keyring().pepper(brand), addresses.identify(email).address)
 
     def token(
         self,

@@ -14,8 +14,9 @@ from typing import Any, Final
 import pytest
 from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
-from consentry import archivist, telemetry
+from consentry import archivist, batches, feedback, notifications, replay, telemetry
 from consentry_build.services import SERVICES
+from embedded import gaps
 from support import events
 
 ROOT: Final = Path(__file__).parents[2]
@@ -128,13 +129,47 @@ def test_no_function_may_do_more_to_the_table_than_its_work_needs() -> None:
         assert ("dynamodb:Scan" in actions) == ((function, statement["Sid"]) in scans)
 
 
+def keys_that_begin_with(prefix: str) -> dict[str, Any]:
+    """The condition that a call names partition keys, and none but such."""
+    return {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+
+
+def conditions(node: Any) -> Iterator[dict[str, Any]]:
+    """Every `Condition` of a policy's statement in a part of the template."""
+    if isinstance(node, list):
+        for each in node:
+            yield from conditions(each)
+    if isinstance(node, dict):
+        if "Effect" in node:
+            yield node.get("Condition", {})
+        for each in node.values():
+            yield from conditions(each)
+
+
+def test_a_call_that_names_nothing_slips_through_no_condition_over_all_it_names() -> None:
+    """`ForAllValues` holds of no values at all:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+    """
+    over_all = [
+        (condition, key)
+        for condition in conditions(RESOURCES)
+        for operator, keys in condition.items()
+        if operator.startswith("ForAllValues:")
+        for key in keys
+    ]
+    assert over_all
+    for condition, key in over_all:
+        assert condition["Null"][key] == "false"
+
+
 def test_the_archives_function_can_write_no_consent_and_delete_nothing() -> None:
     statements = {statement["Sid"]: statement for name, statement in STATEMENTS if name == "ArchiveFunction"}
     writing = [each for each in statements.values() if {"dynamodb:PutItem", "s3:PutObject"} & {*flat(each["Action"])}]
     assert [each["Sid"] for each in writing] == ["NoteWhereRunsAre", "WriteParts"]
-    assert statements["NoteWhereRunsAre"]["Condition"] == {
-        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["L#archive#*"]}
-    }
+    assert statements["NoteWhereRunsAre"]["Condition"] == keys_that_begin_with("L#archive#")
     actions = {action for each in statements.values() for action in flat(each["Action"])}
     assert {each for each in actions if each.startswith("s3:")} == {"s3:PutObject"}
     assert not [each for each in actions if "Delete" in each or "Bypass" in each or "Update" in each]
@@ -164,6 +199,8 @@ def test_every_log_group_expires() -> None:
     assert of_type("AWS::Logs::LogGroup")
     for name, group in of_type("AWS::Logs::LogGroup").items():
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
+    shortest = min(PARAMETERS["LogRetentionDays"]["AllowedValues"])
+    assert shortest * DAY_S >= max(queue["MessageRetentionPeriod"] for queue in QUEUES.values()), "sealed opt-outs"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -180,6 +217,36 @@ def test_a_functions_code_exists_and_has_the_handler(name: str) -> None:
 def test_every_folder_of_code_is_deployed_once() -> None:
     deployed = sorted(ROOT / function["CodeUri"] for function in FUNCTIONS.values())
     assert deployed == ROOMS
+
+
+SENDS_ONCE: Final = {"NotifierFunction"}
+"""From the stream to its queue: what it takes out of the queue it sends there no more."""
+
+
+def test_a_function_that_sends_to_its_own_queue_may_and_no_other() -> None:
+    """Lambda ends what it takes for an endless loop after some 16 rounds:
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+    """
+    for name, function in FUNCTIONS.items():
+        read = {
+            event["Properties"]["Queue"]["Fn::GetAtt"][0]
+            for event in function.get("Events", {}).values()
+            if event["Type"] == "SQS"
+        }
+        sent = {
+            statement["Resource"]["Fn::GetAtt"][0]
+            for owner, statement in STATEMENTS
+            if owner == name and "sqs:SendMessage" in flat(statement["Action"])
+        }
+        loops = bool(read & sent) and name not in SENDS_ONCE
+        assert function.get("RecursiveLoop") == ("Allow" if loops else None), name
+
+
+def test_whatever_reads_a_queue_or_the_stream_counts_how_old_what_fails_is() -> None:
+    for function in FUNCTIONS.values():
+        if {"SQS", "DynamoDB"} & {event["Type"] for event in function.get("Events", {}).values()}:
+            handler = ROOT / function["CodeUri"] / "handler.py"
+            assert "return batches.process(event, " in handler.read_text(), handler
 
 
 def test_what_lies_beside_a_handler_is_only_what_ships() -> None:
@@ -352,6 +419,7 @@ def referred(node: Any) -> Iterator[str]:
 LAYERS_ARE_BUILT_FOR: Final = {"PythonRuntime", "Architecture"}
 """Whoever changes these changes the layers, and with them the versions."""
 ON_THE_ALIAS: Final = {"ProvisionedConcurrency"}
+OF_ALL_VERSIONS: Final = {"OneClickReservedConcurrency"}
 NO_PART_OF_A_FUNCTION: Final = {"Policies", "Events", "DeploymentPreference", "VersionDescription"}
 
 
@@ -364,7 +432,7 @@ def test_a_new_answer_to_a_question_reaches_the_version_that_calls_go_to(name: s
     function = FUNCTIONS[name]
     parts = {part: each for part, each in {**GLOBAL, **function}.items() if part not in NO_PART_OF_A_FUNCTION}
     parts["Environment"] = [GLOBAL["Environment"], function.get("Environment")]
-    asked = set(referred(parts)) & set(PARAMETERS) - LAYERS_ARE_BUILT_FOR - ON_THE_ALIAS
+    asked = set(referred(parts)) & set(PARAMETERS) - LAYERS_ARE_BUILT_FOR - ON_THE_ALIAS - OF_ALL_VERSIONS
     assert asked <= set(referred(function["VersionDescription"]))
     assert function["VersionDescription"] == GLOBAL["Environment"]["Variables"]["DEPLOYED_WITH"]
 
@@ -452,7 +520,7 @@ def test_the_table_survives_mistakes() -> None:
 
 
 def test_the_attribute_that_expires_is_the_one_that_the_store_writes() -> None:
-    store = (ROOT / "layers/consentry/consentry/store.py").read_text()
+    store = (ROOT / "layers/consentry/consentry/table/store.py").read_text()
     assert '"expires_at"' in store
 
 
@@ -482,13 +550,24 @@ def test_what_is_archived_can_neither_be_changed_nor_read_by_the_public_nor_go_w
     assert policy["Resource"] == [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}]
 
 
+def without(condition: str, node: Any) -> Any:
+    """A part of the template as it is where a condition doesn't hold."""
+    if isinstance(node, list):
+        return [without(condition, each) for each in node]
+    if isinstance(node, dict):
+        if node.get("Fn::If", [""])[0] == condition:
+            return without(condition, node["Fn::If"][2])
+        return {name: without(condition, each) for name, each in node.items()}
+    return node
+
+
 def test_without_an_archive_nothing_of_it_is_deployed() -> None:
     parts = {name: each for name, each in RESOURCES.items() if name.startswith("Archive")}
     outputs = {name: each for name, each in TEMPLATE["Outputs"].items() if name.startswith("Archive")}
     assert len(parts) == 8
     for name, each in {**parts, **outputs}.items():
         assert each["Condition"] == "HasArchive", name
-    others = {name: each for name, each in RESOURCES.items() if name not in parts}
+    others = without("HasArchive", {name: each for name, each in RESOURCES.items() if name not in parts})
     assert not [text for text in texts(others) if "Archive" in text.replace("${ArchiveSegments}", "")]
 
 
@@ -511,6 +590,56 @@ def test_a_queue_is_encrypted_and_loses_nothing(name: str) -> None:
     assert target.endswith("DeadLetters")
 
 
+DAY_S: Final = 86_400
+WAITS: Final = {"SpoolQueue": replay.wait, "FeedbackQueue": feedback.wait, "NotificationQueue": notifications.wait}
+"""Seconds between one try and the next, by their number; elsewhere what failed comes back when it is visible again."""
+SENT_ANEW: Final = {"NotificationQueue": "NotificationDeadLetters"}
+"""Where the function itself sends what it gives up: a message of its own, whose fourteen days begin then."""
+READERS: Final = {
+    event["Properties"]["Queue"]["Fn::GetAtt"][0]: name
+    for name, function in FUNCTIONS.items()
+    for event in function.get("Events", {}).values()
+    if event["Type"] == "SQS"
+}
+"""The function that reads each queue."""
+
+
+def wait(queue: str, tries: int) -> int:
+    """Seconds from the beginning of a try, the first being 1, to the next at the latest."""
+    visibility: int = QUEUES[queue]["VisibilityTimeout"]
+    if queue not in WAITS:
+        return visibility
+    return max(visibility, WAITS[queue](tries) + FUNCTIONS[READERS[queue]].get("Timeout", GLOBAL["Timeout"]))
+
+
+def given_up_after(queue: str) -> int:
+    """Seconds from the sending of a message to SQS's moving it among the dead letters, at the latest."""
+    return sum(wait(queue, tries) for tries in range(1, 1 + QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"]))
+
+
+@pytest.mark.parametrize("queue", [each for each in QUEUES if "RedrivePolicy" in QUEUES[each]])
+def test_whoever_is_woken_by_a_dead_letter_has_twelve_days_left(queue: str) -> None:
+    """SQS deletes it so long after it was first sent:
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/setting-up-dead-letter-queue-retention.html
+    """
+    dead = QUEUES[queue]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+    assert QUEUES[queue]["MessageRetentionPeriod"] > given_up_after(queue), "or it is deleted before it is given up"
+    left = QUEUES[dead]["MessageRetentionPeriod"]
+    if queue in SENT_ANEW:
+        assert dead == SENT_ANEW[queue]
+        sending = [s for name, s in STATEMENTS if name == READERS[queue] and "sqs:SendMessage" in flat(s["Action"])]
+        assert {"Fn::GetAtt": [dead, "Arn"]} in [each["Resource"] for each in sending]
+        assert QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"] == 1 + len(notifications.WAITS_S)
+    else:
+        left -= given_up_after(queue)
+    assert left >= 12 * DAY_S
+
+
+def test_an_opt_out_is_tried_for_nearly_two_days_before_it_is_given_up() -> None:
+    for queue in ("SpoolQueue", "FeedbackQueue", "InboundQueue"):
+        assert 1.75 * DAY_S < given_up_after(queue) <= 2 * DAY_S, queue
+
+
 @pytest.mark.parametrize("name", [each for each in QUEUES if each.endswith("DeadLetters")])
 def test_dead_letters_raise_an_alarm_and_can_be_found(name: str) -> None:
     alarms = [
@@ -527,6 +656,8 @@ WAKE_SOMEBODY: Final = {
     *("SpoolAgeAlarm", "SpoolDeadLettersAlarm", "OptOutsKeptInLogAlarm", "OptOutsNotKeptAlarm"),
     *("InboundDeadLettersAlarm", "StreamDeadLettersAlarm", "StreamAgeAlarm", "MailDeadLettersAlarm"),
     *("ApiFaultsAlarm", "ApiLatencyAlarm", "BreakerOpenAlarm"),
+    *("OptOutsRefusedAlarm", "OptOutThrottlesAlarm", "OneClickErrorsAlarm"),
+    *("FeedbackAgeAlarm", "InboundAgeAlarm", "WorkerErrorsAlarm", "FaultsAlarm", "PermanentFaultsAlarm"),
 }
 """Opt-outs are at stake, or people are turned away. Whatever else there is can wait for the morning."""
 RUNBOOKS: Final = ROOT / "docs/runbooks"
@@ -561,8 +692,9 @@ def test_no_runbook_is_of_an_alarm_that_is_gone() -> None:
 def measured(value: Any) -> Iterator[dict[str, Any]]:
     """Every `Metric` of a math alarm."""
     for each in value.get("Metrics", ()):
-        if "MetricStat" in each:
-            yield each["MetricStat"]["Metric"]
+        on_condition = each["Fn::If"][1] if "Fn::If" in each else each
+        if "MetricStat" in on_condition:
+            yield on_condition["MetricStat"]["Metric"]
 
 
 def test_each_function_that_nobody_waits_for_is_watched_for_crashes() -> None:
@@ -572,8 +704,9 @@ def test_each_function_that_nobody_waits_for_is_watched_for_crashes() -> None:
         for name, function in FUNCTIONS.items()
         if not any(event["Type"] == "HttpApi" for event in function.get("Events", {}).values())
         and "DeadLetterQueue" not in function
-        and name != "RotationFunction"  # has an alarm of its own
+        and name not in {"RotationFunction", "BulkFunction"}  # have alarms of their own
     }
+    assert ALARMS["BulkFailedAlarm"]["MetricName"] == "ExecutionsFailed"
     assert ALARMS["RotationFailedAlarm"]["Dimensions"][0]["Value"] == {"Ref": "RotationFunction"}
     watched = {
         dimension["Value"]["Ref"] for each in measured(ALARMS["WorkerErrorsAlarm"]) for dimension in each["Dimensions"]
@@ -581,20 +714,63 @@ def test_each_function_that_nobody_waits_for_is_watched_for_crashes() -> None:
     assert watched == behind_queues
 
 
-def test_each_queue_that_a_function_reads_is_watched_for_what_waits_too_long() -> None:
-    read = {
-        event["Properties"]["Queue"]["Fn::GetAtt"][0]
-        for function in FUNCTIONS.values()
-        for event in function.get("Events", {}).values()
-        if event["Type"] == "SQS"
+OPT_OUTS: Final = {"SpoolQueue", "FeedbackQueue", "InboundQueue"}
+
+
+@pytest.mark.parametrize("queue", READERS)
+def test_what_waits_too_long_in_a_queue_is_noticed_whether_it_fails_or_nobody_reads_it(queue: str) -> None:
+    """SQS leaves out of its own age what was received three times:
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+    """
+    of_queue = {"Fn::GetAtt": [queue, "QueueName"]}
+    watched = {
+        name: {
+            (each["MetricName"], each["Dimensions"][0]["Name"])
+            for each in measured(alarm)
+            if each["Dimensions"][0]["Value"] == of_queue
+        }
+        for name, alarm in ALARMS.items()
+        if "Metrics" in alarm
     }
-    aged = {
-        dimension["Value"]["Fn::GetAtt"][0]
+    ((name, metrics),) = ((name, found) for name, found in watched.items() if found)
+    assert metrics == {("Waiting", "queue"), ("ApproximateAgeOfOldestMessage", "QueueName")}
+    alarm = ALARMS[name]
+    (period,) = {each["MetricStat"]["Period"] for each in alarm["Metrics"] if "MetricStat" in each}
+    assert {each["MetricStat"]["Stat"] for each in alarm["Metrics"] if "MetricStat" in each} == {"Maximum"}
+    longest = max(wait(queue, tries) for tries in range(1, 1 + QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"]))
+    assert alarm["DatapointsToAlarm"] == 1
+    assert longest < alarm["EvaluationPeriods"] * period, "or it would be in order again between two tries"
+    assert alarm["EvaluationPeriods"] * period <= (7 * DAY_S if period >= 3600 else DAY_S), "CloudWatch's own limit"
+    assert alarm["Threshold"] < given_up_after(queue), "or it could never ring for what fails"
+    if queue in OPT_OUTS:
+        assert alarm["Threshold"] <= 300
+        assert name in WAKE_SOMEBODY
+
+
+def test_what_holds_up_the_stream_is_noticed() -> None:
+    (failing,) = [each for each in measured(ALARMS["StreamAgeAlarm"]) if each["MetricName"] == "Waiting"]
+    assert failing["Dimensions"] == [{"Name": "queue", "Value": batches.STREAM}]
+    names = {each["MetricName"] for each in measured(ALARMS["StreamAgeAlarm"])}
+    assert names == {"Waiting", "IteratorAge"}
+
+
+@pytest.mark.parametrize("name", ["PermanentFaultsAlarm", "FaultsAlarm"])
+def test_faults_wake_somebody_within_minutes(name: str) -> None:
+    alarm = ALARMS[name]
+    assert name == f"{alarm['MetricName']}Alarm"
+    assert alarm["Period"] * alarm["DatapointsToAlarm"] <= 300
+    assert ALARMS["PermanentFaultsAlarm"]["Threshold"] == 0, "one is enough"
+
+
+def test_every_function_is_watched_for_starts_that_lambda_refuses() -> None:
+    watched = [
+        dimension["Value"]["Ref"]
         for alarm in ALARMS.values()
-        if alarm.get("MetricName") == "ApproximateAgeOfOldestMessage"
-        for dimension in alarm["Dimensions"]
-    }
-    assert aged == read
+        for each in measured(alarm)
+        if each["MetricName"] == "Throttles"
+        for dimension in each["Dimensions"]
+    ]
+    assert sorted(watched) == sorted(FUNCTIONS)
 
 
 def test_an_alarm_adds_up_no_more_than_ten_metrics() -> None:
@@ -618,7 +794,8 @@ def shown() -> Iterator[tuple[str, str, tuple[str, ...]]]:
         for metric in widget.get("metrics", ()):
             if isinstance(metric[0], dict):
                 found = re.fullmatch(
-                    r"""SEARCH\('\{"([^"]+)",([a-z,]+)\} MetricName="(\w+)"', 'Sum', 300\)""", metric[0]["expression"]
+                    r"""SEARCH\('\{"([^"]+)",([a-z,]+)\} MetricName="(\w+)"', '(?:Sum|Maximum)', 300\)""",
+                    metric[0]["expression"],
                 )
                 assert found, metric
                 yield found[1], found[3], tuple(found[2].split(","))
@@ -627,9 +804,18 @@ def shown() -> Iterator[tuple[str, str, tuple[str, ...]]]:
                 yield plain[0], plain[1], tuple(plain[2::2])
 
 
+FILTERED: Final = {
+    filtered["MetricTransformations"][0]["MetricName"]: filtered
+    for filtered in of_type("AWS::Logs::MetricFilter").values()
+}
+"""What CloudWatch counts in logs, by metric."""
+
+
 def test_the_dashboard_shows_every_metric_of_ours_and_none_that_nothing_counts() -> None:
     ours = {(name, dimensions) for namespace, name, dimensions in shown() if not namespace.startswith("AWS/")}
-    assert ours == {(name, each.dimensions) for name, each in telemetry.METRICS.items()}
+    assert ours == {(name, each.dimensions) for name, each in telemetry.METRICS.items()} | {
+        (name, ()) for name in FILTERED
+    }
     namespace = GLOBAL["Environment"]["Variables"]["METRICS_NAMESPACE"]["Fn::Sub"]
     assert {each for each, _, _ in shown() if not each.startswith("AWS/")} == {namespace}
 
@@ -684,11 +870,13 @@ def test_widgets_lie_side_by_side() -> None:
 
 def test_an_alarm_of_a_metric_of_ours_is_of_one_that_is_counted() -> None:
     namespace = GLOBAL["Environment"]["Variables"]["METRICS_NAMESPACE"]
-    alarms = [each for each in ALARMS.values() if each.get("Namespace") == namespace]
+    watched = [*ALARMS.values(), *(each for alarm in ALARMS.values() for each in measured(alarm))]
+    alarms = [each for each in watched if each.get("Namespace") == namespace]
     assert alarms
     for each in alarms:
-        told_apart_by = tuple(dimension["Name"] for dimension in each["Dimensions"])
-        assert told_apart_by == telemetry.METRICS[each["MetricName"]].dimensions, "or it never rings"
+        told_apart_by = tuple(dimension["Name"] for dimension in each.get("Dimensions", ()))
+        counted = () if each["MetricName"] in FILTERED else telemetry.METRICS[each["MetricName"]].dimensions
+        assert told_apart_by == counted, "or it never rings"
 
 
 def test_the_access_log_tells_of_a_request_under_the_name_that_functions_log() -> None:
@@ -771,6 +959,7 @@ def test_the_topic_is_encrypted_with_a_key_that_ses_may_use() -> None:
     (statement,) = [each for each in key["KeyPolicy"]["Statement"] if each["Principal"].get("Service")]
     assert statement["Principal"] == {"Service": "ses.amazonaws.com"}
     assert sorted(statement["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
 def test_ses_tells_what_matters_for_consent_and_watches_nobody() -> None:
@@ -931,10 +1120,99 @@ def test_the_api_is_throttled() -> None:
         assert "CorsConfiguration" not in api, name
 
 
-def test_every_route_is_any_method_so_that_the_functions_refuse_what_they_must() -> None:
+ROUTES: Final = [(properties["Method"], properties["Path"], name) for name, properties in http_events()]
+OPT_OUT_ROUTES: Final = {"POST /u/{token+}", "POST /u/page/{token}"}
+
+
+def answers(method: str, path: str) -> str:
+    """The function that a request gets to: a full match comes before a greedy one, a method before any.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
+    """
+    found = [
+        ((gaps.specificity(route_method, route_path)), name)
+        for route_method, route_path, name in ROUTES
+        if route_method in {method, "ANY"}
+        and gaps.Route(method="", path=route_path, function="").parameters(path) is not None
+    ]
+    return max(found, default=((), ""))[1]
+
+
+def test_every_route_leads_to_the_one_api() -> None:
     for name, properties in http_events():
-        assert properties["Method"] == "ANY", name
         assert properties["ApiId"] == {"Ref": "HttpApi"}, name
+
+
+def test_whatever_the_method_a_function_answers_and_one_click_is_post_alone() -> None:
+    """What no page knows is refused by the pages' function, in the brand's look."""
+    for _, path, _ in ROUTES:
+        plain = re.sub(r"\{\w+\+?\}", "x", path)
+        assert not {"", "OneClickFunction"} & {answers(method, plain) for method in ("GET", "HEAD", "PUT", "OPTIONS")}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "function"),
+    [
+        ("POST", "/u/abc.def-g", "OneClickFunction"),
+        ("POST", "/u/abc.def-g/", "OneClickFunction"),
+        ("POST", "/u/abc.def-g>/x", "OneClickFunction"),
+        ("POST", "/u/page/abc", "UnsubscribeFunction"),
+        ("POST", "/u/undo/abc", "UnsubscribeFunction"),
+        ("POST", "/u/reason/abc", "UnsubscribeFunction"),
+        ("GET", "/u/abc.def-g", "UnsubscribeFunction"),
+        ("HEAD", "/u/abc.def-g/", "UnsubscribeFunction"),
+        ("PUT", "/u/abc.def-g", "UnsubscribeFunction"),
+        ("POST", "/c/abc/", "ConfirmFunction"),
+        ("GET", "/p/abc/", "PreferencesFunction"),
+    ],
+)
+def test_a_request_gets_to_the_function_that_knows_it(method: str, path: str, function: str) -> None:
+    assert answers(method, path) == function
+
+
+def test_a_flood_of_visits_uses_nothing_up_of_what_opt_outs_may() -> None:
+    api = RESOURCES["HttpApi"]["Properties"]
+    own = {"ThrottlingRateLimit": {"Ref": "OptOutsPerSecond"}, "ThrottlingBurstLimit": {"Ref": "OptOutBurst"}}
+    assert api["RouteSettings"] == dict.fromkeys(OPT_OUT_ROUTES, own)
+    assert {f"{method} {path}" for method, path, _ in ROUTES} >= OPT_OUT_ROUTES
+    assert PARAMETERS["OptOutsPerSecond"]["Default"] > PARAMETERS["RequestsPerSecond"]["Default"]
+
+
+def test_one_click_has_its_share_of_the_account_where_somebody_asks_for_it() -> None:
+    """A new account has nothing to reserve: a deployment that asks for it by itself would fail there."""
+    reserved = {name: each.get("ReservedConcurrentExecutions") for name, each in FUNCTIONS.items()}
+    asked = {"Fn::If": ["ReservesOneClick", {"Ref": "OneClickReservedConcurrency"}, {"Ref": "AWS::NoValue"}]}
+    assert reserved == dict.fromkeys(FUNCTIONS) | {"OneClickFunction": asked}
+    assert PARAMETERS["OneClickReservedConcurrency"]["Default"] == 0
+
+
+def test_whatever_the_gateway_refuses_is_counted_and_opt_outs_apart() -> None:
+    """The access log has its status as text. A filter's syntax:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+    """
+    assert json.loads(RESOURCES["HttpApi"]["Properties"]["AccessLogSettings"]["Format"])["status"] == "$context.status"
+    opt_outs, others = (FILTERED[name]["FilterPattern"] for name in ("OptOutsRefused", "RequestsRefused"))
+    for pattern, operator in ((opt_outs, "="), (others, "!=")):
+        assert '$.status = "429"' in pattern
+        assert set(re.findall(rf'\$\.route {operator} "([^"]+)"', pattern)) == OPT_OUT_ROUTES
+    assert {each["LogGroupName"]["Ref"] for each in FILTERED.values()} == {"HttpApiLogs"}
+    assert ALARMS["OptOutsRefusedAlarm"]["Threshold"] == 0
+
+
+def test_refused_starts_of_what_takes_opt_outs_from_people_wake_somebody() -> None:
+    watched = {each["Dimensions"][0]["Value"]["Ref"] for each in measured(ALARMS["OptOutThrottlesAlarm"])}
+    assert watched == {"OneClickFunction", "UnsubscribeFunction", "PreferencesFunction"}
+    assert ALARMS["OneClickErrorsAlarm"]["Dimensions"] == [
+        {"Name": "FunctionName", "Value": {"Ref": "OneClickFunction"}}
+    ]
+
+
+def test_one_click_may_do_no_more_than_record_and_spool() -> None:
+    actions = {each for name, each_of in STATEMENTS if name == "OneClickFunction" for each in flat(each_of["Action"])}
+    assert actions == {
+        *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:GetItem"),
+        *("sqs:SendMessage", "secretsmanager:GetSecretValue"),
+    }
 
 
 def in_code(path: Path) -> set[str]:
@@ -973,7 +1251,8 @@ def test_every_call_of_the_api_is_below_its_route() -> None:
 
 
 def test_the_tests_know_every_route() -> None:
-    assert {route for route, _ in events.ROUTES} == {properties["Path"] for _, properties in http_events()}
+    named = {f"{function.removesuffix('Function').lower()} {method} {path}" for method, path, function in ROUTES}
+    assert named == {f"{function} {route}" for function, route, _ in events.ROUTES}
 
 
 # --- packages ---------------------------------------------------------------------------------------------------------
@@ -1073,8 +1352,7 @@ def test_every_step_of_a_job_is_tried_again_with_patience_and_jitter() -> None:
 
 def test_bulk_jobs_write_to_people_alone_and_delete_nothing() -> None:
     given = {statement["Sid"]: statement for name, statement in STATEMENTS if name == "BulkFunction"}
-    people = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["S#*"]}}
-    assert given["RecordImports"]["Condition"] == given["Screen"]["Condition"] == people
+    assert given["RecordImports"]["Condition"] == given["Screen"]["Condition"] == keys_that_begin_with("S#")
     actions = {action for each in given.values() for action in flat(each["Action"])}
     assert not [each for each in actions if "Delete" in each]
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 import traceback
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from consentry.addresses import Address, MalformedAddressError, is_subscriber_id, mailbox, parse, subscriber_id
+from consentry.addresses import (
+    Address,
+    MalformedAddressError,
+    identify,
+    is_subscriber_id,
+    mailbox,
+    parse,
+    subscriber_id,
+)
 
 MALFORMED = [
     "",
@@ -88,13 +96,6 @@ def test_an_international_domain_is_one_domain_however_it_is_written(spelling: s
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("JÖRG@example.com", "jörg@example.com"), ("jo\u0308rg@example.com", "jörg@example.com")]
-)
-def test_a_local_part_in_another_script_is_one_however_it_is_composed(one: str, other: str) -> None:
-    assert parse(one).normalised == parse(other).normalised
-
-
-@pytest.mark.parametrize(
     "other", ["bob@example.com", "ann@example.org", "ann+news@example.com", "a.nn@example.com", "ann@sub.example.com"]
 )
 def test_another_address_is_another_subscriber(other: str) -> None:
@@ -117,6 +118,164 @@ def test_the_longest_address_is_an_address() -> None:
     assert parse(longest).deliverable == longest
     with pytest.raises(MalformedAddressError):
         parse(longest.replace("d.com", "dd.com"))
+
+
+# --- people whose address no parser likes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "normalised"),
+    [
+        ("a..b@docomo.ne.jp", "a..b@docomo.ne.jp"),
+        (".Ab.@DOCOMO.ne.jp", ".ab.@docomo.ne.jp"),
+        ('"Ann Lee"@example.com', '"ann lee"@example.com'),
+        ('"a@b,<c>"@example.com', '"a@b,<c>"@example.com'),
+        ('"a\\"b c"@example.com', '"a\\"b c"@example.com'),
+        ('o"brien@example.com', 'o"brien@example.com'),
+        ("a@b@example.com", "a@b@example.com"),
+        ("ann@a_b.example", "ann@a_b.example"),
+        ("ann@localhost", "ann@localhost"),
+        ("ann@[192.0.2.1]", "ann@[192.0.2.1]"),
+        ("a..b@BÜCHER.example", "a..b@xn--bcher-kva.example"),
+        ("a..b@bücher..example", "a..b@bücher..example"),
+        ("info=?@example.com", "info=?@example.com"),
+        ("Jörg@example.com", "jörg@example.com"),
+        ("jo\u0308rg@example.com", "jörg@example.com"),
+        ("\u212aim@example.com", "kim@example.com"),
+        ("a" * 65 + "@example.com", "a" * 65 + "@example.com"),
+    ],
+    ids=ascii,
+)
+def test_whoever_gets_email_is_somebody(text: str, normalised: str) -> None:
+    found = identify(text)
+    assert (found.address.normalised, found.note) == (normalised, "")
+    assert identify(f" {text}\n") == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ann <ann@example.com>",
+        "Ann Lee <Ann@Example.com>",
+        '"Lee, Ann <3" <ann@example.com>',
+        "Lee, Ann <ann@example.com>",
+        "ann@example.com <ann@example.com>",
+        "<ann@example.com>",
+        "Ann <mailto:ann@example.com>",
+        "mailto:ann@example.com",
+        "MAILTO:ann%40example.com?subject=hello",
+        "ann@example.com.",
+        "Ann <ann@example.com>.",
+        '"ann@example.com"',
+        "'ann@example.com'",
+        "'ann@example.com",
+        'ann@example.com"',
+        '"ann@example.com',
+        "ann@example.com\0\0",
+        "\ufeffann@example.com",
+    ],
+    ids=ascii,
+)
+def test_what_stands_around_an_address_is_taken_off_with_a_note(text: str) -> None:
+    found = identify(text)
+    assert found.address.normalised == "ann@example.com"
+    assert found.note
+
+
+def test_both_are_done_for_an_odd_address_with_a_name() -> None:
+    assert identify("Ann <mailto:A..b@docomo.ne.jp>").address.normalised == "a..b@docomo.ne.jp"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "@",
+        "sekret",
+        "sekret@",
+        "@sekret.example",
+        "<@>",
+        "mailto:",
+        "se kret@example.com",
+        "sekret@exam ple.com",
+        "sekret@example.com, bob@sekret.example",
+        "sekret@example.com,bob",
+        "Sekret <sekret@example.com>, Bob <bob@example.com>",
+        "Sekret, bob@example.com, <sekret@example.com>",
+        "sekret@example.com; Bob <bob@example.com>",
+        "sekret@example.com (Ann)",
+        "<sekret@example.com",
+        "sekret@example.com>",
+        "sekret@example.com\r\nBcc: sekret@evil.example",
+        "sek\x00ret@example.com",
+        '"sek\tret"@example.com',
+        "sekret\x7f@example.com",
+        "sekret\ud800@example.com",
+        "sekret\uff20example.com",
+        "a" * 243 + "@example.com",
+        "ß" * 122 + "@example.com",
+        "sekret" * 100_000,
+        '"' * 100_001 + "@sekret.example",
+        '"\\' * 100_000 + "@sekret.example",
+    ],
+    ids=lambda text: ascii(text[:30]),
+)
+def test_what_names_nobody_or_several_is_refused_without_repeating_it(text: str) -> None:
+    with pytest.raises(MalformedAddressError) as caught:
+        identify(text)
+    assert caught.value.__context__ is None
+    assert "sekret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("straße@example.com", "strasse@example.com"),
+        ("ﬁona@example.com", "fiona@example.com"),
+        ("ſam@example.com", "sam@example.com"),
+        ("σας@example.com", "σασ@example.com"),
+        ("JÖRG@example.com", "jörg@example.com"),
+        ("ıan@example.com", "ian@example.com"),
+    ],
+)
+def test_two_mailboxes_are_two_people(one: str, other: str) -> None:
+    """Whoever has the one must not decide for the other."""
+    found = [subscriber_id(b"pepper", identify(text).address) for text in (one, other)]
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("text", ["jörg@example.com", "straße@example.com", "用户@例え.jp"])
+def test_no_email_is_sent_where_ses_cannot_send(text: str) -> None:
+    with pytest.raises(MalformedAddressError):
+        parse(text)
+
+
+near_local_parts = st.text('aAzZ09.+-_ßKéſ!=?"@ ', min_size=1, max_size=12)
+near_domains = st.sampled_from(["example.com", "EXAMPLE.com", "bücher.example", "BÜCHER.example", "a--b.org", "x.test"])
+
+
+@settings(deadline=None)
+@given(near_local_parts, near_domains)
+@example("Info", "example.com")
+def test_an_address_that_can_be_mailed_is_the_same_person_everywhere(local: str, domain: str) -> None:
+    try:
+        parsed = parse(f"{local}@{domain}")
+    except MalformedAddressError:
+        return
+    assert identify(f"{local}@{domain}").address.normalised == parsed.normalised
+    assert identify(f"Ann <{local}@{domain}>").address.normalised == parsed.normalised
+
+
+@settings(deadline=None)
+@given(st.text(max_size=60), st.sampled_from(["", "@example.com", "@bücher.example", ">", '"']))
+def test_whatever_is_told_is_somebody_or_nobody_and_stays_so(text: str, rest: str) -> None:
+    try:
+        once = identify(text + rest).address.normalised
+    except MalformedAddressError:
+        return
+    assert len(once.encode()) <= 254
+    assert not set(once.rpartition("@")[2]) & set("<>, \n")
 
 
 # --- subscriber ids ------------------------------------------------------------------------------------------------
@@ -171,9 +330,12 @@ def test_every_subscriber_id_is_spelled_as_one(pepper: bytes) -> None:
         ("ann+x@fastmail.com", "ann@fastmail.com"),
         ("anything@ann.fastmail.com", "ann@fastmail.com"),
         ("anything+x@ann.fastmail.fm", "ann@fastmail.fm"),
+        ("ann+x@example.com", "ann@example.com"),
+        ("a.nn+x+y@example.com", "a.nn@example.com"),
+        ("ann+x@b\u00fccher.de", "ann@xn--bcher-kva.de"),
     ],
 )
-def test_variants_that_a_provider_explains_lead_to_one_mailbox(spelling: str, where: str) -> None:
+def test_variants_are_counted_as_one_mailbox(spelling: str, where: str) -> None:
     assert mailbox(parse(spelling)) == where
     assert mailbox(parse(where)) == where
 
@@ -182,11 +344,11 @@ def test_variants_that_a_provider_explains_lead_to_one_mailbox(spelling: str, wh
     "spelling",
     [
         "ann@gmail.com",
-        "ann+x@example.com",
+        "ann-x@example.com",
         "a.nn@outlook.com",
         "+x@gmail.com",
+        "+x@example.com",
         "x@a.b.fastmail.com",
-        "ann+x@b\u00fccher.de",
     ],
 )
 def test_any_other_address_is_its_own_mailbox(spelling: str) -> None:

@@ -107,6 +107,10 @@ def changed(line: int, text: str) -> str:
         (10, "limits: {requests_an_hour_per_ip: many}", "limits.requests_an_hour_per_ip", "must be a whole number"),
         (10, "limits: {mails_an_hour: 9}", "limits.mails_an_hour", "is no field here; those are requests_an"),
         (10, "limits: 5", "limits", "is not of type 'object'"),
+        (10, "retired_topics: [letters, news]", "retired_topics.1", "is one of `topics`"),
+        (10, "retired_topics: [letters, letters]", "retired_topics", "non-unique"),
+        (10, "retired_topics: [Letters]", "retired_topics.0", "must be a name of at most 16"),
+        (10, "retired_topics: letters", "retired_topics", "is not of type 'array'"),
         (12, "  accent: #2f6b3c", "theme.accent", "must be a colour in quotes"),
         (12, '  accent: "#fff000"', "theme.accent", "has a contrast of 1."),
         (12, '  colour: "#2f6b3c"', "theme.colour", "is no field here; those are accent, accent_dark, logo"),
@@ -346,11 +350,19 @@ def test_limits_that_a_brand_sets_replace_the_defaults_one_by_one(tmp_path: Path
     assert brands.from_json(compiled(tmp_path)).limits == brands.Bounds(30, 2_000, 120)
 
 
+def test_a_brand_remembers_the_topics_that_it_had(tmp_path: Path) -> None:
+    brand = brands.from_json(compiled(tmp_path, changed(10, "retired_topics: [letters, tips]")))
+    assert brand.retired_topics == ("letters", "tips")
+    assert "letters" not in brand.topics
+    assert brands.from_json(compiled(tmp_path)).retired_topics == ()
+
+
 def test_the_notice_changes_with_what_people_agree_to_and_with_nothing_else(tmp_path: Path) -> None:
     notice = compiled(tmp_path)["notice"]
     same = [
         (10, "limits: {mails_a_minute: 600}"),
         (9, "keeps_address: false"),
+        (10, "retired_topics: [letters]"),
         (3, "sender: post@meadow.example"),
         (12, '  accent: "#000000"'),
     ]

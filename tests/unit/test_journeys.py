@@ -250,14 +250,14 @@ def test_a_platform_is_admitted_by_its_key(ann: Ann) -> None:
     assert ann.outcome is Outcome.APPLIED
 
 
-def test_only_who_leaves_by_the_page_joins_a_crowd(ann: Ann) -> None:
+def test_only_who_leaves_by_the_page_joins_a_burst(ann: Ann) -> None:
     ann.leaves("news", channel=Channel.ONE_CLICK)
     ann.leaves("news", everything=True, channel=Channel.PREFERENCES)
     ann.pauses()
-    assert ann.limits.crowds == []
+    assert ann.limits.bursts == []
     ann.leaves("offers")
     ann.leaves("news", everything=True)
-    assert ann.limits.crowds == [("203.0.113.7", journeys.LEAVING_TOGETHER)] * 2
+    assert ann.limits.bursts == [("203.0.113.7", journeys.LEAVING_TOGETHER)] * 2
 
 
 def test_a_request_through_the_api_is_on_record_as_the_platforms(ann: Ann) -> None:

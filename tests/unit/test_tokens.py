@@ -16,7 +16,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consentry.keyring import Keyring
-from consentry.tokens import LIFETIME, ExpiredError, Link, NotOursError, Purpose, Tokens, is_reference
+from consentry.tokens import (
+    LIFETIME,
+    MINTED,
+    ExpiredError,
+    Link,
+    Minter,
+    NotOursError,
+    Purpose,
+    Tokens,
+    find,
+    is_reference,
+    minting_keys,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +64,7 @@ class Bare:
 def link(purpose: Purpose = Purpose.UNSUBSCRIBE, brand: str = "demo", **what: object) -> Link:
     what.setdefault("at", NOW if purpose in DATED else 0)
     what.setdefault("topics", ("news",))
+    what.setdefault("ours", purpose is Purpose.CONFIRM)
     return Link(purpose, brand, SUBSCRIBER, **what)  # type: ignore[arg-type]
 
 
@@ -375,3 +388,111 @@ def test_a_token_minted_years_ago_by_an_earlier_release_still_opts_out() -> None
     keyring = Keyring(lambda: '{"root": "a root for good"}')
     old = "dXxkZW1vfEs5WGRxMVg0QVZlZk1YQzNQOW9sR2d8bmV3c3xzcHJpbmc.91O1cml3TVLkjkkjTxhMsfca0djBcIzMVp4RJYzTrX4"
     assert Tokens(keyring).read(Purpose.UNSUBSCRIBE, old, NOW + YEARS) == link(reference="spring")
+
+
+# --- whose link it is -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("purpose", [Purpose.UNSUBSCRIBE, Purpose.PREFERENCES, Purpose.UNDO, Purpose.REASON])
+def test_a_link_tells_whether_we_mailed_it(tokens: Tokens, purpose: Purpose) -> None:
+    for made in (link(purpose), link(purpose, at=NOW, ours=True)):
+        assert tokens.read(purpose, tokens.sign(made), NOW) == made
+
+
+def test_a_link_that_we_mailed_lifts_for_a_day_and_a_platforms_never() -> None:
+    ours = link(Purpose.PREFERENCES, at=NOW, ours=True)
+    day = 24 * 3_600_000
+    assert ours.lifts(NOW + day - 1)
+    assert not ours.lifts(NOW + day)
+    assert not link(Purpose.PREFERENCES, at=NOW).lifts(NOW)
+
+
+def test_a_link_that_says_it_is_ours_under_a_platforms_signature_is_not_ours(tokens: Tokens) -> None:
+    _, _, signature = tokens.sign(link(Purpose.PREFERENCES)).partition(".")
+    payload, _, _ = tokens.sign(link(Purpose.PREFERENCES, at=NOW, ours=True)).partition(".")
+    with pytest.raises(NotOursError):
+        tokens.read(Purpose.PREFERENCES, f"{payload}.{signature}", NOW)
+
+
+@pytest.mark.parametrize("purpose", MINTED)
+def test_a_minter_away_from_the_keyring_signs_what_the_keyring_would(tokens: Tokens, purpose: Purpose) -> None:
+    minter = Minter(minting_keys(Bare(), "demo"))
+    made = link(purpose, reference="spring")
+    assert minter.sign(made) == tokens.sign(made)
+
+
+@pytest.mark.parametrize(("purpose", "ours"), list(product(Purpose, [False, True])))
+def test_a_minter_signs_nothing_but_what_platforms_mint(tokens: Tokens, purpose: Purpose, *, ours: bool) -> None:
+    """Neither when it is asked to, nor by putting what it has to another use."""
+    keys = minting_keys(Bare(), "demo")
+    wanted = link(purpose, at=NOW if ours or purpose in DATED else 0, ours=ours or purpose is Purpose.CONFIRM)
+    if purpose in MINTED and not ours:
+        return
+    with pytest.raises(ValueError, match="no key for"):
+        Minter(keys).sign(wanted)
+    token = tokens.sign(wanted)
+    payload, _, _ = token.partition(".")
+    for key in keys.values():
+        assert Minter(dict.fromkeys(keys, key)).sign(link()) != token
+        for forging in (Tokens(Bare(key)).sign(wanted), _signed(payload, key)):
+            with pytest.raises(NotOursError):
+                tokens.read(purpose, forging, NOW)
+
+
+def _signed(payload: str, key: bytes) -> str:
+    signature = base64.urlsafe_b64encode(hmac.digest(key, payload.encode(), hashlib.sha256)).rstrip(b"=")
+    return f"{payload}.{signature.decode()}"
+
+
+def test_a_retired_key_still_lets_people_leave_by_a_link_to_choose() -> None:
+    keys = Bare(b"old")
+    token = Tokens(keys).sign(link(Purpose.PREFERENCES))
+    keys.keys, keys.retired = (b"new",), (b"old",)
+    tokens = Tokens(keys)
+    assert tokens.read(Purpose.PREFERENCES, token, NOW, leaving=True) == link(Purpose.PREFERENCES)
+    with pytest.raises(NotOursError):
+        tokens.read(Purpose.PREFERENCES, token, NOW)
+
+
+# --- damaged links ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "{}/", "/{}", "{}.", "{}>", "<{}>", "{})", "{},", '"{}"', "'{}'", " {} ", "{}\n", "{}/?utm_source=news",
+        "{}%2F", "%3C{}%3E", "{}%3E", "{}%253E", "{}%0D%0A", "{};", "{}]", "{}\u201d", "{}&utm=1", "{}#x",
+    ],
+)  # fmt: skip
+def test_a_link_with_something_around_it_is_still_the_link(tokens: Tokens, damage: str) -> None:
+    token = tokens.sign(link())
+    assert find(damage.format(token)) == token
+
+
+@pytest.mark.parametrize("inside", ["=\n", "=\r\n", " ", "\n", "\r\n\t", "%20", "%3D%0D%0A", "%253D%250A"])
+def test_a_link_that_was_broken_is_whole_again(tokens: Tokens, inside: str) -> None:
+    token = tokens.sign(link())
+    for at in (1, 25, len(token) - 44, len(token) - 43, len(token) - 1):
+        assert find(token[:at] + inside + token[at:]) == token
+
+
+@pytest.mark.parametrize("escaped", [1, 2])
+def test_a_link_of_which_anything_was_escaped_is_still_the_link(tokens: Tokens, escaped: int) -> None:
+    token = tokens.sign(link())
+    text = token
+    for _ in range(escaped):
+        text = "".join(f"%{ord(each):02X}" for each in text) if text is token else text.replace("%", "%25")
+    assert find(text) == token
+
+
+def test_another_character_is_not_mended(tokens: Tokens) -> None:
+    token = tokens.sign(link())
+    for damaged in (token + "A", "A" + token, token[:-1], token.replace(".", "", 1), token[:30] + "*" + token[31:]):
+        assert find(damaged) == damaged or find(damaged) != token
+        with pytest.raises(NotOursError):
+            tokens.read(Purpose.UNSUBSCRIBE, find(damaged), NOW)
+
+
+def test_finding_a_link_takes_a_time_that_grows_with_the_text_alone() -> None:
+    for text in ("A" * 8_000, "A." * 4_000, "%" * 8_000, "=\n" * 4_000):
+        assert find(text) == text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from typing import Any
@@ -42,7 +43,7 @@ def part(name: str, value: str, *, header: str = 'Content-Disposition: form-data
 def handle(respond: Any, event: dict[str, Any] | None = None, problem: Any = None) -> dict[str, Any]:
     """The answer of a room with one route."""
     problem = problem or (lambda request, status, code: Response(status, f"page of {code}"))
-    handler = web.room({"/u/{token}": {"GET": respond, "POST": respond}, "/only": {"POST": respond}}, problem)
+    handler = web.room({"/u/{token+}": {"GET": respond, "POST": respond}, "/only": {"POST": respond}}, problem)
     return handler(event or events.http("GET", URL), None)
 
 
@@ -125,7 +126,7 @@ def test_a_fault_is_logged_with_its_place_and_without_its_words(log: io.StringIO
     assert "tttt" not in log.getvalue()
     [line] = logged(log)
     assert (line["kind"], line["cause"], line["aws"]) == ("StoreUnavailableError", "ClientError", "ThrottlingException")
-    assert line["route"] == "ANY /u/{token}"
+    assert line["route"] == "ANY /u/{token+}"
     assert line["where"][-1].startswith("respond:")
 
 
@@ -341,9 +342,38 @@ def test_a_body_in_base64_is_unpacked_and_one_that_isnt_is_empty() -> None:
 
 def test_the_route_never_holds_the_token() -> None:
     request = web.read(events.http("GET", "/u/sekret?lang=de"))
-    assert request.route == "ANY /u/{token}"
+    assert request.route == "ANY /u/{token+}"
     assert request.parameters == {"token": "sekret"}
     assert request.query == {"lang": "de"}
+
+
+PROOF = "what CloudFront alone shows"
+VISITOR = "198.51.100.10"
+
+
+@pytest.mark.parametrize(
+    ("headers", "ip"),
+    [
+        ({web.PROXY: PROOF, "cloudfront-viewer-address": f"{VISITOR}:46532"}, VISITOR),
+        ({web.PROXY: f"older, {PROOF}", "cloudfront-viewer-address": f"{VISITOR}:46532"}, VISITOR),
+        ({web.PROXY: PROOF, "cloudfront-viewer-address": "2001:db8::7:46532"}, "2001:db8::7"),
+        ({web.PROXY: PROOF, "cloudfront-viewer-address": "[2001:db8::7]:46532"}, "2001:db8::7"),
+        ({web.PROXY: PROOF}, "203.0.113.7"),
+        ({web.PROXY: "guessed", "cloudfront-viewer-address": f"{VISITOR}:1"}, "203.0.113.7"),
+        ({web.PROXY: "\ud800", "cloudfront-viewer-address": f"{VISITOR}:1"}, "203.0.113.7"),
+        ({"cloudfront-viewer-address": f"{VISITOR}:1", "x-forwarded-for": VISITOR}, "203.0.113.7"),
+    ],
+)
+def test_a_visitor_is_who_the_trusted_proxy_says_and_nobody_elses_word_counts(
+    headers: dict[str, str], ip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRUSTED_PROXY", hashlib.sha256(PROOF.encode()).hexdigest()[:32])
+    assert web.read(events.http("GET", URL, headers=headers)).ip == ip
+
+
+def test_without_a_trusted_proxy_no_header_names_the_visitor() -> None:
+    headers = {web.PROXY: "", "cloudfront-viewer-address": f"{VISITOR}:46532"}
+    assert web.read(events.http("GET", URL, headers=headers)).ip == "203.0.113.7"
 
 
 def test_a_request_without_headers_query_or_parameters_is_a_request() -> None:

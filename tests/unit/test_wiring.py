@@ -88,11 +88,13 @@ def test_a_function_without_its_settings_says_which(monkeypatch: pytest.MonkeyPa
 def test_settings_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBLIC_URL", "https://links.example.com/")
     monkeypatch.setenv("CONSENTRY_COMPILED", "/somewhere")
+    monkeypatch.setenv("TRUSTED_PROXY", "00ff")
     assert wiring.settings() == (
         "consentry-test",
         "arn:aws:secretsmanager:us-east-1:123456789012:secret:keyring",
         "https://links.example.com",
         Path("/somewhere"),
+        "00ff",
     )
 
 
@@ -284,7 +286,7 @@ def test_an_open_breaker_is_logged_with_its_brand_and_nothing_else(aws: Aws, mon
     told: list[tuple[str, dict[str, str]]] = []
     monkeypatch.setattr(wiring, "logger", type("Log", (), {"error": lambda _, text, **more: told.append((text, more))}))
     aws.answers["query"] = {"Items": []}
-    monkeypatch.setattr(wiring.limits(), "spend", lambda *_: False)
+    monkeypatch.setattr(wiring.breaker(), "_count", lambda *_: False)
     assert wiring.breaker().holds(people.brand(), 1) > 0
     assert told == [("breaker open", {"brand": "demo"})]
 

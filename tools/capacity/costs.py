@@ -67,7 +67,8 @@ def idle() -> Bill:
         for source in template.sources("SQS").values()
     )
     return {
-        "CloudWatch": template.count("AWS::CloudWatch::Alarm") * prices.ALARM.dollars,
+        "CloudWatch": template.alarm_metrics * prices.ALARM.dollars
+        + template.count("AWS::CloudWatch::Dashboard") * prices.DASHBOARD.dollars,
         "KMS": template.count("AWS::KMS::Key") * prices.KEY.dollars,
         "Secrets Manager": template.count("AWS::SecretsManager::Secret") * prices.SECRET.dollars,
         "SQS": pollers * MONTH_S / assumed.POLL_S.value / MILLION * prices.QUEUED.dollars,

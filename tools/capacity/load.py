@@ -53,6 +53,10 @@ HTTP: Final = _summed(
     ONE_CLICKS, SCANS, VISITS, Rate(*(2 * each for each in REQUESTS)), Rate(*(2 * each for each in CONFIRMATIONS))
 )
 """Without the API: decisions are screened a thousand a call, and reports come a hundred a call or by a queue."""
+OPT_OUT_CALLS: Final = _summed(ONE_CLICKS, Rate(*(each / 2 for each in VISITS)))
+"""Those of them that have a throttle of their own: one click, and the page's form."""
+PAGES: Final = _summed(HTTP, Rate(*(-each for each in OPT_OUT_CALLS)))
+"""The others of them."""
 
 
 def write_units() -> Rate:

@@ -38,7 +38,10 @@ GATEWAY: Final = Price(
 INVOKED: Final = Price("Lambda, requests", 0.20, "million", _LAMBDA, "2025")
 COMPUTED: Final = Price("Lambda, arm64", 0.0000133334, "GB and second", _LAMBDA, "2025")
 LOGGED: Final = Price("CloudWatch Logs, taken in", 0.50, "GB", _CLOUDWATCH, "2026-02")
-ALARM: Final = Price("CloudWatch, alarm", 0.10, "month", "https://aws.amazon.com/cloudwatch/pricing/", "")
+ALARM: Final = Price("CloudWatch, metric of an alarm", 0.10, "month", "https://aws.amazon.com/cloudwatch/pricing/", "")
+DASHBOARD: Final = Price(
+    "CloudWatch, dashboard of more than 50 metrics", 3.00, "month", "https://aws.amazon.com/cloudwatch/pricing/", ""
+)
 QUEUED: Final = Price("SQS, standard queue", 0.40, "million requests", _SQS, "2026-03-14")
 FAIR: Final = Price("SQS, messages with a group (fair queues), more", 0.10, "million requests", _SQS, "2026-03-14")
 SECRET: Final = Price("Secrets Manager, secret", 0.40, "month", _SECRETS, "2026-09-20")
@@ -48,7 +51,7 @@ SENT: Final = Price("Data out to the internet", 0.09, "GB", "https://www.apigate
 
 ALL: Final = (
     *(WRITE, READ, STORED, RECOVERY, GATEWAY, INVOKED, COMPUTED),
-    *(LOGGED, ALARM, QUEUED, FAIR, SECRET, KEY, MAILED, SENT),
+    *(LOGGED, ALARM, DASHBOARD, QUEUED, FAIR, SECRET, KEY, MAILED, SENT),
 )
 
 SERVER: Final = Price(

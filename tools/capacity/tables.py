@@ -87,18 +87,25 @@ def rates() -> str:
 def breaks() -> str:
     """What breaks first, in order: the mails a day at which it does, all else as assumed."""
     template, mails = Template(), assumed.MAILS_A_DAY.value
-    gateway = template.default("RequestsPerSecond")
+    gateway, opt_outs = template.default("RequestsPerSecond"), template.default("OptOutsPerSecond")
     bounds = Bounds()
     told = load.CHANGES.minute * assumed.ENDPOINTS.value
     most = template.sources("SQS")["NotifierFunction.Due"]["ScalingConfig"]["MaximumConcurrency"]
     at_once = sum(load.concurrency().values())
     found = [
         (
-            gateway / load.HTTP.minute,
+            gateway / load.PAGES.minute,
             "the API's throttle",
             f"`RequestsPerSecond` {gateway:,}",
-            "`4xx` of the API, status 429 in its log",
+            "`RequestsRefused`, status 429 in the API's log",
             "`RequestsPerSecond`, `RequestBurst`",
+        ),
+        (
+            opt_outs / load.OPT_OUT_CALLS.minute,
+            "the throttle of opt-outs",
+            f"`OptOutsPerSecond` {opt_outs:,}",
+            "`OptOutsRefused`, which wakes somebody",
+            "`OptOutsPerSecond`, `OptOutBurst`",
         ),
         (
             assumed.NEW_READS.value / load.read_units(screened=True).minute,

@@ -26,6 +26,13 @@ def _tagged(loader: _Loader, _suffix: str, node: yaml.Node) -> Any:
 _Loader.add_multi_constructor("!", _tagged)
 
 
+def _mentions(node: Any, name: str) -> int:
+    """How often a key stands in a part of the template."""
+    if isinstance(node, dict):
+        return sum((key == name) + _mentions(each, name) for key, each in node.items())
+    return sum(_mentions(each, name) for each in node) if isinstance(node, list) else 0
+
+
 @cache
 def _read() -> dict[str, Any]:
     text = (ROOT / "template.yaml").read_text("utf-8")
@@ -51,6 +58,12 @@ class Template:
     def count(self, kind: str) -> int:
         """How many resources of a type there are."""
         return sum(each["Type"] == kind for each in self._read["Resources"].values())
+
+    @property
+    def alarm_metrics(self) -> int:
+        """How many metrics all alarms watch together: each is paid for, also those that one alarm adds up."""
+        alarms = [each for each in self._read["Resources"].values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+        return sum(max(1, _mentions(each["Properties"], "MetricStat")) for each in alarms)
 
     def sources(self, kind: str) -> dict[str, dict[str, Any]]:
         """Event sources of a type (`SQS`, `DynamoDB`), by `Function.Event`."""

@@ -142,7 +142,8 @@ def _against_the_schema(error: Any) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def _beyond_the_schema(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Faults that a schema can't see: where, and what."""
-    for check in (_language_faults, _webhook_faults, _endpoint_faults, _theme_faults, _goodbye_faults):
+    checks = (_language_faults, _retired_faults, _webhook_faults, _endpoint_faults, _theme_faults, _goodbye_faults)
+    for check in checks:
         yield from check(data)
 
 
@@ -159,6 +160,12 @@ def _language_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], st
     for where, text in texts:
         if isinstance(text, dict) and (missing := languages - set(text)):
             yield where, f"has no text for {', '.join(sorted(missing))}, which `languages` names"
+
+
+def _retired_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for at, topic in enumerate(data.get("retired_topics", [])):
+        if topic in data["topics"]:
+            yield ("retired_topics", str(at)), "is one of `topics`: it can't be retired and there"
 
 
 def _webhook_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -247,6 +254,7 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
         "names": _texts(data["name"], languages),
         "languages": languages,
         "topics": topics,
+        "retired_topics": data.get("retired_topics", []),
         "theme": {
             "accent": theme.get("accent", _DEFAULT_ACCENT),
             "accent_dark": theme.get("accent_dark", _DEFAULT_ACCENT_DARK),

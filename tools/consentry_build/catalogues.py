@@ -29,7 +29,7 @@ LOCALES: Final = ROOT / "layers/consentry/consentry/locales"
 DOMAIN: Final = "consentry"
 SOURCE_LANGUAGE: Final = "en"
 
-_TEMPLATES: Final = ("layers/consentry/consentry/templates/*.html", "functions/*/templates/*.html")
+_TEMPLATES: Final = ("layers/consentry/consentry/templates/**/*.html", "functions/*/templates/*.html")
 _MAILS: Final = ("layers/consentry/mails/**/*.mjml", "layers/consentry/mails/**/*.txt")
 _MODULES: Final = "layers/consentry/consentry/*.py"
 _JINJA: Final = {"trimmed": "true", "silent": "false", "trim_blocks": "true", "lstrip_blocks": "true"}

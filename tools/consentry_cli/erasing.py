@@ -84,6 +84,6 @@ def _named(source: str, complaints: Complaints, pepper: Callable[[], bytes]) -> 
                 yield name
                 continue
             try:
-                yield addresses.subscriber_id(pepper(), addresses.parse(name))
+                yield addresses.subscriber_id(pepper(), addresses.identify(name).address)
             except MalformedAddressError as exc:
                 complaints.add(Malformed(line, line, str(exc)))

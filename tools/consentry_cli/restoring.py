@@ -14,7 +14,7 @@ import boto3
 import click
 
 from consentry import consent as rules
-from consentry.consent import Choice, Consent
+from consentry.consent import Consent
 from consentry.ledger import Channel, Event, Fault, Holding, faults, hash_event, partition_key
 from consentry.table import schema
 from consentry.table.schema import CONTACT, STATE
@@ -153,21 +153,30 @@ class Merging:
 
     def _write(self, here: Holding, there: Holding, lacking: Sequence[Event], *, counted: bool) -> bool:
         """Put all that is lacking; False if somebody else wrote in between."""
-        lost = here.consent is None
-        state, count = here.consent or Consent(), here.ledger_count
+        lost, consent = here.consent is None, here.consent or Consent()
+        state = self._state(self._target, here.subscriber_id)
+        if schema.integer(state, "ledger_count") != here.ledger_count:
+            return False
+        if lost:  # what the state says beside consent, such as when the person was erased
+            state = {name: value for name, value in self._state(self.source, here.subscriber_id).items()
+                     if name not in {"ledger_count", "ledger_digest"}}  # fmt: skip
         for at in range(0, len(lacking), _A_WRITE):
             part = lacking[at : at + _A_WRITE]
-            joined = state | rules.join(event.effect for event in part)
-            first = self._still(here) if counted else self._grow(here.subscriber_id, count, joined, part)
+            consent |= rules.join(event.effect for event in part)
+            grown = self._grown(here.subscriber_id, state, consent, part)
+            first = self._still(here) if counted else self._put_over(grown, schema.integer(state, "ledger_count"))
             puts = [put for event in part for put in self._puts(event, there, evidence=lost)]
             try:
                 self._client.transact_write_items(TransactItems=[first, *puts])
             except self._client.exceptions.TransactionCanceledException:
                 return False
-            state, count = joined, count + len(part)
+            state = grown
         if lost:
             self._put_contact(there)
         return True
+
+    def _state(self, store: Store, subscriber_id: str) -> dict[str, Any]:
+        return store.gateway.get(schema.key(partition_key(self._brand, subscriber_id), STATE))
 
     def _still(self, here: Holding) -> dict[str, Any]:
         """That the state is as it was read. It has counted what is put back."""
@@ -180,33 +189,33 @@ class Merging:
             }
         }
 
-    def _grow(self, subscriber_id: str, count: int, joined: Consent, part: Sequence[Event]) -> dict[str, Any]:
+    def _grown(
+        self, subscriber_id: str, state: dict[str, Any], joined: Consent, part: Sequence[Event]
+    ) -> dict[str, Any]:
         """The state with some events more."""
-        named: dict[str, int | Choice] = {**joined.registers, **joined.choices}
-        values = {f":v{at}": schema.number(value) if isinstance(value, int) else schema.choice_value(value)
-                  for at, value in enumerate(named.values())}  # fmt: skip
-        # Platforms are told as of any change. An import's makes no mail that says goodbye.
+        # Platforms are notified as of any change. An import's makes no email that says goodbye.
         newest = max(part, key=lambda event: event.evidence_key)._replace(channel=Channel.IMPORT)
-        sets = ["last_event = :last", *(f"#v{at} = :v{at}" for at in range(len(named)))]
-        update: dict[str, Any] = {
-            "TableName": self._table,
-            "Key": schema.key(partition_key(self._brand, subscriber_id), STATE),
-            "UpdateExpression": f"SET {', '.join(sets)} ADD ledger_count :more, ledger_digest :shares",
-            "ExpressionAttributeValues": {
-                **values,
-                ":last": schema.last_event(newest),
-                ":more": schema.number(len(part)),
-                ":shares": schema.number(sum(hash_event(self._key, event) for event in part)),
-            },
+        digest = schema.integer(state, "ledger_digest") + sum(hash_event(self._key, event) for event in part)
+        return {
+            **state,
+            **schema.key(partition_key(self._brand, subscriber_id), STATE),
+            **schema.attributes(joined, {}),
+            "last_event": schema.last_event(newest),
+            "ledger_count": schema.number(schema.integer(state, "ledger_count") + len(part)),
+            "ledger_digest": schema.number(digest),
         }
-        if named:
-            update["ExpressionAttributeNames"] = {f"#v{at}": name for at, name in enumerate(named)}
-        # Whatever changes a state adds to its count.
-        update["ConditionExpression"] = "attribute_not_exists(pk)"
+
+    def _put_over(self, item: dict[str, Any], count: int) -> dict[str, Any]:
+        """The state in place of one that had so many events: whatever changes a state adds to its count."""
+        put: dict[str, Any] = {
+            "TableName": self._table,
+            "Item": item,
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
         if count:
-            update["ConditionExpression"] = "ledger_count = :count"
-            update["ExpressionAttributeValues"][":count"] = schema.number(count)
-        return {"Update": update}
+            put["ConditionExpression"] = "ledger_count = :count"
+            put["ExpressionAttributeValues"] = {":count": schema.number(count)}
+        return {"Put": put}
 
     def _puts(self, event: Event, there: Holding, *, evidence: bool) -> Iterator[dict[str, Any]]:
         """The event, and what is still held of its evidence where nothing was held of the person."""

@@ -31,7 +31,7 @@ group.add_command(
     queues.redrive(
         queue="SpoolQueueUrl",
         dead_letters="SpoolDeadLettersUrl",
-        doc="Bring back to the spool what could not be recorded for days.",
+        doc="Bring back to the spool what could not be recorded for days. It is sent anew, so its 14 days begin again.",
     )
 )
 

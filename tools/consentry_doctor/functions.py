@@ -28,6 +28,9 @@ _DEPRECATED: Final = {
 """From when a runtime gets no more security patches; AWS moves these dates at times.
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"""
 _SOON_DAYS: Final = 180
+_FEW: Final = 100
+"""So many at once Lambda keeps free for functions that reserve none:
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
 
 
 def present(deployed: Deployed) -> Generator[Ill, None, str]:
@@ -111,8 +114,30 @@ def sources(deployed: Deployed) -> Generator[Ill, None, str]:
     return f"{number(len(mappings), 'event source mapping')}, all enabled."
 
 
+def concurrency(deployed: Deployed) -> Generator[Ill, None, str]:
+    """The account may run enough functions at once, and keeps some for one click where that helps."""
+    limits = deployed.client("lambda").get_account_settings()["AccountLimit"]
+    most, free = int(limits["ConcurrentExecutions"]), int(limits["UnreservedConcurrentExecutions"])
+    if most < _FEW:
+        yield fault(
+            f"The account runs no more than {number(most, 'function')} at once: a few slow calls refuse clicks.",
+            "Ask for 1,000 (Service Quotas, Lambda, Concurrent executions); it costs nothing.",
+        )
+        return ""
+    functions = {name: logical for logical, name in deployed.of_kind("AWS::Lambda::Function").items()}
+    refused = deployed.last_hour("AWS/Lambda", "FunctionName", ("Throttles",), functions)
+    reserves = deployed.parameters.get("OneClickReservedConcurrency", "0") != "0"
+    if refused and not reserves and free > 2 * _FEW:
+        yield warning(
+            "Functions were throttled within the last hour, and none are kept for one click.",
+            f"Deploy with OneClickReservedConcurrency={_FEW}, and ask for more (Service Quotas, Lambda).",
+        )
+    return f"The account runs {number(most, 'function')} at once, {free} of them not reserved."
+
+
 CHECKS = (
     Check("functions", present, "docs/deploying.md#3-deploy"),
+    Check("concurrency", concurrency, "docs/deploying.md#opt-outs-come-first"),
     Check("runtime", runtime, "docs/deploying.md#3-deploy"),
     Check("function-errors", errors, "docs/deploying.md#worth-a-look"),
     Check("event-sources", sources, "docs/deploying.md#worth-a-look"),

@@ -22,8 +22,9 @@ _COMMANDS: Final = {
     "SpoolDeadLetters": "consentry spool redrive",
     "NotificationDeadLetters": "consentry notifications redrive",
 }
-_SPOOL_S: Final = 900
-"""As the alarm on the spool's age has it."""
+_OPT_OUTS: Final = frozenset({"SpoolQueue", "FeedbackQueue", "InboundQueue"})
+_OPT_OUTS_S: Final = 300
+"""As the alarms on the ages of these queues have it."""
 
 
 def dead_letters(deployed: Deployed) -> Generator[Ill, None, str]:
@@ -49,11 +50,15 @@ def dead_letters(deployed: Deployed) -> Generator[Ill, None, str]:
 
 
 def ages(deployed: Deployed) -> Generator[Ill, None, str]:
-    """Nothing has waited for long."""
+    """Nothing has waited for long: what nobody reads, and what fails, which SQS's own age leaves out."""
     names = {queue_name(url): name for name, url in deployed.of_kind(_QUEUE).items() if not name.endswith(_DEAD)}
-    found = deployed.last_hour("AWS/SQS", "QueueName", ("ApproximateAgeOfOldestMessage",), names, "Maximum")
-    for (name, _), seconds in sorted(found.items()):
-        if seconds > (_SPOOL_S if names[name] == "SpoolQueue" else HOUR_S):
+    unread = deployed.last_hour("AWS/SQS", "QueueName", ("ApproximateAgeOfOldestMessage",), names, "Maximum")
+    failing = deployed.last_hour(f"Consentry/{deployed.name}", "queue", ("Waiting",), names, "Maximum")
+    oldest: dict[str, float] = {}
+    for (name, _), seconds in [*unread.items(), *failing.items()]:
+        oldest[name] = max(seconds, oldest.get(name, 0))
+    for name, seconds in sorted(oldest.items()):
+        if seconds > (_OPT_OUTS_S if names[name] in _OPT_OUTS else HOUR_S):
             yield warning(
                 f"Within the last hour a message in {names[name]} was {number(round(seconds / 60), 'minute')} old.",
                 "Whoever reads the queue fails, or waits for something that is away: read its function's log.",

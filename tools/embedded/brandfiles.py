@@ -1,6 +1,7 @@
 """The brand files as this machine needs them.
 
-Every brand tells a receiver here what people decide, and limits are wider: all visitors share 127.0.0.1.
+Every brand tells a receiver here what people decide, and limits are wider: all visitors share 127.0.0.1, and
+people like to ask with addresses of one domain.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ COMPILED = "python/consentry/compiled"
 """Where a built layer has them."""
 ENDPOINT = "local"
 """The receiver's id in the brand files."""
-LIMITS = {"requests_an_hour_per_ip": 300, "mails_a_minute": 300}
+LIMITS = {"requests_an_hour_per_ip": 300, "mails_a_minute": 300, "mails_a_day_per_domain": 1_000_000}
 """For what a brand file leaves out."""
 
 

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, unquote
 
 from embedded.aws import ACCOUNT, client
 from embedded.deploy import STACK
+from embedded.layers_once import specificity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -279,7 +280,7 @@ def event_of(
     ]
     if not fitting:
         return None
-    route, parameters = min(fitting, key=lambda found: found[0].path.count("{"))
+    route, parameters = max(fitting, key=lambda found: specificity(found[0].method, found[0].path))
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": route.key,

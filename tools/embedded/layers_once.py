@@ -3,8 +3,9 @@
 By itself it unpacks all layers anew for every process that it starts for a function. Those are thousands of files: most
 of what a start takes, and of what tidying up takes at the end.
 
-Its CloudFormation also refuses alarms that add up several metrics; here it takes them as alarms of the first. And it
-lets every site call it, with keys that are in its manual; here it answers this machine alone (`hosts`).
+Its CloudFormation also refuses alarms that add up several metrics; here it takes them as alarms of the first. It knows
+a greedy path variable only by the name `proxy`. And it lets every site call it, with keys that are in its manual; here
+it answers this machine alone (`hosts`).
 """
 
 from __future__ import annotations
@@ -75,15 +76,27 @@ def guarded(app: Any, refusal: Any) -> Any:
     return answer
 
 
+def specificity(method: str, path: str) -> tuple[bool, int, bool]:
+    """How closely a route fits, the highest coming first: a full match, more words of its own, a method of its own.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
+    """
+    parts = path.strip("/").split("/")
+    return not path.endswith("+}"), sum(not part.startswith("{") for part in parts), method != "ANY"
+
+
 if __name__ == "__main__":
     zipfile.ZipFile = Archive  # type: ignore[misc]  # whoever asks for the one gets the other
 
     from ministack import app  # only now, when that is done; and only the emulator's own Python has it
+    from ministack.services import apigateway
     from ministack.services.cloudformation import provisioners
 
     app.app = guarded(app.app, runpy.run_path(str(Path(__file__).with_name("hosts.py")))["refusal"])
 
     record = provisioners._cw_metric_alarm_record  # noqa: SLF001 - there is no other way in
     provisioners._cw_metric_alarm_record = lambda name, alarm: record(name, of_its_first_metric(alarm))  # noqa: SLF001
+
+    apigateway._route_specificity = specificity  # noqa: SLF001 - as above
 
     sys.exit(app.main())

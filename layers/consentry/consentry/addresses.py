@@ -1,4 +1,7 @@
-"""E-mail addresses: parsed, normalised, and turned into subscriber ids.
+"""Email addresses: parsed, normalised, and turned into subscriber ids.
+
+`parse` is for where email is to be sent. `identify` is for everywhere else: people get email at addresses that no
+parser likes, and whoever gets it has to be able to leave. An address that both take is the same subscriber.
 
 An address is never a key, and never stands in a URL or a log: errors here name the fault, not the address.
 """
@@ -8,7 +11,10 @@ from __future__ import annotations
 import base64
 import hmac
 import re
+import string
+import unicodedata
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 _SUBSCRIBER_ID: Final = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")
 _ID_BYTES: Final = 16
@@ -30,41 +36,56 @@ _ONE_AS: Final = {"googlemail.com": "gmail.com"}
 """Domains under which a provider keeps the same mailboxes (https://support.google.com/mail/answer/10313)."""
 _DOTLESS: Final = frozenset({"gmail.com"})
 """Where dots before the @ count for nothing (https://support.google.com/mail/answer/7436150)."""
-_TAGGED: Final = frozenset(
-    {"gmail.com", "icloud.com", "me.com", "mac.com"}
-    | {"outlook.com", "outlook.de", "outlook.es", "outlook.fr", "outlook.it"}
-    | {"hotmail.com", "hotmail.co.uk", "hotmail.de", "hotmail.es", "hotmail.fr", "hotmail.it"}
-    | {"live.com", "live.co.uk", "live.de", "live.fr", "live.it", "live.nl", "msn.com"}
-    | {"fastmail.com", "fastmail.fm", "proton.me", "protonmail.com", "protonmail.ch", "pm.me"}
-)
-"""Where what follows a + is a tag of the same mailbox, as the providers' own help pages say: Google's and Fastmail's
-(https://www.fastmail.help/hc/en-us/articles/360060591053), Proton's (https://proton.me/support/addresses-and-aliases),
-Microsoft's for Outlook.com and Apple's for iCloud."""
 _SUBDOMAINS: Final = (".fastmail.com", ".fastmail.fm")
-"""Where `anything@name` is `name+anything` (Fastmail's page above)."""
+"""Where `anything@name` is `name+anything` (https://www.fastmail.help/hc/en-us/articles/360060591053)."""
 MAX_LENGTH: Final = 254
 """Octets of an address in SMTP (RFC 5321 4.5.3.1.3, less the angle brackets)."""
+_MAX_WRAPPED: Final = 1_000
+"""Characters of an address with its name."""
+_NEVER: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and halves of surrogate pairs."""
+_SEPARATING: Final = re.compile(r"[<>,\s]")
+"""Outside quotes, these end an address."""
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+"""A quoted string (RFC 5322, 3.2.4), as a local part or a name may have it."""
+_NAMED: Final = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
+"""A name and its address (RFC 5322, 3.4)."""
+_SCHEME: Final = "mailto:"
+_LEFT_OVER: Final = "\x00\ufeff"
+"""What fields of a fixed length and byte-order marks leave at the ends."""
+_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 class MalformedAddressError(ValueError):
-    """The text isn't an e-mail address; says why, without repeating it."""
+    """The text isn't an email address; says why, without repeating it."""
 
 
 class Address(NamedTuple):
     """One mailbox."""
 
     deliverable: str
-    """As mail is sent to it: domain in IDNA's ASCII form, which SES and header fields need, local part as its owner
+    """As email is sent to it: domain in IDNA's ASCII form, which SES and header fields need, local part as its owner
     writes it."""
     normalised: str
-    """As a subscriber is told from another: case-folded, domain in IDNA's ASCII form."""
+    """As a subscriber is told from another: ASCII letters in lower case, domain in IDNA's ASCII form. Nothing else is
+    folded: `straße@` and `strasse@` are two people."""
+
+
+class Identified(NamedTuple):
+    """Whose address it is."""
+
+    address: Address
+    note: str = ""
+    """What was taken off to find it; empty where nothing was."""
 
 
 def parse(text: str) -> Address:
-    """The address in `text`.
+    """The address in `text`, to send email to.
 
-    Syntax is judged by `email-validator`, without DNS: RFC 5321 and 5322, with internationalised domains and local
-    parts (RFC 6531). Names that can never receive mail from here (`localhost`, `.local`) are malformed.
+    Syntax is judged by `email-validator`, without DNS: RFC 5321 and 5322, with internationalised domains. Local parts
+    outside ASCII are malformed, since SES can't send to them
+    (https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Destination.html), and so are names that can never
+    receive email from here (`localhost`, `.local`).
 
     Raises:
         MalformedAddressError: it isn't one.
@@ -75,10 +96,34 @@ def parse(text: str) -> Address:
     return _plain(stripped) or _judged(stripped)
 
 
+def identify(text: str) -> Identified:
+    """Whose address `text` is, whether or not a parser likes it: nothing is sent to it from here.
+
+    What stands around it is taken off: a name, `mailto:`, quotes, the apostrophe that spreadsheets begin a text with, a
+    final dot. What is left is an address if it has a last `@` with something on both sides, at most 254 octets, no
+    control character, and no `<`, `>`, comma or blank outside quotes.
+
+    Raises:
+        MalformedAddressError: it names nobody, or several.
+    """
+    stripped = text.strip()
+    if (plain := _plain(stripped)) and not stripped.startswith("'"):
+        return Identified(plain)
+    bare = _unwrapped(stripped) if len(stripped) <= _MAX_WRAPPED else ""
+    local, _, domain = bare.rpartition("@")
+    unquoted = _QUOTED.sub("", local)
+    if not local or not domain or _NEVER.search(bare) or _SEPARATING.search(f"{unquoted}@{domain}"):
+        raise MalformedAddressError("not a valid email address")
+    address = _address(local, domain)
+    if len(address.normalised.encode()) > MAX_LENGTH:
+        raise MalformedAddressError(f"the address is longer than {MAX_LENGTH} octets")
+    return Identified(address, "" if bare == stripped else "what stood around the address was taken off")
+
+
 def _plain(text: str) -> Address | None:
     """A plain address, parsed to what `_judged` makes of it, in a twentieth of the time; None if it isn't plain."""
     found = _PLAIN.fullmatch(text)
-    if found is None:
+    if found is None or len(text) > MAX_LENGTH:
         return None
     local, domain, last = found.groups()
     if "--" in domain or last.lower() in _RESERVED or _ENCODED_WORD in local:
@@ -91,13 +136,44 @@ def _judged(stripped: str) -> Address:
     from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - 40 ms, and a click needs none of it
 
     try:
-        found = validate_email(stripped, check_deliverability=False, test_environment=True)
+        found = validate_email(stripped, check_deliverability=False, test_environment=True, allow_smtputf8=False)
     except EmailNotValidError:
         found = None  # raised below, not here: that error may quote the address, and would stay in the chain
     if found is None or _ENCODED_WORD in found.local_part:
-        raise MalformedAddressError("not a valid e-mail address")
-    domain = found.ascii_domain.lower()
-    return Address(f"{found.local_part}@{domain}", f"{found.local_part.casefold()}@{domain}")
+        raise MalformedAddressError("not a valid email address")
+    return _address(found.local_part, found.ascii_domain)
+
+
+def _unwrapped(text: str) -> str:
+    """A mailbox without what stands around it; empty where that is another address."""
+    bare = text.strip(_LEFT_OVER).strip().removesuffix(".")
+    shape = _QUOTED.sub(lambda found: "_" * len(found[0]), bare)
+    if named := _NAMED.fullmatch(shape):
+        name, (start, end) = named["name"], named.span("address")
+        if "@" in name and not {",", ";"}.isdisjoint(name):
+            return ""
+        bare = bare[start:end].strip()
+    if bare[: len(_SCHEME)].lower() == _SCHEME:
+        bare = unquote(bare[len(_SCHEME) :].partition("?")[0])
+    bare = bare.removeprefix("'").rstrip("'\"")  # no domain ends with a quote
+    return (bare[1:] if bare.startswith('"') and bare.count('"') == 1 else bare).removesuffix(".")
+
+
+def _address(local: str, domain: str) -> Address:
+    local, domain = unicodedata.normalize("NFC", local), _in_ascii(domain)
+    return Address(f"{local}@{domain}", f"{local.translate(_LOWER)}@{domain}")
+
+
+def _in_ascii(domain: str) -> str:
+    """A domain in IDNA's ASCII form (UTS 46), where it has one."""
+    if not domain.isascii():
+        import idna  # noqa: PLC0415 - 10 ms, for few domains
+
+        try:
+            domain = idna.encode(domain, uts46=True).decode()
+        except UnicodeError:
+            domain = unicodedata.normalize("NFC", domain)
+    return domain.translate(_LOWER).removesuffix(".")
 
 
 def masked(address: str) -> str:
@@ -117,18 +193,18 @@ def subscriber_id(pepper: bytes, address: Address) -> str:
 
 
 def mailbox(address: Address) -> str:
-    """Where mail to the address ends up, as far as its provider's published rules tell; else the address itself.
+    """The mailbox as which emails to the address are counted.
 
-    `ann+1@gmail.com` and `a.nn@googlemail.com` are `ann@gmail.com`. Elsewhere a `+` may name another person. This is
-    for counting mails alone: an address and its variant remain two subscribers.
+    `ann+1@gmail.com` and `a.nn@googlemail.com` are `ann@gmail.com`. What follows a `+` is cut on every domain: nearly
+    everywhere it is a tag of the same mailbox (RFC 5233), and from outside nobody can see where it isn't. The rest
+    follows what providers publish. This is for counting alone: an address and its variant remain two subscribers.
     """
     local, _, domain = address.normalised.rpartition("@")
     domain = _ONE_AS.get(domain, domain)
     for suffix in _SUBDOMAINS:
         if domain.endswith(suffix) and "." not in domain.removesuffix(suffix):
             local, domain = domain.removesuffix(suffix), suffix[1:]
-    if domain in _TAGGED:
-        local = local.partition("+")[0] or local
+    local = local.partition("+")[0] or local
     if domain in _DOTLESS:
         local = local.replace(".", "")
     return f"{local}@{domain}"

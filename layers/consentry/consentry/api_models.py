@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from consentry import addresses, tokens
 from consentry import consent as rules
-from consentry.intake import ReportKind, Result  # noqa: TC001 - pydantic reads the annotations
+from consentry.intake import ReportKind, Result
 
 MAX_BATCH: Final = 1_000
 MAX_EVENTS: Final = 100
 MAX_EVENT_ID: Final = 200
+MAX_FAULTS: Final = 100
+"""So many faults of a call are named."""
 
 Email = Annotated[str, Field(max_length=1_000, examples=["ann@example.com"], json_schema_extra={"format": "email"})]
+
+
+def _somebodys(text: str) -> str:
+    addresses.identify(text)
+    return text
+
+
+AnyEmail = Annotated[
+    Email,
+    AfterValidator(_somebodys),
+    Field(description="Also one that no parser likes. What stands around it, such as a name, is taken off."),
+]
 TopicId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,15}$")]
 SubscriberId = Annotated[str, Field(max_length=100, examples=["K9Xdq1X4AVefMXC3P9olGg"])]
+
+
+def _well_spelt(subscriber_id: str) -> str:
+    if not addresses.is_subscriber_id(subscriber_id):
+        raise ValueError("not a subscriber id: 22 characters of base64url")
+    return subscriber_id
 
 
 def _without_address(text: str) -> str:
@@ -49,6 +83,14 @@ ReportedReference = Annotated[
 ]
 
 
+def _ip_address(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError("must be an IPv4 or IPv6 address") from None
+    return text
+
+
 class Model(BaseModel):
     """A body. What we don't know is refused: a misspelt field must not be passed over."""
 
@@ -74,6 +116,20 @@ class Subscription(Model):
         Annotated[str, Field(max_length=200), AfterValidator(_without_address)] | None,
         Field(description="Where the request came from, such as a form's name. An address in it is refused."),
     ] = None
+    visitor_ip: Annotated[
+        Annotated[
+            str,
+            Field(max_length=45, json_schema_extra={"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
+            AfterValidator(_ip_address),
+        ]
+        | None,
+        Field(
+            description="The IP address of whoever filled in your form. It is counted, like those of our own form's "
+            "visitors, and not kept: one visitor has so many emails sent an hour, and the answer is the same. Without "
+            "it your own form has to stop whoever types in other people's addresses.",
+            examples=["203.0.113.7"],
+        ),
+    ] = None
 
 
 class Accepted(BaseModel):
@@ -86,7 +142,7 @@ class Accepted(BaseModel):
 class Recipient(Model):
     """One person of a mailing."""
 
-    email: Email
+    email: AnyEmail
     reference: Reference | None = None
 
 
@@ -101,8 +157,10 @@ class Question(Model):
     """Whom may be mailed on a topic? Addresses or subscriber ids, not both."""
 
     topic: TopicId
-    emails: Annotated[list[Email] | None, Field(min_length=1, max_length=MAX_BATCH)] = None
-    subscriber_ids: Annotated[list[SubscriberId] | None, Field(min_length=1, max_length=MAX_BATCH)] = None
+    emails: Annotated[list[AnyEmail] | None, Field(min_length=1, max_length=MAX_BATCH)] = None
+    subscriber_ids: Annotated[
+        list[Annotated[SubscriberId, AfterValidator(_well_spelt)]] | None, Field(min_length=1, max_length=MAX_BATCH)
+    ] = None
 
     @model_validator(mode="after")
     def one_kind(self) -> Question:
@@ -120,11 +178,37 @@ class ReportedEvent(Model):
     email: Email | None = None
     subscriber_id: SubscriberId | None = None
     topics: Annotated[
-        list[TopicId] | None,
-        Field(max_length=50, description="Of an opt-out that names none: every topic. A claim must name some."),
+        list[Annotated[str, BeforeValidator(str)]] | None,
+        Field(
+            max_length=MAX_BATCH,
+            description="Of an opt-out that names none: every topic. A claim must name some. Of an opt-out, names that "
+            "neither the brand nor the person ever had are passed over, unless there is no other.",
+        ),
     ] = None
-    occurred_at: Annotated[AwareDatetime, Field(description="RFC 3339. Later than now counts as now.")]
+    occurred_at: Annotated[
+        AwareDatetime | None,
+        Field(
+            validate_default=True,
+            description="RFC 3339. Later than now counts as now. A claim needs it; anything else without one that can "
+            "be read counts as of its arrival.",
+        ),
+    ] = None
     reference: ReportedReference | None = None
+
+    @field_validator("occurred_at", "reference", mode="wrap")
+    @classmethod
+    def spoils_no_opt_out(cls, given: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        """What ends email counts without an instant or reference that can be read; a claim doesn't."""
+        claimed = info.data.get("kind") is ReportKind.CLAIMED
+        try:
+            found = validate(given)
+        except ValidationError:
+            if claimed:
+                raise
+            return None
+        if claimed and info.field_name == "occurred_at" and (found is None or found.timestamp() <= 0):
+            raise ValueError("a claim needs the instant at which it was made, after 1970")
+        return found
 
 
 class Events(Model):
@@ -153,6 +237,7 @@ class Reported(BaseModel):
     event_id: str
     result: Result
     error: Annotated[str | None, Field(description="Why it is invalid.")] = None
+    note: Annotated[str | None, Field(description="What was passed over or made up for it; it counts.")] = None
 
 
 class Results(BaseModel):
@@ -170,7 +255,10 @@ class Erased(BaseModel):
 class Person(Model):
     """Whose consent."""
 
-    email: Email
+    email: AnyEmail
+
+
+Note = Annotated[str | None, Field(description="Where something was taken off the address that you gave: so.")]
 
 
 class Link(BaseModel):
@@ -183,6 +271,7 @@ class Link(BaseModel):
         dict[str, str],
         Field(description="Add them to the mail as they are, and have DKIM cover both (RFC 8058)."),
     ]
+    note: Note = None
 
 
 class Links(BaseModel):
@@ -200,6 +289,7 @@ class Decision(BaseModel):
     status: rules.Status
     frequency: Annotated[str | None, Field(description="How often the person wants the topic.")] = None
     paused_until: Annotated[str | None, Field(description="RFC 3339, UTC.")] = None
+    note: Note = None
 
 
 class Decisions(BaseModel):
@@ -226,6 +316,7 @@ class Subscriber(BaseModel):
     paused_until: str | None
     suppressed: bool
     locale: str | None
+    note: Note = None
 
 
 class LedgerEvent(BaseModel):

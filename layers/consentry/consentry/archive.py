@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 PREFIX: Final = "ledger/"
 MANIFEST: Final = "manifest.json"
 LATE_MS: Final = 28 * DAY_MS
-"""How long an event that was accepted may wait before it is on record: 14 days in the spool, 14 in its dead letters."""
+"""How long an event that was accepted may wait before it is on record: 14 days in the spool and among its dead letters,
+which count from the spool's beginning, and as long again once somebody has sent it on from there."""
 _FORMAT: Final = 1
 _MONTH: Final = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 _HASH_DIGITS: Final = 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -20,6 +21,10 @@ _PROCESSORS: Final = {
     "aws:dynamodb": BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False),
     "aws:sqs": BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
 }
+
+
+STREAM: Final = "stream"
+"""How the table's stream is called where queues are called by their names."""
 
 
 class LaterError(Exception):
@@ -52,20 +57,34 @@ def process(event: dict[str, Any], **handlers: Callable[[Any], None]) -> Partial
 
 
 def _reporting(handle: Callable[[Any], None]) -> Callable[[Any], None]:
-    """`handle`, with what goes wrong logged: the record comes back, and no one else would tell why."""
+    """`handle`, with what goes wrong logged and its age counted: the record comes back, and nothing else says so."""
 
     def reported(record: Any) -> None:
         try:
             telemetry.begin(_correlation_id(record.raw_event))
             handle(record)
         except LaterError as exc:
+            _waits(record.raw_event)
             wiring.logger().warning("put off", kind=type(exc).__name__)
             raise
         except Exception as exc:
+            _waits(record.raw_event)
             web.report(exc, handle.__name__)
             raise
 
     return reported
+
+
+def _waits(record: Mapping[str, Any]) -> None:
+    """Count how old a record is that comes back: a message since it was sent, one of the stream since its change.
+
+    One that doesn't say, as an emulator's may not, is as old as now.
+    """
+    if "dynamodb" in record:
+        telemetry.waits(STREAM, int(1000 * record["dynamodb"].get("ApproximateCreationDateTime", time.time())))
+    else:
+        sent = record.get("attributes", {}).get("SentTimestamp", time.time_ns() // 1_000_000)
+        telemetry.waits(record.get("eventSourceARN", "").rpartition(":")[2], int(sent))
 
 
 def _correlation_id(record: Mapping[str, Any]) -> str:

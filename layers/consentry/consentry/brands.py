@@ -65,6 +65,8 @@ class Bounds(NamedTuple):
     requests_an_hour: int = 2_000
     mails_a_minute: int = 120
     """One more, and mails wait for a while."""
+    mails_a_day_per_domain: int = 20
+    """That nobody confirmed, of all brands; not at large providers."""
 
 
 class Brand(NamedTuple):
@@ -94,6 +96,8 @@ class Brand(NamedTuple):
     """How long IP address and user agent of a consent are kept; 0: not at all."""
     notice: str
     """The version of what people read before they agree; changes with the topics' texts."""
+    retired_topics: tuple[str, ...] = ()
+    """Ids of topics that it had: opt-outs from them still come in."""
     webhooks: Mapping[str, Webhook] = {}
     """By provider; one that isn't here doesn't exist for this brand."""
     goodbye_mail: bool = False
@@ -188,13 +192,14 @@ def from_json(data: dict[str, Any]) -> Brand:
         )
         for each in data["topics"]
     }
-    made = {"topics", "theme", "languages", "webhooks", "notifications", "limits", "goodbye_mail"}
+    made = {"topics", "retired_topics", "theme", "languages", "webhooks", "notifications", "limits", "goodbye_mail"}
     simple = {name: data[name] for name in Brand._fields if name not in made}
     return Brand(
         **simple,
         topics=topics,
         theme=Theme(**data["theme"]),
         languages=tuple(data["languages"]),
+        retired_topics=tuple(data.get("retired_topics", ())),
         webhooks={
             name: Webhook({theirs: tuple(ours) for theirs, ours in each["topics"].items()}, tuple(each["arns"]))
             for name, each in data.get("webhooks", {}).items()

@@ -9,13 +9,17 @@ The join is commutative, associative and idempotent. So an event, which is itsel
 registers that it sets), may arrive late, twice, or in any order: the result is the same. No rule in this
 package may change consent in any other way.
 
-    register          set by
-    ask.<topic>       a subscribe request: a confirmation mail is due
-    in.<topic>        the recipient's own opt-in
-    claim.<topic>     a platform that says so, without an act of the recipient
-    out.<topic>       an opt-out from one topic; out.* from every topic
-    complaint         "this is spam"
-    bounce            a permanent bounce
+    register            set by
+    ask.<topic>         a subscribe request: a confirmation email is due
+    in.<topic>          the recipient's own opt-in
+    claim.<topic>       a platform that says so, or the recipient by a platform's link
+    out.<topic>         an opt-out from one topic; out.* from every topic
+    undo.<topic>@<at>   the recipient takes the opt-out of that very instant back; the value is the opt-out that
+                        stands without it, 0 for none
+    complaint           "this is spam"
+    bounce              a permanent bounce
+
+Taking an opt-out back opts nobody in: what was there before counts again, as what it was.
 
 This module has no clock, no I/O and no settings.
 """
@@ -26,7 +30,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 DAY_MS: Final = 24 * 3600 * 1000
 
@@ -137,15 +141,28 @@ def opt_out(topic: str) -> str:
     return f"out.{topic}"
 
 
+def undone(topic: str, at: int) -> str:
+    """The register that takes the opt-out of an instant from a topic, or from `EVERY_TOPIC`, back."""
+    return f"{_UNDONE}{topic}@{at}"
+
+
+def topic_of(name: str) -> str:
+    """The topic of a register or choice; empty for one that is about none."""
+    return name.partition(".")[2].partition("@")[0]
+
+
 def frequency(topic: str) -> str:
     """The choice of how often a topic may come."""
     return f"frequency.{topic}"
 
 
 def deciding(topic: str) -> tuple[str, ...]:
-    """The registers and choices that a decision on a topic looks at: nothing else of a consent makes a difference."""
-    of_topic = (ask(topic), opt_in(topic), claim(topic), opt_out(topic), frequency(topic))
-    return (*of_topic, opt_out(EVERY_TOPIC), COMPLAINT, BOUNCE, PAUSE)
+    """The registers and choices that a decision on a topic looks at: nothing else of a consent makes a difference.
+
+    Of `undone`, what all of a topic's begin with.
+    """
+    of_topic = (ask(topic), opt_in(topic), claim(topic), opt_out(topic), f"{_UNDONE}{topic}", frequency(topic))
+    return (*of_topic, opt_out(EVERY_TOPIC), f"{_UNDONE}{EVERY_TOPIC}", COMPLAINT, BOUNCE, PAUSE)
 
 
 def status(consent: Consent, topic: str) -> Status:
@@ -180,9 +197,74 @@ def decide(consent: Consent, topic: str, mode: Mode, now: int) -> Decision:
 
 
 def opted_out_at(consent: Consent, topic: str) -> int:
-    """When the person last left the topic, or every topic, epoch ms; 0 if never."""
-    registers = consent.registers
-    return max(registers.get(opt_out(topic), 0), registers.get(opt_out(EVERY_TOPIC), 0))
+    """When the person last left the topic, or every topic, and didn't take it back, epoch ms; 0 if never."""
+    return max(left_at(consent, topic), left_at(consent, EVERY_TOPIC))
+
+
+def left_at(consent: Consent, topic: str) -> int:
+    """When the person last left just this topic, or just `EVERY_TOPIC`, and didn't take it back, epoch ms; 0: never."""
+    at = consent.registers.get(opt_out(topic), 0)
+    while at and (before := consent.registers.get(undone(topic, at))) is not None:
+        at = min(before, at - 1)
+    return at
+
+
+def in_force(consent: Consent, topic: str) -> int:
+    """The opt-out, epoch ms, that stands against all that could bring the topic's mail back; 0 if none does.
+
+    It is as late as every opt-in and request of the topic; from `EVERY_TOPIC`, of any topic.
+    """
+    out = left_at(consent, EVERY_TOPIC) if topic == EVERY_TOPIC else opted_out_at(consent, topic)
+    return out if out >= _brought_back_at(consent, topic) else 0
+
+
+def _brought_back_at(consent: Consent, topic: str) -> int:
+    """The latest opt-in to a topic, or request for it; of `EVERY_TOPIC`, to any."""
+    if topic != EVERY_TOPIC:
+        return max(consent.registers.get(opt_in(topic), 0), consent.registers.get(ask(topic), 0))
+    return max((at for name, at in consent.registers.items() if name.startswith((_ASKED, _IN))), default=0)
+
+
+def after(consent: Consent, change: Consent) -> Consent:
+    """A person's own change, made after all that it can see: no clock that was ahead makes it count for nothing.
+
+    Its opt-outs are as late as every opt-in and request that is there for their topics (a tie goes to the opt-out), and
+    later than what was taken back; its choices are later than those that they replace.
+    """
+    outs = [name for name in change.registers if name.startswith(_OUT)]
+    late = [_brought_back_at(consent, topic_of(name)) for name in outs]
+    late += [
+        consent.registers[name] + 1
+        for name in outs
+        if name in consent.registers and left_at(consent, topic_of(name)) < consent.registers[name]
+    ]
+    at = max([*late, *(change.registers[name] for name in outs)], default=0)
+    choices = {
+        name: choice._replace(at=max(choice.at, consent.choices[name].at + 1)) if name in consent.choices else choice
+        for name, choice in change.choices.items()
+    }
+    return Consent({**change.registers, **dict.fromkeys(outs, at)}, choices)
+
+
+def undo(held: Consent, history: Collection[Consent], others: Consent, topics: Iterable[str], at: int) -> Consent:
+    """What takes the opt-outs of an instant from some topics, or from `EVERY_TOPIC`, back.
+
+    Args:
+        held: what is known.
+        history: the effect of each event.
+        others: the person's opt-outs that changed nothing when they came, since this one stood: now they count.
+        topics: which of the opt-outs.
+        at: their instant, epoch ms.
+    """
+    back = {}
+    for topic in topics:
+        register, prefix = opt_out(topic), f"{_UNDONE}{topic}@"
+        earlier = [each.registers.get(register, 0) for each in history]
+        earlier += [before for name, before in held.registers.items() if name.startswith(prefix)]
+        before = max((each for each in earlier if each < at), default=0)
+        back[undone(topic, at)] = left_at(Consent({**held.registers, register: before}), topic)
+    change = Consent(back)
+    return change | news(held | change, others)
 
 
 def pause_end(consent: Consent, now: int) -> int | None:
@@ -199,16 +281,21 @@ def suppressed(consent: Consent) -> bool:
 def news(consent: Consent, change: Consent) -> Consent:
     """What of `change` could still alter a status or decision, were it joined to `consent`.
 
-    Left out is what is not greater than what is there, and what an opt-out has beaten for good: an opt-in that
-    is not after the opt-out, and any claim once there is an opt-out. Opt-outs never shrink, so no later event
-    can make the part that is left out count. An empty answer means that the change is already known, or
+    Left out is what is not greater than what is there, and what an opt-out has beaten: an opt-in that is not after the
+    opt-out, and any claim once there is an opt-out. An empty answer means that the change is already known, or
     superseded.
+
+    An opt-out that is older than one that was taken back is what stands without that one: it is found in the answer
+    under `undone`, since the register of the topic is further on.
     """
     registers = {
         name: at
         for name, at in change.registers.items()
-        if at > consent.registers.get(name, 0) and not _beaten(consent, name, at)
+        if at > consent.registers.get(name, -1) and not _beaten(consent, name, at)
     }
+    for name, at in change.registers.items():
+        if name.startswith(_OUT):
+            registers |= _standing_without(consent, topic_of(name), at)
     choices = {
         name: choice
         for name, choice in change.choices.items()
@@ -219,13 +306,13 @@ def news(consent: Consent, change: Consent) -> Consent:
 
 def rivals(register: str) -> tuple[str, ...]:
     """The opt-out registers that can beat a register: those of its topic for `in` and `claim`, none for others."""
-    kind, _, topic = register.partition(".")
-    return (opt_out(topic), opt_out(EVERY_TOPIC)) if kind in {"in", "claim"} else ()
+    topic = topic_of(register)
+    return (opt_out(topic), opt_out(EVERY_TOPIC)) if register.startswith((_IN, _CLAIMED)) else ()
 
 
 def yields_to_any_opt_out(register: str) -> bool:
     """True for claims: no machine lifts an opt-out, however old. An opt-in yields only to one not older than it."""
-    return register.startswith("claim.")
+    return register.startswith(_CLAIMED)
 
 
 def join(consents: Iterable[Consent]) -> Consent:
@@ -254,5 +341,22 @@ def _standing(consent: Consent, topic: str) -> tuple[Status, int | None]:
 
 
 def _beaten(consent: Consent, register: str, at: int) -> bool:
-    out = max((consent.registers.get(rival, 0) for rival in rivals(register)), default=0)
+    out = max((left_at(consent, topic_of(rival)) for rival in rivals(register)), default=0)
     return bool(out) and (out >= at or yields_to_any_opt_out(register))
+
+
+def _standing_without(consent: Consent, topic: str, at: int) -> dict[str, int]:
+    """The opt-out of an instant, as what stands without later ones that were taken back."""
+    prefix = f"{_UNDONE}{topic}@"
+    return {
+        name: at
+        for name, before in consent.registers.items()
+        if name.startswith(prefix) and before < at < int(name.removeprefix(prefix))
+    }
+
+
+_ASKED: Final = ask("")
+_IN: Final = opt_in("")
+_CLAIMED: Final = claim("")
+_OUT: Final = opt_out("")
+_UNDONE: Final = "undo."

@@ -13,8 +13,9 @@ from consentry.ledger import Channel, Kind
 from consentry.mails import Letter, Mail
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.outbox import Claim
-from consentry.table.schema import GOODBYE
-from consentry.table.store import COOLDOWN_MS, SUPPRESSED_COOLDOWN_MS
+from consentry.table.schema import GOODBYE, RETURN
+from consentry.table.store import COOLDOWN_MS
+from consentry.table.writing import SUPPRESSED_COOLDOWN_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,8 +65,8 @@ def left(change: Change) -> tuple[str, ...] | None:
     if change.event["kind"] != Kind.UNSUBSCRIBED or change.event["channel"] not in _PRESSED:
         return None
     before, after = change.before.registers, change.after.registers
-    gone = [name.partition(".")[2] for name in after if name.startswith("out.") and after[name] > before.get(name, 0)]
-    topics = {name.partition(".")[2] for name in before}
+    gone = [rules.topic_of(name) for name in after if name.startswith("out.") and after[name] > before.get(name, 0)]
+    topics = set(map(rules.topic_of, before))
     had = {topic for topic in topics if rules.status(change.before, topic) is Status.SUBSCRIBED}
     if EVERY_TOPIC in gone:
         return () if had else None
@@ -79,6 +80,8 @@ def due_mail(brand: Brand, due: MailDue, contact: Contact, consent: Consent, now
         return Mail.GOODBYE if brand.goodbye_mail and not back else None
     if all(rules.opted_out_at(consent, topic) >= contact.asked_at for topic in contact.topics):
         return None
+    if due.item == RETURN:
+        return Mail.RETURN
     if not all(_gets(consent, topic, brand, now) for topic in contact.topics):
         return Mail.CONFIRMATION
     # All of it was confirmed before it was asked for again, unless it was that very request.
@@ -135,12 +138,14 @@ class Courier:
         consent, contact = self._store.read_with_contact(due.brand, due.subscriber_id, due=due.item)
         if contact is None or contact.asked_at != due.asked_at:
             return Delivery.NOT_NEEDED
-        mail = None if _suppressed(consent, due) else due_mail(brand, due, contact, consent, now)
+        # Who holds a link of the person's has asked for the way back, also from a complaint or a bounce.
+        suppressed = due.item != RETURN and _suppressed(consent, due)
+        mail = None if suppressed else due_mail(brand, due, contact, consent, now)
         if mail is None:
             return Delivery.NOT_NEEDED
         if held := self._breaker.holds(brand, now):
             raise HeldBackError(held // 1000 + random.randint(1, _SPREAD_S))  # noqa: S311 - jitter, not a secret
-        letter = self._letter(mail, brand, due, contact, rules.pause_end(consent, now) or 0)
+        letter = self._letter(mail, brand, due, contact, rules.pause_end(consent, now) or 0, now)
         raw = mails.compose(brand, contact, letter.links, self._write(brand, letter))
         claim = self._outbox.claim(due, claimant, now)
         if claim is Claim.NOT_NEEDED:
@@ -173,14 +178,14 @@ class Courier:
         if topics is not None:
             self._outbox.say_goodbye(change, topics)
 
-    def _letter(self, mail: Mail, brand: Brand, due: MailDue, contact: Contact, paused_until: int) -> Letter:
+    def _letter(self, mail: Mail, brand: Brand, due: MailDue, contact: Contact, paused_until: int, now: int) -> Letter:
         who = self._tokens, brand, due.subscriber_id
-        if mail is Mail.CONFIRMATION:
+        if mail in {Mail.CONFIRMATION, Mail.RETURN}:
             links = mails.confirmation_links(*who, contact, self._base_url)
         else:
             # Who left something is offered the way out of the rest.
             topics = () if mail is Mail.GOODBYE else contact.topics
-            links = mails.choosing_links(*who, topics, self._base_url)
+            links = mails.choosing_links(*who, topics, self._base_url, now)
         return Letter(mail, contact.locale, contact.topics, contact.asked_at, links, paused_until)
 
 

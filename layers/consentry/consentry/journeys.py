@@ -6,6 +6,9 @@ and the clock stay outside, so that every way in (page, one-click, API) goes thr
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -15,7 +18,7 @@ from consentry.consent import DAY_MS, EVERY_TOPIC, Choice, Consent, Reason, Stat
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind, event_id_of, new_event_id
 from consentry.spool import Spooled
 from consentry.table.gateway import StoreUnavailableError
-from consentry.table.schema import Contact
+from consentry.table.schema import RETURN, Contact
 from consentry.table.store import Address, Outcome, Store
 from consentry.tokens import Link, NotOursError, Purpose, Tokens
 
@@ -51,6 +54,10 @@ class Circumstances(NamedTuple):
     """What is known of where it came from; names nobody."""
     event_id: str = ""
     """Names the event, where the same act may reach us again; else it gets a new name."""
+    form: str = ""
+    """Names the form that said it, if we showed it: the same form does nothing again."""
+    seen: bool = True
+    """Whether the person acts now: an opt-out comes after all that is held by then. What waited keeps its instant."""
 
 
 class Form(StrEnum):
@@ -59,10 +66,11 @@ class Form(StrEnum):
     CONFIRM = "confirm"
     CONFIRM_AGAIN = "confirm-again"
     UNSUBSCRIBE = "unsubscribe"
+    PREFERENCES = "preferences"
 
 
 class Wishes(NamedTuple):
-    """A saved preferences form."""
+    """A saved preferences form: what it says, and what it showed."""
 
     on: Collection[str]
     """The topics that are ticked."""
@@ -74,6 +82,32 @@ class Wishes(NamedTuple):
     locale: str | None
     was_on: Collection[str] | None = None
     """The topics that were ticked when the page was shown, if the form tells."""
+    shown_at: int = 0
+    """When the page was shown, epoch ms, as it was signed; 0: nobody can tell, and nothing opts in."""
+    were: Mapping[str, str] = {}
+    """The choices as the page showed them, by name."""
+
+
+class Saved(NamedTuple):
+    """What came of a preferences form."""
+
+    consent: Consent
+    """As it is now."""
+    lifting: tuple[str, ...] = ()
+    """Topics that were left, or stopped, and come back by a link that we mail alone."""
+    refused: tuple[str, ...] = ()
+    """Topics that aren't opted in to, since there were too many opt-ins today."""
+    repeated: bool = False
+    """The same form was saved before; nothing was done."""
+
+
+class Undone(NamedTuple):
+    """What came of an undo."""
+
+    done: bool
+    """Whether what was done is undone, now or before; for opt-outs, at least for one topic."""
+    still_out: tuple[str, ...] = ()
+    """The brand's topics, of those that it is about, that are left all the same."""
 
 
 class Journeys:
@@ -98,13 +132,15 @@ class Journeys:
         *,
         reference: str = "",
         source: str = "",
+        visitor_ip: str = "",
     ) -> Outcome:
-        """Record that somebody asks for topics; the confirmation mail follows from the record.
+        """Record that somebody asks for topics; the confirmation email follows from the record.
 
-        Nothing is recorded when a budget is spent, of the visitor or of the form. Whoever calls must tell the visitor
-        the same, whatever the outcome.
+        Nothing is recorded when a budget is spent: of the visitor, the form, the mailbox or its domain. Whoever calls
+        must answer the visitor the same, whatever the outcome. `visitor_ip` is who asked a platform for it: it is
+        counted, and not kept.
         """
-        if not self._admits(brand, how):
+        if not self._admits(brand, how, visitor_ip):
             return Outcome.THROTTLED
         event = self._event(
             Kind.ASKED,
@@ -126,13 +162,14 @@ class Journeys:
             how.now,
             event.event_id,
             reference,
+            self._limits.domain_budget(address, how.now),
         )
         return self.store.request(
             event,
             contact,
             evidence=how.evidence,
             evidence_days=brand.evidence_days,
-            budget=self._limits.mail_to(brand, address, how.now),
+            budgets=self._limits.mail_to(brand, address, how.now),
         ).outcome
 
     def ask_again(self, brand: Brand, link: Link, how: Circumstances) -> bool:
@@ -154,20 +191,26 @@ class Journeys:
             Consent({rules.ask(topic): how.now for topic in link.topics}),
             link.topics,
         )
-        renewed = contact._replace(topics=link.topics, asked_at=how.now, event_id=event.event_id)
+        address = addresses.parse(contact.address)
+        renewed = contact._replace(
+            topics=link.topics,
+            asked_at=how.now,
+            event_id=event.event_id,
+            domain_budget=self._limits.domain_budget(address, how.now),
+        )
         self.store.request(
             event,
             renewed,
             evidence=how.evidence,
             evidence_days=brand.evidence_days,
-            budget=self._limits.mail_to(brand, addresses.parse(contact.address), how.now),
+            budgets=self._limits.mail_to(brand, address, how.now, anonymous=False),
         )
         return True
 
     def alone(self, brand: Brand, link: Link, how: Circumstances) -> bool:
         """Whether no more people confirm from this IP address in this second than a busy office might."""
-        crowd = self._limits.crowd(brand.id, link.subscriber_id, how.evidence.ip, CONFIRMING_TOGETHER, how.now)
-        return self._limits.has_room(crowd)
+        burst = self._limits.burst(brand.id, link.subscriber_id, how.evidence.ip, CONFIRMING_TOGETHER, how.now)
+        return self._limits.has_room(burst)
 
     def confirm(self, brand: Brand, link: Link, how: Circumstances) -> tuple[str, ...]:
         """Opt in to what was asked for, as of the instant of the request: an opt-out since then stands.
@@ -181,6 +224,7 @@ class Journeys:
             how,
             Consent({rules.opt_in(topic): link.at for topic in link.topics}),
             link.topics,
+            link=link,
         )
         recorded = self.store.record(
             event,
@@ -188,22 +232,40 @@ class Journeys:
             evidence_days=brand.evidence_days,
             address=Address.KEEP if brand.keeps_address else Address.FORGET,
         )
+        if recorded.outcome is Outcome.APPLIED:
+            with suppress(StoreUnavailableError):  # it is confirmed, and one email less a day for a domain is no harm
+                self._limits.confirmed(brand.id, link.subscriber_id, link.at)
         now = recorded.known | event.effect
         return tuple(topic for topic in link.topics if rules.status(now, topic) is Status.SUBSCRIBED)
 
     # --- opting out --------------------------------------------------------------------------------------------
 
-    def unsubscribe(self, brand: Brand, link: Link, how: Circumstances, *, everything: bool = False) -> Link:
+    def unsubscribe(self, brand: Brand, link: Link, how: Circumstances, *, everything: bool = False) -> Link | None:
         """Opt out of the link's topics, or of everything. Answers the link that undoes it.
+
+        That is none where nothing had to be done: what was left already isn't for whoever repeats it to undo. The same
+        form gets the same answer again.
 
         By the page, somebody who leaves with too many others at once is marked as a machine's doing, and leaves.
         """
         left = self._left(brand, link, how, everything=everything)
-        crowd = None
+        burst = None
         if how.channel is Channel.PAGE:  # one click comes from providers' machines, which act for many
-            crowd = self._limits.crowd(brand.id, link.subscriber_id, how.evidence.ip, LEAVING_TOGETHER, how.now)
-        self._recorder.record(**left._asdict(), crowd=crowd)
-        return Link(Purpose.UNDO, brand.id, link.subscriber_id, left.event.topics, at=how.now)
+            burst = self._limits.burst(brand.id, link.subscriber_id, how.evidence.ip, LEAVING_TOGETHER, how.now)
+        recorded = self._recorder.record(
+            left.event,
+            evidence=left.evidence,
+            evidence_days=left.evidence_days,
+            address=left.address,
+            burst=burst,
+            form=how.form,
+            sees=_sees(brand, how),
+        )
+        undo = link._replace(purpose=Purpose.UNDO, reference="")
+        if recorded.taken:
+            return undo._replace(topics=recorded.taken.left, at=recorded.taken.at)
+        outs = {rules.topic_of(name): at for name, at in recorded.effect.registers.items()}
+        return undo._replace(topics=tuple(outs), at=max(outs.values())) if outs else None
 
     def unsubscribe_from_everything(self, brand: Brand, link: Link, how: Circumstances) -> Consent:
         """Opt out of everything; answers consent as far as it is known, for a page that shows it."""
@@ -214,8 +276,15 @@ class Journeys:
             # Whoever waits has waited long enough for a table that is away.
             self._recorder.keep(left)
             return left.event.effect
-        self._recorder.record(**left._asdict())
-        return known | left.event.effect
+        recorded = self._recorder.record(
+            left.event,
+            evidence=left.evidence,
+            evidence_days=left.evidence_days,
+            address=left.address,
+            form=how.form,
+            sees=_sees(brand, how),
+        )
+        return known | recorded.effect
 
     def _left(self, brand: Brand, link: Link, how: Circumstances, *, everything: bool) -> Spooled:
         topics = (EVERY_TOPIC,) if everything or not link.topics else link.topics
@@ -226,28 +295,34 @@ class Journeys:
             how,
             Consent({rules.opt_out(topic): how.now for topic in topics}),
             topics,
-            reference=link.reference,
+            link=link,
         )
         forget = topics == (EVERY_TOPIC,) and not brand.keeps_address
-        return Spooled(event, how.evidence, brand.evidence_days, Address.FORGET if forget else None)
+        return Spooled(event, how.evidence, brand.evidence_days, Address.FORGET if forget else None, how.form)
 
     def pause(self, brand: Brand, link: Link, days: int, how: Circumstances) -> Link:
         """No mail for some days. Answers the link that undoes it."""
-        event = self._event(Kind.PAUSED, brand, link.subscriber_id, how, Consent(), ())
         until = str(how.now + days * DAY_MS)
-        effect = Consent({}, {rules.PAUSE: Choice(how.now, event.event_id, until)})
-        self._recorder.record(event._replace(effect=effect), evidence=how.evidence, evidence_days=brand.evidence_days)
-        return Link(Purpose.UNDO, brand.id, link.subscriber_id, (), at=how.now)
+        event = self._event(Kind.PAUSED, brand, link.subscriber_id, how, Consent(), (), link=link)
+        return self._choose(brand, link, event, {rules.PAUSE: until}, how)._replace(topics=())
 
     def less_often(self, brand: Brand, link: Link, frequency: str, how: Circumstances) -> Link:
         """The link's topics, less often: nobody is opted out or in. Answers the link that undoes it."""
-        names = tuple(rules.frequency(topic) for topic in link.topics)
-        event = self._event(
-            Kind.PREFERENCES, brand, link.subscriber_id, how, Consent(), link.topics, reference=link.reference
+        event = self._event(Kind.PREFERENCES, brand, link.subscriber_id, how, Consent(), link.topics, link=link)
+        return self._choose(brand, link, event, {rules.frequency(topic): frequency for topic in link.topics}, how)
+
+    def _choose(self, brand: Brand, link: Link, event: Event, values: Mapping[str, str], how: Circumstances) -> Link:
+        choices = {name: Choice(how.now, event.event_id, value) for name, value in values.items()}
+        recorded = self._recorder.record(
+            event._replace(effect=Consent({}, choices)),
+            evidence=how.evidence,
+            evidence_days=brand.evidence_days,
+            form=how.form,
+            sees=_sees(brand, how),
         )
-        effect = Consent({}, {name: Choice(how.now, event.event_id, frequency) for name in names})
-        self._recorder.record(event._replace(effect=effect), evidence=how.evidence, evidence_days=brand.evidence_days)
-        return Link(Purpose.UNDO, brand.id, link.subscriber_id, names, at=how.now)
+        made = recorded.effect.choices.values() or choices.values()
+        at = recorded.taken.at if recorded.taken else max(each.at for each in made)
+        return link._replace(purpose=Purpose.UNDO, topics=tuple(values), reference="", at=at)
 
     def tell_why(self, brand: Brand, link: Link, reason: str, how: Circumstances) -> None:
         """Note why the person left, once for each opt-out: the first answer counts. It changes no consent.
@@ -261,58 +336,46 @@ class Journeys:
         event = self._event(Kind.REASON, brand, link.subscriber_id, how, Consent({}, {}), link.topics, source=reason)
         self.store.record(event._replace(occurred_at=link.at, arrived_at=max(how.now, link.at)))
 
-    def undo(self, brand: Brand, link: Link, how: Circumstances) -> None:
-        """Put consent back as it was before the opt-out, pause or frequency that the link is of.
+    def undo(self, brand: Brand, link: Link, how: Circumstances) -> Undone:
+        """Take back the opt-out, pause or frequency that the link is of. Answers what came of it.
 
-        What it was follows from the ledger: the events before that instant, joined. Only what the person accepted
-        then, and no longer does, is opted in to; nothing else is touched. A later opt-out stands. What it undoes may
-        still wait in the spool; it counts as if it had been recorded, so that it finds itself undone.
+        An opt-out that is taken back counts as if it had never been, and what was there before counts again as what it
+        was. An opt-out by anybody else, before or since, stands. What it undoes may still wait in the spool: it finds
+        itself undone. What calls itself a scanner undoes nothing, and nobody more often than a day's budget allows.
         """
-        history = self.store.history(brand.id, link.subscriber_id)
-        before = rules.join(event.effect for event in history if event.occurred_at < link.at)
+        if how.suspected_automation or not self._limits.opt_ins(brand, link.subscriber_id, how.now):
+            return Undone(done=False)
+        event = self._event(Kind.UNDONE, brand, link.subscriber_id, how, Consent(), link.topics, link=link)
+        if not link.topics or all(name.startswith(_FREQUENCY) for name in link.topics):
+            return self._undo_choices(link, event, how, link.topics or (rules.PAUSE,))
+        recorded = self.store.undo(
+            event, link.topics, link.at, evidence=how.evidence, evidence_days=brand.evidence_days
+        )
+        now = recorded.known | recorded.effect
+        topics = _topics_of(brand, now) if EVERY_TOPIC in link.topics else link.topics
+        left = {topic for topic in topics if rules.opted_out_at(now, topic)}
+        return Undone(not left.issuperset(topics), tuple(topic for topic in brand.topics if topic in left))
+
+    def _undo_choices(self, link: Link, event: Event, how: Circumstances, names: Sequence[str]) -> Undone:
+        history = self.store.history(link.brand, link.subscriber_id)
+        earlier = rules.join(
+            Consent({}, {name: each for name, each in event.effect.choices.items() if each.at < link.at})
+            for event in history
+        )
         current = rules.join(event.effect for event in history)
-        current |= Consent({rules.opt_out(topic): link.at for topic in link.topics})
-        event = self._event(Kind.UNDONE, brand, link.subscriber_id, how, Consent(), link.topics)
-        if link.topics and all(name.startswith(_FREQUENCY) for name in link.topics):
-            at = max(how.now, link.at + 1)
-            effect = Consent(
-                {},
-                {
-                    name: Choice(at, event.event_id, before.chosen(name) or "")
-                    for name in link.topics
-                    if name not in current.choices or current.choices[name].at <= link.at
-                },
-            )
-            if not effect.choices:
-                return
-            event = event._replace(topics=tuple(name.removeprefix(_FREQUENCY) for name in effect.choices))
-        elif not link.topics:
-            ended = rules.pause_end(before, how.now)
-            back = Choice(how.now, event.event_id, str(ended or 0))
-            paused = current.choices.get(rules.PAUSE)
-            if paused and paused.at >= link.at and paused.value == back.value:
-                return
-            effect = Consent({}, {rules.PAUSE: back})
-        else:
-            topics = _topics_of(brand, before) if link.topics == (EVERY_TOPIC,) else link.topics
-            lost = [
-                topic
-                for topic in topics
-                if accepts(before, topic, brand, link.at)
-                and not accepts(current, topic, brand, how.now)
-                and rules.opted_out_at(current, topic) <= link.at
-            ]
-            if not lost:
-                return
-            # After the opt-out that it undoes, whatever another machine's clock says; and not after a complaint or
-            # bounce that came since, which it doesn't undo.
-            at = max(how.now, link.at + 1)
-            reported = max(current.registers.get(each, 0) for each in (rules.COMPLAINT, rules.BOUNCE))
-            if reported > link.at:
-                at = min(at, reported)
-            effect = Consent({rules.opt_in(topic): at for topic in lost})
-            event = event._replace(topics=tuple(lost))
-        self.store.record(event._replace(effect=effect), evidence=how.evidence, evidence_days=brand.evidence_days)
+        at = max(how.now, link.at + 1)
+        choices, done = {}, False
+        for name in names:
+            held, value = current.choices.get(name), earlier.chosen(name) or ""
+            if name == rules.PAUSE:
+                value = str(rules.pause_end(earlier, how.now) or 0)
+            if held is None or held.at <= link.at:
+                choices[name] = Choice(at, event.event_id, value)
+            done = done or name in choices or (held is not None and held.value == value)
+        if choices:
+            topics = tuple(filter(None, map(rules.topic_of, choices)))
+            self.store.record(event._replace(effect=Consent({}, choices), topics=topics), sees=())
+        return Undone(done)
 
     def glance(self, link: Link) -> Consent:
         """What we know of the link's holder, for a page that works without it: nothing while the table is away."""
@@ -323,54 +386,89 @@ class Journeys:
 
     # --- choosing ----------------------------------------------------------------------------------------------
 
-    def save(self, brand: Brand, link: Link, wishes: Wishes, how: Circumstances) -> Consent:
-        """Make consent what the form says; answers it. What the form leaves as it was is not written.
+    def save(self, brand: Brand, link: Link, wishes: Wishes, how: Circumstances) -> Saved:
+        """Do what the form changes of what it showed, and nothing else.
 
-        While the table is away, how it was is taken from the form, which tells what was ticked when it was shown; one
-        that doesn't opts nobody in. A topic that is turned off is an opt-out, and so what the form changes is spooled.
+        A topic that was ticked is opted in to as of the showing, so that an opt-out since then beats it: as the
+        person's own act by a link that we mailed; by a platform's link as a claim, if they never left the topic.
+        What they left, or what was stopped, comes back by an email of ours alone (`come_back`).
+
+        While the table is away, how it was is taken from the form; the rest of what it changes is spooled.
         """
         try:
-            known = self.store.read(brand.id, link.subscriber_id)
+            known, sure = self.store.read(brand.id, link.subscriber_id), True
         except StoreUnavailableError:
-            shown = brand.topics if wishes.was_on is None else wishes.was_on
-            ticked = Consent({rules.opt_in(topic): how.now for topic in brand.topics if topic in shown})
-            event = self._saved(brand, link, wishes, how, ticked, sure=False)
-            if event.effect != Consent({}, {}):
-                self._recorder.keep(Spooled(event, how.evidence, brand.evidence_days))
-            return ticked | event.effect
-        event = self._saved(brand, link, wishes, how, known)
-        if event.effect == Consent({}, {}):
-            return known
-        self._recorder.record(event, evidence=how.evidence, evidence_days=brand.evidence_days)
-        return known | event.effect
+            known, sure = _as_shown(brand, wishes), False
+        opting_in, lifting = self._wanted(brand, link, wishes, known, how)
+        refused: tuple[str, ...] = ()
+        if opting_in and sure and not self._limits.opt_ins(brand, link.subscriber_id, how.now):
+            opting_in, refused = {}, tuple(map(rules.topic_of, opting_in))
+        left = [topic for topic in brand.topics if _is_left(brand, wishes, known, topic, how.now)]
+        event = self._event(Kind.PREFERENCES, brand, link.subscriber_id, how, Consent(), (), link=link)
+        effect = Consent(
+            {**opting_in, **{rules.opt_out(topic): how.now for topic in left}},
+            {
+                name: Choice(how.now, event.event_id, value)
+                for name, value in _changed(wishes, known, how.now, sure=sure).items()
+            },
+        )
+        if effect == Consent({}, {}):
+            return Saved(known, lifting, refused)
+        event = event._replace(effect=effect, topics=tuple(map(rules.topic_of, effect.registers)))
+        if not sure:
+            self._recorder.keep(Spooled(event, how.evidence, brand.evidence_days, None, how.form))
+            return Saved(known | effect, lifting, refused)
+        recorded = self._recorder.record(
+            event,
+            evidence=how.evidence,
+            evidence_days=brand.evidence_days,
+            form=how.form,
+            sees=_sees(brand, how),
+        )
+        now = known | recorded.known | recorded.effect
+        return Saved(now, lifting, refused, recorded.outcome is Outcome.REPEATED)
 
-    def _saved(
-        self, brand: Brand, link: Link, wishes: Wishes, how: Circumstances, known: Consent, *, sure: bool = True
-    ) -> Event:
-        """The event of a saved form: what it changes of what is known. If that isn't sure, a pause may run unseen."""
-        event = self._event(Kind.PREFERENCES, brand, link.subscriber_id, how, Consent(), (), reference=link.reference)
-        registers: dict[str, int] = {}
-        for topic in brand.topics:
-            accepted = accepts(known, topic, brand, how.now)
-            if topic in wishes.on and not accepted:
-                registers[rules.opt_in(topic)] = how.now
-            elif topic in wishes.shown and topic not in wishes.on and accepted:
-                registers[rules.opt_out(topic)] = how.now
-        values = {rules.frequency(topic): value for topic, value in wishes.frequencies.items()}
-        if wishes.pause_days is not None:
-            running = not sure or rules.pause_end(known, how.now) is not None
-            if wishes.pause_days or running:
-                until = how.now + wishes.pause_days * DAY_MS if wishes.pause_days else 0
-                values[rules.PAUSE] = str(until)
-        if wishes.locale:
-            values[rules.LOCALE] = wishes.locale
-        choices = {
-            name: Choice(how.now, event.event_id, value)
-            for name, value in values.items()
-            if known.chosen(name) != value
-        }
-        topics = tuple(name.partition(".")[2] for name in registers)
-        return event._replace(effect=Consent(registers, choices), topics=topics)
+    def _wanted(
+        self, brand: Brand, link: Link, wishes: Wishes, known: Consent, how: Circumstances
+    ) -> tuple[dict[str, int], tuple[str, ...]]:
+        """The opt-ins of a form, and the topics that an email has to bring back; none of what no person was shown."""
+        if not wishes.shown_at or how.suspected_automation:
+            return {}, ()
+        was_on = wishes.was_on or ()
+        on = [topic for topic in brand.topics if topic in wishes.on and topic not in was_on]
+        wanted = [topic for topic in on if not accepts(known, topic, brand, how.now)]
+        if link.lifts(how.now):
+            return {rules.opt_in(topic): wishes.shown_at for topic in wanted}, ()
+        lifting = tuple(each for each in wanted if rules.opted_out_at(known, each) or rules.suppressed(known))
+        return {rules.claim(topic): wishes.shown_at for topic in wanted if topic not in lifting}, lifting
+
+    def come_back(
+        self,
+        brand: Brand,
+        link: Link,
+        topics: Sequence[str],
+        address: addresses.Address,
+        typed_id: str,
+        how: Circumstances,
+    ) -> None:
+        """Send the email by which a person opts in again to what they left, if the address is the link holder's.
+
+        `typed_id` is the subscriber id of the address. Whoever calls answers the same, whosever it is; as many calls
+        are made, so that nobody who holds a link finds out by trying whose it is.
+        """
+        if not self._limits.admits(brand, how.evidence.ip, how.now):
+            return
+        budgets = self._limits.mail_to(brand, address, how.now, anonymous=False)
+        if not hmac.compare_digest(typed_id, link.subscriber_id):
+            self._limits.take(budgets)
+            return
+        asked = {rules.ask(topic): how.now for topic in topics}
+        event = self._event(Kind.ASKED, brand, link.subscriber_id, how, Consent(asked), topics, link=link)
+        locale = how.locale or brand.languages[0]
+        contact = Contact(address.deliverable, locale, tuple(topics), how.now, event.event_id)
+        self.store.request(
+            event, contact, to=RETURN, evidence=how.evidence, evidence_days=brand.evidence_days, budgets=budgets
+        )
 
     # --- forms -------------------------------------------------------------------------------------------------
 
@@ -378,18 +476,25 @@ class Journeys:
         """A token that tells, when the form comes back, that its page was shown, and when."""
         return self.tokens.sign(Link(Purpose.STAMP, link.brand, link.subscriber_id, (form,), at=now))
 
-    def stamped(self, form: Form, link: Link, stamp: str, now: int) -> bool:
-        """Whether the form was shown to the holder of the link, long enough ago for a person to have read it."""
+    def shown_at(self, form: Form, link: Link, stamp: str, now: int) -> int:
+        """When the form was shown to the holder of the link, epoch ms; 0 if it wasn't, as far as anybody can tell."""
         try:
             shown = self.tokens.read(Purpose.STAMP, stamp, now)
         except NotOursError:
-            return False
+            return 0
         ours = (shown.brand, shown.subscriber_id, shown.topics) == (link.brand, link.subscriber_id, (form,))
-        return ours and now - shown.at >= FASTEST_PERSON_MS
+        return min(shown.at, now) if ours else 0
 
-    def _admits(self, brand: Brand, how: Circumstances) -> bool:
-        """Whether there is room for a request. Platforms hold a key, and are trusted to count their own."""
-        return how.channel is Channel.API or self._limits.admits(brand, how.evidence.ip, how.now)
+    def stamped(self, form: Form, link: Link, stamp: str, now: int) -> bool:
+        """Whether the form was shown to the holder of the link, long enough ago for a person to have read it."""
+        shown_at = self.shown_at(form, link, stamp, now)
+        return bool(shown_at) and now - shown_at >= FASTEST_PERSON_MS
+
+    def _admits(self, brand: Brand, how: Circumstances, visitor_ip: str = "") -> bool:
+        """Whether there is room for a request. Platforms hold a key; what is counted are visitors that they name."""
+        if how.channel is Channel.API:
+            return not visitor_ip or self._limits.admits_visitor(brand, visitor_ip, how.now)
+        return self._limits.admits(brand, how.evidence.ip, how.now)
 
     def _event(
         self,
@@ -400,6 +505,7 @@ class Journeys:
         effect: Consent,
         topics: Sequence[str],
         *,
+        link: Link | None = None,
         reference: str = "",
         source: str = "",
     ) -> Event:
@@ -416,9 +522,10 @@ class Journeys:
             topics=tuple(topics),
             locale=how.locale,
             notice=brand.notice,
-            reference=reference,
+            reference=reference or (link.reference if link else ""),
             source=source or how.source,
             suspected_automation=how.suspected_automation,
+            link=("ours" if link.ours else "platform") if link else "",
         )
 
 
@@ -450,6 +557,46 @@ def _rank(frequency: str | None) -> int:
     return rules.FREQUENCIES.index(frequency) if frequency in rules.FREQUENCIES else 0
 
 
+def form_name(stamp: str, body: bytes) -> str:
+    """Names a form by when it was shown and what it says: the same bytes have the same name."""
+    return event_id_of(stamp, hashlib.sha256(body).hexdigest())
+
+
+def _sees(brand: Brand, how: Circumstances) -> tuple[str, ...] | None:
+    """The topics that an opt-out from everything comes after, of a person who acts now."""
+    return tuple(brand.topics) if how.seen else None
+
+
+def _as_shown(brand: Brand, wishes: Wishes) -> Consent:
+    """What is known of a person by their form alone: that they had what was ticked, and never left anything."""
+    on = brand.topics if wishes.was_on is None else wishes.was_on
+    return Consent({rules.opt_in(topic): 1 for topic in brand.topics if topic in on})
+
+
+def _is_left(brand: Brand, wishes: Wishes, known: Consent, topic: str, now: int) -> bool:
+    """Whether a form takes a topic off that it showed: as ticked, or, if it doesn't tell, that the person has."""
+    if topic in wishes.on or topic not in wishes.shown:
+        return False
+    return topic in wishes.was_on if wishes.was_on is not None else accepts(known, topic, brand, now)
+
+
+def _changed(wishes: Wishes, known: Consent, now: int, *, sure: bool) -> dict[str, str]:
+    """The choices that a form changes of what it showed; if it doesn't tell, of what is known."""
+    values = {rules.frequency(topic): value for topic, value in wishes.frequencies.items()}
+    if wishes.locale:
+        values[rules.LOCALE] = wishes.locale
+    changed = {
+        name: value
+        for name, value in values.items()
+        if value != wishes.were.get(name, value + "?") and value != known.chosen(name)
+    }
+    if wishes.pause_days is not None:
+        running = not sure or rules.pause_end(known, now) is not None
+        if wishes.pause_days or running:
+            changed[rules.PAUSE] = str(now + wishes.pause_days * DAY_MS if wishes.pause_days else 0)
+    return changed
+
+
 def _locale(event: Event) -> Consent:
     """The language that the person used, as their choice."""
     if not event.locale:
@@ -459,5 +606,5 @@ def _locale(event: Event) -> Consent:
 
 def _topics_of(brand: Brand, consent: Consent) -> list[str]:
     """The brand's topics, and those that it no longer has but the person decided on."""
-    known = [name.partition(".")[2] for name in consent.registers]
+    known = map(rules.topic_of, consent.registers)
     return list(dict.fromkeys([*brand.topics, *(each for each in known if each and each != EVERY_TOPIC)]))

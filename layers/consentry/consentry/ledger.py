@@ -47,6 +47,8 @@ class Kind(StrEnum):
     COMPLAINED = "complained"
     BOUNCED = "bounced"
     ERASED = "erased"
+    MOVED = "moved"
+    """The person has another address; `source` names the id under which they go on, or went before."""
     REASON = "reason_given"
     """Why somebody left; it sets nothing, and stands at the instant of the opt-out that it is of."""
 
@@ -110,6 +112,8 @@ class Event(NamedTuple):
     """The act looked like a machine's."""
     evidence_hash: str = ""
     """Keyed hash of the evidence item; empty when there is none."""
+    link: str = ""
+    """Whose link the person acted by: `ours`, if we mailed it, or `platform`; empty where it was none."""
 
     @property
     def partition_key(self) -> str:

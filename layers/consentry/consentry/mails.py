@@ -62,6 +62,8 @@ class Mail(StrEnum):
     CONFIRMATION = "confirmation"
     ALREADY = "already"
     """To somebody who asked for what they get already."""
+    RETURN = "return"
+    """To somebody who wants back what they left, or what was stopped."""
     GOODBYE = "goodbye"
     """To somebody who left, where the brand wants it."""
 
@@ -113,17 +115,22 @@ def confirmation_links(tokens: Tokens, brand: Brand, subscriber_id: str, contact
     asked = Link(Purpose.CONFIRM, brand.id, subscriber_id, contact.topics, at=contact.asked_at)
     # The line in the header has room for so many topics; who asked for more leaves them all at once.
     topics = contact.topics if len(",".join(contact.topics)) <= _MAX_TOPICS else ()
-    leave = Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, topics)
+    leave = Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, topics, at=contact.asked_at, ours=True)
     confirm, unsubscribe = tokens.sign(asked), tokens.sign(leave)
     return Links(f"{base_url}/c/{confirm}", f"{base_url}/u/{unsubscribe}", mailto(brand, unsubscribe))
 
 
-def choosing_links(tokens: Tokens, brand: Brand, subscriber_id: str, topics: tuple[str, ...], base_url: str) -> Links:
-    """The links of a mail to somebody who has chosen before; the way out leads out of `topics`, or of everything."""
+def choosing_links(
+    tokens: Tokens, brand: Brand, subscriber_id: str, topics: tuple[str, ...], base_url: str, now: int
+) -> Links:
+    """The links of an email to somebody who has chosen before; the unsubscribe link is for `topics`, or for everything.
+
+    `now` is epoch ms: by the link to choose, the person can come back for a day.
+    """
     if len(",".join(topics)) > _MAX_TOPICS:
         topics = ()
-    unsubscribe = tokens.sign(Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, topics))
-    preferences = tokens.sign(Link(Purpose.PREFERENCES, brand.id, subscriber_id))
+    unsubscribe = tokens.sign(Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, topics, at=now, ours=True))
+    preferences = tokens.sign(Link(Purpose.PREFERENCES, brand.id, subscriber_id, at=now, ours=True))
     return Links("", f"{base_url}/u/{unsubscribe}", mailto(brand, unsubscribe), f"{base_url}/p/{preferences}")
 
 

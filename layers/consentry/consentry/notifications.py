@@ -26,8 +26,8 @@ TYPE: Final = "consent.changed"
 LONGEST_WAIT_S: Final = 42_000
 """SQS lets a message be invisible for 12 hours from its receipt, which lies a moment back."""
 WAITS_S: Final = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, *[LONGEST_WAIT_S] * 5)
-"""Between one try and the next: three days in all, then the message is given up. The queue's `maxReceiveCount` in the
-template is one more than their number."""
+"""Between one try and the next: three days in all. After one more the notifier gives the message up; the queue's
+`maxReceiveCount` in the template, one more than their number, is for messages that can't even be given up."""
 
 
 class Notification(NamedTuple):
@@ -116,7 +116,7 @@ def wait(tries: int) -> int:
 
 def _topics(brand: Brand, change: Change) -> list[str]:
     """The brand's topics, and those that the change names though the brand no longer has them."""
-    named = [name.partition(".")[2] for name in change.after.registers]
+    named = [rules.topic_of(name) for name in change.after.registers]
     return list(dict.fromkeys([*brand.topics, *(each for each in named if each not in {"", rules.EVERY_TOPIC})]))
 
 

@@ -26,7 +26,8 @@ _EVENT_STATES: Final = {
     "unsubscribed": "consent withdrawn",
     "paused": "consent paused",
     "preferences_saved": "consent updated",
-    "undone": "consent given",
+    "undone": "withdrawal taken back",
+    "moved": "identifier changed",
     "claimed": "consent stated by controller",
     "complained": "objection raised",
     "bounced": "recipient unreachable",
@@ -165,16 +166,13 @@ def event_view(event: Event, evidence: Evidence) -> dict[str, Any]:
         "actor": event.actor.value,
         "channel": event.channel.value,
         "suspected_automation": event.suspected_automation,
-    }
-    facts = {
-        "locale": event.locale,
+        "link": event.link,
         "notice": event.notice,
+        "locale": event.locale,
         "reference": event.reference,
         "source": event.source,
-        "ip": evidence.ip,
-        "user_agent": evidence.user_agent,
     }
-    return told | {"evidence": {name: text for name, text in facts.items() if text}}
+    return told | {"evidence": {name: text for name, text in evidence._asdict().items() if text}}
 
 
 def _record_event(brand: Brand, event: Event, evidence: Evidence) -> dict[str, Any]:
@@ -188,5 +186,6 @@ def _record_event(brand: Brand, event: Event, evidence: Evidence) -> dict[str, A
         "channel": event.channel.value,
         "notice_version": event.notice,
         "notice_language": event.locale or brand.languages[0],
+        "link": event.link,
         "evidence": told["evidence"],
     }

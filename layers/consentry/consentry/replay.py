@@ -25,13 +25,14 @@ NOT_OURS: Final = "not_ours"
 
 
 _FIRST_WAIT_S: Final = 5
-_LONGEST_WAIT_S: Final = 900
+_LONGEST_WAIT_S: Final = 300
 
 
 def wait(tries: int) -> int:
     """Seconds until what could not be recorded is tried again: soon at first, and then patiently.
 
-    The queue gives a message up after 1,000 tries: with these waits that is ten days.
+    The queue's `maxReceiveCount` in the template gives a message up after nearly two days of these waits. It is not
+    deleted before its fourteenth day, so that whoever the alarm wakes has twelve left.
     """
     return min(_FIRST_WAIT_S << min(tries - 1, 10), _LONGEST_WAIT_S)
 
@@ -56,13 +57,13 @@ class Replay:
         waiting = spool.from_json(text)
         if isinstance(waiting, Unverified):
             return self._leave(waiting)
-        return self._store.record(
-            waiting.event, evidence=waiting.evidence, evidence_days=waiting.evidence_days, address=waiting.address
-        ).outcome.value
+        event, evidence, evidence_days, address, form = waiting
+        recorded = self._store.record(event, evidence=evidence, evidence_days=evidence_days, address=address, form=form)
+        return recorded.outcome.value
 
     def _leave(self, waiting: Unverified) -> str:
         try:
-            link = self._tokens.read(waiting.purpose, waiting.token, waiting.at)
+            link = self._tokens.read(waiting.purpose, waiting.token, waiting.at, leaving=waiting.everything)
         except (NotOursError, ExpiredError):
             return NOT_OURS
         brand = self._brands.even_if_gone(link.brand)

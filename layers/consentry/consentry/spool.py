@@ -35,11 +35,12 @@ class Spooled(NamedTuple):
     evidence: Evidence | None = None
     evidence_days: int = 0
     address: Address | None = None
+    form: str = ""
 
     def to_json(self) -> str:
-        """As it waits in the queue; without evidence that nobody would keep."""
+        """As it waits in the queue, in ASCII (SQS takes no U+FFFE); without evidence that nobody would keep."""
         kept = self if self.evidence_days > 0 else self._replace(evidence=None)
-        return json.dumps(kept, ensure_ascii=False)
+        return json.dumps(kept)
 
 
 class Unverified(NamedTuple):
@@ -62,7 +63,7 @@ class Unverified(NamedTuple):
 
     def to_json(self) -> str:
         """As it waits in the queue."""
-        return json.dumps(self._asdict(), ensure_ascii=False)
+        return json.dumps(self._asdict())
 
 
 def from_json(text: str) -> Spooled | Unverified:
@@ -85,13 +86,14 @@ def from_json(text: str) -> Spooled | Unverified:
             _evidence(said["evidence"]),
             _text(said.get("frequency", "")),  # what was spooled by an earlier version has none
         )
-    event, evidence, evidence_days, address = said
+    event, evidence, evidence_days, address, form = said
     kept = evidence is not None and _whole(evidence_days) > 0
     return Spooled(
         _event(event),
         _evidence(evidence) if kept else None,
         _whole(evidence_days),
         None if address is None else Address(address),
+        _text(form),
     )
 
 
@@ -113,7 +115,7 @@ class Recorder:
         self._noted = noted
 
     def record(self, event: Event, **how: Unpack[Recording]) -> Recorded:
-        """`Store.record`, or `SPOOLED` while the table is away, or anything else fails; what is spooled joins no crowd.
+        """`Store.record`, or `SPOOLED` while the table is away, or anything else fails; what is spooled joins no burst.
 
         Raises:
             StoreUnavailableError: the queue is away too; only then is the caller told to come back.
@@ -121,11 +123,13 @@ class Recorder:
         try:
             return self._store.record(event, **how)
         except Exception:
-            # Also what nobody thought of: an opt-out is not lost for a fault of ours. Whoever spools logs the fault.
+            # Also what nobody thought of, and what the table can never take: an opt-out is not lost for a fault of
+            # ours. It is kept, and counted by whoever spools; an alarm rings on that.
             if self._spool is None:
                 raise
-            self.keep(Spooled(event, how.get("evidence"), how.get("evidence_days", 0), how.get("address")))
-            return Recorded(Outcome.SPOOLED, Consent())
+            kept = how.get("evidence"), how.get("evidence_days", 0), how.get("address"), how.get("form", "")
+            self.keep(Spooled(event, *kept))
+            return Recorded(Outcome.SPOOLED, Consent(), event.effect)
 
     def keep(self, waiting: Spooled | Unverified) -> None:
         """Spool it without asking the table, which is known to be away, or can't be asked.

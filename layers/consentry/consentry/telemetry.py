@@ -45,13 +45,17 @@ METRICS: Final = {
     "ConfirmedAfter": Metric("Seconds"),  # from the request to its confirmation
     "Refused": Metric("Count", ("front", "reason")),  # calls that were answered with an error
     "Webhooks": Metric("Count", ("provider", "outcome")),  # what providers reported
+    "Unreadable": Metric("Count", ("provider",)),  # reports about people who can't be told from their address
     "Mails": Metric("Count", ("mail", "outcome")),
     "MailsPutOff": Metric("Count", ("why",)),
     "MailDelay": Metric("Milliseconds"),  # from the request to SES
     "Notifications": Metric("Count", ("outcome",)),
     "NotificationDelay": Metric("Milliseconds"),  # from what happened to the endpoint that took it
     "SpoolDelay": Metric("Milliseconds"),  # from the spool to the table
+    "Waiting": Metric("Seconds", ("queue",)),  # the age of what could not be done now, and will be tried again
     "Faults": Metric("Count"),
+    "PermanentFaults": Metric("Count"),  # what the table can never take
+    "ClocksAhead": Metric("Count"),  # registers that are ahead of our clock
     "BreakerOpened": Metric("Count"),
     "MailsRejected": Metric("Count"),
     "OptOutsKeptInLog": Metric("Count"),
@@ -111,6 +115,25 @@ def _directives(metrics: tuple[str, ...]) -> str:
     )
 
 
+def waits(queue: str, since: int) -> None:
+    """Count that something could not be done now, by its age: whatever retries calls this, each time.
+
+    SQS's own age of the oldest message leaves out what was received three times
+    (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).
+
+    Args:
+        queue: the name of the queue that brings it back; `stream` for the table's stream.
+        since: epoch ms from when it has waited.
+    """
+    waited = max(0, time.time_ns() // 1_000_000 - since)
+    emit("waits", {"Waiting": waited / 1000}, queue=queue)
+
+
+def clock_ahead(brand: str, ahead_ms: int) -> None:
+    """Count a register that is ahead of our clock, by so many milliseconds: one of the two is wrong."""
+    emit("clock ahead", {"ClocksAhead": 1}, brand=brand, ahead_ms=ahead_ms)
+
+
 def recorded(event: Event, outcome: Outcome) -> None:
     """Tell of an act, and what became of it."""
     values: dict[str, float] = {"Acts": 1}
@@ -122,9 +145,22 @@ def recorded(event: Event, outcome: Outcome) -> None:
     emit("act", values, channel=event.channel, outcome=outcome, kind=event.kind, brand=event.brand)
 
 
+def clock_ahead() -> None:
+    """Count that something was found which is later than now: a clock is, or was, ahead."""
+    emit("a register is ahead of the clock", {"ClocksAhead": 1})
+
+
 def spooled(waiting: Spooled | Unverified) -> None:
     """Tell of an act that waits for the table, or for the keys."""
     if isinstance(waiting, Spooled):
         recorded(waiting.event, Outcome.SPOOLED)
     else:
         emit("act", {"Acts": 1}, channel=waiting.channel, outcome=Outcome.SPOOLED, kind="unverified")
+
+
+def unreadable(count: int, provider: str, brand: str) -> None:
+    """Tell of reports that count for nothing, since nobody can be found by the address in them, or there is none.
+
+    Whoever they are about goes on getting email.
+    """
+    emit("unreadable address", {"Unreadable": count}, provider=provider, brand=brand)

@@ -7,6 +7,11 @@ they also stand in the payload and are compared after verifying, so that no mist
 A token is `<payload>.<signature>`, both base64url without padding. The payload is
 `purpose|brand|subscriber_id|topics|detail`: no address, and nothing that its holder may not see. Each token has
 exactly one spelling: what decodes to the same bytes but is written otherwise is not ours.
+
+Who delivered a link is part of what it may do. Platforms mint links to leave and to choose, also away from AWS, with
+keys that are derived for those alone (`minting_keys`). What we mailed ourselves says so, under a purpose of its own
+that no minter's key can sign: only by such a link can its holder lift what they once left. What was signed before
+there was a difference counts as a platform's.
 """
 
 from __future__ import annotations
@@ -15,12 +20,15 @@ import hashlib
 import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from urllib.parse import unquote
 
 from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
+from consentry.consent import DAY_MS
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 MAX_REFERENCE: Final = 64
 """Characters of a platform's reference, printable ASCII."""
@@ -30,6 +38,11 @@ SPELLING: Final = r"[A-Za-z0-9_-]{20,2000}\.[A-Za-z0-9_-]{43}"
 """What every token looks like, as a regular expression."""
 
 _SPELLING: Final = re.compile(SPELLING)
+_WITHIN: Final = re.compile(rf"(?<![A-Za-z0-9_-]){SPELLING}(?![A-Za-z0-9_-])")
+_SOFT_BREAK: Final = re.compile(r"=\r?\n|\s+")
+"""What mail programs put into a long line: quoted-printable's soft line break (RFC 2045, 6.7), or white space."""
+_OURS: Final = "o"
+"""Follows the purpose in what we mailed."""
 _FIELDS: Final = 5
 
 
@@ -46,6 +59,9 @@ class Purpose(StrEnum):
     """Says why somebody left, and nothing else."""
 
 
+MINTED: Final = (Purpose.UNSUBSCRIBE, Purpose.PREFERENCES)
+"""What platforms mint."""
+
 LIFETIME: Final = {Purpose.CONFIRM: 7 * 24 * _HOUR, Purpose.UNDO: _HOUR, Purpose.REASON: 24 * _HOUR}
 """How long a token counts after its instant, in milliseconds. A purpose that isn't named never expires: mail
 lives for years, and an opt-out must still work then."""
@@ -61,9 +77,19 @@ class Link(NamedTuple):
     """`unsubscribe`: what to opt out of; `confirm`: what was asked for; `undo`: what was opted out of, or the names of
     the frequencies that were chosen, or empty for a pause; `reason`: what was opted out of; `stamp`: which form."""
     reference: str = ""
-    """The platform's own, opaque; `unsubscribe` and `preferences` only."""
+    """The platform's own, opaque; in what platforms mint only."""
     at: int = 0
-    """Epoch ms: `confirm` of the request, `undo` and `reason` of the opt-out, `stamp` of the showing; else 0."""
+    """Epoch ms: `confirm` of the request, `undo` and `reason` of the opt-out, `stamp` of the showing; of another that
+    is ours, when it was made; else 0."""
+    ours: bool = False
+    """Whether we mailed it, or answered it to somebody who held such a link; else a platform minted it."""
+
+    def lifts(self, now: int) -> bool:
+        """Whether its holder has just shown that they read the mailbox: we mailed it within the last day.
+
+        By such a link what was left can be opted in to again. Later it is as good as a platform's: mails are forwarded.
+        """
+        return self.ours and now < self.at + DAY_MS
 
 
 class NotOursError(Exception):
@@ -101,7 +127,7 @@ class Tokens:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self._signers: dict[tuple[Purpose, str], tuple[Sequence[bytes], _Signer]] = {}
+        self._signers: dict[tuple[str, str, bool], tuple[Sequence[bytes], _Signer]] = {}
 
     def sign(self, link: Link) -> str:
         """The token that says `link`, signed with the brand's key that signs now.
@@ -109,14 +135,17 @@ class Tokens:
         Raises:
             ValueError: a reference longer than `MAX_REFERENCE` or not printable ASCII.
         """
-        if link.reference and not is_reference(link.reference):
-            raise ValueError(f"a reference has at most {MAX_REFERENCE} characters, all printable ASCII")
-        detail = str(link.at) if link.at else link.reference
-        payload = "|".join((link.purpose, link.brand, link.subscriber_id, ",".join(link.topics), detail))
-        return self._signer(link.purpose, link.brand).sign(base64_encode(payload)).decode()
+        return self._signer(_code(link), link.brand).sign(_payload(link)).decode()
 
-    def read(self, purpose: Purpose, token: str, now: int) -> Link:
-        """What `token` says, if it is ours, for this purpose, and not past its time at `now` (epoch ms).
+    def read(self, purpose: Purpose, token: str, now: int, *, leaving: bool = False) -> Link:
+        """What `token` says, if it was signed for this purpose, and isn't past its time at `now` (epoch ms).
+
+        Args:
+            purpose: what it is to be good for.
+            token: as it came.
+            now: epoch ms.
+            leaving: all that its holder wants is to leave, so that retired keys verify it, too; always so for
+                `unsubscribe`.
 
         Raises:
             NotOursError: see there. Keys are fetched once more before this is said, in case one was added.
@@ -127,7 +156,10 @@ class Tokens:
             raise NotOursError
         payload, _, signature = token.partition(".")
         link = _unpack(purpose, payload)
-        if not self._verifies(link, token) and not (self._keys.refresh() and self._verifies(link, token)):
+        leaving = leaving or purpose is Purpose.UNSUBSCRIBE  # an opt-out is never refused, however old its key
+        if not self._verifies(link, token, leaving=leaving) and not (
+            self._keys.refresh() and self._verifies(link, token, leaving=leaving)
+        ):
             raise NotOursError
         # Base64 leaves spare bits in a last character: several spellings would decode to one signature.
         if base64_encode(base64_decode(signature)).decode() != signature:
@@ -150,21 +182,73 @@ class Tokens:
             raise NotOursError
         return _unpack(purpose, token.partition(".")[0])
 
-    def _verifies(self, link: Link, token: str) -> bool:
-        return self._signer(link.purpose, link.brand).validate(token)
+    def _verifies(self, link: Link, token: str, *, leaving: bool) -> bool:
+        return self._signer(_code(link), link.brand, leaving=leaving).validate(token)
 
-    def _signer(self, purpose: Purpose, brand: str) -> _Signer:
+    def _signer(self, code: str, brand: str, *, leaving: bool = False) -> _Signer:
         keys = self._keys.signing_keys(brand)
-        if purpose is Purpose.UNSUBSCRIBE:  # an opt-out is never refused, however old its key
+        if leaving:
             keys = (*self._keys.retired_keys(brand), *keys)
-        known = self._signers.get((purpose, brand))
+        known = self._signers.get((code, brand, leaving))
         if known and known[0] == keys:
             return known[1]
-        signer = _Signer(keys, f"consentry {purpose} {brand}")
+        signer = _Signer(keys, _salt(code, brand))
         if len(self._signers) > _MANY:  # brands come from tokens that nobody has verified yet
             self._signers.clear()
-        self._signers[purpose, brand] = keys, signer
+        self._signers[code, brand, leaving] = keys, signer
         return signer
+
+
+class Minter:
+    """Signs what platforms mint for one brand, with keys that sign nothing else."""
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        """`keys` are those of `minting_keys`."""
+        self._signers = {purpose: _Minting(key) for purpose, key in keys.items()}
+
+    def sign(self, link: Link) -> str:
+        """The token that `Tokens.sign` makes of it.
+
+        Raises:
+            ValueError: no key for its purpose; or a reference longer than `MAX_REFERENCE` or not printable ASCII.
+        """
+        signer = self._signers.get(_code(link))
+        if signer is None:
+            raise ValueError(f"no key for {link.purpose.name.lower()}: platforms mint links to leave and to choose")
+        return signer.sign(_payload(link)).decode()
+
+
+def minting_keys(keys: Keys, brand: str) -> dict[str, bytes]:
+    """By purpose (`u`, `p`), a key that signs a brand's links of that purpose; from none of them another follows.
+
+    Each is the one that `Tokens` derives from the brand's signing key: HMAC-SHA256 over purpose and brand.
+    """
+    signs = keys.signing_keys(brand)[-1]
+    return {purpose.value: _Signer([signs], _salt(purpose.value, brand)).derive_key(signs) for purpose in MINTED}
+
+
+def find(text: str) -> str:
+    """The token in what came as a link's end: without what stands around it, and whole again where it was broken.
+
+    Text that doesn't hold one is answered as it is; a character of the token that is another one isn't mended.
+    """
+    if _SPELLING.fullmatch(text):
+        return text
+    plain = unquote(unquote(text))
+    for spelt in (_SOFT_BREAK.sub("", plain), plain):
+        for found in _WITHIN.finditer(spelt):
+            if _looks_ours(found[0]):
+                return found[0]
+    return text
+
+
+def _looks_ours(token: str) -> bool:
+    """Whether its payload has a purpose and as many fields as ours: part of a token, or more than one, has not."""
+    try:
+        fields = base64_decode(token.partition(".")[0]).split(b"|", _FIELDS - 1)
+    except BadData:
+        return False
+    return len(fields) == _FIELDS and fields[0].decode("latin-1").removesuffix(_OURS) in set(Purpose)
 
 
 _MANY: Final = 1_000
@@ -184,9 +268,36 @@ class _Signer(Signer):
         return derived
 
 
+class _Minting(Signer):
+    """The same with one key that was derived already."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(key, key_derivation="none", digest_method=hashlib.sha256)
+
+
 def is_reference(text: str) -> bool:
     """Whether `text` can travel as a reference: at most 64 characters, printable ASCII."""
     return len(text) <= MAX_REFERENCE and text.isascii() and text.isprintable()
+
+
+def _code(link: Link) -> str:
+    """How a token says its purpose, and that it is ours. A confirmation is never a platform's."""
+    return f"{link.purpose}{_OURS}" if link.ours and link.purpose not in _ALWAYS_OURS else link.purpose.value
+
+
+_ALWAYS_OURS: Final = frozenset({Purpose.CONFIRM})
+_DATED: Final = frozenset({Purpose.CONFIRM, Purpose.UNDO, Purpose.STAMP, Purpose.REASON})
+
+
+def _salt(code: str, brand: str) -> str:
+    return f"consentry {code} {brand}"
+
+
+def _payload(link: Link) -> bytes:
+    if link.reference and not is_reference(link.reference):
+        raise ValueError(f"a reference has at most {MAX_REFERENCE} characters, all printable ASCII")
+    detail = str(link.at) if link.at else link.reference
+    return base64_encode("|".join((_code(link), link.brand, link.subscriber_id, ",".join(link.topics), detail)))
 
 
 def _unpack(purpose: Purpose, payload: str) -> Link:
@@ -197,18 +308,20 @@ def _unpack(purpose: Purpose, payload: str) -> Link:
     """
     try:
         raw = base64_decode(payload)
-        fields = raw.decode().split("|", _FIELDS - 1)
-        if base64_encode(raw).decode() != payload or fields[0] != purpose:
-            raise NotOursError
-        _, brand, subscriber_id, topics, detail = fields
-        dated = purpose in {Purpose.CONFIRM, Purpose.UNDO, Purpose.STAMP, Purpose.REASON}
-        return Link(
+        code, brand, subscriber_id, topics, detail = raw.decode().split("|", _FIELDS - 1)
+        ours = code == f"{purpose}{_OURS}" or purpose in _ALWAYS_OURS
+        dated = ours or purpose in _DATED
+        link = Link(
             purpose,
             brand,
             subscriber_id,
             tuple(topics.split(",")) if topics else (),
             "" if dated else detail,
             int(detail) if dated else 0,
+            ours,
         )
     except (BadData, UnicodeError, ValueError) as exc:
         raise NotOursError from exc
+    if _code(link) != code or base64_encode(raw).decode() != payload:
+        raise NotOursError
+    return link

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 import re
 import time
 import traceback
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote_plus
 
-from consentry import telemetry, wiring
+from consentry import telemetry, tokens, wiring
 from consentry.keyring import SecretUnavailableError
 from consentry.ledger import Evidence
-from consentry.table.gateway import StoreUnavailableError
+from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from consentry.tokens import ExpiredError, NotOursError
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     Respond = Callable[["Request"], "Response"]
 
+PROXY: Final = "x-consentry-proxy"
+"""The header by which a CDN before the API proves itself."""
 MAX_BODY: Final = 64 * 1024
 MAX_FIELDS: Final = 200
 _MAX_EVIDENCE: Final = 512
@@ -114,13 +118,17 @@ _PROBLEMS: Final[dict[type[Exception], tuple[int, str]]] = {
 
 
 def room(
-    routes: Mapping[str, Mapping[str, Respond]], problem: Callable[[Request, int, str], Response]
+    routes: Mapping[str, Mapping[str, Respond]],
+    problem: Callable[[Request, int, str], Response],
+    *,
+    largest: int | None = MAX_BODY,
 ) -> Callable[[dict[str, Any], object], dict[str, Any]]:
     """A Lambda handler.
 
     Args:
         routes: by path as in the template (`/u/{token}`), by method (`GET`, `POST`), what answers.
         problem: makes the page of an error: request, status, code.
+        largest: bytes of a body that are taken; None: whatever the gateway passes on.
     """
 
     def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
@@ -135,7 +143,7 @@ def room(
             if respond is None:
                 response = _page(problem, request, 405, "method")
                 response = response._replace(headers={**response.headers, "allow": _allowed(methods)})
-            elif len(request.body) > MAX_BODY:
+            elif largest is not None and len(request.body) > largest:
                 response = _page(problem, request, 413, "too_large")
             else:
                 response = respond(request)
@@ -177,14 +185,34 @@ def read(event: dict[str, Any]) -> Request:
     return Request(
         method="GET" if method == "HEAD" else method,
         route=event["routeKey"],
-        parameters={name: unquote_plus(value) for name, value in (event.get("pathParameters") or {}).items()},
+        parameters={
+            name: tokens.find(value) if name == "token" else unquote_plus(value)
+            for name, value in (event.get("pathParameters") or {}).items()
+        },
         query=event.get("queryStringParameters") or {},
         headers=headers,
         body=_body(event),
         base_url=wiring.settings().public_url or f"https://{context['domainName']}",
-        ip=context["http"].get("sourceIp", ""),
+        ip=_visitor(context["http"].get("sourceIp", ""), headers),
         now=time.time_ns() // 1_000_000,
     )
+
+
+def _visitor(caller: str, headers: Mapping[str, str]) -> str:
+    """The visitor's address: the caller's, or, if that is the CDN that may stand before the API, whom it names.
+
+    It proves itself by a value that only its own settings and the deployment know; of several, with commas between, one
+    is enough, so that it can be changed. How CloudFront names visitors:
+    https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html
+    """
+    trusted = wiring.settings().trusted_proxy
+    if not trusted:
+        return caller
+    for shown in headers.get(PROXY, "").split(","):
+        digest = hashlib.sha256(shown.strip().encode("utf-8", "replace")).hexdigest()
+        if hmac.compare_digest(digest[: len(trusted)], trusted):
+            return headers.get("cloudfront-viewer-address", "").rpartition(":")[0].strip("[]") or caller
+    return caller
 
 
 def write(response: Response, *, head: bool = False) -> dict[str, Any]:
@@ -212,7 +240,9 @@ def report(exc: BaseException, route: str) -> None:
     where = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(exc.__traceback__)][-6:]
     cause = type(exc.__cause__).__name__ if exc.__cause__ else ""
     code = aws_code(exc.__cause__)
-    telemetry.emit("fault counted", {"Faults": 1}, kind=type(exc).__name__)
+    permanent = isinstance(exc, PermanentFaultError) or isinstance(exc.__cause__, PermanentFaultError)
+    counted: dict[str, float] = {"Faults": 1, "PermanentFaults": 1} if permanent else {"Faults": 1}
+    telemetry.emit("fault counted", counted, kind=type(exc).__name__)
     wiring.logger().error("fault", kind=type(exc).__name__, cause=cause, aws=code, where=where, route=route)
 
 

@@ -115,6 +115,8 @@ class Settings(NamedTuple):
     public_url: str
     """Scheme and host of links, no trailing slash; empty: whatever host the visitor used."""
     compiled: Path
+    trusted_proxy: str = ""
+    """Of what a CDN before the API proves itself by, the beginning of the SHA-256, hex; empty: none is believed."""
 
 
 @cache
@@ -125,6 +127,7 @@ def settings() -> Settings:
         keyring=os.environ["KEYRING_SECRET_ARN"],
         public_url=os.environ.get("PUBLIC_URL", "").rstrip("/"),
         compiled=Path(os.environ.get("CONSENTRY_COMPILED") or _COMPILED),
+        trusted_proxy=os.environ.get("TRUSTED_PROXY", ""),
     )
 
 
@@ -181,6 +184,7 @@ def store() -> Store:
         keyring().ledger_key,
         noted=telemetry.recorded,
         correlation_id=telemetry.correlation_id,
+        ahead=telemetry.clock_ahead,
     )
 
 
@@ -227,7 +231,7 @@ def breaker() -> Breaker:
         telemetry.emit("breaker open", {"BreakerOpened": 1}, brand=brand)
         logger().error("breaker open", brand=brand)
 
-    return Breaker(gateway(), limits(), opened)
+    return Breaker(gateway(), opened)
 
 
 @cache
@@ -276,6 +280,11 @@ def put_off(reference: str, seconds: int) -> None:
     _queue_client().send_message(
         QueueUrl=os.environ["MAIL_QUEUE_URL"], MessageBody=reference, DelaySeconds=seconds, **_correlation()
     )
+
+
+def mail_queue() -> str:
+    """The name of the queue of mails that were put off."""
+    return os.environ["MAIL_QUEUE_URL"].rpartition("/")[2]
 
 
 @cache
@@ -375,6 +384,20 @@ def put_off_notification(receipt_handle: str, seconds: int) -> None:
         botocore's errors: it comes back sooner.
     """
     _put_off(os.environ["NOTIFICATION_QUEUE_URL"], receipt_handle, seconds)
+
+
+def give_up_notification(notification: Notification) -> None:
+    """Put a notification among the dead letters, as a message of its own: SQS would count its 14 days from the change.
+
+    Raises:
+        botocore's errors: it comes back, and SQS gives it up.
+    """
+    _queue_client().send_message(
+        QueueUrl=os.environ["NOTIFICATION_DEAD_LETTERS_URL"],
+        MessageBody=notification.to_json(),
+        MessageGroupId=notification.endpoint,
+        **_correlation(),
+    )
 
 
 def put_off_spooled(receipt_handle: str, seconds: int) -> None:

@@ -63,6 +63,10 @@ def test_a_stack_has_something_of_all_that_is_charged_by_the_month() -> None:
     assert all(dollars > 0 for dollars in costs.idle().values())
 
 
+def test_an_alarm_over_several_metrics_is_paid_for_each() -> None:
+    assert Template().alarm_metrics > Template().count("AWS::CloudWatch::Alarm")
+
+
 def test_slow_endpoints_leave_most_of_the_account_to_clicks() -> None:
     queues = Template().sources("SQS")
     busy = [queues[name]["ScalingConfig"]["MaximumConcurrency"] for name in queues if not name.startswith("Archive")]

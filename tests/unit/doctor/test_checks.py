@@ -195,6 +195,13 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
     ),
     ("function-errors", Verdict.WARNING, "DrainFunction failed 3 times", metric("Errors", "shop-DrainFunction", 1, 2)),
     ("function-errors", Verdict.FAULT, "ApiFunction was throttled 1 time", metric("Throttles", "shop-ApiFunction", 1)),
+    (
+        "concurrency",
+        Verdict.FAULT,
+        "no more than 10 functions at once",
+        changed("GetAccountSettings", AccountLimit__ConcurrentExecutions=10),
+    ),
+    ("concurrency", Verdict.WARNING, "none are kept for one click", metric("Throttles", "shop-ApiFunction", 1)),
     ("event-sources", Verdict.FAULT, "is gone", gone("GetEventSourceMapping")),
     ("event-sources", Verdict.FAULT, "is disabled", changed("GetEventSourceMapping", State="Disabled")),
     ("event-sources", Verdict.WARNING, "is creating", changed("GetEventSourceMapping", State="Creating")),
@@ -340,6 +347,7 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
         "MailQueue was 120 minutes",
         metric("ApproximateAgeOfOldestMessage", "shop-MailQueue", 7200, 0),
     ),
+    ("queue-ages", Verdict.WARNING, "InboundQueue was 10 minutes", metric("Waiting", "shop-InboundQueue", 600)),
     ("redrive", Verdict.FAULT, "MailQueue doesn't put", attributes()),
     (
         "redrive",
@@ -518,7 +526,21 @@ def test_every_check_is_tried_on_something_ill() -> None:
         ("archive-lock", "keeps no archive", output("ArchiveBucketName", None)),
         ("certificate", "no certificate", output("Url", "http://127.0.0.1:8080")),
         ("address", "isn't trusted", visit(fault="certificate has expired")),
-        ("queue-ages", "for long", metric("ApproximateAgeOfOldestMessage", "shop-SpoolQueue", 600)),
+        ("queue-ages", "for long", metric("ApproximateAgeOfOldestMessage", "shop-SpoolQueue", 240)),
+        (
+            "concurrency",
+            "1000 functions at once",
+            several(parameter("OneClickReservedConcurrency", "200"), metric("Throttles", "shop-ApiFunction", 1)),
+        ),
+        (
+            "concurrency",
+            "150 of them not reserved",
+            several(
+                changed("GetAccountSettings", AccountLimit__UnreservedConcurrentExecutions=150),
+                metric("Throttles", "shop-ApiFunction", 1),
+            ),
+        ),
+        ("queue-ages", "for long", metric("Waiting", "shop-NotificationQueue", 1800)),
     ],
     ids=words,
 )

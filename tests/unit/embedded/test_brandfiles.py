@@ -30,11 +30,15 @@ def installed(tmp_path: Path, text: str) -> Brands:
 def test_visitors_who_all_share_this_machine_have_room_to_try_things(tmp_path: Path) -> None:
     meadow = installed(tmp_path, SMALL).get("meadow")
     assert meadow
-    assert meadow.limits == Bounds(requests_an_hour_per_ip=300, requests_an_hour=2_000, mails_a_minute=300)
+    assert meadow.limits == Bounds(
+        requests_an_hour_per_ip=300, requests_an_hour=2_000, mails_a_minute=300, mails_a_day_per_domain=1_000_000
+    )
     assert [each.id for each in meadow.notifications] == ["local"]
 
 
 def test_a_limit_that_the_brand_file_sets_holds_here_too(tmp_path: Path) -> None:
-    meadow = installed(tmp_path, SMALL + "limits: {requests_an_hour_per_ip: 2}\n").get("meadow")
+    meadow = installed(tmp_path, SMALL + "limits: {mails_a_day_per_domain: 2}\n").get("meadow")
     assert meadow
-    assert meadow.limits == Bounds(requests_an_hour_per_ip=2, requests_an_hour=2_000, mails_a_minute=300)
+    assert meadow.limits == Bounds(
+        requests_an_hour_per_ip=300, requests_an_hour=2_000, mails_a_minute=300, mails_a_day_per_domain=2
+    )

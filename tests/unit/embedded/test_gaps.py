@@ -46,6 +46,7 @@ def test_every_path_of_the_body_becomes_a_route_to_its_function() -> None:
         ("/u/{token}", "/u/a.b-c", {"token": "a.b-c"}),
         ("/u/{token}", "/u/undo/x", None),
         ("/u/undo/{token}", "/u/undo/x", {"token": "x"}),
+        ("/u/{token+}", "/u/a.b-c/", {"token": "a.b-c/"}),
         ("/v1/{proxy+}", "/v1/subscribers/x/ledger", {"proxy": "subscribers/x/ledger"}),
         ("/v1/openapi.json", "/v1/openapiXjson", None),
         ("/healthz", "/healthz", {}),
@@ -53,6 +54,28 @@ def test_every_path_of_the_body_becomes_a_route_to_its_function() -> None:
 )
 def test_a_route_fits_as_api_gateway_fits_it(pattern: str, path: str, parameters: dict[str, str] | None) -> None:
     assert gaps.Route(method="ANY", path=pattern, function="f").parameters(path) == parameters
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "key"),
+    [
+        ("POST", "/u/a.b-c", "POST /u/{token+}"),
+        ("POST", "/u/a.b-c/", "POST /u/{token+}"),
+        ("POST", "/u/undo/x", "POST /u/undo/{token}"),
+        ("POST", "/u/undo/x/", "POST /u/{token+}"),
+        ("GET", "/u/undo/x", "ANY /u/{token+}"),
+        ("GET", "/u/a.b-c", "ANY /u/{token+}"),
+    ],
+)
+def test_a_full_match_comes_before_a_greedy_one_and_a_method_before_any(method: str, path: str, key: str) -> None:
+    routes = [
+        gaps.Route(method=each, path=pattern, function=f"{each} {pattern}")
+        for each, pattern in (("ANY", "/u/{token+}"), ("POST", "/u/{token+}"), ("POST", "/u/undo/{token}"))
+    ]
+    for order in (routes, routes[::-1]):
+        found = gaps.event_of(order, method, path, {}, "203.0.113.7")
+        assert found is not None
+        assert (found[0], found[1]["routeKey"]) == (key, key)
 
 
 def test_a_handlers_exception_stays_inside() -> None:

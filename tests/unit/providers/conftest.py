@@ -30,7 +30,7 @@ class Desk:
         query = sent.path.partition("?")[2]
         headers = {name.lower(): value for name, value in sent.headers.items()}
         url = url or f"https://links.example.com{sent.path}"
-        return Call(method, headers, dict(parse_qsl(query)), sent.body, url)
+        return Call(method, headers, dict(parse_qsl(query)), sent.body, (url,))
 
     def verify(
         self,
@@ -41,9 +41,9 @@ class Desk:
         secrets: dict[str, str] | None = None,
         setup: Setup = SETUP,
         **how: Any,
-    ) -> None:
+    ) -> int:
         given = hooks.secrets_of(provider) if secrets is None else secrets
-        providers.provider(provider).verify(self.call(sent, **how), setup, given, now)
+        return providers.provider(provider).verify(self.call(sent, **how), setup, given, now)
 
     def refuses(self, provider: str, sent: Sent, now: int = NOW, **how: Any) -> bool:
         try:

@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consentry import providers
-from consentry.intake import ReportKind
-from consentry.providers import NAMES, Call, Setup, UnreadableError, UnsignedError
+from consentry.intake import Report, ReportKind
+from consentry.providers import NAMES, Call, Reading, Setup, UnreadableError, UnsignedError, late
 from support import hooks
 from support.hooks import AT, LEFT_AT, NOW, Sent
 
 MINUTES = 60_000
+DAY = 24 * 60 * MINUTES
 TIMED = [name for name in NAMES if name not in {"postmark", "mailchimp"}]
 SAYINGS = [(name, kind) for name in NAMES for kind in hooks.SAYS[name]]
 FUZZ = settings(
@@ -147,9 +148,35 @@ def test_a_call_with_one_changed_header_is_refused(desk: Any, provider: str) -> 
 @pytest.mark.parametrize("provider", TIMED)
 def test_a_stale_call_is_refused(desk: Any, provider: str) -> None:
     sent = hooks.send(provider, hooks.saying(provider, "unsubscribed"), NOW)
-    window = 65 * MINUTES if provider == "sns" else 5 * MINUTES
+    window = 5 * MINUTES if provider == "standard" else DAY
     desk.verify(provider, sent, NOW + window - 1000)
     assert desk.refuses(provider, sent, NOW + window + 1000)
+
+
+@pytest.mark.parametrize("provider", [name for name in TIMED if name != "standard"])
+def test_a_late_retry_speaks_as_of_when_it_was_signed(desk: Any, provider: str) -> None:
+    sent = hooks.send(provider, hooks.saying(provider, "unsubscribed"), NOW)
+    window = 65 * MINUTES if provider == "sns" else 5 * MINUTES
+    assert desk.verify(provider, sent, NOW + window) == NOW + window
+    assert desk.verify(provider, sent, NOW + window + 1000) == NOW
+
+
+@pytest.mark.parametrize("provider", NAMES)
+def test_a_call_that_comes_in_time_speaks_as_of_now(desk: Any, provider: str) -> None:
+    assert desk.verify(provider, hooks.send(provider, hooks.saying(provider, "unsubscribed"), NOW)) == NOW
+
+
+def test_a_late_call_may_end_email_and_nothing_else() -> None:
+    left, claimed = Report(ReportKind.UNSUBSCRIBED, AT), Report(ReportKind.CLAIMED, AT, topics=("news",))
+    undated, ahead = left._replace(occurred_at=0), left._replace(occurred_at=NOW + 7)
+    assert late(Reading([left, claimed, undated, ahead], ignored=1), NOW) == Reading(
+        [left, left._replace(occurred_at=NOW), left._replace(occurred_at=NOW)], ignored=2
+    )
+    assert late(Reading([], ignored=1), NOW) == Reading([], ignored=1)
+    assert late(Reading([claimed], erase=("ann@example.com",)), NOW).erase
+    for reading in (Reading([claimed]), Reading([], fetch="https://sns.us-east-1.amazonaws.com/?x")):
+        with pytest.raises(UnsignedError):
+            late(reading, NOW)
 
 
 @pytest.mark.parametrize("provider", TIMED)
@@ -195,7 +222,7 @@ def test_a_signed_body_that_cannot_be_read_is_said_to_be_unreadable(desk: Any, p
 def test_whatever_is_forged_is_refused(desk: Any, provider: str, body: bytes, data: st.DataObject) -> None:
     headers = data.draw(st.dictionaries(header_names, header_values, max_size=4))
     query = data.draw(st.dictionaries(st.just("key"), st.text(max_size=20)))
-    call = Call("POST", headers, query, body, "https://links.example.com/hooks/demo/x")
+    call = Call("POST", headers, query, body, ("https://links.example.com/hooks/demo/x",))
     with pytest.raises((UnsignedError, UnreadableError)):
         providers.provider(provider).verify(call, Setup({}, (hooks.ARN,)), hooks.secrets_of(provider), NOW)
 
@@ -204,14 +231,14 @@ def test_whatever_is_forged_is_refused(desk: Any, provider: str, body: bytes, da
 @given(body=st.binary(max_size=60) | json_values.map(lambda value: json.dumps(value).encode()))
 @FUZZ
 def test_no_body_makes_reading_fail_otherwise_than_as_unreadable(provider: str, body: bytes) -> None:
-    call = Call("POST", {}, {}, body, "https://links.example.com/hooks/demo/x")
+    call = Call("POST", {}, {}, body, ("https://links.example.com/hooks/demo/x",))
     try:
         reading = providers.provider(provider).translate(call, Setup(hooks.TOPICS, (hooks.ARN,)))
     except (UnreadableError, UnsignedError):
         return
     assert reading.ignored >= 0
     for report in reading.reports:
-        assert report.occurred_at > 0
+        assert report.occurred_at >= 0
         json.dumps(report).encode()
 
 
@@ -228,7 +255,7 @@ def test_odd_values_in_a_known_body_spoil_nothing_else(provider: str, data: st.D
     else:
         _replace(said, place, data.draw(json_values))
     sent = hooks.send(provider, said)
-    call = Call("POST", {}, {}, sent.body, "https://links.example.com/hooks/demo/x")
+    call = Call("POST", {}, {}, sent.body, ("https://links.example.com/hooks/demo/x",))
     try:
         providers.provider(provider).translate(call, Setup(hooks.TOPICS, (hooks.ARN,)))
     except UnreadableError:

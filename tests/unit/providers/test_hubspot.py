@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from consentry.intake import ReportKind
-from consentry.providers import UnreadableError
+from consentry.providers import Call, Setup, UnreadableError, UnsignedError, hubspot
+from consentry.providers.payload import ON_ARRIVAL
 from support import hooks
 from support.hooks import AT, NOW
 
@@ -57,13 +58,24 @@ def test_an_opt_out_of_a_contact_is_from_everything(desk: Any) -> None:
 def test_a_workflow_step_sends_the_contact(desk: Any, body: dict[str, Any]) -> None:
     (report,) = desk.read("hubspot", body).reports
     assert (report.kind, report.email, report.topics) == (ReportKind.UNSUBSCRIBED, "ann@example.com", ("news",))
-    assert report.occurred_at > NOW
+    assert report.occurred_at == ON_ARRIVAL
 
 
-def test_an_event_without_an_address_is_ignored(desk: Any) -> None:
+def test_an_opt_out_without_an_address_is_reported_as_nobodys(desk: Any) -> None:
     (event,) = hooks.saying("hubspot", "unsubscribed", email="")
-    reading = desk.read("hubspot", [event])
-    assert (reading.reports, reading.ignored) == ([], 1)
+    (report,) = desk.read("hubspot", [event]).reports
+    assert (report.kind, report.email) == (ReportKind.UNSUBSCRIBED, "")
+
+
+@pytest.mark.parametrize("signed_for", ["https://links.example.com", "https://x1.execute-api.example.com"])
+def test_a_call_to_either_host_that_leads_here_is_believed(signed_for: str) -> None:
+    urls = (f"https://links.example.com{PATH}?a=%40", f"https://x1.execute-api.example.com{PATH}?a=%40")
+    sent = hooks.send("hubspot", [], path=f"{PATH}?a=%40", signed=f"{signed_for}{PATH}?a=@")
+    headers = {name.lower(): value for name, value in sent.headers.items()}
+    call = Call("POST", headers, {}, sent.body, urls)
+    assert hubspot.verify(call, Setup({}), hooks.secrets_of("hubspot"), NOW) == NOW
+    with pytest.raises(UnsignedError):
+        hubspot.verify(call._replace(urls=urls[:0]), Setup({}), hooks.secrets_of("hubspot"), NOW)
 
 
 def test_a_privacy_deletion_asks_for_erasure(desk: Any) -> None:

@@ -23,9 +23,19 @@ from support.hooks import NOW
     ],
 )
 def test_the_timestamp_is_read_in_each_form(desk: Any, timestamp: str) -> None:
-    sent = hooks.send("klaviyo", hooks.saying("klaviyo", "unsubscribed"), timestamp=timestamp)
-    desk.verify("klaviyo", sent)
-    assert desk.refuses("klaviyo", sent, NOW + 301_000)
+    said = hooks.saying("klaviyo", "unsubscribed")
+    del said["meta"]["timestamp"]
+    sent = hooks.send("klaviyo", {**said, "meta": None}, timestamp=timestamp)
+    assert desk.verify("klaviyo", sent, NOW + 299_000) == NOW + 299_000
+    assert desk.verify("klaviyo", sent, NOW + 301_000) == NOW
+
+
+def test_a_header_that_is_hours_ahead_is_signed_and_says_nothing_of_the_age(desk: Any) -> None:
+    """As it was seen: 03:50:12 GMT in the header, 22:50:12 UTC in the body, received 18 s later."""
+    ahead = "Fri, 15 Jan 2027 13:00:00 GMT"
+    sent = hooks.send("klaviyo", hooks.saying("klaviyo", "unsubscribed"), NOW - 18_000, timestamp=ahead)
+    assert desk.verify("klaviyo", sent) == NOW
+    assert desk.refuses("klaviyo", sent._replace(headers={**sent.headers, "Klaviyo-Timestamp": "1800000000"}))
 
 
 @pytest.mark.parametrize("timestamp", ["soon", "١٨٠٠٠٠٠٠٠٠", "1800000000.5", "Fri, 99 Jan 2027", "0", "9" * 30])
@@ -51,6 +61,14 @@ def test_without_a_profile_the_events_own_address_counts(desk: Any) -> None:
     del said["data"][0]["payload"]["included"]
     properties = said["data"][0]["payload"]["data"]["attributes"]["event_properties"]
     properties["Recipient Email Address"] = "bob@example.com"
+    assert desk.read("klaviyo", said).reports[0].email == "bob@example.com"
+
+
+def test_the_address_may_stand_among_the_events_properties_alone(desk: Any) -> None:
+    said = hooks.saying("klaviyo", "unsubscribed")
+    del said["data"][0]["payload"]["included"]
+    properties = said["data"][0]["payload"]["data"]["attributes"]["event_properties"]
+    properties["email_address"] = "bob@example.com"
     assert desk.read("klaviyo", said).reports[0].email == "bob@example.com"
 
 

@@ -11,6 +11,7 @@ from standardwebhooks.webhooks import Webhook
 
 from consentry.intake import ReportKind
 from consentry.providers import Setup, UnreadableError
+from consentry.providers.payload import ON_ARRIVAL
 from support import hooks
 from support.hooks import AT, NOW, Sent
 
@@ -65,7 +66,8 @@ def test_a_body_that_is_not_text_is_refused(desk: Any) -> None:
 def test_topics_are_the_brands_own_or_mapped(desk: Any) -> None:
     said = hooks.saying("standard", "unsubscribed")
     said["data"]["topics"] = ["product", "1002", "Not A Topic", {}, None]
-    assert desk.read("standard", said, Setup({"1002": ("offers",)})).reports[0].topics == ("product", "offers")
+    topics = desk.read("standard", said, Setup({"1002": ("offers",)})).reports[0].topics
+    assert topics == ("product", "offers", "Not A Topic")  # what of it there is, is told where the person is known
 
 
 def test_an_opt_out_without_topics_is_from_everything(desk: Any) -> None:
@@ -78,7 +80,7 @@ def test_a_person_may_be_named_by_id(desk: Any) -> None:
     said = {"type": "consent.bounced", "data": {"subscriber_id": "K9Xdq1X4AVefMXC3P9olGg"}}
     (report,) = desk.read("standard", said).reports
     assert (report.kind, report.email, report.subscriber_id) == (ReportKind.BOUNCED, "", "K9Xdq1X4AVefMXC3P9olGg")
-    assert report.occurred_at > NOW  # none was given: it counts as of its arrival
+    assert report.occurred_at == ON_ARRIVAL  # none was given: it counts as of its arrival
 
 
 def test_the_events_instant_counts_before_the_calls(desk: Any) -> None:
@@ -100,6 +102,13 @@ def test_a_reference_is_kept_if_it_is_plain(desk: Any) -> None:
 def test_other_events_are_ignored(desk: Any, kind: object) -> None:
     reading = desk.read("standard", {"type": kind, "data": {"email": "ann@example.com"}})
     assert (reading.reports, reading.ignored) == ([], 1)
+
+
+def test_a_retry_is_named_as_the_first_try_was(desk: Any) -> None:
+    said = hooks.saying("standard", "complained")
+    assert desk.read("standard", said).reports[0].event_id == "1"
+    del said["data"]["event_id"]
+    assert desk.read("standard", said, message_id="msg_7").reports[0].event_id == "msg_7"
 
 
 def test_an_array_is_not_an_event(desk: Any) -> None:

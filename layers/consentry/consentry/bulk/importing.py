@@ -72,7 +72,7 @@ class Fact(NamedTuple):
     row: Row
     event: Event
     note: str
-    """What was made up for it, if anything; for the report."""
+    """What was passed over or made up for it, if anything; for the report."""
 
 
 def take(
@@ -146,6 +146,7 @@ class Interpreter:
 
         Raises:
             UnusableRowError, InvalidReportError: it can't be understood.
+            StoreUnavailableError: whether the person has a topic that the brand never had can't be told.
         """
         meaning = self._preset.meaning(row, self._of_file)
         if meaning.kind is None:
@@ -156,8 +157,6 @@ class Interpreter:
         if not is_reference(reference) or addresses.may_stand_in(reference):
             why = "the reference can't be kept: at most 64 characters, printable ASCII, and no address"
             reference, note = "", note or why
-        if unknown := [topic for topic in topics if topic not in self._brand.topics and topic != rules.EVERY_TOPIC]:
-            note = note or f"the brand has no topic {unknown[0]}"
         subscriber_id = row.id(self._id)
         report = Report(
             meaning.kind,
@@ -167,7 +166,10 @@ class Interpreter:
             topics=topics,
             reference=reference,
         )
-        return Fact(row, self._intake.event(self._brand, report, Channel.IMPORT, self._started_at), note)
+        event, passed_over = _patiently(
+            lambda: self._intake.event(self._brand, report, Channel.IMPORT, self._started_at), threading.Event()
+        )
+        return Fact(row, event, "; ".join(filter(None, (note, passed_over))))
 
     def _instant(self, row: Row, kind: ReportKind) -> tuple[int, str]:
         """When it happened; where the row doesn't tell, the import's beginning."""

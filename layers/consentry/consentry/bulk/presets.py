@@ -177,21 +177,14 @@ def of_file(preset: Preset, path: str, columns: list[str], status: str | None) -
 
 
 def topics_of(value: object) -> tuple[str, ...]:
-    """Topics as a row names them: a list, or text with commas, semicolons or bars. `all` and `*` are every topic.
-
-    Raises:
-        UnusableRowError: something in it is no topic's id.
-    """
+    """Topics as a row names them: a list, or text with commas, semicolons or bars. `all` and `*` are every topic."""
     parts = value if isinstance(value, list) else _SEPARATORS.split(value) if isinstance(value, str) else []
     named = [str(part).strip() for part in parts]
     topics = [EVERY_TOPIC if name.lower() in {"all", EVERY_TOPIC} else name for name in named if name]
-    if not all(name == EVERY_TOPIC or _TOPIC.fullmatch(name) for name in topics):
-        raise UnusableRowError("topics: ids of topics, with commas between")
     return (EVERY_TOPIC,) if EVERY_TOPIC in topics else tuple(dict.fromkeys(topics))
 
 
 _SEPARATORS: Final = re.compile(r"[,;|]")
-_TOPIC: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
 _EPOCH: Final = re.compile(r"[0-9]{9,13}(\.[0-9]{1,9})?")
 _MILLISECONDS: Final = 100_000_000_000
 """Epochs from here on are milliseconds: as seconds they would be after the year 5000."""

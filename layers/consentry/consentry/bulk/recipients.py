@@ -46,6 +46,6 @@ class Recipients:
         if not email:
             raise UnusableRowError("neither email nor subscriber_id")
         try:
-            return addresses.subscriber_id(self._pepper(), addresses.parse(email))
+            return addresses.subscriber_id(self._pepper(), addresses.identify(email).address)
         except MalformedAddressError as exc:
             raise UnusableRowError(f"email: {exc}") from None

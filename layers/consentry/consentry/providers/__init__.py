@@ -3,23 +3,29 @@
 A provider's module has
 
     SECRETS                             the names of what `verify` needs, as they stand in the keyring
-    verify(call, setup, secrets, now)   raises `UnsignedError`, or returns: the call is the provider's
+    verify(call, setup, secrets, now)   raises `UnsignedError`, or answers when the call arrived: it is the provider's
     translate(call, setup)              the reports in it; raises `UnreadableError` for a body that can't be read
 
 `verify` sees the raw body and comes first: nothing of a call is parsed before it is known whose it is, but where the
 signature itself stands in the body (`mailgun`, `sns`; there it may raise `UnreadableError` too). Signatures are
-compared in constant time, and a signed instant may be 5 minutes off (`proof`).
+compared in constant time.
+
+A call whose first try failed comes again, of most providers perhaps under the signature of the first try: none but
+Standard Webhooks says that it signs anew. So what ends email is taken at an age of up to a day, wherever a provider
+isn't known to sign each try: a repetition says what was said already. Claims may be five minutes old (`late`).
 
 `translate` passes over what means nothing for consent, and over an item that it can't make sense of; the rest of the
-call counts (`payload`). It has no clock: an event without a readable instant gets one that is later than any now, and
-so counts as of its arrival. An opt-out that names none of the brand's mapped topics is from every topic; an opt-in that
-names none means nothing. docs/webhooks/adding-a-provider.md walks through adding one.
+call counts (`payload`). It has no clock: an event without a readable instant counts as of its arrival. An opt-out that
+names none of the brand's mapped topics is from every topic; an opt-in that names none means nothing.
+docs/webhooks/adding-a-provider.md walks through adding one.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+
+from consentry.intake import ReportKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -45,7 +51,10 @@ WHOLE_LIST: Final = "*"
 """In a brand file, instead of a group's name: what an opt-in is to that names no group."""
 
 TOLERANCE_MS: Final = 5 * 60 * 1000
-"""How old a signed call may be, and how far ahead its clock."""
+"""How old a call may be that was just signed, and how far ahead its clock."""
+
+RETRIED_MS: Final = 24 * 3600 * 1000
+"""How old a call may be that is sent again as it was signed at first."""
 
 
 class UnsignedError(Exception):
@@ -65,8 +74,8 @@ class Call(NamedTuple):
     query: Mapping[str, str]
     body: bytes
     """As it came, decoded from the gateway's base64."""
-    url: str
-    """The public URL that the provider called, with its query."""
+    urls: tuple[str, ...]
+    """The URLs that the provider may have called, with their query: one for each host that leads here."""
 
 
 class Setup(NamedTuple):
@@ -104,8 +113,25 @@ class Provider(Protocol):
     """The shape of a provider's module."""
 
     SECRETS: tuple[str, ...]
-    verify: Callable[[Call, Setup, Mapping[str, str], int], None]
+    verify: Callable[[Call, Setup, Mapping[str, str], int], int]
     translate: Callable[[Call, Setup], Reading]
+
+
+def late(reading: Reading, signed_at: int) -> Reading:
+    """What a call that comes late may still say: what ends email, as of when it was signed at the latest.
+
+    Raises:
+        UnsignedError: it says something, and nothing of that ends email.
+    """
+    ending = [
+        report._replace(occurred_at=min(report.occurred_at or signed_at, signed_at))
+        for report in reading.reports
+        if report.kind is not ReportKind.CLAIMED
+    ]
+    stale = len(reading.reports) - len(ending)
+    if (stale or reading.fetch) and not (ending or reading.erase):
+        raise UnsignedError("the timestamp is stale")
+    return reading._replace(reports=ending, ignored=reading.ignored + stale)
 
 
 def provider(name: str) -> Provider:

@@ -4,6 +4,9 @@ https://docs.customer.io/integrations/api/webhooks/
 
 Customer.io waits 4 seconds for an answer, and holds back everything that follows a call that fails. Preferences come
 whole, as a JSON text inside the JSON: every topic with whether it is wanted.
+
+It sends a call again for seven days, the first time an hour after a refusal (the page above, "Timeouts and failures").
+Whether it signs each try isn't said, so what ends email is taken for a day.
 """
 
 from __future__ import annotations
@@ -32,13 +35,14 @@ _MAIL: Final = frozenset({"", "email", "customer"})
 """What an event is about; the others are text messages and the like."""
 
 
-def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> None:
+def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
     """The signature over version, timestamp and body must be right."""
     timestamp = call.headers.get("x-cio-timestamp", "")
-    proof.require_fresh(proof.number(timestamp) * 1000, now)
+    arrived = proof.arrival(proof.number(timestamp) * 1000, now)
     signed = f"v0:{timestamp}:".encode() + call.body
     expected = [proof.digest(key, signed).hex() for key in proof.values(secrets, "signing_key")]
     proof.require(call.headers.get("x-cio-signature", ""), expected)
+    return arrived
 
 
 def translate(call: Call, setup: Setup) -> Reading:

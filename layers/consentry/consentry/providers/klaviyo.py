@@ -2,8 +2,11 @@
 
 https://developers.klaviyo.com/en/docs/working_with_system_webhooks
 
-A call carries up to 1,000 events, each in the form of Klaviyo's Get Event call. `Klaviyo-Timestamp` is taken as epoch
-seconds or ms, as ISO 8601 and as an HTTP date: its page doesn't say which.
+A call carries up to 1,000 events, each in the form of Klaviyo's Get Event call.
+
+`Klaviyo-Timestamp`, "when the webhook request was sent", is signed, but was seen hours ahead. So `meta.timestamp` of
+the signed body says how old a call is; without it the header does, as epoch seconds or ms, as ISO 8601 or as an HTTP
+date: the page doesn't say which. Nor does it say whether each try is signed, so what ends email is taken for a day.
 """
 
 from __future__ import annotations
@@ -33,20 +36,20 @@ _MILLIS_FROM: Final = 10**11
 """A number this large isn't seconds: they would be in the year 5138."""
 
 
-def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> None:
+def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
     """The signature over body and timestamp must be right, and the webhook's id the same in header and body."""
     timestamp = call.headers.get("klaviyo-timestamp", "")
     signed = call.body + timestamp.encode("utf-8", "surrogatepass")
     expected = [proof.digest(key, signed).hex() for key in proof.values(secrets, "secret_key")]
     proof.require(call.headers.get("klaviyo-signature", "").lower(), expected)
-    proof.require_fresh(_instant(timestamp), now)
     try:
-        said = payload.text(payload.parse(call.body), "meta", "klaviyo_webhook_id")
+        meta = payload.at(payload.parse(call.body), "meta")
     except UnreadableError:
-        return  # `translate` says so
-    header = call.headers.get("klaviyo-webhook-id", "").strip()
+        meta = None  # `translate` says so
+    said, header = payload.text(meta, "klaviyo_webhook_id"), call.headers.get("klaviyo-webhook-id", "").strip()
     if said and header:
         proof.require(header, [said])
+    return proof.arrival(payload.from_iso(payload.at(meta, "timestamp")) or _instant(timestamp), now)
 
 
 def translate(call: Call, setup: Setup) -> Reading:
@@ -83,6 +86,7 @@ def _email(event: Any, attributes: Any, properties: Any) -> str:
         payload.text(attributes, "profile", "email")
         or payload.text(attributes, "profile", "data", "attributes", "email")
         or payload.text(properties, "Recipient Email Address")
+        or payload.text(properties, "email_address")
         or payload.text(properties, "$email")
         or payload.text(properties, "email")
     )

@@ -18,8 +18,10 @@ from consentry.providers import Reading, UnreadableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-ON_ARRIVAL: Final = 2**53
-"""Instead of an instant that isn't there: later than any now, and so it counts as of the report's arrival."""
+ON_ARRIVAL: Final = 0
+"""Instead of an instant that isn't there: the report counts as of its arrival."""
+_EXACT: Final = 2**53
+"""From here on JSON's numbers aren't exact."""
 
 
 def parse(body: bytes) -> Any:
@@ -78,7 +80,7 @@ def text(value: object, *path: str) -> str:
     """The text or whole number at a path, as text; else empty."""
     found = at(value, *path)
     if isinstance(found, int) and not isinstance(found, bool):
-        return str(found) if abs(found) < ON_ARRIVAL else ""
+        return str(found) if abs(found) < _EXACT else ""
     if not isinstance(found, str):
         return ""
     try:
@@ -135,4 +137,4 @@ def _number(value: object) -> float:
 
 
 def _plausible(at: int) -> int:
-    return at if 0 < at < ON_ARRIVAL else ON_ARRIVAL
+    return at if 0 < at < _EXACT else ON_ARRIVAL

@@ -4,7 +4,8 @@ https://postmarkapp.com/developer/webhooks/webhooks-overview
 https://postmarkapp.com/developer/webhooks/subscription-change-webhook
 
 Postmark signs nothing: user and password, which stand in the URL that it is given, come as HTTP basic authentication
-(RFC 7617). A call that repeats an older one says what that one said, and changes nothing.
+(RFC 7617). A call that repeats an older one says what that one said, and changes nothing. Since no instant is signed,
+no retry is ever too late.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _SUPPRESSIONS: Final = {
 """By reason; anything else, such as ManualSuppression, is an opt-out."""
 
 
-def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], _now: int) -> None:
+def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
     """User and password must be right."""
     expected = proof.values(secrets, "credentials")
     scheme, _, encoded = call.headers.get("authorization", "").partition(" ")
@@ -43,6 +44,7 @@ def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], _now: int) -> 
     except (binascii.Error, ValueError) as exc:
         raise UnsignedError("no readable credentials") from exc
     proof.require(presented, expected)
+    return now
 
 
 def translate(call: Call, setup: Setup) -> Reading:

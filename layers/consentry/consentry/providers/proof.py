@@ -6,7 +6,7 @@ import hmac
 import re
 from typing import TYPE_CHECKING, Final
 
-from consentry.providers import TOLERANCE_MS, UnsignedError
+from consentry.providers import RETRIED_MS, TOLERANCE_MS, UnsignedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,19 +48,21 @@ def digest(key: str, message: bytes) -> bytes:
     return hmac.digest(key.encode("utf-8", "surrogatepass"), message, "sha256")
 
 
-def require_fresh(at: int, now: int, tolerance: int = TOLERANCE_MS) -> None:
-    """A call's instant must be near ours.
+def arrival(at: int, now: int, *, fresh: int = TOLERANCE_MS, oldest: int = RETRIED_MS) -> int:
+    """When a call arrived, epoch ms: `now`, or when it was signed, where it comes too late to say all that it says.
 
     Args:
         at: when it was signed, epoch ms.
         now: our clock, epoch ms.
-        tolerance: how old it may be, ms; a clock may be ahead by `TOLERANCE_MS` at most.
+        fresh: how old it may be to say anything, ms.
+        oldest: how old it may be to say what ends email, ms.
 
     Raises:
-        UnsignedError: it is stale, or from the future.
+        UnsignedError: it is older than that, or from the future.
     """
-    if not -TOLERANCE_MS <= now - at <= tolerance:
+    if not -TOLERANCE_MS <= now - at <= oldest:
         raise UnsignedError("the timestamp is stale")
+    return now if now - at <= fresh else at
 
 
 def number(text: str) -> int:

@@ -7,8 +7,10 @@ The brand file lists the SNS topics that may call. Anybody with an AWS account c
 is checked before all else; and its region names the one host from which a certificate, and later the confirmation of a
 subscription, is fetched. Nothing else is ever fetched, and no redirect is followed.
 
-SNS sends a message again for up to an hour (its policy for HTTPS), under the signature of the first time. So a message
-may be that old; one that is repeated says what it said before, and changes nothing.
+SNS sends a message again for at most an hour, "a hard limit"
+(https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html), under the signature of the first time.
+So a message may be that old, and what ends email a day, for those who send their dead letters on. One that is repeated
+says what it said before, and changes nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 SECRETS: Final = ()
 """None: what may call is in the brand file."""
 
-TOLERANCE_MS: Final = 65 * 60 * 1000
+RETRIED_MS: Final = 65 * 60 * 1000
+"""How old a message may be to say anything."""
 
 _ARN: Final = re.compile(r"arn:(aws[a-z-]*):sns:([a-z]{2}(?:-[a-z]+)+-[0-9]+):[0-9]{12}:[A-Za-z0-9_.-]+")
 _CERTIFICATE: Final = re.compile(r"/[A-Za-z0-9_-]+\.pem")
@@ -45,7 +48,7 @@ _keys: dict[str, RSAPublicKey] = {}
 """By URL of the certificate. SNS changes them rarely."""
 
 
-def verify(call: Call, setup: Setup, _secrets: Mapping[str, str], now: int) -> None:
+def verify(call: Call, setup: Setup, _secrets: Mapping[str, str], now: int) -> int:
     """The SNS topic must be one that the brand lists, and the signature right.
 
     Raises:
@@ -57,7 +60,7 @@ def verify(call: Call, setup: Setup, _secrets: Mapping[str, str], now: int) -> N
 
     body = payload.parse_object(call.body)
     host = _host(payload.text(body, "TopicArn"), setup)
-    proof.require_fresh(payload.from_iso(body.get("Timestamp")), now, TOLERANCE_MS)
+    arrived = proof.arrival(payload.from_iso(body.get("Timestamp")), now, fresh=RETRIED_MS)
     url = payload.text(body, "SigningCertURL") or payload.text(body, "SigningCertUrl")
     if not _at(url, host, _CERTIFICATE):
         raise UnsignedError("the certificate is elsewhere")
@@ -69,6 +72,7 @@ def verify(call: Call, setup: Setup, _secrets: Mapping[str, str], now: int) -> N
         _key(url).verify(signature, _signed(body), PKCS1v15(), algorithm())
     except (ValueError, InvalidSignature) as exc:
         raise UnsignedError("the signature doesn't match") from exc
+    return arrived
 
 
 def translate(call: Call, setup: Setup) -> Reading:
@@ -105,7 +109,7 @@ def reports(event: Any, setup: Setup) -> list[Report]:
             return _subscription(event, setup)
         case _:
             return []
-    who = [bare(payload.text(each, "emailAddress")) for each in people]
+    who = [payload.text(each, "emailAddress") for each in people]
     return [report for email in who for report in payload.reports(kind, email, moment)]
 
 
@@ -138,7 +142,7 @@ def _subscription(event: Any, setup: Setup) -> list[Report]:
     kept = [payload.text(each, "topicName") for each in listed if _says(each, "OptIn")]
     out, wanted = setup.topics_of(left), setup.topics_of(kept)
     found: list[Report] = []
-    for email in map(bare, payload.texts(event, "mail", "destination")):
+    for email in payload.texts(event, "mail", "destination"):
         if payload.at(now, "unsubscribeAll") is True:
             found += payload.reports(ReportKind.UNSUBSCRIBED, email, moment)
             continue

@@ -5,7 +5,8 @@
      "data": {"event_id", "email" or "subscriber_id", "topics"?, "occurred_at"?, "reference"?}}
 
 Topics are the brand's own, or names that its file maps.
-Signature: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+Signature: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, which has the
+timestamp updated "every time an attempt is retried" ("Webhook metadata").
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from consentry.intake import Report, ReportKind
-from consentry.providers import Reading, UnsignedError, payload, proof
+from consentry.providers import TOLERANCE_MS, Reading, UnsignedError, payload, proof
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,12 +27,11 @@ SECRETS: Final = ("secret",)
 """`whsec_` and base64."""
 
 _PREFIX: Final = "consent."
-_TOPIC: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
 _REFERENCE: Final = re.compile(r"[\x20-\x7e]{0,64}")
 
 
-def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> None:
-    """Any one of the signatures that the header lists is enough.
+def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
+    """Any one of the signatures that the header lists is enough. Five minutes, since each try is signed anew.
 
     The package signs and we compare: its own `verify` asks a clock of its own.
     """
@@ -39,7 +39,7 @@ def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> N
     from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook  # noqa: PLC0415
 
     seconds = proof.number(call.headers.get("webhook-timestamp", ""))
-    proof.require_fresh(seconds * 1000, now)
+    arrived = proof.arrival(seconds * 1000, now, oldest=TOLERANCE_MS)
     message_id, listed = call.headers.get("webhook-id", ""), call.headers.get("webhook-signature", "")
     if not message_id:
         raise UnsignedError("no webhook-id")
@@ -53,6 +53,7 @@ def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> N
     found = [proof.matches(each, expected) for each in listed.split(" ")]
     if not any(found):
         raise UnsignedError("no matching signature")
+    return arrived
 
 
 def translate(call: Call, setup: Setup) -> Reading:
@@ -64,11 +65,7 @@ def translate(call: Call, setup: Setup) -> Reading:
     moment = payload.from_iso(payload.at(data, "occurred_at"))
     if moment == payload.ON_ARRIVAL:
         moment = payload.from_iso(body.get("timestamp"))
-    topics = [
-        topic
-        for name in payload.texts(data, "topics")
-        for topic in setup.topics.get(name) or ((name,) if _TOPIC.fullmatch(name) else ())
-    ]
+    topics = [topic for name in payload.texts(data, "topics") for topic in setup.topics.get(name, (name,))]
     reference = payload.text(data, "reference")
     report = Report(
         ReportKind(kind),
@@ -77,6 +74,6 @@ def translate(call: Call, setup: Setup) -> Reading:
         subscriber_id=payload.text(data, "subscriber_id"),
         topics=tuple(topics),
         reference=reference if _REFERENCE.fullmatch(reference) else "",
-        event_id=payload.text(data, "event_id"),
+        event_id=payload.text(data, "event_id") or call.headers.get("webhook-id", ""),
     )
     return Reading([report])

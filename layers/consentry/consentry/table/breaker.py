@@ -1,8 +1,14 @@
 """The breaker: holds a brand's confirmation mails back when there are more than there should be.
 
 What no budget of a visitor stops, an attack by many, would end at SES, with people's inboxes and the brand's name as a
-sender to pay for it. So mails are counted by the minute; one too many opens the breaker, and for five minutes mails
-wait. Each complaint about a mail of ours halves, for an hour, what a minute may have.
+sender to pay for it. So emails are counted by the minute; one too many opens the breaker, and for five minutes emails
+wait.
+
+Complaints lower what a minute may have, by their share of the emails that went out in this clock hour and the one
+before: each that there is in a thousand halves it, down to a tenth. SES puts an account under review at one in a
+thousand, and may pause it at five (https://docs.aws.amazon.com/ses/latest/dg/faqs-enforcement.html, complaint FAQ). A
+minute so lowered that is spent opens the breaker until the next minute, no longer: a tenth of the emails goes out,
+however many complain.
 """
 
 from __future__ import annotations
@@ -15,73 +21,95 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consentry.brands import Brand
-    from consentry.table.gateway import Gateway
-    from consentry.table.limits import Limits
+    from consentry.table.gateway import Gateway, Item
 
 OPEN_MS: Final = 5 * 60 * 1000
-COMPLAINTS_COUNT_MS: Final = 3600 * 1000
-_MINUTE_S: Final = 60
+_MINUTE_MS: Final = 60 * 1000
+_HOUR_MS: Final = 60 * _MINUTE_MS
 _OPEN: Final = "OPEN"
-_COMPLAINT: Final = "COMPLAINT#"
-_MANY: Final = 20
-"""Complaints in an hour, beyond which nothing is left to halve."""
+_HOUR: Final = "HOUR#"
+_FLOOR: Final = 10
+"""What complaints leave of a minute's emails: one in so many."""
 
 
 class Breaker:
-    """The breakers of all brands: an item each, and an item for each complaint of the last hour."""
+    """The breakers of all brands: an item each, and an item for each hour in which emails went out."""
 
-    def __init__(self, gateway: Gateway, limits: Limits, opened: Callable[[str], None]) -> None:
+    def __init__(self, gateway: Gateway, opened: Callable[[str], None]) -> None:
         """`opened` is told the brand, once an opening."""
         self._gateway = gateway
-        self._limits = limits
         self._opened = opened
 
     def holds(self, brand: Brand, now: int) -> int:
-        """How long the brand's mails have to wait, in ms. 0: one may go out now, and is counted.
+        """How long the brand's emails have to wait, in ms. 0: one may go out now, and is counted.
 
         Args:
-            brand: whose mail it is.
+            brand: whose email it is.
             now: epoch ms.
 
         Raises:
-            StoreUnavailableError: the table is away; the mail is perhaps counted.
+            StoreUnavailableError: the table is away; the email is perhaps counted.
         """
-        open_until, complaints = self._read(brand.id, now)
+        open_until, sent, complaints = self._read(brand.id, now)
         if open_until > now:  # not left to TTL, which deletes late
             return open_until - now
-        allowed = max(1, brand.limits.mails_a_minute >> complaints)
-        if self._limits.spend(f"mails#{brand.id}", allowed, _MINUTE_S, now):
+        allowed = _allowed(brand.limits.mails_a_minute, sent, complaints)
+        if self._count(brand.id, allowed, now):
             return 0
-        self._open(brand.id, now)
-        return OPEN_MS
+        lowered = allowed < brand.limits.mails_a_minute
+        until = (now // _MINUTE_MS + 1) * _MINUTE_MS if lowered else now + OPEN_MS
+        self._open(brand.id, now, until)
+        return until - now
 
     def complained(self, brand_id: str, now: int) -> None:
-        """Somebody complained about a confirmation mail of the brand. Saying so again for the same instant is once.
+        """Somebody complained about an email of ours in the brand's name.
 
         Raises:
             StoreUnavailableError: the table can't be written.
         """
-        item = {
-            **schema.key(_key(brand_id), f"{_COMPLAINT}{now:013d}"),
-            "expires_at": schema.number((now + COMPLAINTS_COUNT_MS) // 1000),
-        }
-        self._gateway.put(item)
+        self._gateway.update(
+            {
+                "Key": _hour(brand_id, now),
+                "UpdateExpression": "ADD complaints :one SET expires_at = :end",
+                "ExpressionAttributeValues": {":one": schema.number(1), ":end": _end(now)},
+            }
+        )
 
-    def _read(self, brand_id: str, now: int) -> tuple[int, int]:
-        """Until when the breaker is open, and how many complaints there were in the last hour."""
+    def _count(self, brand_id: str, allowed: int, now: int) -> bool:
+        """Count an email in its minute and its hour; False if the minute has all that it may."""
+        minute = f"m{now % _HOUR_MS // _MINUTE_MS}"
+        instead = self._gateway.update(
+            {
+                "Key": _hour(brand_id, now),
+                "UpdateExpression": f"ADD {minute} :one, sent :one SET expires_at = :end",
+                "ConditionExpression": f"attribute_not_exists({minute}) OR {minute} < :allowed",
+                "ExpressionAttributeValues": {
+                    ":one": schema.number(1),
+                    ":allowed": schema.number(allowed),
+                    ":end": _end(now),
+                },
+            }
+        )
+        return instead is None
+
+    def _read(self, brand_id: str, now: int) -> tuple[int, int, int]:
+        """Until when the breaker is open; how many emails and complaints there were in this hour and the last."""
         found, _ = self._gateway.page(
             "query",
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": schema.string(_key(brand_id))},
+            KeyConditionExpression="pk = :pk AND sk >= :last",
+            ExpressionAttributeValues={
+                ":pk": schema.string(_key(brand_id)),
+                ":last": _hour(brand_id, now - _HOUR_MS)["sk"],  # OPEN comes after all hours
+            },
             ConsistentRead=True,
-            ScanIndexForward=False,  # OPEN comes first then, and the newest complaints after it
-            Limit=1 + _MANY,
         )
-        since = f"{_COMPLAINT}{now - COMPLAINTS_COUNT_MS:013d}"
-        complaints = sum(item["sk"]["S"] > since for item in found if item["sk"]["S"].startswith(_COMPLAINT))
-        return max((schema.integer(item, "open_until") for item in found), default=0), complaints
+        return (
+            max((schema.integer(item, "open_until") for item in found), default=0),
+            sum(schema.integer(item, "sent") for item in found),
+            sum(schema.integer(item, "complaints") for item in found),
+        )
 
-    def _open(self, brand_id: str, now: int) -> None:
+    def _open(self, brand_id: str, now: int, until: int) -> None:
         instead = self._gateway.update(
             {
                 "Key": schema.key(_key(brand_id), _OPEN),
@@ -90,8 +118,8 @@ class Breaker:
                 "ConditionExpression": "attribute_not_exists(open_until) OR open_until <= :now",
                 "ExpressionAttributeValues": {
                     ":now": schema.number(now),
-                    ":end": schema.number(now + OPEN_MS),
-                    ":later": schema.number((now + OPEN_MS) // 1000),
+                    ":end": schema.number(until),
+                    ":later": schema.number(until // 1000),
                 },
             }
         )
@@ -99,5 +127,20 @@ class Breaker:
             self._opened(brand_id)
 
 
+def _allowed(normal: int, sent: int, complaints: int) -> int:
+    """How many emails a minute may have, of the `normal` number, after so many went out and so many complained."""
+    floor = -(-normal // _FLOOR)
+    return max(floor, normal >> (1000 * complaints // max(sent, 1)))
+
+
 def _key(brand_id: str) -> str:
     return f"L#breaker#{brand_id}"
+
+
+def _hour(brand_id: str, now: int) -> Item:
+    return schema.key(_key(brand_id), f"{_HOUR}{now // _HOUR_MS:07d}")
+
+
+def _end(now: int) -> Item:
+    """When the hour no longer counts, epoch seconds, as an attribute."""
+    return schema.number((now // _HOUR_MS + 2) * _HOUR_MS // 1000)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from consentry.table.gateway import Gateway
 
 _KEPT_S: Final = 60 * schema.DAY_S
-"""How long it is known where a run is; a message lives for 14 days, and as long again among the dead letters."""
+"""How long it is known where a run is; a message lives for 14 days, among the dead letters too, and as long again
+once somebody has put it back."""
 
 
 class Place(NamedTuple):

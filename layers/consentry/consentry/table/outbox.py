@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from consentry.consent import DAY_MS
 from consentry.ledger import partition_key
 from consentry.table import schema
-from consentry.table.schema import CONTACT, DAY_S, GOODBYE, Change
+from consentry.table.schema import CONTACT, DAY_S, GOODBYE, RETURN, Change
 from consentry.table.store import COOLDOWN_MS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class MailDue(NamedTuple):
     asked_at: int
     """When it was asked for, or what it tells of happened, epoch ms."""
     item: str = CONTACT
-    """What it is due by: `CONTACT`, a request, or `GOODBYE`, an opt-out."""
+    """What it is due by: `CONTACT`, a request; `RETURN`, one to come back; or `GOODBYE`, an opt-out."""
 
     @classmethod
     def from_json(cls, text: str) -> MailDue:
@@ -45,7 +45,7 @@ class MailDue(NamedTuple):
             ValueError: it says something else.
         """
         match json.loads(text):
-            case [str(), str(), int(), *rest] as fields if rest in ([], [CONTACT], [GOODBYE]):
+            case [str(), str(), int(), *rest] as fields if rest in ([], [CONTACT], [GOODBYE], [RETURN]):
                 return cls(*fields)
         raise ValueError("no reference to a mail")
 

@@ -1,13 +1,20 @@
-"""Items: what DynamoDB holds, read and written.
+"""The schema: every key of the table, and what lies under it, read and written.
 
     item       sk                       holds
-    state      STATE                    registers, choices, the ledger's count and digest
+    state      STATE                    registers, choices, the ledger's count and digest; `suspected.<topic>`: the
+                                        opt-out that looked like a machine's; `erased_at`; `moved_to`, another id
     event      E#<occurred>#<event_id>  one ledger event
     evidence   V#<occurred>#<event_id>  IP address and user agent of that event; expires
-    contact    CONTACT                  the address, while a mail is due or may be asked for again; expires
-    goodbye    GOODBYE                  that a mail is due to somebody who left, without the address; expires
+    contact    CONTACT                  the address, while an email is due or may be asked for again; expires
+    return     RETURN                   that an email is due to somebody who wants back what they left; expires
+    goodbye    GOODBYE                  that an email is due to somebody who left, without the address; expires
+    again      AGAIN                    opt-outs that came while another stood, and so changed nothing: `out.<topic>`
+    form       F#<name>                 that a form was taken, and what came of it; expires
 
 `pk` is `S#<brand>#<subscriber_id>` for all of them: one person, one partition, and no key that two people share.
+What belongs to nobody lies under `L#<what>#<which>`, and expires: budgets, bursts, the breaker, what was claimed once,
+answers under an `Idempotency-Key`, the archive's checkpoints.
+
 Attributes are written by hand in DynamoDB's own spelling: boto3's serialiser costs more than all the rest of a click.
 """
 
@@ -25,10 +32,20 @@ if TYPE_CHECKING:
 STATE: Final = "STATE"
 CONTACT: Final = "CONTACT"
 GOODBYE: Final = "GOODBYE"
+RETURN: Final = "RETURN"
+AGAIN: Final = "AGAIN"
+FORM: Final = "F#"
+IDENTIFYING: Final = frozenset({CONTACT, GOODBYE, RETURN})
+"""Items about who somebody is, or where an email to them goes; evidence beside them."""
 DAY_S: Final = 24 * 3600
 EVER_S: Final = 253_402_300_799
 """The end of the year 9999, epoch seconds."""
 _GOODBYE_DAYS: Final = 30
+_FORM_DAYS: Final = 30
+"""A browser that is opened again may send a form again; what it says is then found to be known anyway."""
+SUSPECTED: Final = "suspected."
+"""Before a topic: the instant of an opt-out that looked like a machine's."""
+_UNDO: Final = "undo."
 _CONTACT_DAYS: Final = 37
 """A link's 7 days, and 30 in which an expired one can be asked for again."""
 
@@ -44,6 +61,8 @@ class Contact(NamedTuple):
     """The request that it confirms, or the opt-out that it tells of, epoch ms."""
     event_id: str
     reference: str = ""
+    domain_budget: str = ""
+    """What `Limits.domain_budget` answered: where it counts until it is confirmed."""
 
 
 class Head(NamedTuple):
@@ -98,22 +117,21 @@ def contact(item: Mapping[str, Any]) -> Contact:
     return Contact(
         address=item["address"]["S"],
         locale=item["locale"]["S"],
-        topics=tuple(filter(None, item["topics"]["S"].split(","))),
-        asked_at=int(item["asked_at"]["N"]),
-        event_id=item["event_id"]["S"],
-        reference=item["reference"]["S"],
+        topics=tuple(filter(None, text(item, "topics").split(","))),
+        asked_at=integer(item, "asked_at"),
+        event_id=text(item, "event_id"),
+        reference=text(item, "reference"),
+        domain_budget=text(item, "domain_budget"),
     )
 
 
-def contact_update(event: Event, contact: Contact, correlation_id: str = "") -> dict[str, Any]:
-    """An update that makes the contact item that of a request, with its mail due; it expires.
+def request_update(event: Event, contact: Contact, sk: str, correlation_id: str = "") -> dict[str, Any]:
+    """An update that makes the item `CONTACT` or `RETURN` that of a request, with its email due; it expires.
 
     What the request before it left is written over, but for the instants of the last three requests.
     """
     fields = {
         "mail": string("due"),
-        "address": string(contact.address),
-        "locale": string(contact.locale),
         "topics": string(",".join(contact.topics)),
         "asked_at": number(contact.asked_at),
         "event_id": string(contact.event_id),
@@ -121,15 +139,38 @@ def contact_update(event: Event, contact: Contact, correlation_id: str = "") -> 
         "correlation_id": string(correlation_id),
         "expires_at": number(event.arrived_at // 1000 + _CONTACT_DAYS * DAY_S),
     }
+    if sk == CONTACT:
+        fields |= {**_held(contact), "domain_budget": string(contact.domain_budget)}
     # Every right side sees the item as it was before, so the instants move on by one.
     shifted = ["asked_3 = if_not_exists(asked_2, :never)", "asked_2 = if_not_exists(asked_at, :never)"]
     sets = [*shifted, *(f"#{name} = :{name}" for name in fields if name != "expires_at")]
     sets.append("#expires_at = if_not_exists(kept_until, :expires_at)")
     return {
-        "Key": key(event.partition_key, CONTACT),
+        "Key": key(event.partition_key, sk),
         "UpdateExpression": f"SET {', '.join(sets)} REMOVE claimed_by, claim_ends",
         "ExpressionAttributeNames": {f"#{name}": name for name in fields},
         "ExpressionAttributeValues": {":never": number(0)} | {f":{name}": value for name, value in fields.items()},
+    }
+
+
+def address_update(event: Event, contact: Contact) -> dict[str, Any]:
+    """An update that holds the address for an email that is due by another item."""
+    fields = {**_held(contact), "expires_at": number(event.arrived_at // 1000 + _CONTACT_DAYS * DAY_S)}
+    sets = [f"#{name} = :{name}" for name in fields if name != "expires_at"]
+    return {
+        "Key": key(event.partition_key, CONTACT),
+        "UpdateExpression": f"SET {', '.join(sets)}, #expires_at = if_not_exists(kept_until, :expires_at)",
+        "ExpressionAttributeNames": {f"#{name}": name for name in fields},
+        "ExpressionAttributeValues": {f":{name}": value for name, value in fields.items()},
+    }
+
+
+def _held(contact: Contact) -> dict[str, Any]:
+    """The address, and the request that needs it: a later one still does when an earlier one no longer does."""
+    return {
+        "address": string(contact.address),
+        "locale": string(contact.locale),
+        "held_for": number(contact.asked_at),
     }
 
 
@@ -203,7 +244,7 @@ def event_item(event: Event) -> dict[str, Any]:
     }
     if event.effect.choices:
         item["choices"] = {"M": {name: choice_value(each) for name, each in event.effect.choices.items()}}
-    for name in ("locale", "notice", "reference", "source", "evidence_hash"):
+    for name in ("locale", "notice", "reference", "source", "evidence_hash", "link"):
         if text := getattr(event, name):
             item[name] = string(text)
     if event.suspected_automation:
@@ -234,6 +275,7 @@ def event(item: Mapping[str, Any]) -> Event:
         source=text(item, "source"),
         suspected_automation="suspected_automation" in item,
         evidence_hash=text(item, "evidence_hash"),
+        link=text(item, "link"),
     )
 
 
@@ -246,7 +288,73 @@ def consent(item: Mapping[str, Any]) -> Consent:
             registers[name] = int(value["N"])
         elif name.startswith("frequency.") or name in {rules.PAUSE, rules.LOCALE}:
             choices[name] = choice(value)
+        elif name.startswith(_UNDO):
+            registers |= {f"{name}@{at}": int(before["N"]) for at, before in value["M"].items()}
     return Consent(registers, choices)
+
+
+def attributes(effect: Consent, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Registers and choices, as attributes of a state item that is to hold them beside what it holds."""
+    made: dict[str, Any] = {name: choice_value(each) for name, each in effect.choices.items()}
+    for name, at in effect.registers.items():
+        if name.startswith(_UNDO):
+            together, _, undone_at = name.partition("@")
+            held = made.get(together) or state.get(together) or {"M": {}}
+            made[together] = {"M": {**held["M"], undone_at: number(at)}}
+        else:
+            made[name] = number(at)
+    return made
+
+
+def is_plain(register: str) -> bool:
+    """Whether a register is an attribute of its own, which an update can set without having read the item."""
+    return not register.startswith(_UNDO)
+
+
+class Taken(NamedTuple):
+    """A form that was taken before."""
+
+    at: int
+    """The instant under which what it said was recorded, epoch ms."""
+    names: tuple[str, ...]
+    """The opt-outs and choices that it made."""
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The topics that it left, or `EVERY_TOPIC`."""
+        return tuple(rules.topic_of(name) for name in self.names if name.startswith("out."))
+
+
+def form_item(event: Event, form: str) -> dict[str, Any]:
+    """The item that keeps a form from being taken twice."""
+    instants = {name: at for name, at in event.effect.registers.items() if name.startswith("out.")}
+    instants |= {name: choice.at for name, choice in event.effect.choices.items()}
+    return {
+        **key(event.partition_key, FORM + form),
+        "at": number(max(instants.values(), default=event.occurred_at)),
+        "names": string(",".join(instants)),
+        "expires_at": number(event.arrived_at // 1000 + _FORM_DAYS * DAY_S),
+    }
+
+
+def taken(item: Mapping[str, Any]) -> Taken:
+    """What came of the form that an item is of."""
+    return Taken(integer(item, "at"), tuple(filter(None, text(item, "names").split(","))))
+
+
+def evidence_item(event: Event, evidence: Evidence, days: int) -> dict[str, Any]:
+    """The item of an event's evidence."""
+    return {
+        **key(event.partition_key, f"V#{event.evidence_key}"),
+        "ip": string(evidence.ip),
+        "user_agent": string(evidence.user_agent),
+        "expires_at": number(event.arrived_at // 1000 + days * DAY_S),
+    }
+
+
+def again(item: Mapping[str, Any]) -> Consent:
+    """The opt-outs that an `AGAIN` item holds."""
+    return Consent({name: int(value["N"]) for name, value in item.items() if name.startswith("out.")})
 
 
 def last_event(event: Event, correlation_id: str = "") -> dict[str, Any]:

@@ -1,9 +1,14 @@
-"""The store: consent in DynamoDB, each change one conditional transaction. `consentry.items` says what lies there.
+"""The store: consent in DynamoDB, each change one conditional transaction. `table.schema` says what lies there.
 
-A change is one `TransactWriteItems`: the state's registers grow and the event is put, or neither. Nothing is read
-before. The condition says that every register in the change is greater than what is there; when it fails,
-DynamoDB answers the old item in the same trip, and from it follows what was already known, what an opt-out has
-beaten, and what is left to write.
+A change is one `TransactWriteItems`: the state's registers grow and the event is put, or neither. A small one is
+written without a read. Its condition says that the change is news: every register is greater than what is there,
+nothing beats it, and an opt-out isn't in force already. When the condition fails, DynamoDB answers the old item in the
+same trip.
+
+From the item follows what is left of the change; that is joined to it, and the item put in place of the old one, if
+nobody wrote in between (whoever changes a state adds to `ledger_count`). So are changes of many parts from the
+beginning: conditions on each would be more than an expression may hold (300 operators, 4 KiB:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html), and an item that is put has none.
 """
 
 from __future__ import annotations
@@ -15,36 +20,28 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
 
 from consentry import consent as rules
 from consentry.consent import DAY_MS, Consent
-from consentry.ledger import (
-    Event,
-    Evidence,
-    Fault,
-    Holding,
-    faults,
-    hash_event,
-    hash_evidence,
-    new_event_id,
-    partition_key,
-)
-from consentry.table import schema
+from consentry.ledger import Event, Evidence, Fault, Holding, event_id_of, faults, new_event_id, partition_key
+from consentry.table import schema, writing
 from consentry.table.gateway import PATIENCE_S, StoreUnavailableError, attempts, batches
-from consentry.table.schema import CONTACT, DAY_S, GOODBYE, STATE, Contact, Head
+from consentry.table.schema import AGAIN, CONTACT, DAY_S, FORM, STATE, Contact, Head
+from consentry.table.writing import Plan, Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from consentry.table.gateway import Gateway
+    from consentry.table.gateway import Gateway, Item, Operation
+    from consentry.table.schema import Taken
 
 COOLDOWN_MS: Final = 10 * 60 * 1000
-"""At most one confirmation mail to an address in this time."""
+"""At most one email of a kind to an address in this time."""
 THREE_MAILS_MS: Final = DAY_MS
-"""At most three confirmation mails to an address in this time."""
-SUPPRESSED_COOLDOWN_MS: Final = DAY_MS
-"""At most one to an address after a complaint or a permanent bounce, counted from it."""
-
+"""At most three emails of a kind to an address in this time."""
 _BATCHES_AT_ONCE: Final = 10
 _ITEMS_A_PAGE: Final = 1_000
 """Of a scan. Without it a page is a mebibyte, and tens of them in memory once it is parsed."""
+_SWEEPS: Final = 10
+_MOST_UNDONE: Final = 200
+"""Opt-outs that one person can take back, ever: each stays in their state."""
 
 
 class Outcome(StrEnum):
@@ -55,6 +52,8 @@ class Outcome(StrEnum):
     """All of it was there before."""
     SUPERSEDED = "superseded"
     """Something later is there already, or an opt-out beats it."""
+    REPEATED = "repeated"
+    """The same form was taken before, and what it did then still stands."""
     THROTTLED = "throttled"
     """Mails to this address are too recent or too many; nothing was written."""
     SPOOLED = "spooled"
@@ -76,15 +75,25 @@ class Recorded(NamedTuple):
     outcome: Outcome
     known: Consent
     """What was there already and kept (part of) the change out; empty if nothing did."""
+    effect: Consent = Consent()
+    """What was written."""
+    taken: Taken | None = None
+    """What the same form did before, if it was `REPEATED`."""
 
 
 class Recording(TypedDict, total=False):
-    """How an event is recorded: the arguments of `Store.record` beside the event, for who hands them on."""
+    """How an event is recorded: the arguments of `Store.record` beside the event."""
 
     evidence: Evidence | None
     evidence_days: int
     address: Address | None
-    crowd: dict[str, Any] | None
+    burst: Operation | None
+    form: str
+    sees: Collection[str] | None
+
+
+class _ChangedError(Exception):
+    """What a change was made of is no longer what is there."""
 
 
 class LedgerPage(NamedTuple):
@@ -106,7 +115,7 @@ class Swept(NamedTuple):
 
 
 class Store:
-    """One DynamoDB table."""
+    """Consent in one DynamoDB table."""
 
     def __init__(
         self,
@@ -114,15 +123,18 @@ class Store:
         ledger_key: Callable[[str], bytes],
         noted: Callable[[Event, Outcome], None] | None = None,
         correlation_id: Callable[[], str] = str,
+        ahead: Callable[[], object] = str,
     ) -> None:
         """`ledger_key` answers a brand's key.
 
-        `noted` is told of every act, and what became of it; `correlation_id` names the request that is worked on.
+        `noted` is given every act, and what became of it; `correlation_id` names the request that is worked on; `ahead`
+        is called when something was found that is later than now.
         """
         self.gateway = gateway
         self._ledger_key = ledger_key
         self._noted = noted
         self._correlation_id = correlation_id
+        self._ahead = ahead
 
     def record(
         self,
@@ -131,71 +143,143 @@ class Store:
         evidence: Evidence | None = None,
         evidence_days: int = 0,
         address: Address | None = None,
-        crowd: dict[str, Any] | None = None,
+        burst: Operation | None = None,
+        form: str = "",
+        sees: Collection[str] | None = None,
     ) -> Recorded:
         """Apply an event's effect and put it in the ledger, in one write.
+
+        A person's opt-out writes nothing where one is in force already, unless that looked like a machine's and this
+        doesn't; but it is remembered, since what is in force may be taken back.
 
         Args:
             event: what happened.
             evidence: kept for `evidence_days`, apart from the event.
             evidence_days: 0 keeps none.
             address: what to do, in the same write, with the address that we may hold; None leaves it.
-            crowd: what `Limits.crowd` answered. A crowd that is full marks the event as `suspected_automation`, and
+            burst: what `Limits.burst` answered. A burst that is full marks the event as `suspected_automation`, and
                 never keeps it out.
+            form: names the form that said it; the same form does nothing again.
+            sees: the brand's topics, if a person acts now: then an opt-out comes after all that it can see, whatever
+                the clocks say. None: what is recorded keeps its own instant.
 
         Raises:
             StoreUnavailableError: try again later; nothing is lost by doing so.
+            PermanentFaultError: it can never be recorded as it is; a fault of ours.
         """
-        extra = [self._settle(event, address)] if address else []
-        return self._told(event, self._record(event, evidence, evidence_days, extra, crowd=crowd))
+        extra = {"address": _settled(event, address)} if address else {}
+        return self._record(Writing(event, evidence, evidence_days, extra, burst, form, sees))
 
     def request(
         self,
         event: Event,
         contact: Contact,
         *,
+        to: str = CONTACT,
         evidence: Evidence | None = None,
         evidence_days: int = 0,
-        budget: dict[str, Any] | None = None,
+        budgets: Sequence[Operation] = (),
     ) -> Recorded:
-        """Record a subscribe request, and that a mail is due, in one write.
+        """Record a subscribe request, and that an email is due, in one write.
 
-        Answers `THROTTLED`, having written nothing, while the last mail to this address is younger than
-        `COOLDOWN_MS`, the last but two younger than `THREE_MAILS_MS`, or a complaint or bounce younger than
-        `SUPPRESSED_COOLDOWN_MS`; and when `budget`, what `Limits.mail_to` answered, is spent.
+        Answers `THROTTLED`, having written nothing, while the last email of its kind to this address is younger than
+        `COOLDOWN_MS`, the last but two younger than `THREE_MAILS_MS`, or, of a request that anybody can make, a
+        complaint or bounce younger than `SUPPRESSED_COOLDOWN_MS`; and when one of `budgets`, what `Limits.mail_to`
+        answered, is spent.
+
+        Args:
+            event: the request.
+            contact: where the email goes.
+            to: the item by which it is due: `CONTACT`, or `RETURN` if it was asked for by a link of the person's.
+            evidence: see `record`.
+            evidence_days: see `record`.
+            budgets: what it takes from.
 
         Raises:
-            StoreUnavailableError: see `record`.
+            StoreUnavailableError, PermanentFaultError: see `record`.
         """
-        mail = schema.contact_update(event, contact, self._correlation_id())
-        # The mail before this one has cooled down (or there was none), and so has the third before it.
-        mail["ConditionExpression"] = (
-            "(attribute_not_exists(asked_at) OR asked_at <= :cooled)"
-            " AND (attribute_not_exists(asked_3) OR asked_3 <= :a_day_ago)"
-        )
+        mail = schema.request_update(event, contact, to, self._correlation_id())
+        # The email before this one has cooled down (or there was none), and so has the third before it.
+        mail["ConditionExpression"] = "NOT asked_at > :cooled AND NOT asked_3 > :a_day_ago"
         mail["ExpressionAttributeValues"] |= {
             ":cooled": schema.number(event.arrived_at - COOLDOWN_MS),
             ":a_day_ago": schema.number(event.arrived_at - THREE_MAILS_MS),
         }
-        extra = [{"Update": each} for each in (mail, budget) if each]
-        return self._told(event, self._record(event, evidence, evidence_days, extra, cooling=True))
+        extra = {"mail": {"Update": mail}}
+        if to != CONTACT:
+            extra["held"] = {"Update": schema.address_update(event, contact)}
+        extra |= {f"budget {at}": {"Update": each} for at, each in enumerate(budgets)}
+        return self._record(Writing(event, evidence, evidence_days, extra, cooling=to == CONTACT, asking=True))
+
+    def undo(
+        self,
+        event: Event,
+        topics: Collection[str],
+        at: int,
+        *,
+        evidence: Evidence | None = None,
+        evidence_days: int = 0,
+    ) -> Recorded:
+        """Take the opt-outs of an instant back, and put `event` in the ledger, with that as its effect.
+
+        Opt-outs that came since, also those that changed nothing then, stand.
+
+        Args:
+            event: the undoing.
+            topics: what was left: topics, or `EVERY_TOPIC`.
+            at: when, epoch ms.
+            evidence: see `record`.
+            evidence_days: see `record`.
+
+        Raises:
+            StoreUnavailableError, PermanentFaultError: see `record`.
+        """
+        until = time.monotonic() + PATIENCE_S
+        for _ in attempts(until):
+            found = list(self._partition(event.brand, event.subscriber_id))
+            history = [schema.event(item).effect for item in found if item["sk"]["S"].startswith("E#")]
+            held = {item["sk"]["S"]: item for item in found}
+            state, again = held.get(STATE, {}), held.get(AGAIN, {})
+            known = schema.consent(state)
+            if sum(not schema.is_plain(name) for name in known.registers) >= _MOST_UNDONE:
+                return Recorded(Outcome.SUPERSEDED, known)
+            made = event._replace(effect=rules.undo(known, history, schema.again(again), topics, at))
+            try:
+                return self._record(Writing(made, evidence, evidence_days), (state, again))
+            except _ChangedError:
+                continue
+        raise StoreUnavailableError("the item kept changing under us")
+
+    def move(self, event: Event, new_id: str) -> Recorded:
+        """Record that a person goes on under another id; what they leave or complain about under this one follows them.
+
+        Doing it again does no harm.
+
+        Raises:
+            StoreUnavailableError, PermanentFaultError: see `record`.
+        """
+        return self._record(Writing(event, moved_to=new_id))
 
     def erase(self, event: Event) -> None:
-        """Remove address and evidence of a subscriber, and record that it was done.
+        """Record that a subscriber is erased, and remove address and evidence until nothing is left of them.
 
-        What stays is what keeps opt-outs in force and the ledger whole: registers and events under an id from which
-        no address can be found. Doing it again does no harm. Somebody that we never heard of leaves no trace.
+        It is recorded first: from then on nothing that happened before can bring either back. What stays is what keeps
+        opt-outs in force and the ledger whole: registers and events under an id from which no address can be found.
+        Doing it again does no harm. Somebody that we never heard of leaves no trace.
 
         Raises:
             StoreUnavailableError: perhaps not all is gone yet; do it again.
         """
-        held = list(self._partition(event.brand, event.subscriber_id))
-        for item in held:
-            if item["sk"]["S"] in {CONTACT, GOODBYE} or item["sk"]["S"].startswith("V#"):
-                key = {name: item[name] for name in ("pk", "sk")}
-                self.gateway.delete(key)
-        if held:
-            self.record(event)
+        if next(self._partition(event.brand, event.subscriber_id), None) is None:
+            return
+        self._record(Writing(event, erasing=True))
+        for _ in range(_SWEEPS):
+            found = [each for each in self._partition(event.brand, event.subscriber_id) if _identifies(each, event)]
+            if not found:
+                return
+            for item in found:
+                self.gateway.delete(schema.key(item["pk"]["S"], item["sk"]["S"]))
+        raise StoreUnavailableError("what is to be erased keeps coming back")
 
     def read(self, brand: str, subscriber_id: str) -> Consent:
         """What we know of a subscriber; nothing, for somebody that we never heard of.
@@ -389,139 +473,83 @@ class Store:
         values = {":said": schema.string(said), ":now": schema.number(now // 1000)}
         return self.gateway.put(item, condition, values) is None
 
-    def _told(self, event: Event, recorded: Recorded) -> Recorded:
-        if self._noted:
-            self._noted(event, recorded.outcome)
-        return recorded
-
     # --- writing -----------------------------------------------------------------------------------------------
 
-    def _record(
-        self,
-        event: Event,
-        evidence: Evidence | None,
-        evidence_days: int,
-        extra: list[dict[str, Any]],
-        *,
-        cooling: bool = False,
-        crowd: dict[str, Any] | None = None,
-    ) -> Recorded:
-        attempt = new_event_id()
-        key = self._ledger_key(event.brand)
-        keeps = evidence is not None and any(evidence) and evidence_days > 0
-        if keeps and evidence is not None:
-            event = event._replace(evidence_hash=hash_evidence(key, event.event_id, evidence))
-            extra = [*extra, self._put_evidence(event, evidence, evidence_days)]
-        wanted = event.effect
-        current = Consent()
-        until = time.monotonic() + PATIENCE_S
+    def _record(self, wanted: Writing, held: tuple[Item, Item] | None = None) -> Recorded:
+        """Write it, and count what became of it; `held` is what it was made of, if that must not have changed."""
+        recorded = self._written(wanted, held)
+        if self._noted:
+            self._noted(wanted.event, recorded.outcome)
+        return recorded
+
+    def _written(self, wanted: Writing, held: tuple[Item, Item] | None) -> Recorded:
+        attempt, until = new_event_id(), time.monotonic() + PATIENCE_S
+        state, again = held or ((None, None) if wanted.is_small else self._held(wanted.event))
         for _ in attempts(until):
-            operations = [
-                self._grow(event, hash_event(key, event), cooling=cooling),
-                self._put_event(event, attempt),
-                *extra,
-            ]
-            joining = [{"Update": crowd}] if crowd else []
-            reasons = self.gateway.transact([*operations, *joining], until, optional=len(joining))
+            plan = Plan(wanted.event)
+            if state is not None:
+                self._follow(wanted, state)
+                plan = self._planned(wanted, state, again)
+                if plan.outcome and (done := self._repeated(wanted, state)):
+                    return done
+            checked = again if held or wanted.opts_in_by_form else None
+            made = self._operations(wanted, plan, attempt, state, checked)
+            joining = [{"Update": wanted.burst}] if wanted.burst and not plan.outcome else []
+            reasons = self.gateway.transact([*made.values(), *joining], until, optional=len(joining)) if made else None
             if reasons is None:
-                return Recorded(Outcome.APPLIED, current)
-            if crowd and reasons.old(len(operations)) is not None:
-                event, crowd = event._replace(suspected_automation=True), None
-                if reasons.failed == 1:
-                    continue
-            state, written = reasons.old(0), reasons.old(1)
-            if written is not None:
-                # Ours if it says so: then the answer of our own first try was lost on the way.
-                same = schema.text(written, "attempt") == attempt
-                return Recorded(Outcome.APPLIED if same else Outcome.DUPLICATE, schema.consent(state or {}))
-            if cooling and (state is None or _cooling(state, event)):
-                return Recorded(Outcome.THROTTLED, Consent())
-            if state is None:
-                raise StoreUnavailableError("a transaction was cancelled for a reason that we don't know")
-            current = schema.consent(state)
-            left = rules.news(current, event.effect)
-            if left == Consent({}, {}):
-                known = _contains(current, wanted)
-                return Recorded(Outcome.DUPLICATE if known else Outcome.SUPERSEDED, current)
-            event = _narrowed(event, left)
+                outcome = Outcome(plan.outcome or Outcome.APPLIED)
+                return Recorded(outcome, plan.known, Consent() if plan.outcome else plan.event.effect)
+            failed = {name: old for at, name in enumerate(made) if (old := reasons.old(at)) is not None}
+            if done := _ended(failed, plan, attempt, changed=held is not None):
+                return done
+            if joining and reasons.old(len(made)) is not None:
+                wanted = wanted.suspected()
+            state, again = failed.get("state", state), failed.get("again", again)
+            if "form" in failed:
+                if state is None:
+                    state, again = self._held(wanted.event)
+                if done := _repeated(wanted, state, failed["form"]):
+                    return done
+            wanted = wanted.without(failed.keys() & {"form", "address"})
         raise StoreUnavailableError("the item kept changing under us")
 
-    def _grow(self, event: Event, share: int, *, cooling: bool) -> dict[str, Any]:
-        """The state's update: every register and choice of the effect, each with its own condition."""
-        names: dict[str, str] = {}
-        values: dict[str, Any] = {
-            ":one": schema.number(1),
-            ":share": schema.number(share),
-            ":last": schema.last_event(event, self._correlation_id()),
-        }
-        sets, conditions = ["last_event = :last"], []
-        for at, (register, instant) in enumerate(event.effect.registers.items()):
-            names[f"#r{at}"] = register
-            values[f":r{at}"] = schema.number(instant)
-            sets.append(f"#r{at} = :r{at}")
-            conditions.append(f"(attribute_not_exists(#r{at}) OR #r{at} < :r{at})")
-            for rival_at, rival in enumerate(rules.rivals(register)):
-                name = f"#r{at}o{rival_at}"
-                names[name] = rival
-                beaten = "" if rules.yields_to_any_opt_out(register) else f" OR {name} < :r{at}"
-                conditions.append(f"(attribute_not_exists({name}){beaten})")
-        for at, (choice_name, choice) in enumerate(event.effect.choices.items()):
-            names[f"#c{at}"] = choice_name
-            values[f":c{at}"] = schema.choice_value(choice)
-            values[f":c{at}at"], values[f":c{at}by"] = schema.number(choice.at), schema.string(choice.by)
-            sets.append(f"#c{at} = :c{at}")
-            conditions.append(
-                f"(attribute_not_exists(#c{at}) OR #c{at}[0] < :c{at}at"
-                f" OR (#c{at}[0] = :c{at}at AND #c{at}[1] < :c{at}by))"
+    def _planned(self, wanted: Writing, state: Item, again: Item | None) -> Plan:
+        plan = writing.plan(wanted, state, again or {})
+        if wanted.sees is not None and writing.is_ahead(plan.known, wanted.event.arrived_at):
+            self._ahead()
+        return plan
+
+    def _operations(
+        self, wanted: Writing, plan: Plan, attempt: str, state: Item | None, again: Item | None
+    ) -> dict[str, dict[str, Operation]]:
+        if plan.outcome:
+            return writing.remembering(plan, state or {}, again)
+        key = self._ledger_key(plan.event.brand)
+        return writing.operations(wanted, plan, key, attempt, self._correlation_id(), state, again)
+
+    def _held(self, event: Event) -> tuple[Item, Item]:
+        """The items `STATE` and `AGAIN`; empty where there is none."""
+        keys = [schema.key(event.partition_key, sk) for sk in (STATE, AGAIN)]
+        found = {item["sk"]["S"]: item for item in self.gateway.get_many(keys)}
+        return found.get(STATE, {}), found.get(AGAIN, {})
+
+    def _repeated(self, wanted: Writing, state: Item) -> Recorded | None:
+        if not wanted.form:
+            return None
+        form = self.gateway.get(schema.key(wanted.event.partition_key, FORM + wanted.form))
+        return _repeated(wanted, state, form) if form else None
+
+    def _follow(self, wanted: Writing, state: Item) -> None:
+        """Record what ends mail also under the id under which the person goes on, first: nothing is lost in between."""
+        event, new_id = wanted.event, schema.text(state, "moved_to")
+        if wanted.follows and new_id and new_id not in wanted.trail:
+            copy = event._replace(
+                subscriber_id=new_id,
+                event_id=event_id_of("moved", event.event_id, new_id),
+                effect=writing.following(event.effect),
+                source=f"from {event.subscriber_id}",
             )
-        if cooling:
-            values[":calm"] = schema.number(event.arrived_at - SUPPRESSED_COOLDOWN_MS)
-            conditions += [
-                f"(attribute_not_exists({name}) OR {name} <= :calm)" for name in (rules.COMPLAINT, rules.BOUNCE)
-            ]
-        update: dict[str, Any] = {
-            "Key": schema.key(event.partition_key, STATE),
-            "UpdateExpression": f"SET {', '.join(sets)} ADD ledger_count :one, ledger_digest :share",
-            "ExpressionAttributeValues": values,
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-        if conditions:  # an event that sets nothing has none
-            update["ConditionExpression"] = " AND ".join(conditions)
-        if names:
-            update["ExpressionAttributeNames"] = names
-        return {"Update": update}
-
-    def _put_event(self, event: Event, attempt: str) -> dict[str, Any]:
-        return {
-            "Put": {
-                "Item": {**schema.event_item(event), "attempt": schema.string(attempt)},
-                # Append only: what was recorded is never written over.
-                "ConditionExpression": "attribute_not_exists(pk)",
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
-        }
-
-    def _put_evidence(self, event: Event, evidence: Evidence, days: int) -> dict[str, Any]:
-        item = {
-            **schema.key(event.partition_key, f"V#{event.evidence_key}"),
-            "ip": schema.string(evidence.ip),
-            "user_agent": schema.string(evidence.user_agent),
-            "expires_at": schema.number(event.arrived_at // 1000 + days * DAY_S),
-        }
-        return {"Put": {"Item": item}}
-
-    def _settle(self, event: Event, address: Address) -> dict[str, Any]:
-        update: dict[str, Any] = {
-            "Key": schema.key(event.partition_key, CONTACT),
-            # What keeps it also keeps it when a later request, which anybody may make, would set it an end.
-            "UpdateExpression": "SET kept_until = :ever REMOVE expires_at",
-            "ExpressionAttributeValues": {":ever": schema.number(schema.EVER_S)},
-        }
-        if address is Address.FORGET:
-            # The instant of the last request stays for its cooldown, the address doesn't.
-            update["UpdateExpression"] = "SET expires_at = :soon REMOVE address, kept_until"
-            update["ExpressionAttributeValues"] = {":soon": schema.number(event.arrived_at // 1000 + DAY_S)}
-        return {"Update": update}
+            self._record(Writing(copy, sees=wanted.sees, trail=(*wanted.trail, event.subscriber_id)))
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -559,19 +587,55 @@ def _now_s() -> int:
     return time.time_ns() // 1_000_000_000
 
 
-def _narrowed(event: Event, left: Consent) -> Event:
-    """The event with what is left of its effect, and the topics which that concerns."""
-    concerned = {name.partition(".")[2] for part in left for name in part}
-    return event._replace(effect=left, topics=tuple(each for each in event.topics if each in concerned))
+def _ended(failed: Mapping[str, Item], plan: Plan, attempt: str, *, changed: bool) -> Recorded | None:
+    """What became of an event whose transaction was cancelled, if there is nothing more to try.
+
+    Raises:
+        _ChangedError: what it was made of has changed, if that matters.
+    """
+    if changed and failed.keys() & {"state", "again"}:
+        raise _ChangedError
+    if "event" in failed:
+        # Ours if it says so: then the answer of our own first try was lost on the way.
+        ours = schema.text(failed["event"], "attempt") == attempt
+        known = schema.consent(failed.get("state", {}))
+        return Recorded(Outcome.APPLIED if ours else Outcome.DUPLICATE, known, plan.event.effect if ours else Consent())
+    if any(name == "mail" or name.startswith("budget") for name in failed):
+        return Recorded(Outcome.THROTTLED, Consent())
+    return None
 
 
-def _contains(current: Consent, change: Consent) -> bool:
-    """Whether every register and choice of a change is there just as it says."""
-    return all(current.registers.get(name) == at for name, at in change.registers.items()) and all(
-        current.choices.get(name) == choice for name, choice in change.choices.items()
-    )
+def _repeated(wanted: Writing, state: Item, form: Item) -> Recorded | None:
+    """What the same form did before; None if it is to be done again, as that no longer stands."""
+    taken = schema.taken(form)
+    if wanted.is_act and not writing.stands(state, taken):
+        return None
+    return Recorded(Outcome.REPEATED, schema.consent(state), Consent(), taken)
 
 
-def _cooling(state: Mapping[str, Any], event: Event) -> bool:
-    newest = max(schema.integer(state, rules.COMPLAINT), schema.integer(state, rules.BOUNCE))
-    return newest > event.arrived_at - SUPPRESSED_COOLDOWN_MS
+def _settled(event: Event, address: Address) -> dict[str, Operation]:
+    """What becomes of the address that we may hold."""
+    update: dict[str, Any] = {
+        "Key": schema.key(event.partition_key, CONTACT),
+        # What keeps it also keeps it when a later request, which anybody may make, would set it an end.
+        "UpdateExpression": "SET kept_until = :ever REMOVE expires_at",
+        "ExpressionAttributeValues": {":ever": schema.number(schema.EVER_S)},
+    }
+    if address is Address.FORGET:
+        # The instant of the last request stays for its cooldown; the address doesn't, unless a later request needs it.
+        update["UpdateExpression"] = "SET expires_at = :soon REMOVE address, kept_until"
+        update["ConditionExpression"] = "NOT held_for > :about"
+        update["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        update["ExpressionAttributeValues"] = {
+            ":soon": schema.number(event.arrived_at // 1000 + DAY_S),
+            ":about": schema.number(max(event.effect.registers.values(), default=event.occurred_at)),
+        }
+    return {"Update": update}
+
+
+def _identifies(item: Item, erased: Event) -> bool:
+    """Whether an item is about who the person is, and from before they were erased."""
+    sk = item["sk"]["S"]
+    if sk.startswith("V#"):
+        return int(sk.split("#")[1]) <= erased.occurred_at
+    return sk in schema.IDENTIFYING and schema.integer(item, "held_for") <= erased.occurred_at

@@ -1,0 +1,53 @@
+"""`POST /u/{token}`: one click (RFC 8058), and the forms of pages that were shown when they still posted here.
+
+The path that must never fail. It renders nothing and makes one call to the table; what pages need is loaded by the
+first form that comes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from consentry import web, wiring
+from consentry.journeys import Circumstances
+from consentry.keyring import SecretUnavailableError
+from consentry.ledger import Channel
+from consentry.spool import Unverified
+from consentry.tokens import Purpose
+
+if TYPE_CHECKING:
+    from consentry.web import Request, Response
+
+LEFT: Final = "You are unsubscribed."
+
+
+def leave(request: Request) -> Response:
+    """Opt out. What is not plainly the page's own form is a one-click opt-out from the link's topics."""
+    form = request.form()
+    if "scope" in form:
+        from consentry import leaving  # noqa: PLC0415 - rendering is loaded by the first form
+
+        if leaving.is_form(form):
+            return leaving.take(request, form)
+    token = request.parameters["token"]
+    try:
+        link = wiring.tokens().read(Purpose.UNSUBSCRIBE, token, request.now)
+    except SecretUnavailableError:
+        # It waits, and is verified before it counts.
+        wiring.tokens().read_unverified(Purpose.UNSUBSCRIBE, token)
+        wiring.recorder().keep(Unverified(Purpose.UNSUBSCRIBE, token, request.now, Channel.ONE_CLICK))
+    else:
+        brand = wiring.brands().even_if_gone(link.brand)
+        wiring.journeys().unsubscribe(brand, link, Circumstances(request.now, Channel.ONE_CLICK))
+    return web.text(200, LEFT)
+
+
+def problem(request: Request, status: int, code: str) -> Response:
+    """The page of an error."""
+    from consentry import pages  # noqa: PLC0415 - as above
+
+    return pages.problem_of_link(Purpose.UNSUBSCRIBE, request, status, code)
+
+
+handler = web.room({"/u/{token+}": {"POST": leave}}, problem, largest=None)
+wiring.prepare()
