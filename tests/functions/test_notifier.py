@@ -101,7 +101,7 @@ def _secret(endpoint: str) -> str:
 def change(world: Any, told: Any) -> None:
     """Somebody leaves, and the stream tells of it."""
     before = world.items()
-    world.call("unsubscribe", "POST", f"/u/{world.token(Purpose.UNSUBSCRIBE, reference='spring')}")
+    world.call("oneclick", "POST", f"/u/{world.token(Purpose.UNSUBSCRIBE, reference='spring')}")
     told.stream(before, world.items())
 
 
@@ -187,7 +187,7 @@ def test_during_a_change_of_secrets_the_old_and_the_new_one_both_verify(world: A
 
 def test_a_record_that_the_stream_repeats_is_the_same_event(world: Any, told: Any) -> None:
     before = world.items()
-    world.call("unsubscribe", "POST", f"/u/{world.token(Purpose.UNSUBSCRIBE)}")
+    world.call("oneclick", "POST", f"/u/{world.token(Purpose.UNSUBSCRIBE)}")
     told.stream(before, world.items())
     told.stream(before, world.items())
     told.deliver(told.waiting())

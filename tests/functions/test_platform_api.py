@@ -119,7 +119,7 @@ def test_none_or_too_many_events_are_refused(api: Any, events: Any) -> None:
 
 
 def test_a_claim_never_lifts_an_opt_out(api: Any, world: Any) -> None:
-    world.call("unsubscribe", "POST", f"/u/{world.token(Purpose.UNSUBSCRIBE)}")
+    world.call("oneclick", "POST", f"/u/{world.token(Purpose.UNSUBSCRIBE)}")
     world.now += 3_600_000
     late = event("claimed", topics=["news"], occurred_at="2099-01-01T00:00:00Z")
     assert results(api("POST", "/v1/events", {"events": [late]})) == ["superseded"]
@@ -285,7 +285,7 @@ def test_erasure_leaves_no_address_and_no_evidence_and_the_ledger_still_adds_up(
 
 
 def test_after_erasure_an_opt_out_stands_and_nothing_may_be_mailed(api: Any, world: Any) -> None:
-    world.call("unsubscribe", "POST", f"/u/{world.token(Purpose.UNSUBSCRIBE, topics=('offers',))}")
+    world.call("oneclick", "POST", f"/u/{world.token(Purpose.UNSUBSCRIBE, topics=('offers',))}")
     sid = world.subscriber_id("ann@example.com")
     api("DELETE", f"/v1/subscribers/{sid}")
     for topic in ("news", "offers", "product"):

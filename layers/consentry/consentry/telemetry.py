@@ -129,11 +129,6 @@ def waits(queue: str, since: int) -> None:
     emit("waits", {"Waiting": waited / 1000}, queue=queue)
 
 
-def clock_ahead(brand: str, ahead_ms: int) -> None:
-    """Count a register that is ahead of our clock, by so many milliseconds: one of the two is wrong."""
-    emit("clock ahead", {"ClocksAhead": 1}, brand=brand, ahead_ms=ahead_ms)
-
-
 def recorded(event: Event, outcome: Outcome) -> None:
     """Tell of an act, and what became of it."""
     values: dict[str, float] = {"Acts": 1}
@@ -143,11 +138,6 @@ def recorded(event: Event, outcome: Outcome) -> None:
             opt_ins = [event.effect.registers.get(rules.opt_in(topic), event.occurred_at) for topic in event.topics]
             values["ConfirmedAfter"] = (event.occurred_at - max(opt_ins, default=event.occurred_at)) / 1000
     emit("act", values, channel=event.channel, outcome=outcome, kind=event.kind, brand=event.brand)
-
-
-def clock_ahead() -> None:
-    """Count that something was found which is later than now: a clock is, or was, ahead."""
-    emit("a register is ahead of the clock", {"ClocksAhead": 1})
 
 
 def spooled(waiting: Spooled | Unverified) -> None:

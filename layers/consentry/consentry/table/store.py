@@ -123,12 +123,12 @@ class Store:
         ledger_key: Callable[[str], bytes],
         noted: Callable[[Event, Outcome], None] | None = None,
         correlation_id: Callable[[], str] = str,
-        ahead: Callable[[], object] = str,
+        ahead: Callable[[str, int], object] | None = None,
     ) -> None:
         """`ledger_key` answers a brand's key.
 
         `noted` is given every act, and what became of it; `correlation_id` names the request that is worked on; `ahead`
-        is called when something was found that is later than now.
+        is given a brand, and by how many milliseconds something was found to be later than now.
         """
         self.gateway = gateway
         self._ledger_key = ledger_key
@@ -515,8 +515,9 @@ class Store:
 
     def _planned(self, wanted: Writing, state: Item, again: Item | None) -> Plan:
         plan = writing.plan(wanted, state, again or {})
-        if wanted.sees is not None and writing.is_ahead(plan.known, wanted.event.arrived_at):
-            self._ahead()
+        ahead = writing.ahead(plan.known, wanted.event.arrived_at) if wanted.sees is not None else 0
+        if ahead and self._ahead:
+            self._ahead(wanted.event.brand, ahead)
         return plan
 
     def _operations(

@@ -140,9 +140,10 @@ def following(effect: Consent) -> Consent:
     )
 
 
-def is_ahead(known: Consent, now: int) -> bool:
-    """Whether a register is later than now, epoch ms, by more than clocks differ that are right."""
-    return any(at > now + AHEAD_MS for at in known.registers.values())
+def ahead(known: Consent, now: int) -> int:
+    """By how many milliseconds a register is later than now, epoch ms; 0: by no more than right clocks differ."""
+    latest = max(known.registers.values(), default=0)
+    return latest - now if latest > now + AHEAD_MS else 0
 
 
 def stands(state: Item, taken: Taken) -> bool:
