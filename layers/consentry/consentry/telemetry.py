@@ -140,6 +140,11 @@ def recorded(event: Event, outcome: Outcome) -> None:
     emit("act", values, channel=event.channel, outcome=outcome, kind=event.kind, brand=event.brand)
 
 
+def clock_ahead(brand: str, ahead_ms: int) -> None:
+    """Count a register that is ahead of our clock, by so many milliseconds: one of the two is wrong."""
+    emit("clock ahead", {"ClocksAhead": 1}, brand=brand, ahead_ms=ahead_ms)
+
+
 def spooled(waiting: Spooled | Unverified) -> None:
     """Tell of an act that waits for the table, or for the keys."""
     if isinstance(waiting, Spooled):
