@@ -269,7 +269,7 @@ def test_nothing_in_the_archive_names_anybody(world: World, kept: Archive) -> No
         Consent({"in.news": world.now}), ("news",), reference="ann-at-home",
     )  # fmt: skip
     wiring.store().record(event, evidence=Evidence("203.0.113.7", "Ann's browser"), evidence_days=30)
-    assert {item["sk"]["S"][0] for item in world.items()} == {"C", "E", "S", "V"}
+    assert {item["sk"]["S"][0] for item in world.items()} == {"B", "C", "E", "S", "V"}, "budgets, which expire, too"
     kept.run()
     held = b"".join(gzip.decompress(body) if key.endswith(".gz") else body for key, body in kept.objects.items())
     assert len(kept.events()) == 2

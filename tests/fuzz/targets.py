@@ -166,6 +166,7 @@ class Api:
         recipients = [{"email": EMAIL, "reference": "r"}]
         for path, body in (
             ("subscriptions", {"email": EMAIL, "topics": ["news"], "locale": "de-AT", "reference": "r", "source": "s"}),
+            ("subscriptions", {"email": EMAIL, "topics": ["news"], "visitor_ip": "2001:db8::7"}),
             ("links", {"topic": "news", "recipients": recipients}),
             ("decisions", {"topic": "news", "emails": [EMAIL, "bücher@bücher.example"]}),
             ("decisions", {"topic": "news", "subscriber_ids": ["{id}"]}),

@@ -8,6 +8,7 @@ Local, when `BOMB=10000` says how many posts (that takes minutes).
 from __future__ import annotations
 
 import heapq
+import math
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -28,10 +29,12 @@ from consentry.table.breaker import Breaker
 from consentry.table.schema import CONTACT
 from consentry.table.store import Outcome
 from support import people
-from support.tables import Table
+from support.tables import ROOT, Table
 
 FEW: Final = 60
-DAY: Final = 24 * 3600 * 1000
+MINUTE: Final = 60 * 1000
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
 MORNING: Final = 1_800_000_000_000 // DAY * DAY
 KEYS: Final = Keyring(lambda: '{"root": "not so random"}')
 
@@ -58,11 +61,15 @@ def _many_ips(at: int, posts: int) -> str:
 
 
 def _many_addresses(at: int, posts: int) -> str:
-    return f"victim{at % max(1, posts // 10)}@example.com"
+    return f"victim{at % max(1, posts // 10)}@gmail.com"
 
 
 def _variants(at: int, _posts: int) -> str:
-    return f"v{'.' * (at % 2)}ictim+{at}@gmail.com" if at else "victim@gmail.com"
+    return f"v{'.' * (at % 2)}ictim+{at}@gmail.com"
+
+
+def _names(at: int, _posts: int) -> str:
+    return f"victim{at}@{'mail.' * (at % 3)}company.example"
 
 
 ATTACKS: Final = (
@@ -81,9 +88,10 @@ ATTACKS: Final = (
         "one mailbox's variants, many IPs",
         _many_ips,
         _variants,
-        lambda *_: 3 + 3,
-        "3 an address, 3 for all its variants",
+        lambda *_: 3,
+        "3 a mailbox",
     ),
+    Attack("a company's names, many IPs", _many_ips, _names, lambda *_: 20, "20 a domain"),
 )
 
 
@@ -101,7 +109,7 @@ def attacked(table: Table, attack: Attack, posts: int, brand: Brand, within: int
     """Post evenly over the day; then hand over what is due, as the courier would."""
     journeys = Journeys(table.store, tokens.Tokens(KEYS), table.store, table.limits)
     openings: list[str] = []
-    breaker = Breaker(table.gateway, table.limits, openings.append)
+    breaker = Breaker(table.gateway, openings.append)
     due = []
     for at in range(posts):
         now = MORNING + at * within // posts
@@ -127,7 +135,7 @@ def _delivered(breaker: Breaker, brand: Brand, due: list[int]) -> Iterator[int]:
 
 
 def report(attack: Attack, posts: int, day: Day) -> None:
-    told = f"{attack.name:34}{posts:>8} posts{len(day.due):>7} mails due{len(day.handed_over):>7} sent"
+    told = f"{attack.name:42}{posts:>8} posts{len(day.due):>7} mails due{len(day.handed_over):>7} sent"
     print(f"\n{told}   {attack.bound}")  # noqa: T201 - the table is for people to read
 
 
@@ -177,9 +185,88 @@ if "BOMB" in os.environ:  # takes minutes
 def test_a_burst_that_no_budget_stops_is_spread_by_the_breaker(mock_table: Table, brand: Brand) -> None:
     """Forty people, each from a network of their own, within ten seconds."""
     slow = brand._replace(limits=brand.limits._replace(mails_a_minute=8))
-    burst = Attack("burst", lambda at, _: f"198.51.100.{at}", lambda at, _: f"p{at}@example.com", lambda *_: 40, "")
+    burst = Attack("burst", lambda at, _: f"198.51.100.{at}", lambda at, _: f"p{at}@gmail.com", lambda *_: 40, "")
     day = attacked(mock_table, burst, 40, slow, within=10_000)
     assert (len(day.due), len(day.handed_over)) == (40, 40)
     assert busiest_minute(day.handed_over) <= 8
     assert day.openings >= 1
     assert max(day.handed_over) - min(day.handed_over) < 3_600_000
+
+
+# --- the tables of SECURITY.md ----------------------------------------------------------------------------------------
+
+
+class Attacker(NamedTuple):
+    """Where posts come from."""
+
+    ip: Callable[[int], str]
+    """Of the number of a post: as many networks in turn as there are."""
+    posts: int
+    """More than get through in an hour."""
+
+
+ATTACKERS: Final = {
+    "one IPv4 address": Attacker(lambda _: "203.0.113.7", 40),
+    "one IPv6 /56, as a home has": Attacker(lambda at: f"2001:db8:0:{at % 256:x}::1", 80),
+    "one IPv6 /48, as a company or a hosted machine has": Attacker(
+        lambda at: f"2001:db8:0:{at * 257 % 65_536:x}::1", 260
+    ),
+    "a thousand IPv4 addresses": Attacker(lambda at: f"198.18.{at % 1_000 // 250}.{at % 250 + 1}", 2_010),
+}
+HOURS: Final = (0, 18)
+"""Of a day, at which an attacker comes again."""
+
+
+def day_of(table: Table, attacker: Attacker, email: str, brands: list[Brand]) -> int:
+    """How many emails come of a day's posts to the brands' forms, in turn, with an address by the post's number."""
+    journeys = Journeys(table.store, tokens.Tokens(KEYS), table.store, table.limits)
+    due = 0
+    for hour in HOURS:
+        for at in range(24):
+            now, brand = MORNING + hour * HOUR + at * MINUTE, brands[at % len(brands)]
+            address = addresses.parse(email.format(hour * 100 + at))
+            subscriber_id = addresses.subscriber_id(KEYS.pepper(brand.id), address)
+            how = Circumstances(now, Channel.PAGE, Evidence(attacker.ip(at), "Mozilla/5.0"), "en")
+            due += journeys.subscribe(brand, subscriber_id, address, ["news"], how) is Outcome.APPLIED
+    return due
+
+
+def hour_of(table: Table, attacker: Attacker, brand: Brand) -> int:
+    """How many posts with addresses that nobody counts together the brand's form takes within an hour."""
+    return sum(table.limits.admits(brand, attacker.ip(at), MORNING) for at in range(attacker.posts))
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of a table below a heading of SECURITY.md."""
+    _, found, text = (ROOT / "SECURITY.md").read_text("utf-8").partition(f"\n{heading}\n")
+    assert found, heading
+    lines = [line for line in text.partition("\n#")[0].splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_security_page_says_how_many_emails_an_attacker_gets(real_table: Table, brand: Brand) -> None:
+    brands = [brand, brand._replace(id="other")]
+    computed = []
+    for at, (name, attacker) in enumerate(ATTACKERS.items()):
+        mailbox = day_of(real_table, attacker, f"victim{at}+{{}}@gmail.com", brands)
+        domain = day_of(real_table, attacker, f"p{{}}@company{at}.example", brands)
+        hour = hour_of(real_table, attacker, brand._replace(id=f"brand{at}"))
+        computed.append([name, f"{mailbox}", f"{domain}", f"{hour:,}", f"{24 * hour:,}"])
+    assert rows("## What a list bomber gets")[2:6] == computed
+
+
+def test_the_security_page_says_what_it_takes_to_keep_others_from_emails(real_table: Table, brand: Brand) -> None:
+    hours = [int(row[3]) for row in rows("## What a list bomber gets")[2:5]]
+    address, home, company = (math.ceil(brand.limits.requests_an_hour / each) for each in hours)
+    home_line = ATTACKERS["one IPv6 /56, as a home has"]
+    mailbox, domain = (day_of(real_table, home_line, email, [brand]) for email in ("ann+{}@gmail.com", "p{}@a.example"))
+    breaker = Breaker(real_table.gateway, lambda _: None)
+    for _ in range(7):
+        breaker.complained(brand.id, MORNING)
+    left = sum(breaker.holds(brand, MORNING + minute * MINUTE) == 0 for minute in range(60) for _ in range(14))
+    assert [row[1] for row in rows("### What keeps others out")[2:]] == [
+        f"{mailbox} requests",
+        f"{domain} requests that nobody confirms",
+        f"{address} IPv4 addresses, {home} IPv6 /56, or {company} IPv6 /48",
+        f"can't be done: seven complaints, or a thousand, leave {left} an hour",
+    ]

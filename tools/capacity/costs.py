@@ -89,12 +89,14 @@ def visits(calls: float = MILLION) -> Bill:
 def confirmations(people: float = MILLION) -> Bill:
     """The whole double opt-in: the form, the mail, the page, the button."""
     measured = sizes.journey()
-    # Two budgets and the crowd; the mail's count, claim and note. Two items and the breaker are read, and the language.
-    writes = measured["asked"].write_units + measured["confirmed"].write_units + 2 + 1 + 3
+    # Two budgets of the form, the crowd, and what a domain is given back; the mail's count, claim and note. Two items
+    # and the breaker are read, the language, and the budget's name.
+    asked = measured["asked"].write_units + sizes.EMAIL_BUDGETS
+    writes = asked + measured["confirmed"].write_units + 2 + 1 + 1 + 3
     return together(
         http(4 * people, assumed.CLICK_MS.value, assumed.PAGE_BYTES.value),
         functions(people, assumed.MAIL_MS.value),
-        table(reads=people * 4, writes=people * writes),
+        table(reads=people * 5, writes=people * writes),
         {"SES": people / MILLION * prices.MAILED.dollars},
     )
 

@@ -65,15 +65,15 @@ def write_units() -> Rate:
     reported = sizes.unknown_leaves(evidence=False).write_units
     return _summed(
         Rate(*(each * measured["left"].write_units for each in OPT_OUTS)),
-        Rate(*(each * (measured["asked"].write_units + 2 + 3) for each in REQUESTS)),
-        Rate(*(each * (measured["confirmed"].write_units + 1) for each in CONFIRMATIONS)),
+        Rate(*(each * (measured["asked"].write_units + sizes.EMAIL_BUDGETS + 2 + 3) for each in REQUESTS)),
+        Rate(*(each * (measured["confirmed"].write_units + 1 + 1) for each in CONFIRMATIONS)),
         Rate(*(each * reported for each in REPORTS)),
     )
 
 
 def read_units(*, screened: bool) -> Rate:
-    """What all reads take: a unit for each page, and for each decision."""
-    pages = _summed(SCANS, VISITS, CONFIRMATIONS, Rate(*(4 * each for each in REQUESTS)))
+    """What all reads take: a unit for each page, for each first confirmation's address, and for each decision."""
+    pages = _summed(SCANS, VISITS, CONFIRMATIONS, CONFIRMATIONS, Rate(*(4 * each for each in REQUESTS)))
     return _summed(pages, SCREENED) if screened else pages
 
 

@@ -19,6 +19,8 @@ from consentry.table.store import Address, Store
 
 STORED_OVERHEAD: Final = 100
 """Bytes that DynamoDB adds to each item that it stores."""
+EMAIL_BUDGETS: Final = 2 * 2
+"""Write units of the mailbox's and the domain's budget, in the transaction of a request."""
 _AT: Final = 1_795_500_000_000
 _WHO: Final = "Zq3vT9x0bS2mKc7LdYw1Ng"
 _AGENT: Final = (
