@@ -74,7 +74,7 @@ def by_command(around: Surroundings, signing: float) -> Iterator[Figure]:
         process = subprocess.Popen(  # noqa: S603 - our own command
             [
                 *consentry, "links", "mint", *common, "--topic", TOPIC, "--base-url", "https://links.example.com",
-                "--signing-key-file", keys, "--brands", build.BRANDS, source, "--output", made,
+                "--keys", keys, "--brands", build.BRANDS, source, "--output", made,
             ],
             env=environment, cwd=ROOT, stderr=subprocess.DEVNULL,
         )  # fmt: skip

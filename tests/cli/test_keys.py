@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from moto import mock_aws
 
 from consentry.keyring import Keyring
+from consentry.tokens import MINTED, Link, Tokens
 from consentry_cli import keys
 from consentry_cli.main import main
 from support import tables
@@ -123,13 +124,18 @@ def test_a_key_file_changes_over_when_the_containers_do(terminal: Terminal, tmp_
     """A platform that mints away from AWS needn't fetch another at the right instant."""
     terminal.run("rotate", "--brand", "demo")
     assert terminal.run("export", "--brand", "demo", "-o", "demo.keys").exit_code == 0
-    loaded = keys.load(tmp_path / "demo.keys")
+    loaded = keys.load(tmp_path / "demo.keys", "demo")
+    signed = set()
     for _ in range(2):
-        assert loaded.signing_keys("demo")[-1] == terminal.keyring().signing_keys("demo")[-1]
+        for purpose in MINTED:
+            link = Link(purpose, "demo", "K9Xdq1X4AVefMXC3P9olGg", ("news",), "spring")
+            assert loaded.sign(link) == Tokens(terminal.keyring()).sign(link)
+            signed.add(loaded.sign(link))
         terminal.now += 2 * HOUR
+    assert len(signed) == 4
     terminal.run("retire", "1", "--brand", "demo", "--yes")
     terminal.run("export", "--brand", "demo", "-o", "demo.keys")
-    assert len(json.loads((tmp_path / "demo.keys").read_text())["signing_keys"]) == 1
+    assert len(json.loads((tmp_path / "demo.keys").read_text())["minting"]) == 1
 
 
 def test_no_command_prints_a_secret(terminal: Terminal) -> None:

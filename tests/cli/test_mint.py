@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from consentry.tokens import Purpose, Tokens
+from consentry.tokens import MINTED, Link, NotOursError, Purpose, Tokens
 from consentry_cli import keys as key_files
 from support.deployments import Deployment, rows_of
 
 BASE = "https://links.example.com"
 MINT = ("links", "mint", "--brand", "demo", "--topic", "news", "--base-url", BASE)
 ID = "AAAAAAAAAAAAAAAAAAAAAA"
+NOW = 1_800_000_000_000
 
 
 def test_each_row_gets_links_that_the_deployment_accepts(deployment: Deployment) -> None:
@@ -154,10 +157,50 @@ def test_exported_keys_mint_the_same_links_without_aws(deployment: Deployment) -
     online = deployment.run(*MINT, "-", stdin=text)
     assert deployment.run("keys", "export", "--brand", "demo", "-o", "demo.keys").exit_code == 0
     assert stat.S_IMODE(Path("demo.keys").stat().st_mode) == 0o600
-    assert set(json.loads(Path("demo.keys").read_text())) == {"brand", "signing_keys", "pepper"}
+    document = json.loads(Path("demo.keys").read_text())
+    assert set(document) == {"brand", "pepper", "minting"}
+    assert [set(each["keys"]) for each in document["minting"]] == [{"u", "p"}]
     deployment.environment = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
-    offline = deployment.run(*MINT, "--signing-key-file", "demo.keys", "-", stdin=text)
+    offline = deployment.run(*MINT, "--keys", "demo.keys", "-", stdin=text)
     assert (offline.exit_code, offline.stdout) == (0, online.stdout)
+
+
+def test_from_exported_keys_nobody_makes_a_link_that_only_we_make(deployment: Deployment) -> None:
+    """Neither asked to, nor by putting whatever the file holds to another use."""
+    deployment.run("keys", "export", "--brand", "demo", "-o", "demo.keys")
+    held = key_files.load(Path("demo.keys"), "demo")
+    document = json.loads(Path("demo.keys").read_text())
+    secrets = [base64.b64decode(text) for text in (document["pepper"], *document["minting"][0]["keys"].values())]
+    tokens = Tokens(deployment.keyring)
+    assert not set(secrets) & set(deployment.keyring.signing_keys("demo"))
+    ours = [Link(purpose, "demo", ID, ("news",), at=NOW, ours=True) for purpose in MINTED]
+    others = [Link(purpose, "demo", ID, ("news",), at=NOW) for purpose in set(Purpose) - set(MINTED)]
+    for wanted in (*ours, *others):
+        good = tokens.sign(wanted)
+        assert tokens.read(wanted.purpose, good, NOW).purpose is wanted.purpose
+        with pytest.raises(ValueError, match="no key for"):
+            held.sign(wanted)
+        payload = good.partition(".")[0]
+        for secret in secrets:
+            plain = base64.urlsafe_b64encode(hmac.digest(secret, payload.encode(), "sha256")).rstrip(b"=").decode()
+            for forged in (Tokens(Alone(secret)).sign(wanted), f"{payload}.{plain}"):
+                with pytest.raises(NotOursError):
+                    tokens.read(wanted.purpose, forged, NOW)
+
+
+class Alone(NamedTuple):
+    """One secret, taken for a signing key."""
+
+    secret: bytes
+
+    def signing_keys(self, _brand: str) -> tuple[bytes, ...]:
+        return (self.secret,)
+
+    def retired_keys(self, _brand: str) -> tuple[bytes, ...]:
+        return ()
+
+    def refresh(self) -> bool:
+        return False
 
 
 def test_without_brand_files_links_are_minted_all_the_same(
@@ -173,23 +216,32 @@ def test_without_brand_files_links_are_minted_all_the_same(
 
 def test_keys_of_another_brand_are_refused(deployment: Deployment) -> None:
     assert deployment.run("keys", "export", "--brand", "other", "-o", "other.keys").exit_code == 0
-    done = deployment.run(*MINT, "--signing-key-file", "other.keys", "-", stdin="email\na@example.com\n")
+    done = deployment.run(*MINT, "--keys", "other.keys", "-", stdin="email\na@example.com\n")
     assert (done.exit_code, done.stdout) == (2, "")
     assert "of other, not of demo" in done.stderr
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"brand":"demo","signing_keys":["?"],"pepper":""}', "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"brand":"demo","pepper":"","minting":[{"signs_from":0,"keys":{"u":"?","p":"a2V5"}}]}',
+        '{"brand":"demo","pepper":"","minting":[{"signs_from":0,"keys":{"u":"a2V5"}}]}',
+        '{"brand":"demo","pepper":"","signing_keys":["a2V5"]}',
+        "\xff",
+    ],
+)
 def test_a_file_that_holds_no_keys_is_refused(deployment: Deployment, text: str) -> None:
     source = deployment.write("bad.keys", text.encode("latin-1"))
-    done = deployment.run(*MINT, "--signing-key-file", source, "-", stdin="email\na@example.com\n")
+    done = deployment.run(*MINT, "--keys", source, "-", stdin="email\na@example.com\n")
     assert done.exit_code == 2
     assert "no file of `consentry keys export`" in done.stderr
 
 
-def test_exported_keys_know_one_brand(tmp_path: Path) -> None:
-    path = tmp_path / "k"
-    path.write_text(json.dumps({"brand": "demo", "signing_keys": ["a2V5"], "pepper": "cGVwcGVy"}))
-    keys = key_files.load(path)
-    assert keys.signing_keys("demo") == (b"key",)
-    assert keys.pepper("demo") == b"pepper"
-    assert keys.refresh() is False
+def test_a_file_without_a_key_is_refused(deployment: Deployment) -> None:
+    source = deployment.write("bad.keys", '{"brand":"demo","pepper":"","minting":[]}')
+    done = deployment.run(*MINT, "--keys", source, "-", stdin="email\na@example.com\n")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "holds no key" in done.stderr

@@ -83,7 +83,7 @@ def test_an_import_that_is_ended_midway_goes_on_and_does_nothing_twice(served: D
 def test_a_pipe_that_is_closed_is_no_trouble(deployment: Deployment) -> None:
     deployment.run("keys", "export", "--brand", "demo", "-o", "demo.keys")
     source = deployment.write("people.csv", "email\n" + "".join(f"p{n}@example.com\n" for n in range(5_000)))
-    mint = deployment.spawn(*MINT, "--signing-key-file", "demo.keys", source)
+    mint = deployment.spawn(*MINT, "--keys", "demo.keys", source)
     assert mint.stdout
     assert mint.stdout.readline().startswith(b"email,subscriber_id")
     mint.stdout.close()
@@ -95,7 +95,7 @@ def test_a_pipe_that_is_closed_is_no_trouble(deployment: Deployment) -> None:
 
 def test_a_pipe_in_and_a_pipe_out_see_no_progress(deployment: Deployment) -> None:
     deployment.run("keys", "export", "--brand", "demo", "-o", "demo.keys")
-    mint = deployment.spawn(*MINT, "--signing-key-file", "demo.keys", "-", stdin=subprocess.PIPE)
+    mint = deployment.spawn(*MINT, "--keys", "demo.keys", "-", stdin=subprocess.PIPE)
     stdout, stderr = mint.communicate(b"email\nann@example.com\n", timeout=60)
     assert (mint.returncode, stderr) == (0, b"")
     assert len(stdout.splitlines()) == 2
@@ -129,7 +129,7 @@ def test_ten_times_the_rows_take_no_more_memory(deployment: Deployment) -> None:
         source = deployment.write(
             "people.csv", "email,note\n" + "".join(f"p{n}@example.com,a note\n" for n in range(rows))
         )
-        peaks.append(peak(deployment, *MINT, "--signing-key-file", "demo.keys", source, "-o", "out.csv"))
+        peaks.append(peak(deployment, *MINT, "--keys", "demo.keys", source, "-o", "out.csv"))
     assert peaks[1] - peaks[0] < 4_096
 
 
@@ -139,5 +139,5 @@ def test_one_endless_line_takes_no_more_memory(deployment: Deployment) -> None:
     peaks = []
     for length in (1_000, 60_000_000):
         source = deployment.write("people.ndjson", '{"email":"a@example.com"}\n' + " " * length + "\n")
-        peaks.append(peak(deployment, *MINT, "--signing-key-file", "demo.keys", source, "-o", "out.ndjson"))
+        peaks.append(peak(deployment, *MINT, "--keys", "demo.keys", source, "-o", "out.ndjson"))
     assert peaks[1] - peaks[0] < 16_384

@@ -38,7 +38,7 @@ def test_what_is_written_is_read_as_it_was(form: str) -> None:
     @given(st.lists(st.fixed_dictionaries({"email": texts, "reference": texts}), max_size=4))
     def holds(rows: list[dict[str, Any]]) -> None:
         out = io.StringIO(newline="")
-        writer = Writer(out, form, ["email", "reference"])
+        writer = Writer(out, form, ["email", "reference"], ())
         for row in rows:
             writer.row(row)
         found = read(form, out.getvalue())

@@ -42,7 +42,7 @@ def terminal() -> Iterator[Terminal]:
 
 
 def test_a_secret_is_set_and_not_shown(terminal: Terminal) -> None:
-    done = terminal.run("set", "mailgun", "signing_key=key-123", "--brand", "demo")
+    done = terminal.run("set", "mailgun", "signing_key=key-123", "--insecure", "--brand", "demo")
     assert done.exit_code == 0
     assert terminal.secrets("mailgun") == {"signing_key": "key-123"}
     listed = terminal.run("list")
@@ -57,8 +57,17 @@ def test_a_secret_can_be_read_from_standard_input(terminal: Terminal) -> None:
     assert "key-123" not in done.output
 
 
+def test_a_secret_is_not_taken_from_the_command_line(terminal: Terminal) -> None:
+    """There it stays in the shell's history, and whoever lists processes sees it."""
+    done = terminal.run("set", "mailgun", "signing_key=key-123", "--brand", "demo")
+    assert done.exit_code == 2
+    assert "signing_key=-" in done.output
+    assert "key-123" not in done.output
+    assert terminal.secrets("mailgun") == {}
+
+
 def test_a_value_may_hold_equals_signs(terminal: Terminal) -> None:
-    terminal.run("set", "sendgrid", "public_key=MFkwEw==", "--brand", "demo")
+    terminal.run("set", "sendgrid", "public_key=MFkwEw==", "--insecure", "--brand", "demo")
     assert terminal.secrets("sendgrid") == {"public_key": "MFkwEw=="}
 
 
@@ -69,9 +78,11 @@ def test_the_old_secret_counts_as_long_as_it_is_kept(terminal: Terminal) -> None
         ("c", ["--keep-old"], "b c"),
         ("c", [], "c"),
     ):
-        assert terminal.run("set", "klaviyo", f"secret_key={value}", "--brand", "demo", *how).exit_code == 0
+        assert (
+            terminal.run("set", "klaviyo", "secret_key=-", "--brand", "demo", *how, given=f"{value}\n").exit_code == 0
+        )
         assert terminal.secrets("klaviyo") == {"secret_key": kept}
-    terminal.run("set", "klaviyo", "secret_key=d", "--brand", "demo", "--keep-old")
+    terminal.run("set", "klaviyo", "secret_key=-", "--brand", "demo", "--keep-old", given="d\n")
     assert terminal.run("list").output == "demo\tklaviyo\tsecret_key(2)\n"
 
 
@@ -91,10 +102,11 @@ def test_the_old_secret_counts_as_long_as_it_is_kept(terminal: Terminal) -> None
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_what_would_be(terminal: Terminal, words: list[str]) -> None:
-    done = terminal.run("set", *words, "--brand", "demo")
-    assert done.exit_code == 2
-    assert "Traceback" not in done.output
-    assert terminal.run("list").output == ""
+    for how in ([], ["--insecure"]):
+        done = terminal.run("set", *words, "--brand", "demo", *how)
+        assert done.exit_code == 2
+        assert "Traceback" not in done.output
+        assert terminal.run("list").output == ""
 
 
 def test_a_keyring_that_is_not_there_is_said_in_one_line(terminal: Terminal) -> None:

@@ -12,6 +12,7 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 
+from consentry.bulk.rows import unguarded
 from consentry_cli.main import main
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def test_an_audience_of_thousands_is_screened_after_an_import_and_nobodys_addres
     (machine,) = [
         each["stateMachineArn"] for each in machines.list_state_machines()["stateMachines"] if "Bulk" in each["name"]
     ]
-    ours = [rows[each]["subscriber_id"] for each in range(40)]
+    ours = [unguarded(rows[each]["subscriber_id"]) for each in range(40)]
     try:
         kept = ""
         for execution in machines.list_executions(stateMachineArn=machine)["executions"]:

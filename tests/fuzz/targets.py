@@ -299,7 +299,7 @@ class Rows:
             reader = Reader(stream, form)
             said = presets.of_file(preset, file, reader.columns, None)
             interpreter = importing.Interpreter(wiring.intake(), self._brand, preset, reader, said, ("news",), NOW)
-            writer = Writer(out, form, reader.columns)
+            writer = Writer(out, form, reader.columns, ())
             for row in reader:
                 self._take(row, interpreter, writer)
         except UnusableInputError:

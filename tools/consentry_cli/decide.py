@@ -54,7 +54,7 @@ def decide(
             reader = Reader(stream, form)
             recipients = Recipients(reader, lambda: keys.pepper(brand_id))
             with writing(output) as out:
-                writer, done = Writer(out, form, [*reader.columns, *ADDED]), 0
+                writer, done = Writer(out, form, reader.columns, ADDED), 0
                 rows = complaints.sift(reader)
                 clock = partial(deployment.now, secret_id)
                 for screened in screen(rows, recipients, store, brand, topic, clock, complaints.add):

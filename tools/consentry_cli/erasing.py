@@ -11,7 +11,7 @@ import click
 from consentry import addresses
 from consentry.addresses import MalformedAddressError
 from consentry.brands import Brands
-from consentry.bulk.rows import Malformed
+from consentry.bulk.rows import Malformed, unguarded
 from consentry.consent import Consent
 from consentry.intake import Intake
 from consentry.ledger import Channel
@@ -77,7 +77,7 @@ def erase(
 def _named(source: str, complaints: Complaints, pepper: Callable[[], bytes]) -> Iterator[str]:
     with reading(source) as stream:
         for line, text in enumerate(stream, 1):
-            name = text.strip()
+            name = unguarded(text.strip())
             if not name:
                 continue
             if addresses.is_subscriber_id(name):

@@ -53,7 +53,7 @@ def export(
         form = form_of(output, form)
         now = deployment.now(secret_id)
         with writing(output) as out, progress("rows") as show:
-            writer = Writer(out, form, columns_of(brand, what))
+            writer = Writer(out, form, (), columns_of(brand, what))
             for count, row in enumerate(together(store, brand, what, now, segments), 1):
                 writer.row(flat(row) if form == CSV else row)
                 show(count)

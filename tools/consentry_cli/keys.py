@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import time
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import click
 from consentry import consent as rules
 from consentry import rotation
 from consentry.keyring import edit
-from consentry.tokens import LIFETIME, Purpose
+from consentry.tokens import LIFETIME, MINTED, Minter, Purpose, minting_keys
 from consentry_cli import deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 
@@ -25,43 +24,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from consentry.keyring import Generation, Keyring
+    from consentry.tokens import Link
 
 
 T = TypeVar("T")
 
 
-class ExportedKeys(NamedTuple):
-    """What links of one brand are minted with, away from AWS. Fits where `Tokens` wants keys."""
+class KeyFile(NamedTuple):
+    """What links of one brand are minted with, away from AWS. It signs what platforms mint, and nothing else."""
 
-    brand: str
-    signing: tuple[bytes, ...]
-    """The last signs, until the next begins."""
-    secret: bytes
-    """The pepper: makes subscriber ids of addresses."""
-    next: tuple[tuple[int, bytes], ...] = ()
-    """Keys that sign from an instant on (epoch ms), in order."""
+    pepper: bytes
+    """Makes subscriber ids of addresses."""
+    minters: tuple[tuple[int, Minter], ...]
+    """In order, each with the instant from which it signs, epoch ms; the first also before its own."""
 
-    def signing_keys(self, brand: str) -> Sequence[bytes]:
-        """The keys, of this one brand."""
-        if brand != self.brand:
-            raise CanNotRunError(f"the key file is of {self.brand}, not of {brand}")
-        if not self.next:
-            return self.signing
+    def sign(self, link: Link) -> str:
+        """The token that the keyring would sign now. See `Minter.sign`."""
         now = time.time() * 1_000
-        return (*self.signing, *(key for since, key in self.next if since <= now))
+        begun = [minter for since, minter in self.minters if since <= now]
+        return (begun or [self.minters[0][1]])[-1].sign(link)
 
-    def retired_keys(self, brand: str) -> Sequence[bytes]:
-        """None: they sign nothing."""
-        self.signing_keys(brand)
+
+class _Alone(NamedTuple):
+    """One signing key, where `minting_keys` wants a keyring."""
+
+    key: bytes
+
+    def signing_keys(self, _brand: str) -> Sequence[bytes]:
+        return (self.key,)
+
+    def retired_keys(self, _brand: str) -> Sequence[bytes]:
         return ()
 
-    def pepper(self, brand: str) -> bytes:
-        """The pepper, of this one brand."""
-        self.signing_keys(brand)
-        return self.secret
-
     def refresh(self) -> bool:
-        """There is nowhere to fetch keys from."""
         return False
 
 
@@ -78,23 +73,28 @@ def group() -> None:
     "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file to write."
 )
 def export(brand_id: str, secret_id: str, folder: Path | None, output: Path) -> None:
-    """Write one brand's signing keys and pepper to a file that only you can read.
+    """Write what one brand's links are minted with, and its pepper, to a file that only you can read.
 
-    Who has the file can make links that opt people out, and tell whether an address is behind a subscriber id.
+    The keys are derived for links to leave and to choose, and sign nothing else; the signing keys aren't in it. Who has
+    the file can make links that opt people out, and tell whether an address is behind a subscriber id.
     """
     with plain_errors():
         deployment.brand_if_known(folder, brand_id)  # a name that is mistyped would have keys, too
         keys = deployment.keyring(secret_id)
         now = deployment.now(secret_id)
-        usable = [each for each in keys.generations(brand_id) if not each.retired_at]
-        document: dict[str, object] = {
+        lives = [each for each in keys.generations(brand_id) if not each.retired_at]
+        begun = [each for each in lives if each.signs_from <= now]
+        document = {
             "brand": brand_id,
-            "signing_keys": [_text(each.key) for each in usable if each.signs_from <= now],
             "pepper": _text(keys.pepper(brand_id)),
+            "minting": [
+                {
+                    "signs_from": each.signs_from,
+                    "keys": {purpose: _text(key) for purpose, key in minting_keys(_Alone(each.key), brand_id).items()},
+                }
+                for each in (*begun[-1:], *lives[len(begun) :])
+            ],
         }
-        later = [{"key": _text(each.key), "signs_from": each.signs_from} for each in usable if each.signs_from > now]
-        if later:
-            document["next"] = later
         part = output.with_name(f".{output.name}.part")
         part.unlink(missing_ok=True)
         part.touch(mode=0o600, exist_ok=False)
@@ -252,25 +252,30 @@ def _instant(at: int) -> str:
     return datetime.fromtimestamp(at / 1_000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def load(path: Path) -> ExportedKeys:
+def load(path: Path, brand: str) -> KeyFile:
     """The keys in an exported file.
 
     Raises:
-        CanNotRunError: it isn't one.
+        CanNotRunError: it isn't one, or another brand's.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        signing = tuple(base64.b64decode(key, validate=True) for key in document["signing_keys"])
-        later = tuple(
-            (int(each["signs_from"]), base64.b64decode(each["key"], validate=True)) for each in document.get("next", ())
+        minters = tuple(
+            (int(each["signs_from"]), Minter({purpose.value: _key(each["keys"][purpose.value]) for purpose in MINTED}))
+            for each in document["minting"]
         )
-        pepper = base64.b64decode(document["pepper"], validate=True)
-        keys = ExportedKeys(str(document["brand"]), signing, pepper, later)
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as exc:
+        found, keys = str(document["brand"]), KeyFile(_key(document["pepper"]), minters)
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise CanNotRunError(f"{path} is no file of `consentry keys export`") from exc
-    if not keys.signing:
-        raise CanNotRunError(f"{path} holds no signing key")
+    if not minters:
+        raise CanNotRunError(f"{path} holds no key")
+    if found != brand:
+        raise CanNotRunError(f"the key file is of {found}, not of {brand}")
     return keys
+
+
+def _key(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
 
 
 def _text(key: bytes) -> str:

@@ -20,9 +20,10 @@ from consentry_cli.progress import progress
 from consentry_cli.records import Complaints, reading, writing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from consentry.brands import Brand
-    from consentry.keyring import Keyring
-    from consentry_cli.keys import ExportedKeys
+    from consentry.platforms import Signer
 
 ADDED: Final = ("subscriber_id", "unsubscribe_url", "preferences_url", "list_unsubscribe", "list_unsubscribe_post")
 _BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
@@ -39,7 +40,7 @@ def group() -> None:
 @click.option("--base-url", required=True, help="Where links lead: scheme and host, the stack's output Url.")
 @deployment.keyring_option_if_any
 @click.option(
-    "--signing-key-file",
+    "--keys",
     "key_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file of `consentry keys export`: nothing is asked of AWS.",
@@ -72,21 +73,19 @@ def mint(
         if not _BASE_URL.fullmatch(url):
             raise CanNotRunError("--base-url: scheme and host, as in https://links.example.com")
         brand = _brand(folder, brand_id, topic)
-        secrets = _keys(key_file, secret_id)
-        tokens = Tokens(secrets)
+        signer, pepper = _signer(key_file, secret_id, brand_id)
         form = form_of(source, form)
         complaints = Complaints()
         with reading(source) as stream, progress("links") as show:
             reader = Reader(stream, form)
-            recipients = Recipients(reader, lambda: secrets.pepper(brand_id))
+            recipients = Recipients(reader, pepper)
             reference = reader.named(reference_column)
-            secrets.signing_keys(brand_id)  # what is wrong with the keys is said before anything is written
             with writing(output) as out:
-                writer = Writer(out, form, [*reader.columns, *ADDED])
+                writer = Writer(out, form, reader.columns, ADDED)
                 for count, row in enumerate(complaints.sift(reader), 1):
                     show(count)
                     try:
-                        minted = platforms.mint(tokens, brand, recipients.of(row), topic, url, row.text(reference))
+                        minted = platforms.mint(signer, brand, recipients.of(row), topic, url, row.text(reference))
                     except UnusableRowError as exc:
                         complaints.add(row.malformed(str(exc)))
                     except ValueError as exc:
@@ -106,9 +105,13 @@ def _brand(folder: Path | None, brand_id: str, topic: str) -> Brand:
     return known
 
 
-def _keys(key_file: Path | None, secret_id: str | None) -> Keyring | ExportedKeys:
+def _signer(key_file: Path | None, secret_id: str | None, brand_id: str) -> tuple[Signer, Callable[[], bytes]]:
+    """What signs the brand's links, and its pepper. What is wrong with the keys is said before anything is written."""
     if key_file:
-        return keys.load(key_file)
+        held = keys.load(key_file, brand_id)
+        return held, lambda: held.pepper
     if secret_id:
-        return deployment.keyring(secret_id)
-    raise CanNotRunError("say --keyring, or --signing-key-file to work without AWS")
+        keyring = deployment.keyring(secret_id)
+        keyring.signing_keys(brand_id)
+        return Tokens(keyring), lambda: keyring.pepper(brand_id)
+    raise CanNotRunError("say --keyring, or --keys to work without AWS")

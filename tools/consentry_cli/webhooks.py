@@ -24,15 +24,16 @@ def group() -> None:
 @keyring_option
 @brand_option
 @click.option("--keep-old", is_flag=True, help="Let the value that is set now count too, while you change over.")
+@click.option("--insecure", is_flag=True, help="Take NAME=VALUE as well: for values that are no secret.")
 @_provider
-@click.argument("values", nargs=-1, metavar="NAME=VALUE...")
-def set_(secret_id: str, brand: str, keep_old: bool, provider: str, values: tuple[str, ...]) -> None:
+@click.argument("values", nargs=-1, metavar="NAME=-...")
+def set_(secret_id: str, brand: str, keep_old: bool, insecure: bool, provider: str, values: tuple[str, ...]) -> None:
     """Store PROVIDER's secrets; they count everywhere within five minutes.
 
     NAME=- reads a line from standard input, which keeps the value out of the shell's history and the list of
     processes. docs/webhooks/ says which names a provider has, and where it shows the values.
     """
-    given = _given(provider, values)
+    given = _given(provider, values, insecure=insecure)
     with plain_errors():
         keyring.set_webhook_secrets(_secrets(), secret_id, brand, provider, given, keep_old=keep_old)
     click.echo(f"{brand} {provider}: {', '.join(given)} set", err=True)
@@ -48,13 +49,18 @@ def list_(secret_id: str) -> None:
             click.echo(f"{brand}\t{provider}\t{said}")
 
 
-def _given(provider: str, values: tuple[str, ...]) -> dict[str, str]:
+def _given(provider: str, values: tuple[str, ...], *, insecure: bool) -> dict[str, str]:
     wanted = providers.provider(provider).SECRETS
     if not wanted:
         raise click.UsageError(f"{provider} has no secret: the brand file says who may call")
     given = dict(each.partition("=")[::2] for each in values)
     if set(given) != set(wanted) or len(given) != len(values):
-        raise click.UsageError(f"{provider} takes {', '.join(f'{name}=VALUE' for name in wanted)}")
+        raise click.UsageError(f"{provider} takes {' '.join(f'{name}=-' for name in wanted)}")
+    if not insecure and any(value != "-" for value in given.values()):
+        raise click.UsageError(
+            f"{' '.join(f'{name}=-' for name in wanted)} reads standard input: a value that stands here stays in the "
+            "shell's history. If it is a secret, exchange it; if it isn't, say --insecure"
+        )
     for name, value in given.items():
         given[name] = sys.stdin.readline().strip() if value == "-" else value
         if len(given[name].split()) != 1:

@@ -6,7 +6,7 @@ The API and the command line both go through here. Times leave as RFC 3339, UTC.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from consentry import addresses, mails
 from consentry import consent as rules
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from consentry.consent import Consent, Decision
     from consentry.ledger import Event, Evidence
     from consentry.table.store import LedgerPage
-    from consentry.tokens import Tokens
 
 TERMS: Final = "ISO/IEC TS 27560:2023"
 _EVENT_STATES: Final = {
@@ -37,6 +36,17 @@ _EVENT_STATES: Final = {
 """The event state of a ledger event in a consent record (TS 27560, 6.4: event information)."""
 
 
+class Signer(Protocol):
+    """Signs what platforms mint: the keyring's `Tokens`, or keys that were derived for that alone."""
+
+    def sign(self, link: Link) -> str:
+        """The token that says `link`.
+
+        Raises:
+            ValueError: it can't be said, or isn't for this signer to say.
+        """
+
+
 class MintedLinks(NamedTuple):
     """The links and headers for one person's mail."""
 
@@ -47,7 +57,7 @@ class MintedLinks(NamedTuple):
 
 
 def mint(
-    tokens: Tokens, brand: Brand, subscriber_id: str, topic: str, base_url: str, reference: str = ""
+    signer: Signer, brand: Brand, subscriber_id: str, topic: str, base_url: str, reference: str = ""
 ) -> MintedLinks:
     """The links for a mail on `topic`.
 
@@ -56,8 +66,8 @@ def mint(
     """
     if addresses.may_stand_in(reference):
         raise ValueError("an address (@ or %40) may not stand in a link: use a mark of your own")
-    leave = tokens.sign(Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, (topic,), reference))
-    choose = tokens.sign(Link(Purpose.PREFERENCES, brand.id, subscriber_id, (), reference))
+    leave = signer.sign(Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, (topic,), reference))
+    choose = signer.sign(Link(Purpose.PREFERENCES, brand.id, subscriber_id, (), reference))
     unsubscribe_url = f"{base_url}/u/{leave}"
     return MintedLinks(
         subscriber_id,

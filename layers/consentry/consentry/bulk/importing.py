@@ -157,7 +157,7 @@ class Interpreter:
         if not is_reference(reference) or addresses.may_stand_in(reference):
             why = "the reference can't be kept: at most 64 characters, printable ASCII, and no address"
             reference, note = "", note or why
-        subscriber_id = row.text(self._id)
+        subscriber_id = row.id(self._id)
         report = Report(
             meaning.kind,
             occurred_at,

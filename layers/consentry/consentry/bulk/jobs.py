@@ -323,7 +323,7 @@ class Jobs:
         recipients = Recipients(reader, lambda: self._keys.pepper(brand.id))
         rows = _readable(reader, complain)
         with _Text() as out:
-            writer = Writer(out.text, job.form, [*reader.columns, *ADDED])
+            writer = Writer(out.text, job.form, reader.columns, ADDED)
             for screened in screen(rows, recipients, self._store, brand, job.topics[0], self._clock, complain):
                 for row in screened:
                     writer.row(row)
@@ -334,7 +334,7 @@ class Jobs:
         counts: Counter[str] = Counter()
         found = exporting.rows_of(self._store, brand, job.what, plan.started_at, number, plan.parts)
         with _Text() as out:
-            writer = Writer(out.text, job.form, exporting.columns_of(brand, job.what))
+            writer = Writer(out.text, job.form, (), exporting.columns_of(brand, job.what))
             for row in found:
                 writer.row(exporting.flat(row) if job.form == CSV else row)
                 counts["rows"] += 1

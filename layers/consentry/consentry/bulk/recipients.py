@@ -37,7 +37,7 @@ class Recipients:
         Raises:
             UnusableRowError: it names nobody.
         """
-        given = row.text(self._id)
+        given = row.id(self._id)
         if given:
             if addresses.is_subscriber_id(given):
                 return given

@@ -19,6 +19,9 @@ CSV: Final = "csv"
 NDJSON: Final = "ndjson"
 _MAX_LINE: Final = 1 << 20
 """Characters of one line; nothing longer is held in memory."""
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that spreadsheets compute."""
+_MARK: Final = "'"
 _SUFFIXES: Final = {".csv": CSV, ".ndjson": NDJSON, ".jsonl": NDJSON, ".json": NDJSON}
 
 
@@ -42,6 +45,10 @@ class Row(NamedTuple):
         if isinstance(value, str):
             return value.strip()
         return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+    def id(self, name: str) -> str:
+        """The same of a column with an id, as `Writer` may have written it."""
+        return unguarded(self.text(name))
 
 
 class Malformed(NamedTuple):
@@ -169,11 +176,17 @@ class _Lines:
 
 
 class Writer:
-    """Rows out, in the same form as they came, with columns added."""
+    """Rows out, in the same form as they came, with columns added.
 
-    def __init__(self, stream: IO[str], form: str, columns: Sequence[str]) -> None:
+    One subscriber id of 64 begins with `-`, and a spreadsheet takes that for a formula. So in CSV an apostrophe goes
+    before what begins so in the columns that are ours (OWASP, "CSV Injection"). Other columns are whoever's file it
+    is, and pass through as they are; NDJSON has no such marks.
+    """
+
+    def __init__(self, stream: IO[str], form: str, columns: Sequence[str], added: Sequence[str]) -> None:
+        """`columns` came with the rows, `added` are ours; a column in both is ours."""
         self._stream = stream
-        self._columns = list(dict.fromkeys(columns))
+        self._columns = {name: name in added for name in (*columns, *added)}
         self._write = csv.writer(_Rows(stream)).writerow if form == CSV else None
         if self._write:
             self._write(self._columns)
@@ -181,7 +194,7 @@ class Writer:
     def row(self, values: Mapping[str, Any]) -> None:
         """Write one row. In CSV None is empty, and yes and no are `true` and `false`."""
         if self._write:
-            self._write([_cell(values.get(name)) for name in self._columns])
+            self._write([_cell(values.get(name), ours=ours) for name, ours in self._columns.items()])
         else:
             self._stream.write(_json(values) + "\n")
 
@@ -196,10 +209,18 @@ class _Rows:
         self._stream.write(row.removesuffix("\r\n") + "\n")
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any, *, ours: bool) -> Any:
     if value is None:
         return ""
-    return str(value).lower() if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{_MARK}{value}" if ours and isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def unguarded(text: str) -> str:
+    """A text of one of our columns, without the apostrophe that `Writer` puts before what looks like a formula."""
+    plain = text.removeprefix(_MARK)
+    return plain if plain.startswith(_FORMULA) else text
 
 
 def _json(values: Mapping[str, Any]) -> str:
