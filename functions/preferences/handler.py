@@ -90,9 +90,7 @@ def _circumstances(request: Request, link: Link, form: dict[str, list[str]], lan
     )
 
 
-def _ask_for_address(
-    request: Request, link: Link, brand: Brand, topics: tuple[str, ...], lang: str, *, again: bool = False
-) -> Response:
+def _ask_for_address(request: Request, link: Link, brand: Brand, topics: tuple[str, ...], lang: str) -> Response:
     """The page that asks where the link to come back is to go; what else the form changed is saved."""
     return pages.render(
         TEMPLATES,
@@ -101,7 +99,6 @@ def _ask_for_address(
         lang,
         topics=topics,
         stamp=wiring.journeys().stamp(Form.PREFERENCES, link, request.now),
-        again=again,
     )
 
 

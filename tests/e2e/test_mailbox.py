@@ -52,7 +52,7 @@ def test_somebody_leaves_by_the_mail_that_their_program_sends(stack: Any, someon
     told = stack.api("GET", f"/v1/subscribers/{minted['subscriber_id']}/ledger").json()
     [event] = told["events"]
     assert (event["kind"], event["channel"], event["actor"]) == ("unsubscribed", "mailto", "recipient")
-    assert event["evidence"]["source"] == "mailbox spf=pass dkim=pass dmarc=pass spam=pass"
+    assert event["source"] == "mailbox spf=pass dkim=pass dmarc=pass spam=pass"
     assert told["intact"] is True
     assert eventually(lambda: kept(stack), lambda mails: mails == 0) == 0
 

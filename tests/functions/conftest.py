@@ -64,6 +64,7 @@ def world(
     with mock_aws():
         world = World(warm, _clients)
         monkeypatch.setattr("time.time_ns", lambda: world.now * 1_000_000)
+        monkeypatch.setattr("consentry.table.store.PATIENCE_S", 60)  # moto copies its table for each transaction
         yield world
     _forget(loaded)
 

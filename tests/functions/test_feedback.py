@@ -253,6 +253,20 @@ def test_a_mail_that_ses_rejects_is_told_to_the_operator(world: World, queue: Qu
     assert (rejected["level"], rejected["brands"]) == ("ERROR", ["demo"])
 
 
+def test_whoever_leaves_many_topics_at_once_on_sess_own_page_has_left_each(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than an expression has room for, so that what is held is read first."""
+    demo = wiring.brands().get("demo")
+    assert demo
+    topics = {f"topic-{at}": demo.topics["news"]._replace(id=f"topic-{at}") for at in range(100)}
+    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(topics=topics, webhooks={}))
+    event = ses.subscription(ANN, at=world.now, brand="demo", topics=[(topic, "OptOut") for topic in topics])
+    assert queue.tell(event) == 0
+    assert world.consent().registers == {f"out.{topic}": world.now for topic in topics}
+    assert world.intact()
+
+
 @pytest.mark.parametrize("email", ["ann..lee@docomo.example", "Ann <ann..lee@docomo.example>"])
 def test_a_bounce_at_an_address_that_no_parser_likes_counts(world: World, queue: Queue, email: str) -> None:
     assert queue.tell(ses.bounce(email, at=world.now, brand="demo")) == 0

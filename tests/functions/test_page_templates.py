@@ -310,6 +310,16 @@ def test_who_is_about_to_agree_reads_that_they_can_leave_at_any_time(brand: Bran
         assert said[lang] in " ".join(Document(render(pages[name], brand, lang).body).texts), name
 
 
+@pytest.mark.parametrize(
+    ("state", "title"),
+    [("shown", "Choose your mails"), ("saved", "Saved"), ("repeated", "Saved before"), ("refused", "Saved")],
+)
+def test_the_preferences_title_says_what_came_of_the_form(brand: Brand, state: str, title: str) -> None:
+    body = render(states(brand)[f"preferences , paused None, {state}"], brand, "en").body
+    assert f"<title>{title} –" in " ".join(body.split())
+    assert (f"<b>{title}</b>" in body) == (state != "shown")
+
+
 def test_nothing_is_ticked_for_people_before_they_choose(brand: Brand) -> None:
     for name in ("subscribe, error ''", "confirm again, 1 topics", "unsubscribe, 1 topics", "left, topic, 1 topics"):
         assert " checked" not in render(states(brand)[name], brand, "en").body

@@ -20,7 +20,7 @@ from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from consentry.table.store import Address, Store
 from consentry.tokens import Purpose
 from support import calls, events
-from support.world import SECOND, World
+from support.world import SECOND, Answer, World
 
 
 class Queue:
@@ -270,9 +270,20 @@ def test_topics_turned_off_in_the_preferences_are_accepted_too(world: World, que
     assert world.intact()
 
 
-def test_a_form_that_doesnt_tell_what_was_ticked_opts_nobody_in(world: World, queue: Queue) -> None:
+def test_a_form_that_doesnt_tell_what_it_showed_changes_no_topic(world: World, queue: Queue) -> None:
     with world.table_away():
         assert world.post(world.choose_url(), {"topics": "news"}).status == 200
+    assert queue.waiting() == []
+
+
+def test_a_form_that_doesnt_tell_what_was_ticked_turns_off_what_it_showed_and_opts_nobody_in(
+    world: World, queue: Queue
+) -> None:
+    """As those of an earlier version are. Who left nothing is taken to have had everything."""
+    url = world.choose_url(ours=True)
+    form = [each for each in world.get(url).page.forms[0].fields if each[0] not in {"was_on", "stamp", "topics"}]
+    with world.table_away():
+        assert world.post(url, [*form, ("topics", "news")]).status == 200
     assert queue.drain() == []
     assert [world.status(topic=topic) for topic in ("news", "offers", "product")] == [
         "none",
@@ -281,13 +292,83 @@ def test_a_form_that_doesnt_tell_what_was_ticked_opts_nobody_in(world: World, qu
     ]
 
 
-def test_a_topic_ticked_while_the_table_is_away_is_the_persons_own_act(world: World, queue: Queue) -> None:
-    url = world.choose_url()
+@pytest.mark.parametrize(("ours", "register"), [(True, "in.news"), (False, "claim.news")])
+def test_a_topic_ticked_while_the_table_is_away_is_the_persons_own_act(
+    world: World, queue: Queue, ours: bool, register: str
+) -> None:
+    url = world.choose_url(ours=ours)
     form = [*world.get(url).page.forms[0].fields, ("topics", "news")]
+    shown_at = world.now
+    world.now += SECOND
     with world.table_away():
         assert world.post(url, form).status == 200
     assert queue.drain() == []
     assert world.status() == "subscribed"
+    assert world.consent().registers == {register: shown_at}
+    assert world.events()[-1]["actor"] == {"S": "recipient"}
+
+
+def test_what_was_left_doesnt_come_back_by_a_platforms_link_because_the_table_is_away(
+    world: World, queue: Queue
+) -> None:
+    world.happened({"out.news": world.now - SECOND})
+    url = world.choose_url()
+    form = [*world.get(url).page.forms[0].fields, ("topics", "news")]
+    world.now += SECOND
+    with world.table_away():
+        assert world.post(url, form).status == 200
+    assert queue.drain() == []
+    assert world.status() == "unsubscribed"
+
+
+def undo_url(answer: Answer) -> str:
+    (form,) = (form for form in answer.page.forms if form.action.startswith("/u/undo/"))
+    return form.action
+
+
+def test_a_click_that_waits_stands_though_a_later_opt_out_was_taken_back_before_both_are_recorded(
+    world: World, queue: Queue
+) -> None:
+    """Whoever minted the link pressed the page's button after the person's click, and undoes it first of all."""
+    world.happened({"claim.news": world.now - SECOND})
+    url = world.leave_url()
+    page = world.get(url).page.form(scope="topic")
+    with world.table_away():
+        world.post(url, body="List-Unsubscribe=One-Click")
+        clicked_at = world.now
+        world.now += 2 * SECOND
+        left = world.post(url, page.fields)
+    world.now += SECOND
+    assert world.post(undo_url(left)).status == 200
+    assert queue.drain() == []
+    assert (world.status(), world.consent().registers["undo.news@" + str(world.now - SECOND)]) == (
+        "unsubscribed",
+        clicked_at,
+    )
+    assert world.intact()
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_click_that_waits_stands_though_a_later_opt_out_is_taken_back_once_it_is_recorded(
+    world: World, queue: Queue, asked: bool
+) -> None:
+    """Also if somebody filled in the form for them meanwhile."""
+    world.happened({"claim.news": world.now - SECOND})
+    url = world.leave_url()
+    page = world.get(url).page.form(scope="topic")
+    with world.table_away():
+        world.post(url, body="List-Unsubscribe=One-Click")
+    world.now += 2 * SECOND
+    left = world.post(url, page.fields)
+    world.now += SECOND
+    if asked:
+        world.post("/s/demo", {"email": "ann@example.com", "topics": "news"})
+    assert queue.drain() == []
+    world.now += SECOND
+    assert world.post(undo_url(left)).status == 200
+    assert world.status() == ("pending" if asked else "unsubscribed")
+    assert world.decision() == world.status()
+    assert world.intact()
 
 
 def test_a_form_that_changes_nothing_needs_no_table(world: World, queue: Queue) -> None:

@@ -17,7 +17,7 @@ from consentry import journeys, wiring
 from consentry.table import limits
 from consentry.tokens import Purpose
 from support import calls, events
-from support.page import Form
+from support.page import Form, Page
 from support.world import DAY, HOUR, SECOND, Answer, World
 
 ONE_CLICK: Final = "List-Unsubscribe=One-Click"
@@ -302,6 +302,54 @@ def test_the_page_looks_the_same_for_known_and_unknown_people(world: World) -> N
     assert unknown == known
 
 
+def scopes(page: Page) -> list[str]:
+    """What the page's buttons do."""
+    return [dict(form.fields)["scope"] for form in page.forms]
+
+
+def test_who_is_out_is_shown_since_when_what_is_still_on_and_the_way_back(world: World) -> None:
+    world.subscribed("offers")
+    url = world.leave_url()
+    world.post(url, body=ONE_CLICK)
+    page = world.get(url).page
+    assert page.heading == "You’re unsubscribed"
+    assert "since" in page.text
+    assert "15" in page.text
+    still = page.text.partition("You still get")[2]
+    assert "Offers" in still
+    assert scopes(page) == ["all", "pause"]
+    assert len([link for link in page.links if link.startswith("/p/")]) == 2
+    send(world, url, scope="all")
+    page = world.get(url).page
+    assert (page.heading, scopes(page)) == ("You’re unsubscribed", [])
+
+
+@pytest.mark.parametrize("back", ["in.news", "ask.news"])
+@pytest.mark.parametrize("topics", [("news",), ("news", "offers")])
+def test_who_left_and_is_in_again_or_asked_to_be_can_leave_again(
+    world: World, back: str, topics: tuple[str, ...]
+) -> None:
+    url = world.leave_url(topics)
+    world.post(url, body=ONE_CLICK)
+    world.now += SECOND
+    world.happened({back: world.now})
+    page = world.get(url).page
+    assert page.heading == "Unsubscribe or pause emails"
+    assert scopes(page)[:2] == ["topic", "all"]
+    world.now += SECOND
+    send(world, url, scope="topic")
+    assert world.status() == "unsubscribed"
+
+
+@pytest.mark.parametrize("brand", ["demo", "gone"])
+def test_a_link_to_leave_everything_offers_to_until_that_is_done(world: World, brand: str) -> None:
+    url = world.leave_url((), brand=brand)
+    assert world.get(url).page.heading == "Unsubscribe or pause emails"
+    send(world, url, scope="all")
+    page = world.get(url).page
+    assert (page.heading, scopes(page)) == ("You’re unsubscribed", [])
+
+
 def test_leaving_a_topic_by_the_page_leaves_that_topic(world: World) -> None:
     world.subscribed("news", "offers")
     answer = send(world, world.leave_url(), scope="topic")
@@ -486,13 +534,17 @@ def test_a_scanner_undoes_nothing(world: World, agent: str) -> None:
     assert world.items() == before
 
 
-def test_undo_has_a_days_budget_and_leaving_has_none(world: World) -> None:
+def test_undo_has_a_days_budget_and_leaving_has_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "OPT_INS", 2)
     world.subscribed("news")
-    for _ in range(limits.OPT_INS):
+    for _ in range(2):
         assert world.post(undo_url(send(world, world.leave_url(), scope="topic"))).page.heading == "Undone"
     left = send(world, world.leave_url(), scope="topic")
     assert world.post(undo_url(left)).page.heading == "This couldn’t be undone"
     assert world.status() == "unsubscribed"
+    world.now += DAY
+    world.happened({"in.news": world.now})
+    assert world.post(undo_url(send(world, world.leave_url(), scope="topic"))).page.heading == "Undone"
 
 
 @pytest.mark.parametrize("suppression", ["complaint", "bounce"])

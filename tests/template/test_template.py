@@ -986,11 +986,10 @@ def test_who_sends_may_use_the_configuration_set_that_every_mail_names() -> None
     assert variables["CONFIGURATION_SET"] == {"Ref": "ConfigurationSet"}
 
 
-def test_the_feedback_reads_no_table_and_sends_nothing() -> None:
+def test_the_feedback_reads_no_more_than_it_writes_over_and_sends_nothing() -> None:
     actions = {each for name, each_of in STATEMENTS if name == "FeedbackFunction" for each in flat(each_of["Action"])}
     assert actions == {
-        "dynamodb:PutItem",
-        "dynamodb:UpdateItem",
+        *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem", "dynamodb:BatchGetItem"),
         "secretsmanager:GetSecretValue",
         "sqs:ChangeMessageVisibility",
     }
@@ -1207,10 +1206,11 @@ def test_refused_starts_of_what_takes_opt_outs_from_people_wake_somebody() -> No
     ]
 
 
-def test_one_click_may_do_no_more_than_record_and_spool() -> None:
+def test_one_click_may_do_no_more_than_record_what_one_person_says_and_spool() -> None:
     actions = {each for name, each_of in STATEMENTS if name == "OneClickFunction" for each in flat(each_of["Action"])}
     assert actions == {
-        *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:GetItem"),
+        *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"),
+        *("dynamodb:BatchGetItem", "dynamodb:GetItem"),
         *("sqs:SendMessage", "secretsmanager:GetSecretValue"),
     }
 

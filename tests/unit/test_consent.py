@@ -26,6 +26,10 @@ REGISTERS = st.sampled_from(
         rules.BOUNCE,
     ]
 )
+UNDOS = st.dictionaries(
+    st.tuples(st.sampled_from([*TOPICS, rules.EVERY_TOPIC]), INSTANTS), st.integers(0, 12), max_size=3
+).map(lambda said: Consent({rules.undone(topic, at): before for (topic, at), before in said.items()}))
+"""Opt-outs that were taken back, also of instants at which there was none, and what is said to stand without them."""
 CHOICES = {
     rules.PAUSE: st.sampled_from(["0", "4", "9"]),
     rules.LOCALE: st.sampled_from(["en", "de"]),
@@ -68,19 +72,23 @@ def decide(registers: dict[str, int], mode: Mode = Mode.OPT_IN, now: int = 1_000
 # --- order and repetition don't matter -----------------------------------------------------------------------------
 
 
-@given(st.lists(changes(), max_size=6).flatmap(lambda each: st.tuples(st.just(each), st.permutations(each))))
+@given(
+    st.lists(st.one_of(changes(), UNDOS), max_size=6).flatmap(
+        lambda each: st.tuples(st.just(each), st.permutations(each))
+    )
+)
 def test_events_in_any_order_end_in_the_same_state(orders: tuple[list[Consent], list[Consent]]) -> None:
     one, other = orders
     assert rules.join(one) == rules.join(other)
 
 
-@given(st.lists(changes(), max_size=5), st.data())
+@given(st.lists(st.one_of(changes(), UNDOS), max_size=5), st.data())
 def test_events_delivered_again_change_nothing(events: list[Consent], data: st.DataObject) -> None:
     repeats = data.draw(st.lists(st.sampled_from(events), max_size=5)) if events else []
     assert rules.join([*events, *repeats]) == rules.join(events)
 
 
-@given(st.lists(changes(), max_size=5), st.randoms(use_true_random=False))
+@given(st.lists(st.one_of(changes(), UNDOS), max_size=5), st.randoms(use_true_random=False))
 def test_an_event_that_arrives_in_pieces_counts_the_same(events: list[Consent], random: object) -> None:
     pieces = [piece for event in events for piece in split(event)]
     random.shuffle(pieces)  # type: ignore[attr-defined]
@@ -95,11 +103,14 @@ def test_joining_is_commutative_associative_and_idempotent(a: Consent, b: Consen
     assert a | Consent() == a
 
 
-@given(changes(), st.sampled_from(Mode))
-def test_what_is_said_to_decide_on_a_topic_does(consent: Consent, mode: Mode) -> None:
+@given(changes(), UNDOS, st.sampled_from(Mode))
+def test_what_is_said_to_decide_on_a_topic_does(change: Consent, undos: Consent, mode: Mode) -> None:
+    consent = change | undos
     for topic in TOPICS:
         names = rules.deciding(topic)
-        read = Consent(*({name: held for name, held in each.items() if name in names} for each in consent))
+        read = Consent(
+            *({name: held for name, held in each.items() if name.partition("@")[0] in names} for each in consent)
+        )
         assert rules.decide(read, topic, mode, 50) == rules.decide(consent, topic, mode, 50)
 
 
@@ -145,6 +156,17 @@ def test_a_later_opt_out_is_always_news(now: Consent, change: Consent) -> None:
             assert news.registers[name] == at
 
 
+@given(changes(), UNDOS, changes())
+def test_a_later_opt_out_than_any_that_was_taken_back_is_always_news(
+    now: Consent, undos: Consent, late: Consent
+) -> None:
+    known = now | undos
+    outs = {name: at + 12 for name, at in late.registers.items() if name.startswith("out.")}
+    after = known | rules.news(known, Consent(outs))
+    for name, at in outs.items():
+        assert rules.left_at(after, rules.topic_of(name)) == at
+
+
 def test_a_claim_after_an_opt_out_is_no_news() -> None:
     out = Consent({rules.opt_out("*"): 5})
     assert rules.news(out, Consent({rules.claim("news"): 9})) == Consent({}, {})
@@ -161,6 +183,128 @@ def test_a_claim_yields_to_any_opt_out_and_an_opt_in_to_a_later_one() -> None:
     assert rules.rivals("ask.news") == rules.rivals("out.news") == rules.rivals(rules.COMPLAINT) == ()
     assert rules.yields_to_any_opt_out("claim.news")
     assert not rules.yields_to_any_opt_out("in.news")
+
+
+# --- taking an opt-out back ----------------------------------------------------------------------------------------
+
+
+class Acts:
+    """Somebody's acts, one after another, recorded as the store does it."""
+
+    def __init__(self) -> None:
+        self.known = Consent()
+        self.history: list[Consent] = []
+        self.others = Consent()
+
+    def happens(self, change: Consent) -> None:
+        """What an opt-out beats that stands is remembered, since that one may be taken back."""
+        outs = {name: at for name, at in change.registers.items() if name.startswith("out.")}
+        beaten = {name: at for name, at in outs.items() if at < rules.left_at(self.known, rules.topic_of(name))}
+        self.others |= Consent(beaten)
+        written = rules.news(self.known, change)
+        self.history.append(written)
+        self.known |= written
+
+    def undoes(self, topic: str, at: int) -> None:
+        self.happens(rules.undo(self.known, self.history, self.others, [topic], at))
+
+
+LEFT = st.sampled_from([*TOPICS, rules.EVERY_TOPIC])
+
+
+@given(st.lists(changes(), max_size=4), LEFT, st.sampled_from(Mode))
+def test_an_opt_out_that_is_taken_back_counts_as_if_it_had_never_been(
+    before: list[Consent], left: str, mode: Mode
+) -> None:
+    acts = Acts()
+    for change in before:
+        acts.happens(change)
+    was = acts.known
+    acts.happens(Consent({rules.opt_out(left): 13}))
+    acts.undoes(left, 13)
+    for topic in (*TOPICS, "to come"):
+        assert rules.decide(acts.known, topic, mode, 50) == rules.decide(was, topic, mode, 50)
+
+
+@given(st.lists(st.tuples(LEFT, INSTANTS), min_size=1, max_size=5), st.data())
+def test_what_is_taken_back_is_that_opt_out_alone_in_whatever_order_they_came(
+    outs: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    left, at = data.draw(st.sampled_from(outs))
+    acts = Acts()
+    for topic, instant in outs:
+        acts.happens(Consent({rules.opt_out(topic): instant}))
+    acts.undoes(left, at)
+    for topic in (*TOPICS, rules.EVERY_TOPIC):
+        others = [instant for each, instant in outs if each == topic and (each, instant) != (left, at)]
+        assert rules.left_at(acts.known, topic) == max(others, default=0)
+
+
+@given(st.permutations([("out", 5), ("out", 9), ("undo", 9), ("undo", 9)]))
+def test_an_opt_out_that_arrives_after_its_own_undo_is_undone_and_an_earlier_one_stands(
+    order: list[tuple[str, int]],
+) -> None:
+    acts = Acts()
+    for what, at in order:
+        if what == "out":
+            acts.happens(Consent({rules.opt_out("news"): at}))
+        else:
+            acts.undoes("news", at)
+    assert rules.left_at(acts.known, "news") == 5
+
+
+def test_an_opt_out_that_changed_nothing_when_it_came_counts_once_the_other_is_taken_back() -> None:
+    acts = Acts()
+    acts.happens(Consent({rules.opt_out("*"): 5}))
+    acts.others = Consent({rules.opt_out("news"): 7})
+    acts.undoes("*", 5)
+    assert rules.opted_out_at(acts.known, "news") == 7
+    assert rules.opted_out_at(acts.known, "offers") == 0
+
+
+def test_taking_it_back_opts_nobody_in() -> None:
+    acts = Acts()
+    acts.happens(Consent({rules.opt_out("news"): 5}))
+    acts.undoes("news", 5)
+    assert acts.known.registers == {"out.news": 5, "undo.news@5": 0}
+    assert rules.decide(acts.known, "news", Mode.OPT_IN, 50)[:3] == (False, Reason.NONE, Status.NONE)
+
+
+# --- an opt-out of a person who acts now ---------------------------------------------------------------------------
+
+
+@given(changes(), UNDOS, LEFT, INSTANTS)
+def test_it_comes_after_all_that_it_can_see_whatever_the_clock_says(
+    now: Consent, undos: Consent, left: str, at: int
+) -> None:
+    known = now | undos
+    change = rules.after(known, Consent({rules.opt_out(left): at}))
+    after = known | rules.news(known, change)
+    for topic in TOPICS if left == rules.EVERY_TOPIC else (left,):
+        assert rules.status(after, topic) is Status.UNSUBSCRIBED
+    assert rules.in_force(after, left)
+
+
+@given(changes(), UNDOS, LEFT)
+def test_what_is_in_force_stands_against_all_that_could_bring_the_mail_back(
+    now: Consent, undos: Consent, left: str
+) -> None:
+    known = now | undos
+    if rules.in_force(known, left):
+        for topic in TOPICS if left == rules.EVERY_TOPIC else (left,):
+            assert rules.status(known, topic) is Status.UNSUBSCRIBED
+
+
+def test_a_request_that_waits_for_its_confirmation_is_not_held_off_by_what_was_left_before_it() -> None:
+    known = Consent({rules.opt_out("news"): 5, rules.ask("news"): 6})
+    assert (rules.in_force(known, "news"), rules.in_force(known, "offers")) == (0, 0)
+    assert rules.in_force(Consent({rules.opt_out("*"): 5, rules.ask("news"): 6}), "offers") == 5
+
+
+def test_a_choice_of_now_is_later_than_the_one_that_it_replaces() -> None:
+    known = Consent({}, {rules.PAUSE: Choice(90, "a", "100")})
+    change = rules.after(known, Consent({}, {rules.PAUSE: Choice(5, "b", "0")}))
+    assert (known | change).chosen(rules.PAUSE) == "0"
 
 
 # --- only the person can opt back in -------------------------------------------------------------------------------

@@ -514,11 +514,12 @@ SKEWS = st.integers(-5, 5).map(lambda minutes: minutes * MINUTE_MS)
     st.lists(st.tuples(PLATFORM_ACTS, SKEWS), max_size=6),
     st.booleans(),
     st.lists(st.tuples(PLATFORM_ACTS, SKEWS), max_size=6),
+    st.none() | st.integers(0, 6),
 )
 def test_nothing_that_a_platform_does_before_or_after_lifts_what_a_person_left_by_one_click(
-    before: list[Any], everything: bool, after: list[Any]
+    before: list[Any], everything: bool, after: list[Any], waits: int | None
 ) -> None:
-    """In whatever order, and by machines whose clocks are minutes apart."""
+    """In whatever order, by machines whose clocks are minutes apart, and though the click waits in the spool."""
     ann = Ann(people.brand())
     platform = Platform(ann)
 
@@ -527,13 +528,22 @@ def test_nothing_that_a_platform_does_before_or_after_lifts_what_a_person_left_b
         act[0](platform, *act[1:])
         ann.now -= skew
 
+    def has_left() -> bool:
+        topics = ann.brand.topics if everything else ("news",)
+        return ann.status("news") in {Status.UNSUBSCRIBED, Status.PENDING} and not any(map(ann.allowed, topics))
+
     for act, skew in before:
         happens(act, skew)
+    ann.store.away, ann.spool = waits is not None, []
     ann.clicks(*(() if everything else ("news",)))
-    for act, skew in after:
+    ann.store.away = False
+    for at, (act, skew) in enumerate(after):
+        if at == waits:
+            ann.drains()
         happens(act, skew)
-        assert ann.status("news") in {Status.UNSUBSCRIBED, Status.PENDING}
-        assert not any(ann.allows() if everything else [ann.allowed("news")])
+        assert has_left() or ann.spool
+    ann.drains()
+    assert has_left()
 
 
 def test_an_opt_out_that_waited_since_before_an_undo_stands(ann: Ann) -> None:

@@ -43,6 +43,7 @@ EVENT = Event(
     source="shop",
     suspected_automation=False,
     evidence_hash="00" * 16,
+    link="ours",
 )
 OTHERWISE = {
     "event_id": "event-2",
@@ -61,6 +62,7 @@ OTHERWISE = {
     "source": "",
     "suspected_automation": True,
     "evidence_hash": "",
+    "link": "platform",
 }
 
 

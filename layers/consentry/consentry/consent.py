@@ -234,9 +234,9 @@ def after(consent: Consent, change: Consent) -> Consent:
     outs = [name for name in change.registers if name.startswith(_OUT)]
     late = [_brought_back_at(consent, topic_of(name)) for name in outs]
     late += [
-        consent.registers[name] + 1
-        for name in outs
-        if name in consent.registers and left_at(consent, topic_of(name)) < consent.registers[name]
+        int(name.rpartition("@")[2]) + 1
+        for name in consent.registers
+        if name.startswith(_UNDONE) and opt_out(topic_of(name)) in outs
     ]
     at = max([*late, *(change.registers[name] for name in outs)], default=0)
     choices = {

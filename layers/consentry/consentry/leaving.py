@@ -59,9 +59,9 @@ def take(request: Request, form: dict[str, list[str]]) -> Response:
 def options(request: Request, link: Link, brand: Brand, *, shown: str = "", status: int = 200) -> Response:
     """How the person stands, and what they can do about it: leave, pause, get less; or come back, once they left."""
     consent = wiring.journeys().glance(link)
-    topics = link.topics or tuple(brand.topics)
+    topics = link.topics or tuple(brand.topics) or (rules.EVERY_TOPIC,)
     gets = [topic for topic in brand.topics if journeys.accepts(consent, topic, brand, request.now)]
-    left = [topic for topic in topics if rules.opted_out_at(consent, topic)]
+    left = [topic for topic in topics if rules.status(consent, topic) is Status.UNSUBSCRIBED]
     return pages.render(
         TEMPLATES,
         "unsubscribe.html",
@@ -75,7 +75,7 @@ def options(request: Request, link: Link, brand: Brand, *, shown: str = "", stat
         stamp=wiring.journeys().stamp(Form.UNSUBSCRIBE, link, request.now),
         preferences=preferences(link),
         refused=status != HTTPStatus.OK,
-        out=len(left) == len(topics) and not any(rules.status(consent, each) is Status.PENDING for each in topics),
+        out=len(left) == len(topics),
         since=max((rules.opted_out_at(consent, topic) for topic in left), default=0),
         gets=gets,
     )

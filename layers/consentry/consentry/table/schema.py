@@ -306,6 +306,11 @@ def attributes(effect: Consent, state: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
+def taken_back(topic: str) -> str:
+    """The attribute of a topic's opt-outs, or of those from `EVERY_TOPIC`, that were taken back: all are in one map."""
+    return f"{_UNDO}{topic}"
+
+
 def is_plain(register: str) -> bool:
     """Whether a register is an attribute of its own, which an update can set without having read the item."""
     return not register.startswith(_UNDO)

@@ -167,13 +167,13 @@ def _standing(writing: Writing, event: Event, effect: Consent, state: Item) -> d
     known = schema.consent(state)
     standing = {}
     for name, at in effect.registers.items():
-        out = rules.in_force(known, rules.topic_of(name)) if name.startswith(_OUT) else 0
-        if not out:
+        if not name.startswith(_OUT):
             continue
+        topic = rules.topic_of(name)
         if writing.sees is None:
-            if at < known.registers.get(name, 0) and out > event.arrived_at - _UNDONE_WITHIN_MS:
+            if at < (left := rules.left_at(known, topic)) and left > event.arrived_at - _UNDONE_WITHIN_MS:
                 standing[name] = at
-        elif not _is_doubtful(event, state, rules.topic_of(name), out):
+        elif (out := rules.in_force(known, topic)) and not _is_doubtful(event, state, topic, out):
             standing[name] = max(at, out + 1)
     return standing
 
@@ -336,6 +336,8 @@ def _grown(writing: Writing, event: Event, share: int, last: dict[str, Any]) -> 
         for rival in map(words.name, rules.rivals(register)):
             any_does = rules.yields_to_any_opt_out(register)
             conditions.append(f"attribute_not_exists({rival})" if any_does else f"NOT {rival} >= {value}")
+        if register.startswith(_OUT):  # what stands without one that was taken back is said there, and the item tells
+            conditions.append(f"attribute_not_exists({words.name(schema.taken_back(rules.topic_of(register)))})")
         if register.startswith(_OUT) and event.suspected_automation:
             sets.append(f"{words.name(SUSPECTED + rules.topic_of(register))} = {value}")
         if register.startswith(_OUT) and writing.sees is not None:
