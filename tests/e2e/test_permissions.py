@@ -42,7 +42,7 @@ def acting_as(stack: Stack, function: str, service: str) -> Any:
         ("OneClickFunction", "delete_item"),
         ("UnsubscribeFunction", "delete_item"),
         ("ConfirmFunction", "query"),
-        ("DrainFunction", "get_item"),
+        ("DrainFunction", "query"),
         ("NotifierFunction", "put_item"),
         ("CourierFunction", "delete_item"),
         ("PreferencesFunction", "scan"),

@@ -414,6 +414,26 @@ def test_an_opt_out_follows_to_another_address_in_any_order(table: Table, *, mov
     assert intact(table.store, BOB)
 
 
+def test_what_is_undone_is_undone_for_the_new_address_too(table: Table, journeys: Journeys, brand: Brand) -> None:
+    for who in (ANN, BOB):
+        table.store.record(opted_in(at=NOW - DAY, who=who))
+    table.store.move(event(at=NOW - HOUR, kind=Kind.MOVED), BOB)
+    undo = journeys.unsubscribe(brand, LEAVE, page(NOW))
+    assert undo
+    assert rules.status(table.store.read("demo", BOB), "news") is Status.UNSUBSCRIBED
+    assert journeys.undo(brand, undo, page(NOW + 1)).done
+    for who in (ANN, BOB):
+        assert rules.status(table.store.read("demo", who), "news") is Status.SUBSCRIBED
+        assert intact(table.store, who)
+
+
+def test_an_erased_address_erases_nobody_at_the_next(table: Table) -> None:
+    table.store.record(opted_in(at=NOW - DAY, who=BOB))
+    table.store.move(event(at=NOW - HOUR, kind=Kind.MOVED), BOB)
+    table.store.erase(erased(NOW))
+    assert [each.kind for each in table.store.history("demo", BOB)] == [Kind.CONFIRMED]
+
+
 def test_two_addresses_that_name_each_other_end(table: Table) -> None:
     table.store.move(event(at=NOW, kind=Kind.MOVED), BOB)
     table.store.move(event(at=NOW, kind=Kind.MOVED, who=BOB), ANN)

@@ -133,7 +133,7 @@ class Tokens:
         """The token that says `link`, signed with the brand's key that signs now.
 
         Raises:
-            ValueError: a reference longer than `MAX_REFERENCE` or not printable ASCII.
+            ValueError: a reference longer than `MAX_REFERENCE` or not printable ASCII; a link of ours without instant.
         """
         return self._signer(_code(link), link.brand).sign(_payload(link)).decode()
 
@@ -296,6 +296,8 @@ def _salt(code: str, brand: str) -> str:
 def _payload(link: Link) -> bytes:
     if link.reference and not is_reference(link.reference):
         raise ValueError(f"a reference has at most {MAX_REFERENCE} characters, all printable ASCII")
+    if link.ours and not link.at:
+        raise ValueError("a link of ours says when it was made")
     detail = str(link.at) if link.at else link.reference
     return base64_encode("|".join((_code(link), link.brand, link.subscriber_id, ",".join(link.topics), detail)))
 

@@ -219,6 +219,7 @@ class Store:
         *,
         evidence: Evidence | None = None,
         evidence_days: int = 0,
+        trail: tuple[str, ...] = (),
     ) -> Recorded:
         """Take the opt-outs of an instant back, and put `event` in the ledger, with that as its effect.
 
@@ -230,6 +231,7 @@ class Store:
             at: when, epoch ms.
             evidence: see `record`.
             evidence_days: see `record`.
+            trail: the ids that it has followed the person from: opt-outs do, and so does what takes them back.
 
         Raises:
             StoreUnavailableError, PermanentFaultError: see `record`.
@@ -243,6 +245,9 @@ class Store:
             known = schema.consent(state)
             if sum(not schema.is_plain(name) for name in known.registers) >= _MOST_UNDONE:
                 return Recorded(Outcome.SUPERSEDED, known)
+            new_id = schema.text(state, "moved_to")
+            if new_id and new_id not in trail:
+                self.undo(_moved(event, new_id), topics, at, trail=(*trail, event.subscriber_id))
             made = event._replace(effect=rules.undo(known, history, schema.again(again), topics, at))
             try:
                 return self._record(Writing(made, evidence, evidence_days), (state, again))
@@ -544,12 +549,7 @@ class Store:
         """Record what ends mail also under the id under which the person goes on, first: nothing is lost in between."""
         event, new_id = wanted.event, schema.text(state, "moved_to")
         if wanted.follows and new_id and new_id not in wanted.trail:
-            copy = event._replace(
-                subscriber_id=new_id,
-                event_id=event_id_of("moved", event.event_id, new_id),
-                effect=writing.following(event.effect),
-                source=f"from {event.subscriber_id}",
-            )
+            copy = _moved(event, new_id)._replace(effect=writing.following(event.effect))
             self._record(Writing(copy, sees=wanted.sees, trail=(*wanted.trail, event.subscriber_id)))
 
     # --- reading -----------------------------------------------------------------------------------------------
@@ -586,6 +586,15 @@ class Store:
 
 def _now_s() -> int:
     return time.time_ns() // 1_000_000_000
+
+
+def _moved(event: Event, new_id: str) -> Event:
+    """The same event, under the id under which the person goes on."""
+    return event._replace(
+        subscriber_id=new_id,
+        event_id=event_id_of("moved", event.event_id, new_id),
+        source=f"{event.source} from {event.subscriber_id}".lstrip(),
+    )
 
 
 def _ended(failed: Mapping[str, Item], plan: Plan, attempt: str, *, changed: bool) -> Recorded | None:

@@ -74,7 +74,7 @@ class Writing(NamedTuple):
     @property
     def follows(self) -> bool:
         """Whether it follows a person who has another address now."""
-        registers = self.event.effect.registers
+        registers = {} if self.erasing else self.event.effect.registers
         return rules.COMPLAINT in registers or any(name.startswith(_OUT) for name in registers)
 
     def suspected(self) -> Writing:
