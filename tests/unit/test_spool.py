@@ -31,8 +31,9 @@ EVENT = Event(
     locale="de",
     reference="spring",
     suspected_automation=True,
+    link="platform",
 )
-WAITING = Spooled(EVENT, Evidence("203.0.113.7", "x"), 365, Address.FORGET)
+WAITING = Spooled(EVENT, Evidence("203.0.113.7", "x"), 365, Address.FORGET, "form-1")
 
 
 @given(changed(json.loads(WAITING.to_json())))
