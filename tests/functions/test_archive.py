@@ -247,7 +247,7 @@ def test_the_archive_tells_what_happened_as_an_export_does(world: World, kept: A
         "channel": "page",
     }
     assert line["registers"] == event.effect.registers
-    assert line["evidence"]["notice"] == event.notice
+    assert line["notice"] == event.notice
     [head] = kept.heads()
     assert (head["subscriber_id"], head["ledger_count"]) == (world.subscriber_id(), 1)
     [stored] = [each for each in world.items() if each["sk"]["S"] == "STATE"]

@@ -137,14 +137,12 @@ def test_an_event_is_told_with_its_evidence_and_without_its_gaps() -> None:
         "actor": "recipient",
         "channel": "page",
         "suspected_automation": True,
-        "evidence": {
-            "locale": "de",
-            "notice": "1234567890ab",
-            "reference": "spring",
-            "source": "shop",
-            "ip": "203.0.113.7",
-            "user_agent": "Mozilla",
-        },
+        "link": "",
+        "notice": "1234567890ab",
+        "locale": "de",
+        "reference": "spring",
+        "source": "shop",
+        "evidence": {"ip": "203.0.113.7", "user_agent": "Mozilla"},
     }
     assert told["events"][1]["evidence"] == {}
 
