@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 LONGEST_PAUSE_DAYS: Final = 365
+LEFT_EVERYTHING: Final = "You are unsubscribed from everything."
 
 
 class State(StrEnum):
@@ -42,7 +43,8 @@ def show(request: Request) -> Response:
     """Everything as it stands."""
     link, brand = _open(request)
     consent, contact = wiring.store().read_with_contact(brand.id, link.subscriber_id)
-    held = addresses.masked(contact.address) if contact else ""
+    # Who holds a platform's link may see how the person stands, never who they are.
+    held = (addresses.masked(contact.address) if contact else "") if link.lifts(request.now) else None
     return _page(request, link, brand, consent, State.SHOWN, held=held)
 
 
@@ -53,15 +55,13 @@ def save(request: Request) -> Response:
     try:
         link, brand = _open(request, leaving=everything)
     except SecretUnavailableError:
-        if not everything:
-            raise
-        return _keep_unverified(request)
+        return _keep_unverified(request, form, everything=everything)
     lang = pages.language(request, brand, shown=form.get("lang", [""])[0])
     how = _circumstances(request, link, form, lang)
     if everything:
         consent = wiring.journeys().unsubscribe_from_everything(brand, link, how)
         if brand.is_gone:
-            return web.text(200, "You are unsubscribed from everything.")
+            return web.text(200, LEFT_EVERYTHING)
         return _page(request, link, brand, consent, State.SAVED, shown=lang)
     wishes = _wishes(form, brand, wiring.journeys().shown_at(Form.PREFERENCES, link, _one(form, "stamp"), request.now))
     saved = wiring.journeys().save(brand, link, wishes, how)
@@ -114,13 +114,24 @@ def _come_back(request: Request, link: Link, brand: Brand, topics: tuple[str, ..
     return pages.render(TEMPLATES, "check_inbox.html", brand, how.locale)
 
 
-def _keep_unverified(request: Request) -> Response:
-    """Accept "everything off" while no key can be had: it waits, and is verified before it counts."""
+def _keep_unverified(request: Request, form: dict[str, list[str]], *, everything: bool) -> Response:
+    """Accept what a form leaves while no key can be had: it waits, and is verified before it counts.
+
+    Raises:
+        SecretUnavailableError: it leaves nothing; what else it says has to be said again.
+    """
     token = request.parameters["token"]
-    wiring.tokens().read_unverified(Purpose.PREFERENCES, token)
-    waiting = Unverified(Purpose.PREFERENCES, token, request.now, Channel.PREFERENCES, everything=True)
+    claimed = wiring.tokens().read_unverified(Purpose.PREFERENCES, token)
+    brand = wiring.brands().even_if_gone(claimed.brand)
+    shown = form["was_on"][0].split() if "was_on" in form else form.get("shown", [])
+    left = tuple(topic for topic in brand.topics if topic in shown and topic not in form.get("topics", []))
+    if not everything and not left:
+        raise SecretUnavailableError("no key, and nothing that is left")
+    waiting = Unverified(Purpose.PREFERENCES, token, request.now, Channel.PREFERENCES, everything, topics=left)
     wiring.recorder().keep(waiting)
-    return web.text(200, "You are unsubscribed from everything.")
+    if everything:
+        return web.text(200, LEFT_EVERYTHING)
+    return web.text(200, "You are unsubscribed from what you turned off. Please try your other changes again later.")
 
 
 def _wishes(form: dict[str, list[str]], brand: Brand, shown_at: int) -> Wishes:
@@ -146,11 +157,18 @@ def _wishes(form: dict[str, list[str]], brand: Brand, shown_at: int) -> Wishes:
 
 
 def _page(
-    request: Request, link: Link, brand: Brand, consent: Consent, state: State, *, shown: str = "", held: str = ""
+    request: Request,
+    link: Link,
+    brand: Brand,
+    consent: Consent,
+    state: State,
+    *,
+    shown: str = "",
+    held: str | None = None,
 ) -> Response:
     """The form as it stands; when it is opened, not when it is answered, also what we hold on the person.
 
-    `held` is the address, masked: a mail may have been forwarded, and its link opens this page.
+    `held` is the address, masked, or empty if it isn't held; None where it isn't shown.
     """
     lang = pages.language(request, brand, consent, shown=shown)
     rows: list[dict[str, Any]] = [

@@ -48,6 +48,13 @@ def test_every_event_is_a_row(deployment: Deployment) -> None:
     assert rows_of(deployment.run(*EXPORT, "--what", "ledger").stdout)[0]["event_id"]
 
 
+def test_an_events_row_says_in_csv_what_it_says_in_ndjson(deployment: Deployment) -> None:
+    fill(deployment)
+    [line, *_] = deployment.run(*EXPORT, "--what", "ledger", "--format", "ndjson").stdout.splitlines()
+    [header, *_] = deployment.run(*EXPORT, "--what", "ledger").stdout.splitlines()
+    assert set(header.split(",")) == set(json.loads(line))
+
+
 def test_there_are_no_addresses_and_nobody_of_another_brand(deployment: Deployment) -> None:
     fill(deployment)
     item = next(each for each in deployment.items() if each["sk"]["S"] == "STATE")

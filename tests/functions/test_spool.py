@@ -628,3 +628,19 @@ def test_an_opt_out_that_waited_is_still_of_its_click_and_its_wait_is_counted(
     assert [line["SpoolDelay"] for line in lines if "SpoolDelay" in line] == [0]
     (state,) = [item for item in world.items() if item["sk"]["S"] == "STATE"]
     assert state["last_event"]["M"]["correlation_id"] == {"S": "ours-1"}
+
+
+def test_what_a_form_of_preferences_leaves_counts_though_no_key_could_be_had(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What else it says has to be said again; a form that leaves nothing is answered so."""
+    world.subscribed("news", "offers")
+    url = world.choose_url()
+    form = world.get(url).page.forms[0]
+    with keyring_away(monkeypatch):
+        answer = world.post(url, form.with_values({"topics": ["offers"]}))
+        assert world.post(url, form.with_values({"topics": ["news", "offers", "product"]})).status == 503
+    assert (answer.status, "what you turned off" in answer.body) == (200, True)
+    queue.drain()
+    assert (world.status(topic="news"), world.status(topic="offers")) == ("unsubscribed", "subscribed")
+    assert world.intact()

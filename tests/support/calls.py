@@ -67,11 +67,13 @@ def cancelled(*codes: str) -> dict[str, Any]:
 
 
 @contextmanager
-def failing(client: Any, code: str) -> Iterator[None]:
-    """Answer every call of every operation with an error."""
+def failing(client: Any, code: str, *operations: str) -> Iterator[None]:
+    """Answer every call with an error; with `operations`, those alone."""
     service = client.meta.service_model.service_id.hyphenize()
 
-    def fail(**_: Any) -> tuple[SimpleNamespace, dict[str, Any]]:
+    def fail(model: Any, **_: Any) -> tuple[SimpleNamespace, dict[str, Any]] | None:
+        if operations and model.name not in operations:
+            return None
         return SimpleNamespace(status_code=400), error(code)
 
     client.meta.events.register_first(f"before-call.{service}", fail)

@@ -239,13 +239,7 @@ def _reason(row: Mapping[str, Any]) -> str:
     """What was picked from the list after leaving. What isn't such a code may name somebody, and isn't looked at."""
     if row.get("kind") != Kind.REASON:
         return ""
-    evidence = row.get("evidence")
-    if isinstance(evidence, str):  # in CSV
-        try:
-            evidence = json.loads(evidence)
-        except (ValueError, RecursionError):
-            return ""
-    value = evidence.get("source") if isinstance(evidence, dict) else None
+    value = row.get("source")
     return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
 
 

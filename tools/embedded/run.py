@@ -125,6 +125,7 @@ def _run(options: Options, ending: ExitStack) -> None:
     gaps.one_record_a_call(cloud.endpoint)
     gaps.let_mails_pass(deployment, cloud.endpoint)
     gaps.let_plain_http_pass(deployment, cloud.endpoint)
+    gaps.let_keys_go_unnamed(cloud.endpoint)
     seed.verify_senders(cloud.endpoint, senders)
     if options.dynamodb_endpoint_url and engine.prepare(options.dynamodb_endpoint_url, cloud.endpoint, table):
         streams.follow(options.dynamodb_endpoint_url, cloud.endpoint, table)

@@ -229,9 +229,11 @@ def after(consent: Consent, change: Consent) -> Consent:
     """A person's own change, made after all that it can see: no clock that was ahead makes it count for nothing.
 
     Its opt-outs are as late as every opt-in and request that is there for their topics (a tie goes to the opt-out), and
-    later than what was taken back; its choices are later than those that they replace.
+    later than what was taken back; a complaint is as late as every opt-in; choices are later than those they replace.
     """
     outs = [name for name in change.registers if name.startswith(_OUT)]
+    reported = {name: at for name, at in change.registers.items() if name in {COMPLAINT, BOUNCE}}
+    newest = max((at for name, at in consent.registers.items() if name.startswith(_IN)), default=0)
     late = [_brought_back_at(consent, topic_of(name)) for name in outs]
     late += [
         int(name.rpartition("@")[2]) + 1
@@ -243,7 +245,8 @@ def after(consent: Consent, change: Consent) -> Consent:
         name: choice._replace(at=max(choice.at, consent.choices[name].at + 1)) if name in consent.choices else choice
         for name, choice in change.choices.items()
     }
-    return Consent({**change.registers, **dict.fromkeys(outs, at)}, choices)
+    ends = {name: max(newest, told) for name, told in reported.items()}
+    return Consent({**change.registers, **ends, **dict.fromkeys(outs, at)}, choices)
 
 
 def undo(held: Consent, history: Collection[Consent], others: Consent, topics: Iterable[str], at: int) -> Consent:

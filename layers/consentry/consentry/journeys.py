@@ -287,7 +287,7 @@ class Journeys:
         return known | recorded.effect
 
     def _left(self, brand: Brand, link: Link, how: Circumstances, *, everything: bool) -> Spooled:
-        topics = (EVERY_TOPIC,) if everything or not link.topics else link.topics
+        topics = (EVERY_TOPIC,) if everything else self._known_topics(brand, link)
         event = self._event(
             Kind.UNSUBSCRIBED,
             brand,
@@ -299,6 +299,19 @@ class Journeys:
         )
         forget = topics == (EVERY_TOPIC,) and not brand.keeps_address
         return Spooled(event, how.evidence, brand.evidence_days, Address.FORGET if forget else None, how.form)
+
+    def _known_topics(self, brand: Brand, link: Link) -> tuple[str, ...]:
+        """The link's topics that the brand has or had, or the person's registers name; everything, if it names none.
+
+        Whoever mints links can sign any names: those that nobody has are never written. Else nothing is read.
+        """
+        known = {*brand.topics, *brand.retired_topics}
+        if not known.issuperset(link.topics):
+            try:
+                known |= set(map(rules.topic_of, self.store.read(brand.id, link.subscriber_id).registers))
+            except StoreUnavailableError:
+                known = set()  # whoever waits has waited long enough; everything is what can't be too little
+        return tuple(topic for topic in link.topics if topic in known) or (EVERY_TOPIC,)
 
     def pause(self, brand: Brand, link: Link, days: int, how: Circumstances) -> Link:
         """No mail for some days. Answers the link that undoes it."""
@@ -401,7 +414,7 @@ class Journeys:
             known, sure = _as_shown(brand, wishes), False
         opting_in, lifting = self._wanted(brand, link, wishes, known, how)
         refused: tuple[str, ...] = ()
-        if opting_in and sure and not self._limits.opt_ins(brand, link.subscriber_id, how.now):
+        if opting_in and sure and not self._may_opt_in(brand, link, how):
             opting_in, refused = {}, tuple(map(rules.topic_of, opting_in))
         left = [topic for topic in brand.topics if _is_left(brand, wishes, known, topic, how.now)]
         event = self._event(Kind.PREFERENCES, brand, link.subscriber_id, how, Consent(), (), link=link)
@@ -427,6 +440,13 @@ class Journeys:
         )
         now = known | recorded.known | recorded.effect
         return Saved(now, lifting, refused, recorded.outcome is Outcome.REPEATED)
+
+    def _may_opt_in(self, brand: Brand, link: Link, how: Circumstances) -> bool:
+        """Whether the day's budget of opt-ins allows one more; no, while nobody can tell: what else is said counts."""
+        try:
+            return self._limits.opt_ins(brand, link.subscriber_id, how.now)
+        except StoreUnavailableError:
+            return False
 
     def _wanted(
         self, brand: Brand, link: Link, wishes: Wishes, known: Consent, how: Circumstances
@@ -473,8 +493,9 @@ class Journeys:
     # --- forms -------------------------------------------------------------------------------------------------
 
     def stamp(self, form: Form, link: Link, now: int) -> str:
-        """A token that tells, when the form comes back, that its page was shown, and when."""
-        return self.tokens.sign(Link(Purpose.STAMP, link.brand, link.subscriber_id, (form,), at=now))
+        """A token that tells, when the form comes back, that its page was shown, and when; no two are the same."""
+        topics = (form, new_event_id())
+        return self.tokens.sign(Link(Purpose.STAMP, link.brand, link.subscriber_id, topics, at=now))
 
     def shown_at(self, form: Form, link: Link, stamp: str, now: int) -> int:
         """When the form was shown to the holder of the link, epoch ms; 0 if it wasn't, as far as anybody can tell."""
@@ -482,7 +503,7 @@ class Journeys:
             shown = self.tokens.read(Purpose.STAMP, stamp, now)
         except NotOursError:
             return 0
-        ours = (shown.brand, shown.subscriber_id, shown.topics) == (link.brand, link.subscriber_id, (form,))
+        ours = (shown.brand, shown.subscriber_id, shown.topics[:1]) == (link.brand, link.subscriber_id, (form,))
         return min(shown.at, now) if ours else 0
 
     def stamped(self, form: Form, link: Link, stamp: str, now: int) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from consentry import spool
 from consentry.journeys import Circumstances, Form
-from consentry.ledger import Channel
+from consentry.ledger import Channel, event_id_of
 from consentry.spool import Unverified
 from consentry.table.store import Outcome
 from consentry.tokens import ExpiredError, NotOursError
@@ -63,17 +63,26 @@ class Replay:
 
     def _leave(self, waiting: Unverified) -> str:
         try:
-            link = self._tokens.read(waiting.purpose, waiting.token, waiting.at, leaving=waiting.everything)
+            link = self._tokens.read(waiting.purpose, waiting.token, waiting.at, leaving=True)
         except (NotOursError, ExpiredError):
             return NOT_OURS
         brand = self._brands.even_if_gone(link.brand)
         by_form = waiting.channel is Channel.PAGE
         person = not by_form or self._journeys.stamped(Form.UNSUBSCRIBE, link, waiting.stamp, waiting.at)
-        how = Circumstances(waiting.at, waiting.channel, waiting.evidence, waiting.locale, not person, seen=False)
+        how = Circumstances(
+            waiting.at,
+            waiting.channel,
+            waiting.evidence,
+            waiting.locale,
+            not person,
+            event_id=event_id_of("waited", waiting.token, waiting.at, waiting.topics),
+            seen=False,
+        )
         if waiting.pause_days:
             self._journeys.pause(brand, link, waiting.pause_days, how)
         elif waiting.frequency:
             self._journeys.less_often(brand, link, waiting.frequency, how)
         else:
+            link = link._replace(topics=waiting.topics or link.topics)
             self._journeys.unsubscribe(brand, link, how, everything=waiting.everything)
         return Outcome.APPLIED.value

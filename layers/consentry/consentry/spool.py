@@ -60,6 +60,8 @@ class Unverified(NamedTuple):
     evidence: Evidence = Evidence()
     frequency: str = ""
     """Not empty: the link's topics this often, instead of an opt-out."""
+    topics: tuple[str, ...] = ()
+    """Those that a form of preferences left, which the link doesn't name."""
 
     def to_json(self) -> str:
         """As it waits in the queue."""
@@ -85,6 +87,7 @@ def from_json(text: str) -> Spooled | Unverified:
             _text(said["locale"]),
             _evidence(said["evidence"]),
             _text(said.get("frequency", "")),  # what was spooled by an earlier version has none
+            tuple(map(_text, said.get("topics", ()))),
         )
     event, evidence, evidence_days, address, form = said
     kept = evidence is not None and _whole(evidence_days) > 0

@@ -39,7 +39,8 @@ def event(kind: str = "asked", at: int = NOON, registers: dict[str, int] | None 
         "channel": "page",
         "suspected_automation": False,
         "registers": registers or {},
-        "evidence": {"ip": "203.0.113.9", "reference": "ann@example.com"},
+        "reference": "ann@example.com",
+        "evidence": {"ip": "203.0.113.9"},
     }
     return plain | other
 
@@ -255,12 +256,12 @@ def test_what_a_later_version_records_is_listed() -> None:
 
 def test_reasons_are_counted_in_words_and_what_is_no_code_is_not_shown() -> None:
     rows = [
-        event("reason_given", evidence={"source": "too_many"}),
-        event("reason_given", evidence='{"source": "too_many"}'),
-        event("reason_given", evidence={"source": "tired_of_it"}),
-        event("reason_given", evidence={"source": "ann@example.com, call me"}),
-        event("reason_given", evidence="{"),
-        event("unsubscribed", evidence={"source": "spf=pass"}),
+        event("reason_given", source="too_many"),
+        event("reason_given", source="too_many"),
+        event("reason_given", source="tired_of_it"),
+        event("reason_given", source="ann@example.com, call me"),
+        event("reason_given", source={}),
+        event("unsubscribed", source="spf=pass"),
     ]
     page = report(rows)
     assert page.column("Reasons given", "Answers") == {"too many mails": 2, "tired_of_it": 1, "Total": 3}
@@ -268,7 +269,7 @@ def test_reasons_are_counted_in_words_and_what_is_no_code_is_not_shown() -> None
 
 
 def test_every_reason_that_a_person_can_pick_has_words() -> None:
-    page = report([event("reason_given", evidence={"source": reason}) for reason in REASONS])
+    page = report([event("reason_given", source=reason) for reason in REASONS])
     assert not set(REASONS) & page.column("Reasons given", "Answers").keys()
 
 

@@ -28,7 +28,7 @@ _PER_TOPIC: Final = ("status", "allowed", "reason", "since", "frequency")
 _PER_PERSON: Final = ("paused_until", "suppressed", "locale")
 _PER_EVENT: Final = (
     *("brand", "subscriber_id", "event_id", "kind", "topics", "occurred_at", "arrived_at", "actor", "channel"),
-    *("suspected_automation", "registers", "evidence"),
+    *("suspected_automation", "link", "notice", "locale", "reference", "source", "registers", "evidence"),
 )
 
 

@@ -40,6 +40,8 @@ _BATCHES_AT_ONCE: Final = 10
 _ITEMS_A_PAGE: Final = 1_000
 """Of a scan. Without it a page is a mebibyte, and tens of them in memory once it is parsed."""
 _SWEEPS: Final = 10
+_MOST_MOVES: Final = 8
+"""New addresses of one person that an act follows them to, one after the other: each costs a call or two."""
 _MOST_UNDONE: Final = 200
 """Opt-outs that one person can take back, ever: each stays in their state."""
 
@@ -246,7 +248,7 @@ class Store:
             if sum(not schema.is_plain(name) for name in known.registers) >= _MOST_UNDONE:
                 return Recorded(Outcome.SUPERSEDED, known)
             new_id = schema.text(state, "moved_to")
-            if new_id and new_id not in trail:
+            if new_id and new_id not in trail and len(trail) < _MOST_MOVES:
                 self.undo(_moved(event, new_id), topics, at, trail=(*trail, event.subscriber_id))
             made = event._replace(effect=rules.undo(known, history, schema.again(again), topics, at))
             try:
@@ -548,7 +550,7 @@ class Store:
     def _follow(self, wanted: Writing, state: Item) -> None:
         """Record what ends mail also under the id under which the person goes on, first: nothing is lost in between."""
         event, new_id = wanted.event, schema.text(state, "moved_to")
-        if wanted.follows and new_id and new_id not in wanted.trail:
+        if wanted.follows and new_id and new_id not in wanted.trail and len(wanted.trail) < _MOST_MOVES:
             copy = _moved(event, new_id)._replace(effect=writing.following(event.effect))
             self._record(Writing(copy, sees=wanted.sees, trail=(*wanted.trail, event.subscriber_id)))
 

@@ -113,6 +113,10 @@ def plan(writing: Writing, state: Item, again: Item) -> Plan:
     if writing.moved_to and schema.text(state, "moved_to") == writing.moved_to:
         return Plan(event, known, "duplicate")
     effect = event.effect if writing.sees is None else _past_doubt(event, rules.after(known, event.effect), state)
+    if writing.erasing:  # later than whatever anybody could take back
+        everything = rules.opt_out(EVERY_TOPIC)
+        latest = max(event.occurred_at, known.registers.get(everything, 0) + 1)
+        effect = rules.after(known, Consent({everything: latest}))
     standing = {} if writing.erasing else _standing(writing, event, effect, state)
     beaten = {name for name, at in effect.registers.items() if _beaten(others, name, at)}
     counts = {name: at for name, at in effect.registers.items() if name not in standing and name not in beaten}
@@ -340,6 +344,8 @@ def _grown(writing: Writing, event: Event, share: int, last: dict[str, Any]) -> 
             conditions.append(f"attribute_not_exists({words.name(schema.taken_back(rules.topic_of(register)))})")
         if register.startswith(_OUT) and event.suspected_automation:
             sets.append(f"{words.name(SUSPECTED + rules.topic_of(register))} = {value}")
+        if register in {rules.COMPLAINT, rules.BOUNCE}:
+            conditions += [f"NOT {words.name(rules.opt_in(topic))} > {value}" for topic in writing.sees or ()]
         if register.startswith(_OUT) and writing.sees is not None:
             conditions += _not_in_force(words, rules.topic_of(register))
             conditions += _seen(words, register, value, writing.sees)
