@@ -379,7 +379,7 @@ def test_a_frequency_that_the_topic_no_longer_has_is_passed_over_and_the_rest_co
 def test_the_page_tells_what_is_held_without_naming_the_address(world: World) -> None:
     world.post("/s/demo", {"email": "ann@example.com", "topics": "news"})
     world.happened({"out.offers": world.now})
-    page = world.get(our_url(world)).page
+    page = world.get(world.choose_url(ours=True)).page
     assert "What we hold about you" in page.text
     assert "a•••@e•••.com" in page.text
     assert "ann" not in page.text
@@ -392,7 +392,7 @@ def test_the_page_tells_what_is_held_without_naming_the_address(world: World) ->
 
 def test_the_page_says_so_when_the_address_is_gone(world: World) -> None:
     world.subscribed("news")
-    page = world.get(our_url(world)).page
+    page = world.get(world.choose_url(ours=True)).page
     assert "not any more; we delete it" in page.text
 
 
