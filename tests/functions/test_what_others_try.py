@@ -151,3 +151,14 @@ def test_a_platforms_link_shows_how_a_person_stands_and_not_who_they_are(world: 
     assert "a•••@e•••.com" in world.get(f"/p/{ours}").body
     world.now += DAY
     assert "•••" not in world.get(f"/p/{ours}").body
+
+
+def test_neither_an_undo_nor_a_reason_buys_a_link_of_ours(world: World) -> None:
+    """The pages that answer them lead to a link to choose which is as good as a platform's."""
+    world.subscribed("news", "offers")
+    left = leaves(world, world.leave_url())
+    why = next(str(each.action) for each in left.page.forms if each.action.startswith("/u/reason/"))
+    for answer in (left, world.post(why, {"reason": "too_many"}), world.post(undo_of(left), {})):
+        (url,) = {link.partition("?")[0] for link in answer.page.links if link.startswith("/p/")}
+        link = wiring.tokens().read(Purpose.PREFERENCES, url.removeprefix("/p/"), world.now)
+        assert not link.ours

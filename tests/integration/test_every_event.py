@@ -20,10 +20,10 @@ from consentry.ledger import Channel, Kind
 from consentry.spool import Recorder
 from consentry.table.gateway import PermanentFaultError
 from consentry.table.schema import STATE, key
-from consentry.table.store import Outcome
+from consentry.table.store import Address, Outcome
 from consentry.tokens import Link, Purpose
 from support.calls import counted
-from support.happenings import DAY, HOUR, NOW, SOMEWHERE, event, intact, opted_in, opted_out
+from support.happenings import DAY, HOUR, NOW, SOMEWHERE, asked, event, intact, opted_in, opted_out
 from support.tables import ANN, BOB, Table
 
 if TYPE_CHECKING:
@@ -388,8 +388,6 @@ def test_what_waited_brings_no_evidence_back_to_somebody_erased(table: Table) ->
 
 
 def test_a_request_from_before_an_erasure_brings_no_address_back(table: Table) -> None:
-    from support.happenings import asked
-
     table.store.record(opted_in("offers", at=NOW - HOUR))
     table.store.erase(erased(NOW))
     request, contact = asked(NOW - 1)
@@ -462,3 +460,32 @@ def test_a_form_needs_the_showing_that_it_claims(journeys: Journeys) -> None:
     assert journeys.shown_at(Form.UNSUBSCRIBE, link, stamp, NOW + 1) == 0
     assert journeys.shown_at(Form.PREFERENCES, link._replace(subscriber_id=BOB), stamp, NOW + 1) == 0
     assert journeys.shown_at(Form.PREFERENCES, link, "nonsense", NOW + 1) == 0
+
+
+# --- the address ------------------------------------------------------------------------------------------------------
+
+
+def test_a_confirmation_leaves_the_address_to_a_request_that_came_since(
+    table: Table, journeys: Journeys, brand: Brand
+) -> None:
+    """The second email is still due: it is not dropped in silence."""
+    request, contact = asked(NOW - HOUR)
+    table.store.request(request, contact)
+    later, due = event({"ask.offers": NOW}, at=NOW, kind=Kind.ASKED), contact._replace(topics=("offers",), asked_at=NOW)
+    assert table.store.request(later, due).outcome is Outcome.APPLIED
+    journeys.confirm(brand, Link(Purpose.CONFIRM, "demo", ANN, ("news",), at=NOW - HOUR, ours=True), HOW)
+    held = table.store.contact("demo", ANN)
+    assert held
+    assert (held.address, held.topics) == ("ann@example.com", ("offers",))
+    journeys.confirm(
+        brand, Link(Purpose.CONFIRM, "demo", ANN, ("offers",), at=NOW, ours=True), HOW._replace(now=NOW + MINUTE)
+    )
+    assert table.store.contact("demo", ANN) is None
+
+
+def test_an_opt_out_that_waited_leaves_the_address_to_a_request_that_came_since(table: Table) -> None:
+    request, contact = asked(NOW)
+    table.store.request(request, contact)
+    waited = opted_out(EVERY_TOPIC, at=NOW - MINUTE, arrived=NOW - MINUTE)
+    assert table.store.record(waited, address=Address.FORGET).outcome is Outcome.APPLIED
+    assert table.store.contact("demo", ANN) is not None
