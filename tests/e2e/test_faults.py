@@ -531,16 +531,16 @@ class Judge:
                 self.breaks(person, "the mail is lost")
 
     def opt_outs(self, person: Person, kept: Held) -> None:
-        """Each that was acknowledged has its event, or one that came later."""
+        """Each that was acknowledged has its event, or one that came later, or one that stood when it came."""
         for act in person.of("out"):
             for topic in act.topics if act.acknowledged else ():
-                outs = [
-                    instant
-                    for event in kept.events
-                    for name, instant in registers(event).items()
-                    if name in {f"out.{topic}", "out.*"}
-                ]
-                if not any(act.since <= instant for instant in outs):
+                outs, backs = [], []
+                for event in kept.events:
+                    for name, instant in registers(event).items():
+                        outs += [instant] if name in {f"out.{topic}", "out.*"} else []
+                        backs += [instant] if name in {f"in.{topic}", f"ask.{topic}"} else []
+                    backs += [int(event["occurred_at"]["N"])] if event["kind"]["S"] == "undone" else []
+                if not any(act.since <= out or not any(out < back <= act.until for back in backs) for out in outs):
                     self.breaks(person, f"no event of the opt-out from {topic} by {act.way}")
                     self.lost[person.phase] += 1
         for act in person.of("pause"):
@@ -559,7 +559,7 @@ class Judge:
                     if (window := person.window(act))
                 ):
                     self.breaks(person, f"opted in to {topic} by nobody, as {event['kind']['S']}")
-                if kind == "claim" and not person.of("claim", topic=topic):
+                if kind == "claim" and not person.of("claim", "in", topic=topic):
                     self.breaks(person, f"a claim of {topic} that nobody made")
 
     def answer(self, person: Person, act: Act) -> None:
@@ -595,7 +595,14 @@ def stream_of(site: Site) -> list[dict[str, Any]]:
 def status(image: dict[str, Any], topic: str) -> str:
     """A topic's status by the registers in an image, as the design has it."""
     at = {name: int(value["N"]) for name, value in image.items() if name.startswith(("in.", "out.", "ask.", "claim."))}
-    out = max(at.get(f"out.{topic}", 0), at.get("out.*", 0))
+
+    def left(name: str) -> int:
+        out, undone = at.get(f"out.{name}", 0), image.get(f"undo.{name}", {"M": {}})["M"]
+        while str(out) in undone:
+            out = int(undone[str(out)]["N"])
+        return out
+
+    out = max(left(topic), left("*"))
     opted_in, asked = at.get(f"in.{topic}", 0), at.get(f"ask.{topic}", 0)
     if opted_in > out or (at.get(f"claim.{topic}") and not out):
         return "subscribed"
