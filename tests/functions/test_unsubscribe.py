@@ -321,7 +321,7 @@ def test_who_is_out_is_shown_since_when_what_is_still_on_and_the_way_back(world:
     assert len([link for link in page.links if link.startswith("/p/")]) == 2
     send(world, url, scope="all")
     page = world.get(url).page
-    assert (page.heading, scopes(page)) == ("You’re unsubscribed", [])
+    assert (page.heading, scopes(page)) == ("You’re unsubscribed", ["all"])
 
 
 @pytest.mark.parametrize("back", ["in.news", "ask.news"])
@@ -347,7 +347,7 @@ def test_a_link_to_leave_everything_offers_to_until_that_is_done(world: World, b
     assert world.get(url).page.heading == "Unsubscribe or pause emails"
     send(world, url, scope="all")
     page = world.get(url).page
-    assert (page.heading, scopes(page)) == ("You’re unsubscribed", [])
+    assert (page.heading, scopes(page)) == ("You’re unsubscribed", ["all"])
 
 
 def test_leaving_a_topic_by_the_page_leaves_that_topic(world: World) -> None:
