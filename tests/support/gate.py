@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import urllib3
 
-_OF_THE_CONNECTION: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "expect"})
+_OF_THE_CONNECTION: Final = frozenset(
+    {"host", "connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
+)
 _PATIENCE_S: Final = 30
 
 
