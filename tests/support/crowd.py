@@ -113,7 +113,9 @@ class Person:
         left = max(act.since for act in kept)
         later = {"subscribed"} if any(window[1] >= left for window, _ in back) else set()
         pending = {"pending"} if any(act.until >= left for act in asks) else set()
-        return {"unsubscribed"} | later | pending
+        # What is undone is as it was, which may be that nobody had decided anything, or that they had asked.
+        undone = any(act.way == "undo" and window[1] >= left for window, act in back)
+        return {"unsubscribed"} | later | pending | ({"none", "pending"} if undone else set())
 
     def window(self, act: Act) -> tuple[int, int] | None:
         """When an opt-in counts from: a confirmation from its request, which may be any of the person's."""
