@@ -384,7 +384,7 @@ def warm_up(site: Site) -> None:
     person = site.crowd.newcomer("warm", 0)
     with table_fails(site, [{"latency": 600}]):
         for count in range(2, HANGING_AT_ONCE + 1, 2):
-            calls = [("GET", person.leave_url)] * count
+            calls = [("GET", person.leave_url), ("POST", person.leave_url)] * count
             if count <= AT_ONCE:
                 api, hook = f"/v1/subscribers/{person.subscriber_id}", "/hooks/demo/standard"
                 calls += [("GET", person.choose_url), ("GET", api), ("POST", hook), ("GET", "/s/demo")] * count
