@@ -395,6 +395,17 @@ def test_a_request_from_before_an_erasure_brings_no_address_back(table: Table) -
     assert not {"CONTACT", "V"} & set(table.kinds())
 
 
+def test_an_erasure_by_a_clock_that_is_behind_leaves_neither_address_nor_evidence(table: Table) -> None:
+    request, contact = asked(NOW)
+    table.store.request(request, contact, evidence=SOMEWHERE, evidence_days=30)
+    table.store.erase(erased(NOW - 2_000))
+    assert not {"CONTACT", "V"} & set(table.kinds())
+    late, again = event({"ask.offers": NOW - 1_000}, at=NOW - 1_000, kind=Kind.ASKED), contact._replace(asked_at=NOW)
+    assert table.store.request(late, again).outcome is Outcome.SUPERSEDED
+    assert not {"CONTACT", "V"} & set(table.kinds())
+    assert intact(table.store)
+
+
 @pytest.mark.parametrize("moved_first", [False, True])
 def test_an_opt_out_follows_to_another_address_in_any_order(table: Table, *, moved_first: bool) -> None:
     table.store.record(opted_in(at=NOW - DAY, who=BOB))

@@ -46,7 +46,7 @@ def obedient(room: str, module: ModuleType) -> ModuleType:
         assert not forbidden, f"{room} may not {', '.join(sorted(forbidden))}"
         return answer
 
-    module.handler = held  # type: ignore[attr-defined]
+    module.handler = held  # type: ignore[attr-defined]  # a module has no such field until it is loaded
     return module
 
 

@@ -54,14 +54,14 @@ class Office:
         self.outbox = MemoryOutbox(self.store)
         self.store.contacts[people.SUBSCRIBER] = CONTACT
         self.courier = Courier(
-            self.store,  # type: ignore[arg-type]
-            self.outbox,  # type: ignore[arg-type]
+            self.store,  # type: ignore[arg-type]  # in memory
+            self.outbox,  # type: ignore[arg-type]  # in memory
             Tokens(Keyring(lambda: '{"root": "r"}')),
             Brands(brands),
             self.post.send,
             write,
             "https://links.example.com",
-            self.breaker,  # type: ignore[arg-type]
+            self.breaker,  # type: ignore[arg-type]  # in memory
         )
 
     def deliver(self, due: MailDue = DUE, claimant: str = "first") -> Delivery:

@@ -190,6 +190,7 @@ class Journeys:
             how,
             Consent({rules.ask(topic): how.now for topic in link.topics}),
             link.topics,
+            link=link,
         )
         address = addresses.parse(contact.address)
         renewed = contact._replace(
@@ -346,7 +347,8 @@ class Journeys:
             StoreUnavailableError: it isn't noted; nothing else is lost.
         """
         how = how._replace(event_id=event_id_of(Kind.REASON, brand.id, link.subscriber_id, link.at))
-        event = self._event(Kind.REASON, brand, link.subscriber_id, how, Consent({}, {}), link.topics, source=reason)
+        said = Kind.REASON, brand, link.subscriber_id, how, Consent({}, {}), link.topics
+        event = self._event(*said, link=link, source=reason)
         self.store.record(event._replace(occurred_at=link.at, arrived_at=max(how.now, link.at)))
 
     def undo(self, brand: Brand, link: Link, how: Circumstances) -> Undone:

@@ -280,8 +280,11 @@ class Store:
         if next(self._partition(event.brand, event.subscriber_id), None) is None:
             return
         self._record(Writing(event, erasing=True))
-        for _ in range(_SWEEPS):
-            found = [each for each in self._partition(event.brand, event.subscriber_id) if _identifies(each, event)]
+        for sweep in range(_SWEEPS):
+            # What is there now goes, whatever clock it was written by; after that, what comes from before the erasure.
+            until = None if sweep == 0 else event.occurred_at
+            held = self._partition(event.brand, event.subscriber_id)
+            found = [each for each in held if _identifies(each, until)]
             if not found:
                 return
             for item in found:
@@ -645,9 +648,9 @@ def _settled(event: Event, address: Address) -> dict[str, Operation]:
     return {"Update": update}
 
 
-def _identifies(item: Item, erased: Event) -> bool:
-    """Whether an item is about who the person is, and from before they were erased."""
+def _identifies(item: Item, until: int | None) -> bool:
+    """Whether an item is about who the person is, and not from after an instant, epoch ms, if there is one."""
     sk = item["sk"]["S"]
     if sk.startswith("V#"):
-        return int(sk.split("#")[1]) <= erased.occurred_at
-    return sk in schema.IDENTIFYING and schema.integer(item, "held_for") <= erased.occurred_at
+        return until is None or int(sk.split("#")[1]) <= until
+    return sk in schema.IDENTIFYING and (until is None or schema.integer(item, "held_for") <= until)

@@ -411,7 +411,7 @@ def _replaced(writing: Writing, event: Event, share: int, last: dict[str, Any], 
         outs = {name: at for name, at in event.effect.registers.items() if name.startswith(_OUT)}
         item |= {f"{SUSPECTED}{rules.topic_of(name)}": schema.number(at) for name, at in outs.items()}
     if writing.erasing:
-        item["erased_at"] = schema.number(event.occurred_at)
+        item["erased_at"] = schema.number(event.effect.registers.get(rules.opt_out(EVERY_TOPIC), event.occurred_at))
     if writing.moved_to:
         item["moved_to"] = schema.string(writing.moved_to)
     put: dict[str, Any] = {"Item": item, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
