@@ -13,7 +13,7 @@ from consentry import consent as rules
 from consentry.addresses import MalformedAddressError
 from consentry.journeys import Circumstances, Form, Wishes
 from consentry.keyring import SecretUnavailableError
-from consentry.ledger import Channel
+from consentry.ledger import Channel, Evidence
 from consentry.spool import Unverified
 from consentry.tokens import NotOursError, Purpose
 
@@ -51,12 +51,12 @@ def show(request: Request) -> Response:
 def save(request: Request) -> Response:
     """Do what the form changes of what it showed."""
     form = request.form()
-    everything = form.get("scope", [""])[0] == "all"
+    everything = _one(form, "scope") == "all"
     try:
         link, brand = _open(request, leaving=everything)
     except SecretUnavailableError:
         return _keep_unverified(request, form, everything=everything)
-    lang = pages.language(request, brand, shown=form.get("lang", [""])[0])
+    lang = pages.language(request, brand, shown=_one(form, "lang"))
     how = _circumstances(request, link, form, lang)
     if everything:
         consent = wiring.journeys().unsubscribe_from_everything(brand, link, how)
@@ -127,8 +127,18 @@ def _keep_unverified(request: Request, form: dict[str, list[str]], *, everything
     left = tuple(topic for topic in brand.topics if topic in shown and topic not in form.get("topics", []))
     if not everything and not left:
         raise SecretUnavailableError("no key, and nothing that is left")
-    waiting = Unverified(Purpose.PREFERENCES, token, request.now, Channel.PREFERENCES, everything, topics=left)
-    wiring.recorder().keep(waiting)
+    wiring.recorder().keep(
+        Unverified(
+            Purpose.PREFERENCES,
+            token,
+            request.now,
+            Channel.PREFERENCES,
+            everything,
+            locale=pages.language(request, brand, shown=_one(form, "lang")),
+            evidence=request.evidence if brand.evidence_days else Evidence(),
+            topics=left,
+        )
+    )
     if everything:
         return web.text(200, LEFT_EVERYTHING)
     return web.text(200, "You are unsubscribed from what you turned off. Please try your other changes again later.")

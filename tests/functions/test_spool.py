@@ -644,3 +644,7 @@ def test_what_a_form_of_preferences_leaves_counts_though_no_key_could_be_had(
     queue.drain()
     assert (world.status(topic="news"), world.status(topic="offers")) == ("unsubscribed", "subscribed")
     assert world.intact()
+    [event] = [each for each in world.events() if each["kind"]["S"] == "unsubscribed"]
+    evidence = [each for each in world.items() if each["sk"]["S"].startswith("V#")]
+    assert event["locale"] == {"S": "en"}
+    assert [each["ip"] for each in evidence if each["sk"]["S"][2:] == event["sk"]["S"][2:]], "who left is proved, too"

@@ -40,7 +40,7 @@ class Route:
     method: str
     """``GET`` and so on, or ``ANY``."""
     path: str
-    """As in the template: ``/u/{token}``."""
+    """As in the template: ``/u/{token+}``."""
     function: str
     """The ARN of the function's alias."""
 

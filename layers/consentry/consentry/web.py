@@ -58,7 +58,7 @@ class Request(NamedTuple):
     method: str
     """`HEAD` comes as `GET`; `room` takes the body off again."""
     route: str
-    """API Gateway's route key, such as `ANY /u/{token}`: never a path, which holds a token."""
+    """API Gateway's route key, such as `ANY /u/{token+}`: never a path, which holds a token."""
     parameters: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
@@ -126,7 +126,7 @@ def room(
     """A Lambda handler.
 
     Args:
-        routes: by path as in the template (`/u/{token}`), by method (`GET`, `POST`), what answers.
+        routes: by path as in the template (`/u/{token+}`), by method (`GET`, `POST`), what answers.
         problem: makes the page of an error: request, status, code.
         largest: bytes of a body that are taken; None: whatever the gateway passes on.
     """
