@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,11 @@ print(json.dumps(answers))
 """What the examples of some targets are answered."""
 
 
+A_CHILD_OF_ITS_OWN: Final = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
+"""A shell in between. What is executed inherits the most memory that its parent ever had (`ru_maxrss`, getrusage(2)),
+and libFuzzer takes that for its own: it would give up because of the tests that ran before."""
+
+
 def fuzz(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python on something that fuzzes; what it leaves is in the folder."""
     return run(folder, *arguments, f"-artifact_prefix={folder}/", "-timeout=120", "-seed=1")
@@ -62,7 +68,12 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         "TMPDIR": str(folder),
     }
     return subprocess.run(  # noqa: S603 - our own words
-        [sys.executable, *arguments], capture_output=True, text=True, errors="replace", env=environment, check=False
+        [*A_CHILD_OF_ITS_OWN, sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=environment,
+        check=False,
     )
 
 
@@ -74,6 +85,18 @@ def _atheris() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)
+
+
+MEMORY: Final = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+"""The most memory that a process had, KiB."""
+
+
+def test_what_the_tests_took_before_is_not_held_against_fuzzing(tmp_path: Path) -> None:
+    taken = bytearray(256 << 20)
+    taken[::4096] = bytes(len(taken[::4096]))
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert ours > len(taken) >> 10
+    assert int(run(tmp_path, "-c", MEMORY).stdout) < ours // 2
 
 
 @pytest.mark.usefixtures("_atheris")
