@@ -290,9 +290,15 @@ def test_an_export_holds_everybody_of_the_brand_once(bulk: Bulk, what: str) -> N
     assert len(bulk.parts()) == 4
 
 
+def some_people(count: int) -> list[str]:
+    """As many addresses."""
+    return [f"person{each}@example.com" for each in range(count)]
+
+
 def test_no_id_in_a_jobs_csv_is_a_formula_and_each_is_read_back(bulk: Bulk) -> None:
-    """One of 64 begins with `-`."""
-    people = [f"person{each}@example.com" for each in range(200)]
+    """One of 64 begins with `-`. A few people are enough: moto copies the whole table for each transaction."""
+    begins_with_a_dash = {bulk.world.subscriber_id(person)[0] == "-": person for person in some_people(400)}
+    people = [*begins_with_a_dash.values(), *some_people(5)]
     for person in people:
         bulk.world.subscribed("news", email=person)
     bulk.run(work="export", what="consents")
@@ -300,7 +306,7 @@ def test_no_id_in_a_jobs_csv_is_a_formula_and_each_is_read_back(bulk: Bulk) -> N
     assert [each for each in exported if each.startswith("'-")]
     assert not [each for each in exported if each.startswith("-")]
     bulk.put("subscriber_id,status,topics\n" + "".join(f"{each},unsubscribed,news\n" for each in exported))
-    assert bulk.run("run-2", work="import")["new opt-outs"] == 200
+    assert bulk.run("run-2", work="import")["new opt-outs"] == len(set(people)) == 7
     assert {bulk.world.status(person) for person in people} == {"unsubscribed"}
 
 
