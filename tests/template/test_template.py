@@ -458,28 +458,65 @@ WAITED_FOR: Final = {
     for name, function in FUNCTIONS.items()
     if any(event["Type"] == "HttpApi" for event in function.get("Events", {}).values())
 }
-UNWATCHED: Final = {"ArchiveFunction", "RotationFunction"}
-"""They run once a month and more rarely, hardly ever while a deployment is under way."""
+BY_VERSION: Final = {
+    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html, while an alias leads to two
+    "Errors": lambda function: {
+        "FunctionName": {"Ref": function},
+        "Resource": {"Fn::Sub": f"${{{function}}}:live"},
+        "ExecutedVersion": {"Fn::GetAtt": [function, "Version.Version"]},
+    },
+    "VersionFaults": lambda function: {
+        "function": {"Ref": function},
+        "version": {"Fn::GetAtt": [function, "Version.Version"]},
+    },
+}
+"""How what goes wrong in a new version is told apart, by metric."""
+
+
+def watched_by(alarm: str) -> Iterator[tuple[str, str]]:
+    """Each function that an alarm of a deployment watches, and the metric by which it does."""
+    for at, metric in enumerate(ALARMS[alarm]["Metrics"]):
+        condition, found, _ = metric.get("Fn::If", (None, metric, None))
+        if at == 0:
+            assert (found["Expression"], found["ReturnData"]) == ("SUM(METRICS())", True)
+            continue
+        measure = found["MetricStat"]["Metric"]
+        dimensions = {each["Name"]: each["Value"] for each in measure["Dimensions"]}
+        (function,) = (name for name in FUNCTIONS if {"Ref": name} in dimensions.values())
+        assert dimensions == BY_VERSION[measure["MetricName"]](function)
+        assert RESOURCES[function].get("Condition") == condition
+        assert found["ReturnData"] is False
+        yield function, measure["MetricName"]
 
 
 def test_every_new_version_is_watched_while_it_is_introduced() -> None:
-    watched = {}
-    for alarm in ("NewPagesFailAlarm", "NewWorkersFailAlarm"):
-        assert RESOURCES[alarm]["Condition"] == "MovesGradually"
-        total, *metrics = ALARMS[alarm]["Metrics"]
-        assert total["Expression"] == "SUM(METRICS())"
-        assert len(metrics) < 10, "CloudWatch's own limit, with the sum"
-        watched[alarm] = set()
-        for metric in metrics:
-            dimensions = {each["Name"]: each["Value"] for each in metric["MetricStat"]["Metric"]["Dimensions"]}
-            function = dimensions["FunctionName"]["Ref"]
-            assert dimensions["Resource"] == {"Fn::Sub": f"${{{function}}}:live"}
-            assert dimensions["ExecutedVersion"] == {"Fn::GetAtt": [function, "Version.Version"]}
-            watched[alarm].add(function)
-    assert watched["NewPagesFailAlarm"] == WAITED_FOR
-    assert watched["NewWorkersFailAlarm"] == set(FUNCTIONS) - WAITED_FOR - UNWATCHED
-    told = GLOBAL["DeploymentPreference"]["Alarms"]["Fn::If"]
-    assert told == ["MovesGradually", [{"Ref": alarm} for alarm in watched], []]
+    for name, function in FUNCTIONS.items():
+        (_, alarms, otherwise) = (
+            function.get("DeploymentPreference", {}).get("Alarms") or GLOBAL["DeploymentPreference"]["Alarms"]
+        )["Fn::If"]
+        assert otherwise == []
+        watched = [metric for alarm in alarms for each, metric in watched_by(alarm["Ref"]) if each == name]
+        assert sorted(watched) == sorted(BY_VERSION), name
+
+
+def test_what_undoes_a_deployment_sees_what_is_counted_late_and_nothing_of_an_older_version() -> None:
+    alarms = [name for name in ALARMS if re.fullmatch(r"New\w+Alarm", name)]
+    functions = [function for alarm in alarms for function, metric in watched_by(alarm) if metric == "Errors"]
+    assert sorted(functions) == sorted(FUNCTIONS)
+    for name in alarms:
+        assert RESOURCES[name]["Condition"] == "MovesGradually"
+        assert (ALARMS[name]["Threshold"], ALARMS[name]["DatapointsToAlarm"]) == (0, 1)
+        assert ALARMS[name]["EvaluationPeriods"] == 5
+
+
+def test_an_alarm_that_fills_gaps_looks_further_back_than_the_last_period() -> None:
+    """What comes late would find its gap filled, and never ring. FILL, in
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
+    """
+    filling = {name: alarm for name, alarm in ALARMS.items() if "FILL(" in json.dumps(alarm.get("Metrics", ()))}
+    assert filling
+    for name, alarm in filling.items():
+        assert alarm["DatapointsToAlarm"] < alarm["EvaluationPeriods"], name
 
 
 def test_calls_move_gradually_unless_somebody_wants_them_all_at_once() -> None:
@@ -506,14 +543,19 @@ def test_no_function_lies_in_a_vpc() -> None:
 # --- storage ----------------------------------------------------------------------------------------------------------
 
 
+KEPT: Final = ("RetainExceptOnCreate", "Retain")
+"""Nothing is left behind by a first deployment that fails:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html"""
+
+
 def test_the_table_survives_mistakes() -> None:
     (table,) = [each for each in RESOURCES.values() if each["Type"] == "AWS::DynamoDB::Table"]
-    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == KEPT
     properties = table["Properties"]
     assert properties["DeletionProtectionEnabled"] == {"Ref": "TableDeletionProtection"}
     assert TEMPLATE["Parameters"]["TableDeletionProtection"]["Default"] == "true"
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert properties["SSESpecification"]["SSEEnabled"] is True
+    assert "SSESpecification" not in properties, "DynamoDB's own key: free, and no opt-out waits for KMS"
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
     assert properties["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
@@ -528,13 +570,13 @@ def test_the_keyring_survives_the_stack() -> None:
     secrets = {name: each for name, each in RESOURCES.items() if each["Type"] == "AWS::SecretsManager::Secret"}
     assert secrets
     for name, secret in secrets.items():
-        assert (secret["DeletionPolicy"], secret["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
+        assert (secret["DeletionPolicy"], secret["UpdateReplacePolicy"]) == KEPT, name
         assert "SecretString" not in secret["Properties"], name
 
 
 def test_what_is_archived_can_neither_be_changed_nor_read_by_the_public_nor_go_with_the_stack() -> None:
     name, bucket = "ArchiveBucket", RESOURCES["ArchiveBucket"]
-    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == KEPT
     properties = bucket["Properties"]
     assert properties["ObjectLockEnabled"] is True
     retention = properties["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
@@ -1102,12 +1144,22 @@ def test_access_logs_name_routes_and_no_path_address_or_agent() -> None:
             "status",
             "responseLatency",
             "integrationLatency",
-            "integrationStatus",
+            "integration.status",  # integrationStatus is Lambda's own, which is always 200
             "responseLength",
         }, name
         assert "routeKey" in used
         assert json.loads(settings["Format"].replace("\n", ""))
         assert RESOURCES[settings["DestinationArn"]["Fn::GetAtt"][0]]["Type"] == "AWS::Logs::LogGroup"
+
+
+def test_an_old_accounts_policy_for_logs_has_room_for_ours() -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html"""
+    assert RESOURCES["HttpApiLogs"]["Properties"]["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/")
+
+
+def test_senders_are_compared_as_mail_servers_do() -> None:
+    compared = [each for each in conditions(RESOURCES["CourierFunction"]) if "ses:FromAddress" in json.dumps(each)]
+    assert compared == [{"StringEqualsIgnoreCase": {"ses:FromAddress": {"Ref": "SenderAddresses"}}}]
 
 
 def test_the_api_is_throttled() -> None:

@@ -88,7 +88,8 @@ def test_what_is_done_counts_for_nothing(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_what_the_table_can_never_take_is_counted_apart_from_what_passes(capsys: pytest.CaptureFixture[str]) -> None:
     batches.process({"Records": [message(NOW)]}, queue=failing(PermanentFaultError("too large")))
-    assert counted(capsys) == {"Waiting": 0, "queue": "consentry-SpoolQueue-Ab12", "Faults": 1, "PermanentFaults": 1}
+    told = counted(capsys)
+    assert (told["Waiting"], told["Faults"], told["PermanentFaults"]) == (0, 1, 1)
     batches.process({"Records": [message(NOW)]}, queue=failing(StoreUnavailableError("away")))
     assert "PermanentFaults" not in counted(capsys)
 
@@ -98,4 +99,5 @@ def test_a_page_that_meets_what_the_table_can_never_take_counts_it_too(capsys: p
     wrapped.__cause__ = PermanentFaultError("too large")
     for exc in (PermanentFaultError("too large"), wrapped):
         web.report(exc, "POST /u/{token+}")
-        assert counted(capsys) == {"Faults": 1, "PermanentFaults": 1}
+        told = counted(capsys)
+        assert (told["Faults"], told["PermanentFaults"], told["VersionFaults"]) == (1, 1, 1)

@@ -214,7 +214,7 @@ def test_an_operator_is_told_of_every_parameter_and_output() -> None:
 
 
 def test_an_operator_is_told_of_everything_that_outlives_the_stack() -> None:
-    kept = {name for name, each in TEMPLATE["Resources"].items() if each.get("DeletionPolicy") == "Retain"}
+    kept = {name for name, each in TEMPLATE["Resources"].items() if each.get("UpdateReplacePolicy") == "Retain"}
     assert kept == {"Table", "Keyring", "ArchiveBucket"}
     told = section(page("docs/deploying.md"), "What a deployment keeps")
     assert {"the table", "the keyring", "the archive"} <= first_cells(told)

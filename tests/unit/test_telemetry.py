@@ -125,6 +125,24 @@ def _calls(function: ast.FunctionDef) -> list[ast.Call]:
     return [each for each in calls if ast.unparse(each.func) in {"telemetry.emit", "emit"}]
 
 
+def test_a_fault_is_counted_under_the_version_that_met_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "stack-UnsubscribeFunction-1A2B")
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_VERSION", "7")
+    telemetry.fault("TypeError", permanent=False)
+    [line] = written(capsys)
+    directives = {each["Metrics"][0]["Name"]: each["Dimensions"] for each in line["_aws"]["CloudWatchMetrics"]}
+    assert directives == {"Faults": [["service"]], "VersionFaults": [["function", "version"]]}
+    assert {name: line[name] for name in ("Faults", "VersionFaults", "function", "version", "kind")} == {
+        "Faults": 1,
+        "VersionFaults": 1,
+        "function": "stack-UnsubscribeFunction-1A2B",
+        "version": "7",
+        "kind": "TypeError",
+    }
+
+
 def test_every_metric_is_counted_somewhere_and_told_apart_by_what_it_says() -> None:
     counted: set[str] = set()
     for where, function in _emitting():

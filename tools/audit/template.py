@@ -23,7 +23,7 @@ ACCEPTED: Final = {
     "CKV_AWS_115": "a function's share of concurrency is the account's to deal out; the API is throttled",
     "CKV_AWS_116": "what comes asynchronously comes by streams and queues, which have dead letters of their own",
     "CKV_AWS_117": "nothing that the functions reach lies in a VPC",
-    "CKV_AWS_119": "the table is encrypted, with DynamoDB's own key: a key of one's own costs a call for each click",
+    "CKV_AWS_119": "the table is encrypted, with a key that DynamoDB owns: with any other, opt-outs wait for KMS",
     "CKV_AWS_149": "the keyring is encrypted, with Secrets Manager's own key, which no other account can use",
     "CKV_AWS_158": "logs are encrypted by CloudWatch, and hold nobody's data",
     "CKV_AWS_173": "the environment is encrypted, with Lambda's own key, and holds no secret",

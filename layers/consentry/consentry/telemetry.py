@@ -55,6 +55,9 @@ METRICS: Final = {
     "Waiting": Metric("Seconds", ("queue",)),  # the age of what could not be done now, and will be tried again
     "Faults": Metric("Count"),
     "PermanentFaults": Metric("Count"),  # what the table can never take
+    "VersionFaults": Metric(
+        "Count", ("function", "version")
+    ),  # all faults again, for the alarms that undo a deployment
     "ClocksAhead": Metric("Count"),  # registers that are ahead of our clock
     "BreakerOpened": Metric("Count"),
     "MailsRejected": Metric("Count"),
@@ -138,6 +141,23 @@ def recorded(event: Event, outcome: Outcome) -> None:
             opt_ins = [event.effect.registers.get(rules.opt_in(topic), event.occurred_at) for topic in event.topics]
             values["ConfirmedAfter"] = (event.occurred_at - max(opt_ins, default=event.occurred_at)) / 1000
     emit("act", values, channel=event.channel, outcome=outcome, kind=event.kind, brand=event.brand)
+
+
+def fault(kind: str, *, permanent: bool) -> None:
+    """Count a fault, also under the version of the function that met it.
+
+    A deployment watches its new versions by that: whatever is caught and answered is no error to Lambda
+    (https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html has the two names).
+
+    Args:
+        kind: the exception's.
+        permanent: whether it is something that the table can never take.
+    """
+    counted: dict[str, float] = {"Faults": 1, "VersionFaults": 1}
+    if permanent:
+        counted["PermanentFaults"] = 1
+    function, version = (os.environ.get(f"AWS_LAMBDA_FUNCTION_{each}", "none") for each in ("NAME", "VERSION"))
+    emit("fault counted", counted, kind=kind, function=function, version=version)
 
 
 def clock_ahead(brand: str, ahead_ms: int) -> None:

@@ -241,8 +241,7 @@ def report(exc: BaseException, route: str) -> None:
     cause = type(exc.__cause__).__name__ if exc.__cause__ else ""
     code = aws_code(exc.__cause__)
     permanent = isinstance(exc, PermanentFaultError) or isinstance(exc.__cause__, PermanentFaultError)
-    counted: dict[str, float] = {"Faults": 1, "PermanentFaults": 1} if permanent else {"Faults": 1}
-    telemetry.emit("fault counted", counted, kind=type(exc).__name__)
+    telemetry.fault(type(exc).__name__, permanent=permanent)
     wiring.logger().error("fault", kind=type(exc).__name__, cause=cause, aws=code, where=where, route=route)
 
 
