@@ -2,7 +2,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test check bench docs fuzz deploy lock pictures setup
+.PHONY: help run test check bench docs fuzz properties deploy lock pictures setup
 export SAM_CLI_TELEMETRY = 0
 
 # Any Python from 3.11 up; PYTHON=/some/python chooses one.
@@ -45,6 +45,9 @@ docs: ## make the documentation site in .local/site; ARGS=serve shows it
 fuzz: ## fuzz one target for as long as you like: ARGS='pages -max_total_time=600'; without ARGS, list the targets
 	@$(SETUP) && mkdir -p .local/fuzz && exec env PYTHONPATH=tests:tools:layers/consentry TMPDIR="$(CURDIR)/.local/fuzz" \
 	  .venv/bin/python -m fuzz $(ARGS) $(and $(ARGS),-artifact_prefix=.local/fuzz/)
+
+properties: ## try the properties that tests state with inputs drawn anew; ARGS go to pytest
+	@$(SETUP) --tests && exec env HYPOTHESIS_ANEW=1 .venv/bin/pytest -m hypothesis --numprocesses=2 $(ARGS)
 
 deploy: ## deploy to your AWS account; the first time with ARGS=--guided
 	@$(SETUP)

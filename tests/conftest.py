@@ -18,6 +18,10 @@ ROOT = Path(__file__).parents[1]
 sys.pycache_prefix = str(ROOT / ".local" / "pycache")  # what lies in functions/ is what ships
 sys.path.insert(0, str(Path(__file__).parent))
 
+from support import drawing  # noqa: E402 - it lies beside this file
+
+drawing.settle()
+
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",

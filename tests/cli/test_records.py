@@ -20,6 +20,7 @@ def read(form: str, text: str) -> list[Row | Malformed]:
     return list(Reader(io.StringIO(text, newline=""), form))
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("form", [CSV, NDJSON])
 def test_a_file_of_noise_is_read_or_told_of_line_by_line(form: str) -> None:
     @given(noise.map("".join))
@@ -33,6 +34,7 @@ def test_a_file_of_noise_is_read_or_told_of_line_by_line(form: str) -> None:
     holds()
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("form", [CSV, NDJSON])
 def test_what_is_written_is_read_as_it_was(form: str) -> None:
     @given(st.lists(st.fixed_dictionaries({"email": texts, "reference": texts}), max_size=4))

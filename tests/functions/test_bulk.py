@@ -358,7 +358,7 @@ _PIECES: Final = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=300)
 @given(body=st.lists(_PIECES, max_size=60).map(b"".join), form=st.sampled_from([CSV, NDJSON]), most=st.integers(1, 4))
 def test_whatever_an_input_holds_its_parts_read_as_the_whole(
     monkeypatch: pytest.MonkeyPatch, body: bytes, form: str, most: int

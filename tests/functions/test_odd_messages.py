@@ -32,7 +32,7 @@ CHANGE = {"Keys": KEY | {"sk": {"S": "STATE"}}, "NewImage": STATE, "SequenceNumb
 DUE = contact_image(EVENT, Contact(ANN, "de", ("news",), NOW, "e-1"))
 ANNOUNCED = {"Keys": KEY | {"sk": {"S": "CONTACT"}}, "NewImage": DUE, "SequenceNumber": "good"}
 TOLD = Notification("demo", "crm", EVENT.subscriber_id, "e-1", NOW, {"topics": {}})
-often = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+often = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture
@@ -72,6 +72,7 @@ def queue(world: World, room: str, *bodies: str) -> list[str]:
     return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
 
 
+@pytest.mark.hypothesis
 def test_an_odd_record_keeps_no_platform_from_hearing_of_another(
     world: World, store: MemoryStore, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +90,7 @@ def test_an_odd_record_keeps_no_platform_from_hearing_of_another(
     assert ANN not in logged.getvalue()
 
 
+@pytest.mark.hypothesis
 def test_an_odd_record_keeps_nobody_elses_mail(
     world: World, store: MemoryStore, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +114,7 @@ def test_an_odd_record_keeps_nobody_elses_mail(
     assert ANN not in logged.getvalue()
 
 
+@pytest.mark.hypothesis
 def test_an_odd_message_in_the_spool_keeps_no_opt_out_from_being_recorded(
     world: World, store: MemoryStore, logged: io.StringIO
 ) -> None:
@@ -127,6 +130,7 @@ def test_an_odd_message_in_the_spool_keeps_no_opt_out_from_being_recorded(
     holds()
 
 
+@pytest.mark.hypothesis
 def test_an_odd_notification_is_not_sent_and_keeps_no_other(
     world: World, store: MemoryStore, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,7 +117,7 @@ def test_a_request_without_headers_or_body_opts_out(world: World) -> None:
     assert_left_by_one_click(world, Answer(world.room("oneclick").handler(event, None)))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     content_type=st.one_of(
         st.text(max_size=40),

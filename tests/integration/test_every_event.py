@@ -153,11 +153,12 @@ SETTINGS: Final = st.dictionaries(
 SAID: Final = st.lists(st.tuples(PARTS, SETTINGS, st.booleans()), min_size=1, max_size=3)
 
 
+@pytest.mark.hypothesis
 def test_whatever_an_event_says_up_to_the_limits_is_written_and_counts(real_table: Table) -> None:
     """Registers and choices of any number of topics, in any states, by persons and others."""
     people = iter(range(1_000))
 
-    @settings(max_examples=40, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=40)
     @given(SAID)
     def written(said: list[tuple[dict[str, int], dict[str, tuple[int, str]], bool]]) -> None:
         who = f"{next(people):022d}"

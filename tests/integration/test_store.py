@@ -334,10 +334,11 @@ CHOICES: Final = st.dictionaries(
 EVENTS: Final = st.lists(st.tuples(st.dictionaries(REGISTERS, INSTANTS, max_size=4), CHOICES, INSTANTS), max_size=5)
 
 
+@pytest.mark.hypothesis
 def test_events_in_any_order_any_number_of_times_end_in_the_same_consent(table: Table) -> None:
     examples = 8 if table.is_mock else 40  # moto copies all that it holds at every transaction
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(data=st.data())
     def in_any_order(data: st.DataObject) -> None:
         _join_in_any_order(table, data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consentry.addresses import (
@@ -255,7 +255,6 @@ near_local_parts = st.text('aAzZ09.+-_ßKéſ!=?"@ ', min_size=1, max_size=12)
 near_domains = st.sampled_from(["example.com", "EXAMPLE.com", "bücher.example", "BÜCHER.example", "a--b.org", "x.test"])
 
 
-@settings(deadline=None)
 @given(near_local_parts, near_domains)
 @example("Info", "example.com")
 def test_an_address_that_can_be_mailed_is_the_same_person_everywhere(local: str, domain: str) -> None:
@@ -267,7 +266,6 @@ def test_an_address_that_can_be_mailed_is_the_same_person_everywhere(local: str,
     assert identify(f"Ann <{local}@{domain}>").address.normalised == parsed.normalised
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60), st.sampled_from(["", "@example.com", "@bücher.example", ">", '"']))
 def test_whatever_is_told_is_somebody_or_nobody_and_stays_so(text: str, rest: str) -> None:
     try:

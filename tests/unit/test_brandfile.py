@@ -388,6 +388,7 @@ def test_what_yaml_can_not_make_sense_of_is_a_fault_of_the_file(tmp_path: Path, 
     assert faults(tmp_path / "demo.yaml", text)
 
 
+@pytest.mark.hypothesis
 def test_a_good_file_with_anything_in_place_of_something_is_told_of_or_can_be_used(tmp_path: Path) -> None:
     @settings(max_examples=150)
     @given(odd.changed(yaml.safe_load(GOOD)))

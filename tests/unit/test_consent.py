@@ -599,4 +599,4 @@ class PeopleAndPlatforms(RuleBasedStateMachine):
 
 
 TestPeopleAndPlatforms = PeopleAndPlatforms.TestCase
-TestPeopleAndPlatforms.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestPeopleAndPlatforms.settings = settings(max_examples=60, stateful_step_count=25)

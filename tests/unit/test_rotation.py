@@ -226,7 +226,7 @@ class Fleet:
         return unknown
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(STEPS, max_size=25))
 def test_no_order_of_rotating_fetching_and_signing_makes_a_container_refuse_an_opt_out(steps: list[Any]) -> None:
     """At most it says that it can't tell while the keyring is away, and the opt-out waits for a minute after that."""

@@ -316,7 +316,7 @@ def test_a_body_made_to_break_parsers_breaks_nothing(content_type: str, body: st
 @example("text/plain", "\ud800", False)
 @example("text/plain", "not base64!", True)
 @example("text/plain", "YQ", True)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_is_posted_is_read_without_a_fault(content_type: str, body: str, is_base64: bool) -> None:
     event = events.http("POST", URL, headers={"content-type": content_type})
     event |= {"body": body, "isBase64Encoded": is_base64}
@@ -324,7 +324,7 @@ def test_whatever_is_posted_is_read_without_a_fault(content_type: str, body: str
 
 
 @given(st.lists(st.sampled_from(["--XyZ", "\r\n", "--", "a", '"', ";", " name=", "Content-Disposition:"])))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_form_that_was_scrambled_is_read_without_a_fault(pieces: list[str]) -> None:
     for values in read("".join(pieces), MULTIPART).form().values():
         assert all(isinstance(value, str) for value in values)

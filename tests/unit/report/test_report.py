@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consentry.journeys import REASONS
@@ -147,7 +147,7 @@ def starting(rows: list[dict[str, Any]], prefix: str) -> Counter[str]:
     )
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 @given(ledgers(), st.sampled_from(["UTC", "Asia/Tokyo", "America/Los_Angeles"]), st.sampled_from([None, *By]))
 def test_every_number_on_the_page_is_one_of_the_events(rows: list[dict[str, Any]], zone: str, by: By | None) -> None:
     page = report(rows, zone=zone, by=by)
