@@ -1152,6 +1152,11 @@ def test_access_logs_name_routes_and_no_path_address_or_agent() -> None:
         assert RESOURCES[settings["DestinationArn"]["Fn::GetAtt"][0]]["Type"] == "AWS::Logs::LogGroup"
 
 
+def test_the_template_is_ascii() -> None:
+    """CloudFormation shows anything else as a question mark."""
+    assert (ROOT / "template.yaml").read_text("utf-8").isascii()
+
+
 def test_an_old_accounts_policy_for_logs_has_room_for_ours() -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html"""
     assert RESOURCES["HttpApiLogs"]["Properties"]["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/")
