@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from capacity import assumed, prices, sizes
-from capacity.template import Template
+from capacity import assumed, metrics, prices, sizes
+from capacity.metrics import Combination
+from capacity.template import deployed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from capacity.prices import Price
 
 MILLION: Final = 1_000_000
 GB: Final = 1e9
@@ -14,6 +20,28 @@ MONTH_S: Final = 30 * 24 * 3600
 
 Bill = dict[str, float]
 """Dollars by service."""
+
+
+class Part(NamedTuple):
+    """Something that is paid for each month, whether it is used or not."""
+
+    service: str
+    what: str
+    many: float
+    """In the unit of the price."""
+    price: Price
+    free: float = 0
+    """How many of them an account of its own has free."""
+
+    @property
+    def dollars(self) -> float:
+        """By the price list."""
+        return self.many * self.price.dollars
+
+    @property
+    def due(self) -> float:
+        """What is left of it in an account that has nothing else."""
+        return max(0.0, self.many - self.free) * self.price.dollars
 
 
 def http(calls: float, ms: float, bytes_out: float) -> Bill:
@@ -28,10 +56,10 @@ def http(calls: float, ms: float, bytes_out: float) -> Bill:
 def functions(calls: float, ms: float) -> Bill:
     """So many invocations, with their logs and their share of fresh containers."""
     seconds = calls * (ms + assumed.STARTS.value * assumed.START_MS.value) / 1000
-    gb_s = seconds * Template().memory_gb
+    gb_s = seconds * deployed().memory_gb
     return {
         "Lambda": calls / MILLION * prices.INVOKED.dollars + gb_s * prices.COMPUTED.dollars,
-        "Logs": calls * assumed.LOG_BYTES.value / GB * prices.LOGGED.dollars,
+        "Logs": calls * assumed.LOG_BYTES.value / GB * (prices.LOGGED.dollars + logs_kept() * prices.LOG_KEPT.dollars),
     }
 
 
@@ -59,19 +87,95 @@ def told(changes: float) -> Bill:
     )
 
 
+def logs_kept() -> float:
+    """For how many months logs are kept."""
+    return deployed().answer("LogRetentionDays") / 30
+
+
+def standing(**answers: str) -> list[Part]:
+    """What a stack costs in a month in which nothing happens, part by part; with other answers than the defaults."""
+    stack = deployed(**answers)
+    alarms = stack.count("AWS::CloudWatch::Alarm")
+    polled = sum(
+        assumed.POLLERS_LIMITED.value if "ScalingConfig" in source else assumed.POLLERS.value
+        for source in stack.sources("sqs").values()
+    )
+    polls = polled * MONTH_S / assumed.POLL_S.value / MILLION
+    return [
+        Part("CloudWatch", f"metrics of {alarms} alarms", stack.alarm_metrics(), prices.ALARM, prices.ALARM.free),
+        *(
+            [Part("CloudWatch", "metrics of alarms that look every ten seconds", fast, prices.FAST_ALARM)]
+            if (fast := stack.alarm_metrics(high_resolution=True))
+            else []
+        ),
+        *(
+            Part(
+                "CloudWatch",
+                f"a dashboard that names {named} metrics",
+                1,
+                prices.DASHBOARD,
+                prices.DASHBOARD.free if named <= prices.FREE_DASHBOARD_METRICS else 0,
+            )
+            for named in stack.dashboards().values()
+        ),
+        Part(
+            "SQS",
+            f"looking into {len(stack.sources('sqs'))} queues, millions",
+            polls,
+            prices.QUEUED,
+            prices.QUEUED.free,
+        ),
+        Part("KMS", "the key of what SES tells, in its first year", stack.count("AWS::KMS::Key"), prices.KEY),
+        Part("Secrets Manager", "the keyring", stack.count("AWS::SecretsManager::Secret"), prices.SECRET),
+    ]
+
+
 def idle() -> Bill:
     """A month in which nothing happens."""
-    template = Template()
-    pollers = sum(
-        assumed.POLLERS_LIMITED.value if "ScalingConfig" in source else assumed.POLLERS.value
-        for source in template.sources("SQS").values()
-    )
+    return together(*({part.service: part.dollars} for part in standing()))
+
+
+def start_mode(mode: str) -> list[Part]:
+    """What a way of starting sooner costs in a month, whether anybody calls or not."""
+    stack = deployed(StartMode=mode)
+    return [
+        Part("Lambda", "snapshots of one version of each function", stack.snapshots_gb() * MONTH_S, prices.SNAPSHOT),
+        Part("Lambda", "one of each function kept running", stack.provisioned_gb() * MONTH_S, prices.PROVISIONED),
+    ]
+
+
+def outdated(days: float) -> float:
+    """Dollars for snapshots of what a deployment replaced, until they are deleted."""
+    return deployed(StartMode="snapstart").snapshots_gb() * days * 24 * 3600 * prices.SNAPSHOT.dollars
+
+
+def counted(events: Mapping[Combination, float]) -> float:
+    """Dollars for metrics of our own that have a value so often a month."""
+    return sum(metrics.hours(often) for often in events.values()) * prices.METRIC.dollars
+
+
+def everything() -> float:
+    """Dollars for metrics of our own if every one that can be had a value in every hour."""
+    return (len(metrics.possible()) + metrics.filtered()) * prices.METRIC.dollars
+
+
+def usual(asked: float, confirmed: float, one_clicks: float, by_page: float) -> dict[Combination, float]:
+    """The metrics of people who ask, confirm and leave, and how often each has a value."""
+    left = one_clicks + by_page
+    told = asked + confirmed + left
+    service = ("consentry",)
     return {
-        "CloudWatch": template.alarm_metrics * prices.ALARM.dollars
-        + template.count("AWS::CloudWatch::Dashboard") * prices.DASHBOARD.dollars,
-        "KMS": template.count("AWS::KMS::Key") * prices.KEY.dollars,
-        "Secrets Manager": template.count("AWS::SecretsManager::Secret") * prices.SECRET.dollars,
-        "SQS": pollers * MONTH_S / assumed.POLL_S.value / MILLION * prices.QUEUED.dollars,
+        Combination("Acts", ("page", "applied")): asked + confirmed + by_page,
+        Combination("Acts", ("one-click", "applied")): one_clicks,
+        Combination("Changes", ("asked",)): asked,
+        Combination("Changes", ("confirmed",)): confirmed,
+        Combination("Changes", ("unsubscribed",)): left,
+        Combination("ConfirmedAfter", service): confirmed,
+        Combination("Mails", ("confirmation", "sent")): asked,
+        Combination("MailDelay", service): asked,
+        Combination("Notifications", ("queued",)): told,
+        Combination("Notifications", ("taken",)): told,
+        Combination("NotificationDelay", service): told,
     }
 
 
@@ -125,10 +229,12 @@ def stored_bytes(people: float) -> float:
 
 
 def kept(people: float) -> Bill:
-    """A month of keeping so many people, with the archive's reading of the table."""
+    """A month of keeping so many people, with the archive, and its reading of the table."""
     held = stored_bytes(people)
+    archived = people * sum(each.items["event"] for each in sizes.journey().values())
     return {
         "Storage": held / GB * prices.STORED.dollars,
         "Recovery": held / GB * prices.RECOVERY.dollars,
+        "Archive": archived / GB * prices.COLD.dollars,
         "Archive's scan": held / 4096 / 2 / MILLION * prices.READ.dollars,
     }

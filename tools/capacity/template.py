@@ -1,78 +1,140 @@
-"""What `template.yaml` says that matters for cost and capacity."""
+"""The stack as AWS would be asked for it: `template.yaml`, expanded by SAM, with the answers that were given."""
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
+from audit.template import expanded
 
 ROOT: Final = Path(__file__).parents[2]
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as what stands behind them."""
-
-
-def _tagged(loader: _Loader, _suffix: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return node.value
-
-
-_Loader.add_multi_constructor("!", _tagged)
-
-
-def _mentions(node: Any, name: str) -> int:
-    """How often a key stands in a part of the template."""
-    if isinstance(node, dict):
-        return sum((key == name) + _mentions(each, name) for key, each in node.items())
-    return sum(_mentions(each, name) for each in node) if isinstance(node, list) else 0
+_HIGH_RESOLUTION_S: Final = 60
+"""Below it an alarm is a high-resolution one, which costs more."""
+_LEFT_OUT: Final = object()
 
 
 @cache
 def _read() -> dict[str, Any]:
-    text = (ROOT / "template.yaml").read_text("utf-8")
-    read: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    return read
+    return expanded(ROOT / "template.yaml")
+
+
+@cache
+def deployed(**answers: str) -> Template:
+    """What is deployed with these answers, read once."""
+    return Template(**answers)
 
 
 class Template:
-    """The stack as it is declared."""
+    """What is deployed with the answers of a first deployment: the defaults, but for those that are given here."""
 
-    def __init__(self) -> None:
-        self._read = _read()
+    def __init__(self, **answers: str) -> None:
+        read = _read()
+        self._answers = {name: str(each.get("Default", "")) for name, each in read["Parameters"].items()} | answers
+        self._conditions = read["Conditions"]
+        self._resources: dict[str, dict[str, Any]] = {
+            name: self._resolved(each)
+            for name, each in read["Resources"].items()
+            if "Condition" not in each or self._holds({"Condition": each["Condition"]})
+        }
 
-    def default(self, parameter: str) -> int:
-        """A number that is set if nobody chooses another."""
-        return int(self._read["Parameters"][parameter]["Default"])
+    def answer(self, parameter: str) -> int:
+        """A number that a parameter has."""
+        return int(self._answers[parameter])
 
-    @property
-    def memory_gb(self) -> float:
-        """What each function has."""
-        return float(self._read["Globals"]["Function"]["MemorySize"]) / 1024
+    def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The properties of a type's resources, by logical id."""
+        return {name: each["Properties"] for name, each in self._resources.items() if each["Type"] == kind}
 
     def count(self, kind: str) -> int:
         """How many resources of a type there are."""
-        return sum(each["Type"] == kind for each in self._read["Resources"].values())
+        return len(self.of_type(kind))
 
     @property
-    def alarm_metrics(self) -> int:
-        """How many metrics all alarms watch together: each is paid for, also those that one alarm adds up."""
-        alarms = [each for each in self._read["Resources"].values() if each["Type"] == "AWS::CloudWatch::Alarm"]
-        return sum(max(1, _mentions(each["Properties"], "MetricStat")) for each in alarms)
+    def memory_gb(self) -> float:
+        """What each function has that people wait for."""
+        return float(self.of_type("AWS::Lambda::Function")["OneClickFunction"]["MemorySize"]) / 1024
+
+    def alarm_metrics(self, *, high_resolution: bool = False) -> int:
+        """How many metrics the alarms watch together: each is paid for, also those that one alarm adds up.
+
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_billing.html
+        """
+        periods = [
+            period
+            for alarm in self.of_type("AWS::CloudWatch::Alarm").values()
+            for period in (
+                [each["MetricStat"]["Period"] for each in alarm["Metrics"] if "MetricStat" in each]
+                if "Metrics" in alarm
+                else [alarm["Period"]]
+            )
+        ]
+        return sum((int(period) < _HIGH_RESOLUTION_S) == high_resolution for period in periods)
+
+    def dashboards(self) -> dict[str, int]:
+        """How many metrics each dashboard names, by logical id. What its searches find isn't among them."""
+        return {
+            name: len({_named(row) for widget in _widgets(each) for row in widget.get("metrics", ())} - {()})
+            for name, each in self.of_type("AWS::CloudWatch::Dashboard").items()
+        }
 
     def sources(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Event sources of a type (`SQS`, `DynamoDB`), by `Function.Event`."""
-        functions = {
-            name: each for name, each in self._read["Resources"].items() if each["Type"].endswith("::Function")
-        }
+        """What Lambda reads for functions: queues (`sqs`), or the table's stream (`dynamodb`), by logical id."""
+        queues = set(self.of_type("AWS::SQS::Queue"))
         return {
-            f"{name}.{event}": source["Properties"]
-            for name, function in functions.items()
-            for event, source in function["Properties"].get("Events", {}).items()
-            if source["Type"] == kind
+            name: each
+            for name, each in self.of_type("AWS::Lambda::EventSourceMapping").items()
+            if (each["EventSourceArn"]["Fn::GetAtt"][0] in queues) == (kind == "sqs")
         }
+
+    def snapshots_gb(self) -> float:
+        """The memory of all functions of which Lambda keeps a snapshot, for each version."""
+        functions = self.of_type("AWS::Lambda::Function").values()
+        kept = [each for each in functions if each.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions"]
+        return sum(float(each["MemorySize"]) for each in kept) / 1024
+
+    def provisioned_gb(self) -> float:
+        """The memory of everything that is kept running."""
+        functions = self.of_type("AWS::Lambda::Function")
+        return sum(
+            float(functions[alias["FunctionName"]["Ref"]]["MemorySize"])
+            / 1024
+            * float(alias["ProvisionedConcurrencyConfig"]["ProvisionedConcurrentExecutions"])
+            for alias in self.of_type("AWS::Lambda::Alias").values()
+            if "ProvisionedConcurrencyConfig" in alias
+        )
+
+    def _resolved(self, node: Any) -> Any:
+        """A part of the template with its conditions decided, and its parameters answered."""
+        if isinstance(node, list):
+            return [each for each in map(self._resolved, node) if each is not _LEFT_OUT]
+        if not isinstance(node, dict):
+            return node
+        match node:
+            case {"Ref": str(name)}:
+                return _LEFT_OUT if name == "AWS::NoValue" else self._answers.get(name, node)
+            case {"Fn::If": [name, yes, no]}:
+                return self._resolved(yes if self._holds({"Condition": name}) else no)
+        parts = {key: self._resolved(each) for key, each in node.items()}
+        return {key: each for key, each in parts.items() if each is not _LEFT_OUT}
+
+    def _holds(self, condition: dict[str, Any]) -> bool:
+        match condition:
+            case {"Condition": str(name)}:
+                return self._holds(self._conditions[name])
+            case {"Fn::Not": [denied]}:
+                return not self._holds(denied)
+            case {"Fn::Equals": [left, right]}:
+                return str(self._resolved(left)) == str(self._resolved(right))
+        raise TypeError(f"a condition that nobody needed so far: {condition}")
+
+
+def _widgets(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    """The properties of a dashboard's widgets; `${…}` stays as it is."""
+    return [each["properties"] for each in json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]]
+
+
+def _named(row: list[Any]) -> tuple[str, ...]:
+    """The metric that a row of a widget names; the same one in another statistic is no other."""
+    return tuple(each for each in row if isinstance(each, str))

@@ -1,0 +1,251 @@
+"""The tables of docs/scale.md, by the name that stands in the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from capacity import assumed, costs, load, prices, sizes
+from capacity.markdown import count, dollars, large, table, words
+from capacity.template import deployed
+from consentry.brands import Bounds
+
+if TYPE_CHECKING:
+    from capacity.load import Rate
+
+
+def _hottest(writes: float, partitions: int) -> str:
+    return f"{load.hottest(writes, sizes.journey()['left'].write_units, partitions):,.0f}"
+
+
+def items() -> str:
+    """What a person's acts write."""
+    measured = {**sizes.journey(), "left, without evidence": sizes.journey(evidence=False)["left"]}
+    measured["left, never seen before"] = sizes.unknown_leaves()
+    kinds = ["state", "event", "contact", "evidence"]
+    return table(
+        ["transaction", *(f"{kind}, bytes" for kind in kinds), "write units"],
+        [
+            [what, *(str(each.items.get(kind, "–")) for kind in kinds), str(each.write_units)]
+            for what, each in measured.items()
+        ],
+    )
+
+
+def rates() -> str:
+    """How often what happens."""
+    named: dict[str, Rate] = {
+        "opt-outs": load.OPT_OUTS,
+        "of these by one click": load.ONE_CLICKS,
+        "page visits by scanners": load.SCANS,
+        "requests to get mail": load.REQUESTS,
+        "confirmations": load.CONFIRMATIONS,
+        "bounces and complaints": load.REPORTS,
+        "calls by HTTP, decisions aside": load.HTTP,
+        "changes that platforms are told": load.CHANGES,
+        "write units": load.write_units(),
+        "read units, decisions aside": load.read_units(screened=False),
+        "read units with all decisions": load.read_units(screened=True),
+    }
+    return table(
+        ["", "a day", "a second, busiest hour", "a second, busiest minute"],
+        [[what, *map(count, each)] for what, each in named.items()],
+    )
+
+
+def breaks() -> str:
+    """What breaks first, in order: the mails a day at which it does, all else as assumed."""
+    template, mails = deployed(), assumed.MAILS_A_DAY.value
+    gateway, opt_outs = template.answer("RequestsPerSecond"), template.answer("OptOutsPerSecond")
+    bounds = Bounds()
+    told = load.CHANGES.minute * assumed.ENDPOINTS.value
+    most = template.sources("sqs")["NotifierFunctionDue"]["ScalingConfig"]["MaximumConcurrency"]
+    at_once = sum(load.concurrency().values())
+    found = [
+        (
+            gateway / load.PAGES.minute,
+            "the API's throttle",
+            f"`RequestsPerSecond` {gateway:,}",
+            "`RequestsRefused`, status 429 in the API's log",
+            "`RequestsPerSecond`, `RequestBurst`",
+        ),
+        (
+            opt_outs / load.OPT_OUT_CALLS.minute,
+            "the throttle of opt-outs",
+            f"`OptOutsPerSecond` {opt_outs:,}",
+            "`OptOutsRefused`, which wakes somebody",
+            "`OptOutsPerSecond`, `OptOutBurst`",
+        ),
+        (
+            assumed.NEW_READS.value / load.read_units(screened=True).minute,
+            "reads of a new table, while all mails are screened",
+            f"{assumed.NEW_READS.value:,.0f} units a second",
+            "`ReadThrottleEvents`",
+            "warm throughput; screening more slowly",
+        ),
+        (
+            assumed.TABLE_UNITS.value / load.read_units(screened=True).minute,
+            "the table's quota of reads",
+            f"{assumed.TABLE_UNITS.value:,.0f} units a second",
+            "`ReadThrottleEvents`",
+            "the quota; screening more slowly",
+        ),
+        (
+            assumed.NEW_WRITES.value / load.write_units().minute,
+            "writes of a new table",
+            f"{assumed.NEW_WRITES.value:,.0f} units a second",
+            "`WriteThrottleEvents`; the spool fills",
+            "warm throughput",
+        ),
+        (
+            assumed.SES_RATE.value / load.REQUESTS.minute,
+            "SES's first rate",
+            f"{assumed.SES_RATE.value:,.0f} mails a second",
+            "mails wait in the mail queue",
+            "the quota of SES",
+        ),
+        (
+            bounds.mails_a_minute / 60 * assumed.BRANDS.value / load.REQUESTS.minute,
+            "the breaker of each brand",
+            f"`mails_a_minute` {bounds.mails_a_minute}, {assumed.BRANDS.value:.0f} brands",
+            "`BreakerOpened`",
+            "`mails_a_minute`",
+        ),
+        (
+            bounds.requests_an_hour / 3600 * assumed.BRANDS.value / load.REQUESTS.hour,
+            "the form of each brand, silently",
+            f"`requests_an_hour` {bounds.requests_an_hour:,}, {assumed.BRANDS.value:.0f} brands",
+            "fewer mails than visits of the form",
+            "`requests_an_hour`",
+        ),
+        (
+            assumed.ACCOUNT_RATE.value / load.HTTP.minute,
+            "API Gateway's quota",
+            f"{assumed.ACCOUNT_RATE.value:,.0f} calls a second",
+            "status 429, though the throttle is higher",
+            "the quota",
+        ),
+        (
+            load.from_stream("NotifierFunctionChanged", assumed.STREAM_MS.value, 4) / load.CHANGES.minute,
+            "the notifier on the stream of a new table",
+            "4 shards",
+            "`IteratorAge` of the notifier",
+            "`ParallelizationFactor`; warm throughput makes shards",
+        ),
+        (
+            most / (assumed.TELL_MS.value / 1000) / told,
+            "telling platforms",
+            f"`MaximumConcurrency` {most}",
+            "age of the oldest message in the notification queue",
+            "`MaximumConcurrency`, and the concurrency quota before it",
+        ),
+        (
+            assumed.CONCURRENCY.value * assumed.CALLS_A_CONTAINER.value / (load.HTTP.minute + told),
+            "calls of functions",
+            f"{assumed.CALLS_A_CONTAINER.value:.0f} a second for each of {assumed.CONCURRENCY.value:,.0f} at once",
+            "`Throttles`",
+            "the quota of functions at once",
+        ),
+        (
+            assumed.CONCURRENCY.value / at_once,
+            "functions at once",
+            f"{assumed.CONCURRENCY.value:,.0f} of the account",
+            "`Throttles`, `ConcurrentExecutions`",
+            "the quota",
+        ),
+        (
+            load.from_stream("CourierFunctionDue", assumed.MAIL_MS.value, 4) / load.REQUESTS.minute,
+            "the courier on the stream of a new table",
+            "4 shards",
+            "`IteratorAge` of the courier",
+            "warm throughput makes shards",
+        ),
+    ]
+    found.sort()
+    return words(
+        ["at mails a day", "breaks", "because", "one sees it by", "one turns"],
+        [[large(part * mails), *rest] for part, *rest in found],
+    )
+
+
+def heat() -> str:
+    """The hottest second of the hottest partition."""
+    writes, reads = load.write_units().minute, load.read_units(screened=True).minute
+    held = costs.stored_bytes(assumed.SUBSCRIBERS.value) / costs.GB
+    by_size = load.partitions(0, 0, held)
+    warmed = load.partitions(1.5 * reads, 1.5 * writes, held)
+    cases = {
+        f"a new table, {load.partitions(0, 0, 0)}": load.partitions(0, 0, 0),
+        f"by its size of {held:,.0f} GB, {by_size}": by_size,
+        f"warmed for half more than the peak, {warmed}": warmed,
+    }
+    return table(
+        ["partitions", "writes, mean", "writes, hottest", "reads, mean", "reads, hottest"],
+        [
+            [
+                what,
+                f"{writes / many:,.0f}",
+                _hottest(writes, many),
+                f"{reads / many:,.0f}",
+                f"{load.hottest(reads, 1, many):,.0f}",
+            ]
+            for what, many in cases.items()
+        ],
+    )
+
+
+def at_once() -> str:
+    """Functions at once."""
+    slow = load.CHANGES.minute * assumed.ENDPOINTS.value * assumed.SLOW_S.value
+    rows = [[what, count(number)] for what, number in load.concurrency().items()]
+    rows.append(["telling platforms whose endpoints are all dead, unlimited", count(slow)])
+    return table(["busiest minute", "functions at once"], rows)
+
+
+def starts() -> str:
+    """Fresh containers."""
+    functions = deployed().count("AWS::Lambda::Function")
+    reads = functions * assumed.SCALE_OUT.value / 10
+    return words(
+        ["when every function scales out as fast as it may", "how much"],
+        [
+            ["functions", str(functions)],
+            ["reads of the keyring a second", f"{reads:,.0f} of {assumed.SECRET_READS.value:,.0f}"],
+        ],
+    )
+
+
+def streams() -> str:
+    """How fast the stream is read."""
+    courier, notifier = (
+        ("courier, mails", "CourierFunctionDue", assumed.MAIL_MS.value),
+        ("notifier, changes", "NotifierFunctionChanged", assumed.STREAM_MS.value),
+    )
+    due = {"courier, mails": load.REQUESTS.minute, "notifier, changes": load.CHANGES.minute}
+    return table(
+        ["a second", "comes, busiest minute", "4 shards", "16 shards"],
+        [
+            [what, count(due[what]), *(count(load.from_stream(source, ms, shards)) for shards in (4, 16))]
+            for what, source, ms in (courier, notifier)
+        ],
+    )
+
+
+def growth() -> str:
+    """What the table holds, and what the archive's scan takes."""
+    people = assumed.SUBSCRIBERS.value
+    segments = deployed().answer("ArchiveSegments")
+    hours = people * 4 / 1_000 * assumed.SCAN_S.value / segments / 3600
+    year = load.ledger_gb_a_year()
+    held = year * (prices.STORED.dollars + prices.RECOVERY.dollars)
+    return words(
+        ["what", "how much"],
+        [
+            [
+                f"{large(people)} people who asked, confirmed and left",
+                f"{costs.stored_bytes(people) / costs.GB:,.0f} GB",
+            ],
+            ["the ledger's growth, at a billion mails a day", f"{year:,.0f} GB a year"],
+            ["what each such year adds to the monthly bill, storage and recovery", dollars(held)],
+            [f"the archive's scan of these people, `ArchiveSegments` {segments}", f"{hours:,.1f} hours"],
+        ],
+    )
