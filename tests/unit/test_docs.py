@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,6 +231,31 @@ def test_an_operator_is_told_how_often_a_function_has_no_authentication() -> Non
     ]
     numbers = dict(enumerate(("twelve", "thirteen", "fourteen", "fifteen", "sixteen"), 12))
     assert f"yes, {numbers[len(routes)]} times" in page("docs/deploying.md")
+
+
+FAKE_AWS = """#!/bin/sh
+case "$*" in
+  *list-stack-resources*) printf 'stack-Page\\tstack-Worker\\n' ;;
+  *get-alias*stack-Page*) echo 10 ;;
+  *get-alias*stack-Worker*) echo 1 ;;
+  *list-versions*stack-Page*) printf '$LATEST\\t2\\t8\\t9\\n10\\t11\\n' ;;
+  *list-versions*stack-Worker*) printf '$LATEST\\t1\\n' ;;
+  *delete-function*) echo "$*" >> "$DELETED" ;;
+esac
+"""
+"""Two functions; a deployment of one's version 11 was undone."""
+
+
+def test_deleting_old_versions_leaves_the_live_one_and_the_one_before_it(tmp_path: Path) -> None:
+    [commands] = [found[3] for found in FENCE.finditer(section(page("docs/deploying.md"), "Starting sooner"))]
+    fake, deleted = tmp_path / "aws", tmp_path / "deleted"
+    fake.write_text(FAKE_AWS)
+    fake.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "DELETED": str(deleted)}
+    subprocess.run(["sh", "-eu", "-c", commands], env=environment, check=True)  # noqa: S603, S607 - the guide's own
+    assert deleted.read_text().splitlines() == [
+        f"lambda delete-function --function-name stack-Page --qualifier {version}" for version in (2, 8)
+    ]
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
