@@ -830,20 +830,30 @@ def dashboard() -> list[dict[str, Any]]:
     return [each["properties"] for each in json.loads(body)["widgets"]]
 
 
+def searches() -> Iterator[str]:
+    """Every search of the dashboard."""
+    for widget in dashboard():
+        yield from (metric[0]["expression"] for metric in widget.get("metrics", ()) if isinstance(metric[0], dict))
+
+
 def shown() -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Namespace, name and dimensions of every metric on the dashboard."""
-    for widget in dashboard():
-        for metric in widget.get("metrics", ()):
-            if isinstance(metric[0], dict):
-                found = re.fullmatch(
-                    r"""SEARCH\('\{"([^"]+)",([a-z,]+)\} MetricName="(\w+)"', '(?:Sum|Maximum)', 300\)""",
-                    metric[0]["expression"],
-                )
-                assert found, metric
-                yield found[1], found[3], tuple(found[2].split(","))
-            else:
-                plain = [each for each in metric if isinstance(each, str)]
-                yield plain[0], plain[1], tuple(plain[2::2])
+    for expression in searches():
+        found = re.fullmatch(
+            r"""SEARCH\('\{"?([^",]+)"?,([A-Za-z,]+)\} MetricName="(\w+)"(?: \("\$\{\w+\}"(?: OR "\$\{\w+\}")*\))?', """
+            r"""'(?:Sum|Maximum)', 300\)""",
+            expression,
+        )
+        assert found, expression
+        yield found[1], found[3], tuple(found[2].split(","))
+    for plain in plainly_shown():
+        yield plain[0], plain[1], tuple(plain[2::2])
+
+
+def plainly_shown() -> list[list[str]]:
+    """What the dashboard names, row by row: namespace, name, and names and values of dimensions."""
+    metrics = [metric for widget in dashboard() for metric in widget.get("metrics", ())]
+    return [[each for each in metric if isinstance(each, str)] for metric in metrics if isinstance(metric[0], str)]
 
 
 FILTERED: Final = {
@@ -897,6 +907,26 @@ def test_the_dashboard_shows_every_alarm_and_every_function() -> None:
     body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     always = {name for name in {**ALARMS, **FUNCTIONS} if "Condition" not in RESOURCES[name]}
     assert {name for name in always if f"${{{name}." in body or f"${{{name}}}" in body} == always
+
+
+def test_the_dashboard_names_no_more_metrics_than_a_free_one_may() -> None:
+    """https://aws.amazon.com/cloudwatch/pricing/: three dashboards of up to 50 metrics each."""
+    assert len(of_type("AWS::CloudWatch::Dashboard")) <= 3
+    assert len(plainly_shown()) <= 50
+
+
+def test_a_search_is_never_too_long_for_cloudwatch() -> None:
+    """1,024 characters: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/search-expression-syntax.html."""
+    for expression in searches():
+        filled = expression.replace("${AWS::StackName}", 128 * "s")
+        assert len(re.sub(r"\$\{\w+\}", 64 * "f", filled)) <= 1024, expression
+
+
+def test_both_widgets_of_functions_show_every_one_that_is_always_there() -> None:
+    always = {name for name in FUNCTIONS if "Condition" not in RESOURCES[name]}
+    for name in ("Errors", "Throttles"):
+        found = [each for each in searches() if f'MetricName="{name}"' in each]
+        assert {function for each in found for function in re.findall(r"\$\{(\w+)\}", each)} == always
 
 
 def test_widgets_lie_side_by_side() -> None:
