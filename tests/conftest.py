@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -58,6 +58,32 @@ def _no_request() -> None:
     from consentry import telemetry
 
     telemetry.begin("")
+
+
+NAMED_AT_DEPLOYMENT: Final = {"queue", "function", "version"}
+"""Dimensions whose values aren't the code's."""
+
+
+@pytest.fixture(autouse=True)
+def _only_metrics_whose_cost_is_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test has the code count, docs/costs.md counts, too: tools/capacity/metrics.py finds it by itself."""
+    from capacity import metrics
+    from consentry import telemetry
+
+    unknown: set[metrics.Combination] = set()
+    emit = telemetry.emit
+
+    def emit_and_look(message: str, values: Mapping[str, float], **said: str | int | bool) -> None:
+        for name in values:
+            dimensions = telemetry.METRICS[name].dimensions
+            found = metrics.Combination(name, tuple(str(said.get(each, "consentry")) for each in dimensions))
+            if not NAMED_AT_DEPLOYMENT & set(dimensions) and found not in metrics.by_code():
+                unknown.add(found)
+        emit(message, values, **said)
+
+    monkeypatch.setattr(telemetry, "emit", emit_and_look)
+    yield
+    assert not unknown
 
 
 @pytest.fixture

@@ -39,6 +39,16 @@ class Combination(NamedTuple):
 @cache
 def possible() -> frozenset[Combination]:
     """Every combination that the code can emit, and some that it never will: nobody is throttled by a webhook."""
+    named = {
+        "Waiting": _each(_queues()),
+        "VersionFaults": set(product(deployed().of_type("AWS::Lambda::Function"), ["each"])),
+    }
+    return by_code() | {Combination(name, values) for name, listed in named.items() for values in listed}
+
+
+@cache
+def by_code() -> frozenset[Combination]:
+    """Those of them whose values stand in the code, and not in the deployment."""
     courier, notifier, webhook = (_FUNCTIONS / each / "handler.py" for each in ("courier", "notifier", "webhook"))
     combined: dict[str, set[tuple[str, ...]]] = {
         name: _each(["consentry"]) for name, each in telemetry.METRICS.items() if each.dimensions == ("service",)
@@ -61,8 +71,6 @@ def possible() -> frozenset[Combination]:
         },
         "MailsPutOff": _each(_emitted(courier, "why")),
         "Notifications": _each(_emitted(notifier, "outcome")),
-        "Waiting": _each(_queues()),
-        "VersionFaults": set(product(deployed().of_type("AWS::Lambda::Function"), ["each"])),
     }
     return frozenset(Combination(name, values) for name, listed in combined.items() for values in listed)
 
