@@ -351,6 +351,9 @@ def holds(node: Any, values: dict[str, str]) -> Any:
         ({"DomainName": "links.example.com", "CertificateArn": "arn", "HostedZoneId": "Z1"}, ""),
         ({"StartMode": "snapstart"}, ""),
         ({"StartMode": "snapstart", "PythonRuntime": "python3.11"}, "SnapshotsNeedANewPython"),
+        ({"StartMode": "provisioned"}, "NewAccountsKeepNothingRunning"),
+        ({"OneClickReservedConcurrency": "100"}, "NewAccountsKeepNothingRunning"),
+        ({"StartMode": "provisioned", "OneClickReservedConcurrency": "100", "AccountConcurrency": "1000"}, ""),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, dict) else part,
 )
@@ -1144,7 +1147,7 @@ def test_a_region_without_inbound_mail_needs_no_part_of_ses() -> None:
 
 def test_a_flood_of_mails_leaves_room_for_clicks() -> None:
     arrived = FUNCTIONS["MailboxFunction"]["Events"]["Arrived"]["Properties"]
-    assert 2 <= arrived["ScalingConfig"]["MaximumConcurrency"] <= 10
+    assert all(2 <= at_once(arrived, account) <= 10 for account in ACCOUNTS)
 
 
 def test_mails_are_scanned_and_taken_over_whatever_line_they_come() -> None:
@@ -1262,6 +1265,49 @@ def test_a_flood_of_visits_uses_nothing_up_of_what_opt_outs_may() -> None:
     assert api["RouteSettings"] == dict.fromkeys(OPT_OUT_ROUTES, own)
     assert {f"{method} {path}" for method, path, _ in ROUTES} >= OPT_OUT_ROUTES
     assert PARAMETERS["OptOutsPerSecond"]["Default"] > PARAMETERS["RequestsPerSecond"]["Default"]
+
+
+ACCOUNTS: Final[dict[str, dict[str, int]]] = TEMPLATE["Mappings"]["Accounts"]
+"""The most that runs behind each source of events, by how many functions the account may run at once."""
+NEW, SHARDS, CALLS_A_SECOND = 10, 4, 10
+"""Functions at once in a new account, shards of a new table's stream, and calls a second for each function at once:
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html"""
+
+
+def at_once(source: dict[str, Any], account: str) -> int:
+    """How many functions a queue starts at once, or a shard of the stream."""
+    limit = source["ScalingConfig"]["MaximumConcurrency"] if "Queue" in source else source["ParallelizationFactor"]
+    mapping, of, place = limit["Fn::FindInMap"]
+    assert (mapping, of) == ("Accounts", {"Ref": "AccountConcurrency"})
+    return ACCOUNTS[account][place]
+
+
+def workers(account: str) -> dict[str, int]:
+    """The most that each function behind queues and the stream runs of at once, but for the archive."""
+    found: dict[str, int] = {}
+    for name in set(FUNCTIONS) - {"ArchiveFunction"}:
+        for event in FUNCTIONS[name].get("Events", {}).values():
+            if event["Type"] in {"SQS", "DynamoDB"}:
+                shards = SHARDS if event["Type"] == "DynamoDB" else 1
+                found[name] = found.get(name, 0) + shards * at_once(event["Properties"], account)
+    return found
+
+
+def test_no_kind_of_work_takes_all_that_an_account_may_run_at_once() -> None:
+    """Opt-outs are answered by what is left. With ten, all kinds together can take it: Lambda takes no less than 2."""
+    assert set(ACCOUNTS) == set(PARAMETERS["AccountConcurrency"]["AllowedValues"])
+    for account in ACCOUNTS:
+        assert all(at_most <= int(account) * 0.6 for at_most in workers(account).values()), account
+    assert sum(workers("1000").values()) < 1000 / 2
+
+
+def test_a_deployment_with_nothing_but_defaults_leaves_a_new_account_room_for_opt_outs() -> None:
+    default = {name: each.get("Default") for name, each in PARAMETERS.items()}
+    assert default["AccountConcurrency"] == str(NEW)
+    assert set(ACCOUNTS[str(NEW)].values()) == {1, 2}, "the least that Lambda takes, of a shard and of a queue"
+    assert default["BulkConcurrency"] + default["ArchiveSegments"] < NEW / 2
+    assert default["RequestsPerSecond"] <= NEW * CALLS_A_SECOND / 2
+    assert (default["StartMode"], default["OneClickReservedConcurrency"]) == ("none", 0)
 
 
 def test_one_click_has_its_share_of_the_account_where_somebody_asks_for_it() -> None:

@@ -7,7 +7,7 @@ import random
 from typing import Final, NamedTuple
 
 from capacity import assumed, costs, sizes
-from capacity.template import deployed
+from capacity.template import LARGE, deployed
 
 _HOUR_S: Final = 3600
 _SEED: Final = 20261124
@@ -119,7 +119,7 @@ def concurrency() -> dict[str, float]:
 
 def from_stream(source: str, record_ms: float, shards: int) -> float:
     """Records a second that a function takes from the stream."""
-    factor = deployed().sources("dynamodb")[source].get("ParallelizationFactor", 1)
+    factor = deployed(AccountConcurrency=LARGE).sources("dynamodb")[source].get("ParallelizationFactor", 1)
     return float(shards * factor * 1000 / record_ms)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from capacity import assumed, costs, load, prices, sizes
 from capacity.markdown import count, dollars, large, table, words
-from capacity.template import deployed
+from capacity.template import LARGE, deployed
 from consentry.brands import Bounds
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def rates() -> str:
 
 def breaks() -> str:
     """What breaks first, in order: the mails a day at which it does, all else as assumed."""
-    template, mails = deployed(), assumed.MAILS_A_DAY.value
+    template, mails = deployed(AccountConcurrency=LARGE), assumed.MAILS_A_DAY.value
     gateway, opt_outs = template.answer("RequestsPerSecond"), template.answer("OptOutsPerSecond")
     bounds = Bounds()
     told = load.CHANGES.minute * assumed.ENDPOINTS.value
@@ -136,7 +136,7 @@ def breaks() -> str:
             "telling platforms",
             f"`MaximumConcurrency` {most}",
             "age of the oldest message in the notification queue",
-            "`MaximumConcurrency`, and the concurrency quota before it",
+            "`MaximumConcurrency` in the template, and the concurrency quota before it",
         ),
         (
             assumed.CONCURRENCY.value * assumed.CALLS_A_CONTAINER.value / (load.HTTP.minute + told),
@@ -199,6 +199,29 @@ def at_once() -> str:
     rows = [[what, count(number)] for what, number in load.concurrency().items()]
     rows.append(["telling platforms whose endpoints are all dead, unlimited", count(slow)])
     return table(["busiest minute", "functions at once"], rows)
+
+
+def workers() -> str:
+    """The most that runs behind each source of events, by the account's size."""
+    named = {
+        "the spool: opt-outs that waited": "DrainFunctionSpooled",
+        "the stream, of each shard: emails": "CourierFunctionDue",
+        "emails that were put off": "CourierFunctionPutOff",
+        "bounces and complaints": "FeedbackFunctionTold",
+        "the stream, of each shard: changes": "NotifierFunctionChanged",
+        "telling platforms": "NotifierFunctionDue",
+        "opt-outs by email": "MailboxFunctionArrived",
+    }
+    answers = ("10", LARGE)
+    read = [deployed(AccountConcurrency=each).of_type("AWS::Lambda::EventSourceMapping") for each in answers]
+    rows = [[what, *(str(_at_once(each[source])) for each in read)] for what, source in named.items()]
+    return table(["functions at once, at most", *(f"`AccountConcurrency` {each}" for each in answers)], rows)
+
+
+def _at_once(source: dict[str, Any]) -> int:
+    """How many functions a queue starts at once, or a shard of the stream."""
+    limit = source.get("ScalingConfig", {}).get("MaximumConcurrency")
+    return int(limit or source["ParallelizationFactor"])
 
 
 def starts() -> str:

@@ -12,6 +12,8 @@ from audit.template import expanded
 ROOT: Final = Path(__file__).parents[2]
 _HIGH_RESOLUTION_S: Final = 60
 """Below it an alarm is a high-resolution one, which costs more."""
+LARGE: Final = "1000"
+"""The `AccountConcurrency` that a billion mails a day need; a new account has 10."""
 _LEFT_OUT: Final = object()
 
 
@@ -32,7 +34,7 @@ class Template:
     def __init__(self, **answers: str) -> None:
         read = _read()
         self._answers = {name: str(each.get("Default", "")) for name, each in read["Parameters"].items()} | answers
-        self._conditions = read["Conditions"]
+        self._conditions, self._mappings = read["Conditions"], read["Mappings"]
         self._resources: dict[str, dict[str, Any]] = {
             name: self._resolved(each)
             for name, each in read["Resources"].items()
@@ -116,6 +118,8 @@ class Template:
                 return _LEFT_OUT if name == "AWS::NoValue" else self._answers.get(name, node)
             case {"Fn::If": [name, yes, no]}:
                 return self._resolved(yes if self._holds({"Condition": name}) else no)
+            case {"Fn::FindInMap": [mapping, key, name]}:
+                return self._mappings[mapping][str(self._resolved(key))][name]
         parts = {key: self._resolved(each) for key, each in node.items()}
         return {key: each for key, each in parts.items() if each is not _LEFT_OUT}
 

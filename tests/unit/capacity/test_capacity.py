@@ -9,7 +9,7 @@ import pytest
 from capacity import assumed, costs, load, prices, sizes
 from capacity.pages import PAGES, computed, named
 from capacity.tables import TABLES
-from capacity.template import deployed
+from capacity.template import LARGE, deployed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,7 +120,7 @@ def test_the_table_is_under_dynamodbs_own_key_which_costs_nothing() -> None:
 
 
 def test_slow_endpoints_leave_most_of_the_account_to_clicks() -> None:
-    queues = deployed().sources("sqs")
+    queues = deployed(AccountConcurrency=LARGE).sources("sqs")
     busy = [queues[name]["ScalingConfig"]["MaximumConcurrency"] for name in queues if not name.startswith("Archive")]
     assert sum(busy) < assumed.CONCURRENCY.value / 2
     assert deployed().answer("ArchiveSegments") + sum(busy) < assumed.CONCURRENCY.value / 2
