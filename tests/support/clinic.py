@@ -48,6 +48,13 @@ def queue(logical: str) -> str:
     return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/shop-{logical}"
 
 
+def key_policy(*actions: str) -> str:
+    """The policy of a KMS key that lets CloudWatch do this, and the account everything."""
+    root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*"}
+    alarms = {"Effect": "Allow", "Principal": {"Service": "cloudwatch.amazonaws.com"}, "Action": list(actions)}
+    return json.dumps({"Statement": [root, alarms]})
+
+
 class Refused:
     """What AWS answers instead."""
 
@@ -69,6 +76,10 @@ class Clinic:
             **{(domain, "MX"): [f"inbound-smtp.{REGION}.amazonaws.com"] for domain in DOMAINS},
         }
         self.visit: Visit | None = Visit(200, '{"status":"ok"}', NOW, NOW + timedelta(days=200))
+        self.elsewhere: dict[str, Visit | None] = {}
+        """What other hosts than that of all links answer."""
+        self.expired = 410
+        """What an expired confirmation link is answered with: whoever hasn't the keyring says 404."""
         self.metrics: dict[tuple[str, str], list[float]] = {}
         """Values of a metric, by its name and what it is of."""
         self.resources = dict(resources())
@@ -117,10 +128,14 @@ class Clinic:
         return self.dns.get((name, kind), [])
 
     def _visit(self, url: str) -> Visit:
-        assert url.endswith("/healthz")
-        if self.visit is None:
+        host, _, path = url.removeprefix("https://").removeprefix("http://").partition("/")
+        found = self.elsewhere.get(host, self.visit)
+        if found is None:
             raise OSError("the name isn't in the DNS")
-        return self.visit
+        if path == "healthz":
+            return found
+        assert path.startswith("c/")
+        return found._replace(status=self.expired, body="")
 
     def _remember(self, params: Any, model: Any, **_: Any) -> None:
         self.called.add((model.service_model.service_name, model.name))
@@ -163,6 +178,9 @@ class Clinic:
             "PythonRuntime": "python3.13",
             "SenderAddresses": ",".join(SENDERS),
             "InboundDomains": ",".join(DOMAINS),
+            "AccountConcurrency": "1000",
+            "BulkConcurrency": "8",
+            "ArchiveSegments": "8",
             "AlarmTopicArn": ALARM_TOPIC,
             "ArchiveLockMode": "GOVERNANCE",
             "ArchiveLockYears": "6",
@@ -193,7 +211,11 @@ class Clinic:
                 "AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000}
             },
             "GetFunctionConfiguration": {"State": "Active", "LastUpdateStatus": "Successful"},
-            "GetEventSourceMapping": {"State": "Enabled", "LastProcessingResult": "No records processed"},
+            "GetEventSourceMapping": {
+                "State": "Enabled",
+                "LastProcessingResult": "No records processed",
+                "ScalingConfig": {"MaximumConcurrency": 40},
+            },
             "GetMetricData": self._metric,
             "GetSecretValue": {"SecretString": json.dumps({"root": "r" * 64, "brands": self._secrets()})},
             "DescribeSecret": {"ReplicationStatus": [{"Region": "eu-north-1", "Status": "InSync"}]},
@@ -287,7 +309,15 @@ class Clinic:
             "DescribeAlarms": lambda asked: {
                 "MetricAlarms": [{"AlarmName": name, **self.answers["alarm"]} for name in asked["AlarmNames"]]
             },
-            "GetTopicAttributes": {"Attributes": {"SubscriptionsConfirmed": "2", "SubscriptionsPending": "0"}},
+            "GetTopicAttributes": {
+                "Attributes": {
+                    "SubscriptionsConfirmed": "2",
+                    "SubscriptionsPending": "0",
+                    "KmsMasterKeyId": "alias/night-shift",
+                }
+            },
+            "DescribeKey": {"KeyMetadata": {"KeyId": "1a2b", "Enabled": True}},
+            "GetKeyPolicy": {"Policy": key_policy("kms:Decrypt", "kms:GenerateDataKey*")},
             "GetDashboard": {"DashboardName": "shop"},
             "ListObjectsV2": lambda asked: {"Contents": [{"Key": f"{asked['Prefix']}run/manifest.json"}]},
             "GetObjectLockConfiguration": {
@@ -318,7 +348,7 @@ class Clinic:
             dead = asked["QueueUrl"].rpartition("/")[2].removesuffix("Queue") + "DeadLetters"
             policy = {"deadLetterTargetArn": arn("sqs", dead), "maxReceiveCount": 15}
             return {"Attributes": {"RedrivePolicy": json.dumps(policy)}}
-        return {"Attributes": dict.fromkeys(asked["AttributeNames"], "0")}
+        return {"Attributes": dict.fromkeys(asked["AttributeNames"], "0") | {"MessageRetentionPeriod": "1209600"}}
 
 
 @cache

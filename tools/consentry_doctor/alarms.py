@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 _DAY_S: Final = 24 * 3600
 _AT_ONCE: Final = 100
 """Names that one DescribeAlarms takes."""
+_OF_AWS: Final = "alias/aws/sns"
+"""The key of AWS's own, whose policy nobody can change."""
+_NEEDED: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 
 
 def states(deployed: Deployed) -> Generator[Ill, None, str]:
@@ -53,27 +58,69 @@ def states(deployed: Deployed) -> Generator[Ill, None, str]:
 
 def heard(deployed: Deployed) -> Generator[Ill, None, str]:
     """Somebody hears an alarm."""
-    topic = deployed.parameters.get("AlarmTopicArn", "")
-    if not topic:
+    topics = {name: deployed.parameters.get(name, "") for name in ("AlarmTopicArn", "NoticeTopicArn")}
+    if not topics["AlarmTopicArn"]:
         yield warning(
             "Nobody hears the alarms: AlarmTopicArn is empty.",
             "Make an SNS topic, subscribe to it, and deploy with its ARN.",
         )
-        return ""
+    hear = 0
+    for name, topic in topics.items():
+        if not topic:
+            continue
+        try:
+            told = deployed.client("sns").get_topic_attributes(TopicArn=topic)["Attributes"]
+        except ClientError as exc:
+            if not is_gone(exc):
+                raise
+            yield fault(f"The topic of {name} is gone: nobody hears its alarms.", "Make it anew, and deploy.")
+            continue
+        confirmed, pending = (int(told.get(f"Subscriptions{each}", 0)) for each in ("Confirmed", "Pending"))
+        if not confirmed:
+            yield fault(
+                f"Nobody hears the alarms: no subscription to {name} is confirmed, {pending} wait for that.",
+                "Subscribe to the topic, and follow the link in the mail that SNS sends.",
+            )
+        if key := told.get("KmsMasterKeyId"):
+            yield from _encrypted(deployed, name, key)
+        hear = max(hear, confirmed)
+    return f"{number(hear, 'subscriber')} of the topic of alarms."
+
+
+def _encrypted(deployed: Deployed, name: str, key: str) -> Generator[Ill]:
+    """CloudWatch may use the key that a topic is encrypted with.
+
+    https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
+    """
+    mend = "Encrypt it with a key of your own whose policy lets CloudWatch use it, or not at all."
+    if key.endswith(_OF_AWS):
+        yield fault(f"No alarm reaches {name}: it is encrypted with {_OF_AWS}, which CloudWatch may not use.", mend)
+        return
+    kms = deployed.client("kms")
     try:
-        told = deployed.client("sns").get_topic_attributes(TopicArn=topic)["Attributes"]
+        found = kms.describe_key(KeyId=key)["KeyMetadata"]
+        policy = json.loads(kms.get_key_policy(KeyId=found["KeyId"])["Policy"])
     except ClientError as exc:
         if not is_gone(exc):
             raise
-        yield fault("The topic of AlarmTopicArn is gone: nobody hears the alarms.", "Make it anew, and deploy.")
-        return ""
-    if not int(told.get("SubscriptionsConfirmed", 0)):
-        pending = int(told.get("SubscriptionsPending", 0))
+        yield fault(f"No alarm reaches {name}: the key that it is encrypted with is gone.", mend)
+        return
+    if not found.get("Enabled", True):
+        yield fault(f"No alarm reaches {name}: the key that it is encrypted with is turned off.", mend)
+    patterns = [action for statement in policy["Statement"] for action in _allowed(statement)]
+    if not all(any(fnmatchcase(action, pattern) for pattern in patterns) for action in _NEEDED):
         yield fault(
-            f"Nobody hears the alarms: no subscription to their topic is confirmed, {pending} wait for that.",
-            "Subscribe to the topic, and follow the link in the mail that SNS sends.",
+            f"No alarm reaches {name}: the policy of its key doesn't let CloudWatch use it.",
+            "Add the statement that the page has to the key's policy.",
         )
-    return f"{number(int(told.get('SubscriptionsConfirmed', 0)), 'subscriber')} of the topic of alarms."
+
+
+def _allowed(statement: dict[str, Any]) -> list[str]:
+    """What a statement of a key's policy lets CloudWatch do."""
+    if statement.get("Effect") != "Allow" or "cloudwatch.amazonaws.com" not in json.dumps(statement.get("Principal")):
+        return []
+    actions = statement.get("Action", ())
+    return [actions] if isinstance(actions, str) else list(actions)
 
 
 def dashboard(deployed: Deployed) -> Generator[Ill, None, str]:
@@ -91,6 +138,6 @@ def dashboard(deployed: Deployed) -> Generator[Ill, None, str]:
 
 CHECKS = (
     Check("alarms", states, "docs/deploying.md#alarms"),
-    Check("alarm-topic", heard, "docs/deploying.md#alarms"),
+    Check("alarm-topic", heard, "docs/deploying.md#a-topic-for-alarms"),
     Check("dashboard", dashboard, "docs/deploying.md#watching-it"),
 )

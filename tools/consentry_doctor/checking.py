@@ -40,8 +40,11 @@ _POLICY: Final = "docs/doctor.md#what-it-may-do"
 
 
 def examine(deployed: Deployed) -> Iterator[Finding]:
-    """What there is to say of a stack, check by check: a line at least for each."""
-    for check in CHECKS:
+    """What there is to say of a stack, check by check: a line at least for each.
+
+    Of a stack whose first deployment failed, or that is deleted, that is all there is to say.
+    """
+    for check in stacks.CHECKS[:1] if stacks.is_empty(deployed) else CHECKS:
         yield from _one(check, deployed)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from consentry_doctor import keys
 from consentry_doctor.findings import Check, fault, number, unseen, warning
 
 if TYPE_CHECKING:
@@ -28,22 +30,18 @@ _MEND_CLOCK: Final = "Let the machine keep time by NTP: links and API calls that
 
 
 def address(deployed: Deployed) -> Generator[Ill, None, str]:
-    """The address of all links answers."""
+    """The address of all links answers, and it is this stack that does."""
     url = deployed.outputs.get("Url", "")
     try:
         told = _visit(deployed)
     except OSError as exc:
-        yield fault(
-            f"{url} doesn't answer: {exc}. Every link that was mailed leads there.",
-            "Look at the DNS record, the custom domain and its mapping.",
-        )
+        yield fault(f"{url} doesn't answer: {exc}. Every link that was mailed leads there.", _lead(deployed, url))
         return ""
     if told.fault:
         return f"{url} has a certificate that isn't trusted; see the check `certificate`."
-    if told.status != 200 or not _is_well(told.body):  # noqa: PLR2004 - OK
+    if odd := _odd(deployed, url, told):
         yield fault(
-            f"{url}{_HEALTH} answers {told.status}, and not as Consentry does.",
-            "Does the custom domain lead to the stack's ApiId, stage $default, with an empty path?",
+            odd, "Does the domain lead to the stack's ApiId, stage $default, with an empty path, and nowhere else?"
         )
     if not url.startswith("https://"):
         yield warning(
@@ -51,6 +49,54 @@ def address(deployed: Deployed) -> Generator[Ill, None, str]:
             "Deploy with a PublicUrl that begins with https://.",
         )
     return f"{url} answers."
+
+
+def domain(deployed: Deployed) -> Generator[Ill, None, str]:
+    """A domain that links don't use yet is ready for them."""
+    name, url = deployed.parameters.get("DomainName", ""), deployed.outputs.get("Url", "")
+    if not name:
+        return "The stack has no DomainName."
+    if url == f"https://{name}":
+        return f"Links are made with {name}; see the check `address`."
+    try:
+        told = deployed.visit(f"https://{name}{_HEALTH}")
+    except OSError as exc:
+        yield warning(f"{name} doesn't answer: {exc}. No link is made with it yet.", _publish(deployed, name))
+        return ""
+    if told.fault:
+        yield warning(f"{name} has a certificate that isn't trusted: {told.fault}.", "Renew it, for this name.")
+    elif odd := _odd(deployed, f"https://{name}", told):
+        yield warning(odd, _publish(deployed, name))
+    return f"{name} answers. Links are made with it once you deploy with an empty PublicUrl."
+
+
+def _odd(deployed: Deployed, url: str, told: Visit) -> str:
+    """What is wrong with an answer, if anything is: not Consentry's, or of another deployment of it.
+
+    Only who has the keyring tells a token that has expired (410) from one that isn't theirs (404).
+    """
+    if told.status != HTTPStatus.OK or not _is_well(told.body):
+        return f"{url}{_HEALTH} answers {told.status}, and not as Consentry does."
+    token = keys.expired_token(deployed)
+    try:
+        if token and deployed.visit(f"{url}/c/{token}").status == HTTPStatus.NOT_FOUND:
+            return f"{url} answers as Consentry does, but doesn't know this stack's links: it is another deployment."
+    except OSError:
+        pass  # it answered a moment ago
+    return ""
+
+
+def _lead(deployed: Deployed, url: str) -> str:
+    """How to have an address answer that links were made with."""
+    name = deployed.parameters.get("DomainName", "")
+    if not name or url != f"https://{name}":
+        return "Look at the DNS record of the name, and at what answers there."
+    own = f"https://{deployed.outputs.get('ApiId')}.execute-api.{deployed.region}.amazonaws.com"
+    return f"{_publish(deployed, name)} Until it is there, deploy with PublicUrl={own}: new links work then."
+
+
+def _publish(deployed: Deployed, name: str) -> str:
+    return f"Publish {name} CNAME {deployed.outputs.get('DomainTarget')} in the DNS."
 
 
 def certificate(deployed: Deployed) -> Generator[Ill, None, str]:
@@ -117,6 +163,7 @@ def _visit(deployed: Deployed) -> Visit:
 _SEE: Final = "docs/deploying.md#5-your-own-domain"
 CHECKS = (
     Check("address", address, _SEE),
+    Check("domain", domain, _SEE),
     Check("certificate", certificate, _SEE),
     Check("clock", clock, "docs/doctor.md#the-clock"),
 )

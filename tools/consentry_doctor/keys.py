@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from consentry import providers
 from consentry.keyring import Keyring, SecretUnavailableError
+from consentry.tokens import Link, Purpose, Tokens
 from consentry_doctor.deployed import is_gone
 from consentry_doctor.findings import Check, fault, warning
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from consentry_doctor.deployed import Deployed
     from consentry_doctor.findings import Ill
 
+_NOBODY: Final = "A" * 22
 _SHORTEST: Final = 32
 """Characters of a root: the template makes 64, of which each has nearly 6 bits."""
 _COPY: Final = "docs/deploying.md says how to bring back a copy of its value."
@@ -106,6 +108,20 @@ def secrets(deployed: Deployed) -> Generator[Ill, None, str]:
                     f"consentry notifications add-secret --brand {brand.id} {endpoint.id}",
                 )
     return "Every brand has an API key, and the secrets of what its file configures."
+
+
+def expired_token(deployed: Deployed) -> str:
+    """A token of a confirmation that ended long ago, of nobody: whoever has the keyring knows it, and it does nothing.
+
+    Empty where there is no brand file, or the keyring can't be read.
+    """
+    if not deployed.brands:
+        return ""
+    try:
+        text = _text(deployed)
+        return Tokens(Keyring(lambda: text)).sign(Link(Purpose.CONFIRM, deployed.brands[0].id, _NOBODY, at=1))
+    except (ClientError, SecretUnavailableError):
+        return ""
 
 
 def _arn(deployed: Deployed) -> str:

@@ -35,8 +35,8 @@ def account(deployed: Deployed) -> Generator[Ill, None, str]:
         yield fault(says, mend) if enforcement == "SHUTDOWN" else warning(says, mend)
     if not told.get("ProductionAccessEnabled", False):
         yield warning(
-            "The account is in SES's sandbox: mail goes to verified addresses alone.",
-            "Ask for production access in the SES console; it takes a day or so.",
+            "The account is in SES's sandbox: mail goes to verified addresses and SES's simulator alone.",
+            "Ask SES for production access; it takes a day or so. Until then, verify each recipient, too.",
         )
     return "The account is out of the sandbox, and sends."
 
@@ -58,7 +58,7 @@ def quota(deployed: Deployed) -> Generator[Ill, None, str]:
 
 
 def senders(deployed: Deployed) -> Generator[Ill, None, str]:
-    """Each sender may be used: by the stack's policy, and by SES."""
+    """Each sender may be used: by the stack's policy, which takes upper and lower case for the same, and by SES."""
     allowed = {each.lower() for each in deployed.listed("SenderAddresses")}
     asked = _senders(deployed)
     for address in asked:
@@ -206,8 +206,9 @@ def _domains(deployed: Deployed) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _identity(deployed: Deployed, address: str) -> dict[str, Any] | None:
     """SES's identity for an address: its own, else that of its domain, else of a domain above."""
-    labels = address.rpartition("@")[2].split(".")
-    names = [address, *(".".join(labels[index:]) for index in range(len(labels) - 1))]
+    local, _, domain = address.rpartition("@")
+    labels = domain.lower().split(".")
+    names = [f"{local}@{domain.lower()}", *(".".join(labels[index:]) for index in range(len(labels) - 1))]
     for name in names:
         try:
             return dict(deployed.client("sesv2").get_email_identity(EmailIdentity=name))
@@ -220,7 +221,7 @@ def _identity(deployed: Deployed, address: str) -> dict[str, Any] | None:
 _SES: Final = "docs/deploying.md#2-ses"
 _FEEDBACK: Final = "docs/deploying.md#bounces-and-complaints"
 CHECKS = (
-    Check("ses-account", account, _SES),
+    Check("ses-account", account, "docs/deploying.md#what-a-new-account-has-to-ask-for"),
     Check("ses-quota", quota, _SES),
     Check("senders", senders, _SES),
     Check("dkim", dkim, _SES),

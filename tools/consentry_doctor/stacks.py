@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
@@ -15,20 +15,43 @@ if TYPE_CHECKING:
     from consentry_doctor.findings import Ill
 
 
+_NOTHING: Final = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_COMPLETE"})
+"""States of a stack that has nothing to look at."""
+
+
+def is_empty(deployed: Deployed) -> bool:
+    """Whether nothing was ever deployed, or nothing is left of it: what else there is to say would follow from that."""
+    return deployed.stack["StackStatus"] in _NOTHING
+
+
 def status(deployed: Deployed) -> Generator[Ill, None, str]:
     """Whether the last deployment came to its end."""
     now = str(deployed.stack["StackStatus"])
-    if now.endswith("_IN_PROGRESS"):
-        yield warning(f"The stack is being changed ({now}).", "Ask again when that is over.")
-    elif now.endswith("_FAILED") or now.startswith("DELETE") or now == "ROLLBACK_COMPLETE":
+    delete = f"aws cloudformation delete-stack --stack-name {deployed.name}"
+    if now == "REVIEW_IN_PROGRESS":
         yield fault(
-            f"The stack is in the state {now}.",
-            "The stack's events in CloudFormation say which resource failed, and why; mend that and deploy again.",
+            "Nothing was deployed: the first change set waits for somebody's yes.", "Deploy again, and say yes."
         )
+    elif now.endswith("_IN_PROGRESS"):
+        yield warning(f"The stack is being changed ({now}).", "Ask again when that is over.")
+    elif now in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
+        yield fault(
+            f"The first deployment failed ({now}). Such a stack has to be deleted before the next try.",
+            f"{_EVENTS}; mend that. Then {delete}, and deploy again.",
+        )
+    elif now == "UPDATE_ROLLBACK_FAILED":
+        yield fault(
+            f"The last deployment failed, and so did taking it back ({now}).",
+            f"{_EVENTS}; mend that. Then aws cloudformation continue-update-rollback --stack-name {deployed.name}",
+        )
+    elif now.startswith("DELETE"):
+        yield fault(f"The stack is in the state {now}.", f"{_EVENTS}; mend that. Then {delete}")
+    elif now.endswith("_FAILED"):
+        yield fault(f"The stack is in the state {now}.", f"{_EVENTS}; mend that and deploy again.")
     elif "ROLLBACK" in now:
         yield warning(
             f"The last deployment failed and was taken back ({now}).",
-            "What runs is the version before it. The stack's events say what failed.",
+            f"What runs is the version before it. {_EVENTS}.",
         )
     return f"The stack's status is {now}."
 
@@ -68,6 +91,9 @@ def version(deployed: Deployed) -> Generator[Ill, None, str]:
     return "The stack has the parts of this version's template."
 
 
+_EVENTS: Final = "The stack's events in CloudFormation say which resource failed, and why"
+
+
 class _AnyTag(yaml.SafeLoader):
     """Reads CloudFormation's short forms as nothing: only names are compared."""
 
@@ -82,7 +108,7 @@ def _read(template: Any) -> dict[str, Any]:
 
 
 CHECKS = (
-    Check("stack", status, "docs/deploying.md#3-deploy"),
+    Check("stack", status, "docs/doctor.md#after-a-first-deployment-that-failed"),
     Check("drift", drift, "docs/deploying.md#3-deploy"),
     Check("version", version, "docs/deploying.md#3-deploy"),
 )

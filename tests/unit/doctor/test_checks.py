@@ -13,7 +13,7 @@ from consentry_doctor.checking import CHECKS, examine
 from consentry_doctor.deployed import NoStackError
 from consentry_doctor.findings import Verdict
 from consentry_doctor.reach import Visit
-from support.clinic import NOW, TEMPLATE, Clinic, Refused
+from support.clinic import NOW, TEMPLATE, Clinic, Refused, key_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Make = Callable[[Clinic], Any]
 
 CRM = Endpoint("crm", "https://crm.meadow.example/consent", private_network=False)
+DAY_S = 24 * 3600
 WELL = Visit(200, '{"status":"ok"}', NOW, NOW + timedelta(days=200))
 
 
@@ -30,6 +31,10 @@ def answers(operation: str, answer: Any) -> Make:
 
 def gone(operation: str, code: str = "ResourceNotFoundException") -> Make:
     return answers(operation, Refused(code))
+
+
+def refused(operation: str) -> Make:
+    return answers(operation, Refused("AccessDeniedException"))
 
 
 def changed(operation: str, **changes: Any) -> Make:
@@ -148,12 +153,39 @@ def words(part: object) -> str:
     return part if isinstance(part, str) else ""
 
 
+def account(most: int, free: int | None = None) -> Make:
+    return answers(
+        "GetAccountSettings",
+        {"AccountLimit": {"ConcurrentExecutions": most, "UnreservedConcurrentExecutions": free or most}},
+    )
+
+
+def elsewhere(host: str, **changes: Any) -> Make:
+    """The domain isn't where links lead yet, and answers."""
+    return lambda clinic: clinic.elsewhere.update({host: WELL._replace(**changes)})
+
+
+NOTICE = parameter("NoticeTopicArn", "arn:aws:sns:eu-west-1:123456789012:morning")
+MOVING = (
+    parameter("DomainName", "mail.meadow.example"),
+    output("DomainTarget", "d-1.execute-api.example"),
+    lambda clinic: clinic.elsewhere.update({"mail.meadow.example": None}),
+)
+"""A domain that links don't use yet."""
+
+
+def topic(**changes: str) -> Make:
+    return lambda clinic: clinic.answers["GetTopicAttributes"]["Attributes"].update(changes)
+
+
 ILL: list[tuple[str, Verdict, str, Make]] = [
     ("stack", Verdict.WARNING, "is being changed", status("UPDATE_IN_PROGRESS")),
     ("stack", Verdict.WARNING, "was taken back", status("UPDATE_ROLLBACK_COMPLETE")),
-    ("stack", Verdict.FAULT, "ROLLBACK_FAILED", status("UPDATE_ROLLBACK_FAILED")),
+    ("stack", Verdict.FAULT, "so did taking it back", status("UPDATE_ROLLBACK_FAILED")),
+    ("stack", Verdict.FAULT, "the state UPDATE_FAILED", status("UPDATE_FAILED")),
     ("stack", Verdict.FAULT, "DELETE_COMPLETE", status("DELETE_COMPLETE")),
-    ("stack", Verdict.FAULT, "ROLLBACK_COMPLETE", status("ROLLBACK_COMPLETE")),
+    ("stack", Verdict.FAULT, "The first deployment failed", status("ROLLBACK_COMPLETE")),
+    ("stack", Verdict.FAULT, "waits for somebody's yes", status("REVIEW_IN_PROGRESS")),
     (
         "drift",
         Verdict.WARNING,
@@ -198,9 +230,19 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
     (
         "concurrency",
         Verdict.FAULT,
-        "no more than 10 functions at once",
-        changed("GetAccountSettings", AccountLimit__ConcurrentExecutions=10),
+        "runs 10 functions at once, 10 of them not reserved; what runs behind queues may take 18",
+        several(
+            account(10),
+            changed("GetEventSourceMapping", ScalingConfig__MaximumConcurrency=2),
+            parameter("AccountConcurrency", "10"),
+            parameter("BulkConcurrency", "2"),
+            parameter("ArchiveSegments", "2"),
+        ),
     ),
+    ("concurrency", Verdict.FAULT, "leaves clicks nothing", account(328)),
+    ("concurrency", Verdict.FAULT, "leaves clicks nothing", account(1000, 300)),
+    ("concurrency", Verdict.WARNING, "leaves clicks 99", account(427)),
+    ("concurrency", Verdict.WARNING, "slower than they need be", parameter("AccountConcurrency", "10")),
     ("concurrency", Verdict.WARNING, "none are kept for one click", metric("Throttles", "shop-ApiFunction", 1)),
     ("event-sources", Verdict.FAULT, "is gone", gone("GetEventSourceMapping")),
     ("event-sources", Verdict.FAULT, "is disabled", changed("GetEventSourceMapping", State="Disabled")),
@@ -334,6 +376,33 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
         "SpoolDeadLetters holds 5 messages that were given up",
         attributes(ApproximateNumberOfMessages="3", ApproximateNumberOfMessagesNotVisible="2"),
     ),
+    (
+        "dead-letters",
+        Verdict.FAULT,
+        "1 message that was given up. SQS deletes the oldest in 8 days or soon after.",
+        several(
+            attributes(ApproximateNumberOfMessages="1"),
+            metric("ApproximateAgeOfOldestMessage", "shop-SpoolDeadLetters", 3.5 * DAY_S, 1),
+        ),
+    ),
+    (
+        "dead-letters",
+        Verdict.FAULT,
+        "StreamDeadLetters holds 1 message that was given up. SQS deletes the oldest in 4 days or soon after.",
+        several(
+            attributes(ApproximateNumberOfMessages="1"),
+            metric("ApproximateAgeOfOldestMessage", "shop-StreamDeadLetters", 10 * DAY_S),
+        ),
+    ),
+    (
+        "dead-letters",
+        Verdict.FAULT,
+        "SQS deletes the oldest today, or has.",
+        several(
+            attributes(ApproximateNumberOfMessages="1", MessageRetentionPeriod="345600"),
+            metric("ApproximateAgeOfOldestMessage", "shop-SpoolDeadLetters", 1.5 * DAY_S),
+        ),
+    ),
     ("dead-letters", Verdict.FAULT, "is gone", gone("GetQueueAttributes", "AWS.SimpleQueueService.NonExistentQueue")),
     (
         "queue-ages",
@@ -419,9 +488,16 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
     (
         "alarm-topic",
         Verdict.FAULT,
-        "1 wait for that",
-        changed("GetTopicAttributes", Attributes={"SubscriptionsConfirmed": "0", "SubscriptionsPending": "1"}),
+        "no subscription to AlarmTopicArn is confirmed, 1 wait for that",
+        topic(SubscriptionsConfirmed="0", SubscriptionsPending="1"),
     ),
+    ("alarm-topic", Verdict.FAULT, "which CloudWatch may not use", topic(KmsMasterKeyId="alias/aws/sns")),
+    ("alarm-topic", Verdict.FAULT, "reaches NoticeTopicArn", several(NOTICE, topic(KmsMasterKeyId="alias/aws/sns"))),
+    ("alarm-topic", Verdict.FAULT, "with is gone", gone("DescribeKey", "NotFoundException")),
+    ("alarm-topic", Verdict.FAULT, "is turned off", changed("DescribeKey", KeyMetadata__Enabled=False)),
+    ("alarm-topic", Verdict.FAULT, "doesn't let", changed("GetKeyPolicy", Policy=key_policy("kms:Decrypt"))),
+    ("alarm-topic", Verdict.FAULT, "doesn't let", changed("GetKeyPolicy", Policy=key_policy())),
+    ("alarm-topic", Verdict.COULD_NOT_LOOK, "GetKeyPolicy isn't allowed", refused("GetKeyPolicy")),
     ("dashboard", Verdict.WARNING, "is gone", several(dashboard, gone("GetDashboard", "ResourceNotFound"))),
     (
         "archive",
@@ -446,6 +522,26 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
         ),
     ),
     ("address", Verdict.FAULT, "doesn't answer: the name", silent),
+    ("address", Verdict.FAULT, "it is another deployment", lambda clinic: setattr(clinic, "expired", 404)),
+    ("domain", Verdict.WARNING, "No link is made with it yet", several(*MOVING)),
+    (
+        "domain",
+        Verdict.WARNING,
+        "isn't trusted: self-signed",
+        several(*MOVING, elsewhere("mail.meadow.example", fault="self-signed")),
+    ),
+    (
+        "domain",
+        Verdict.WARNING,
+        "https://mail.meadow.example/healthz answers 403",
+        several(*MOVING, elsewhere("mail.meadow.example", status=403)),
+    ),
+    (
+        "domain",
+        Verdict.WARNING,
+        "it is another deployment",
+        several(*MOVING, elsewhere("mail.meadow.example"), lambda clinic: setattr(clinic, "expired", 404)),
+    ),
     ("address", Verdict.FAULT, "answers 503", visit(status=503)),
     ("address", Verdict.FAULT, "not as Consentry does", visit(body="<title>Welcome</title>")),
     ("address", Verdict.WARNING, "http://", output("Url", "http://links.meadow.example")),
@@ -479,6 +575,43 @@ def test_an_operator_hears_what_is_wrong_and_what_to_do(check: str, verdict: Ver
     assert hits, found
     assert all(each.mend and each.see for each in hits)
     assert Verdict.OK not in {each.verdict for each in found}
+
+
+@pytest.mark.parametrize("now", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS", "DELETE_COMPLETE"])
+def test_of_a_first_deployment_that_failed_an_operator_hears_only_what_to_do_next(now: str) -> None:
+    clinic = Clinic()
+    status(now)(clinic)
+    no_resources(clinic)
+    (found,) = examine(clinic.deployed())
+    assert (found.check, found.verdict) == ("stack", Verdict.FAULT)
+    assert ("aws cloudformation delete-stack --stack-name shop" in found.mend) == (now != "REVIEW_IN_PROGRESS")
+
+
+def test_an_operator_whose_domain_isnt_in_the_dns_yet_hears_how_new_links_work_meanwhile() -> None:
+    clinic = Clinic()
+    several(*MOVING, parameter("DomainName", "links.meadow.example"), output("ApiId", "a1b2"), silent)(clinic)
+    (found,) = clinic.asks("address")
+    assert found.mend == (
+        "Publish links.meadow.example CNAME d-1.execute-api.example in the DNS. Until it is there, "
+        "deploy with PublicUrl=https://a1b2.execute-api.eu-west-1.amazonaws.com: new links work then."
+    )
+
+
+def test_an_operator_in_a_new_account_hears_what_to_ask_for_and_to_keep_workers_small() -> None:
+    clinic = Clinic()
+    account(10)(clinic)
+    (found,) = clinic.asks("concurrency")
+    assert found.mend == (
+        "Ask for 1,000 (Service Quotas, Lambda, Concurrent executions); it costs nothing; "
+        "until then deploy with AccountConcurrency=10."
+    )
+
+
+def test_what_reads_the_stream_counts_once_for_each_shard() -> None:
+    clinic = Clinic()
+    clinic.answers["GetEventSourceMapping"] = {"State": "Enabled", "ParallelizationFactor": 5}
+    (found,) = clinic.asks("concurrency")
+    assert "may take 168" in found.says  # eight of five for each of four shards, and the import's eight
 
 
 def test_every_check_is_tried_on_something_ill() -> None:
@@ -517,6 +650,16 @@ def test_every_check_is_tried_on_something_ill() -> None:
             "no opt-outs by mail",
             several(parameter("InboundDomains", ""), brands_with(inbound_domain="")),
         ),
+        ("senders", "2 senders, all verified", parameter("SenderAddresses", "Hello@meadow.example,post@OTHER.example")),
+        ("senders", "1 sender, all verified", brands_with(sender="Post@OTHER.example")),
+        ("alarm-topic", "2 subscribers", several(NOTICE, topic(KmsMasterKeyId=""))),
+        ("alarm-topic", "2 subscribers", changed("GetKeyPolicy", Policy=key_policy("kms:*"))),
+        ("address", "answers", lambda clinic: clinic.brands.clear()),
+        ("address", "answers", several(gone("GetSecretValue"), lambda clinic: setattr(clinic, "expired", 404))),
+        ("address", "answers", changed("GetSecretValue", SecretString="[]")),
+        ("domain", "the check `address`", parameter("DomainName", "links.meadow.example")),
+        ("domain", "an empty PublicUrl", several(*MOVING, elsewhere("mail.meadow.example"))),
+        ("concurrency", "1000 functions at once", gone("GetEventSourceMapping")),
         ("alarms", "none rings", alarm(StateValue="INSUFFICIENT_DATA", StateUpdatedTimestamp=NOW - timedelta(hours=2))),
         ("dashboard", "1 dashboard", dashboard),
         ("archive", "keeps no archive", output("ArchiveBucketName", None)),
@@ -536,7 +679,8 @@ def test_every_check_is_tried_on_something_ill() -> None:
             "concurrency",
             "150 of them not reserved",
             several(
-                changed("GetAccountSettings", AccountLimit__UnreservedConcurrentExecutions=150),
+                account(900, 150),
+                changed("GetEventSourceMapping", ScalingConfig__MaximumConcurrency=2),
                 metric("Throttles", "shop-ApiFunction", 1),
             ),
         ),
@@ -559,7 +703,7 @@ def test_a_stack_that_isnt_there_is_named() -> None:
         clinic.deployed()
 
 
-ASKS_NOTHING = {"stack", "drift", "runtime", "certificate", "address", "dmarc", "inbound-domains"}
+ASKS_NOTHING = {"stack", "drift", "runtime", "certificate", "address", "domain", "dmarc", "inbound-domains"}
 """What the stack's description, the DNS and the address tell by themselves."""
 
 
