@@ -58,7 +58,24 @@ def test_what_the_doctor_says_of_a_stack_on_this_machine_is_so(stack: Stack) -> 
     assert said["table-recovery"] == "fault"  # the emulator takes no notice of that part of the template
     assert said["alarm-topic"] == "warning"
     assert said["address"] == "warning"  # plain HTTP
+    assert [each["says"].partition(" ")[0] for each in found["address"]] == ["Links"], (
+        "and this stack's links are known"
+    )
+    assert said["domain"] == "ok"
     assert [check for check, verdict in said.items() if verdict == "could not look"] == ["dmarc"]
+
+
+def test_an_address_that_doesnt_know_the_stacks_links_is_found(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a domain still leads to an older deployment, which has another keyring."""
+    another = json.dumps({"root": "another" * 10, "brands": {}})
+    monkeypatch.setattr("consentry_doctor.keys._text", lambda _deployed: another)
+    assert "it is another deployment" in asked(stack)["address"][0]["says"]
+
+
+def test_what_runs_behind_queues_is_added_up_as_the_stack_has_it(stack: Stack) -> None:
+    """Five queues with two each, two streams with one for each of four shards, two parts and two segments."""
+    (found,) = asked(stack)["concurrency"]
+    assert "what runs behind queues may take 22" in found["says"]
 
 
 def test_a_message_that_was_given_up_is_found_and_the_doctor_leaves_it_there(stack: Stack) -> None:
