@@ -1301,6 +1301,24 @@ def test_no_kind_of_work_takes_all_that_an_account_may_run_at_once() -> None:
     assert sum(workers("1000").values()) < 1000 / 2
 
 
+def test_the_runbooks_say_how_much_work_there_is_at_once_and_when_it_is_given_up() -> None:
+    read = {
+        name: (ROOT / f"docs/runbooks/{name}.md").read_text("utf-8")
+        for name in ("ThrottlesAlarm", "WorkerThrottlesAlarm")
+    }
+    by_hand = PARAMETERS["BulkConcurrency"]["Default"] + PARAMETERS["ArchiveSegments"]["Default"]
+    small, large = (sum(workers(account).values()) + by_hand for account in ("10", "1000"))
+    assert f"takes {small} at the most, instead of {large}" in read["ThrottlesAlarm"]
+    hours = {
+        name: QUEUES[name]["RedrivePolicy"]["maxReceiveCount"] * QUEUES[name]["VisibilityTimeout"] / 3600
+        for name in ("NotificationQueue", "MailQueue", "SpoolQueue")
+    }
+    assert [round(each, 1) for each in hours.values()] == [0.5, 2.5, 7.2]
+    said = " ".join(read["WorkerThrottlesAlarm"].split())
+    assert "for half an hour is [given up](NotificationDeadLettersAlarm.md), a mail after two and a half hours" in said
+    assert "an opt-out in the spool after seven hours" in said
+
+
 def test_a_deployment_with_nothing_but_defaults_leaves_a_new_account_room_for_opt_outs() -> None:
     default = {name: each.get("Default") for name, each in PARAMETERS.items()}
     assert default["AccountConcurrency"] == str(NEW)
