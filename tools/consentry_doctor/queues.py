@@ -26,6 +26,8 @@ _OPT_OUTS: Final = frozenset({"SpoolQueue", "FeedbackQueue", "InboundQueue"})
 _AGE: Final = "ApproximateAgeOfOldestMessage"
 _COUNTS: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 _RETENTION: Final = "MessageRetentionPeriod"
+_STREAM: Final = "stream"
+"""As `Waiting` calls the table's stream, where there is no queue."""
 _DAY_S: Final = 24 * 3600
 _LONGEST_S: Final = 14 * _DAY_S
 _TRIED_DAYS: Final = {"StreamDeadLetters": 0, "NotificationDeadLetters": 3}
@@ -77,6 +79,7 @@ def ages(deployed: Deployed) -> Generator[Ill, None, str]:
     """Nothing has waited for long: what nobody reads, and what fails, which SQS's own age leaves out."""
     names = {queue_name(url): name for name, url in deployed.of_kind(_QUEUE).items() if not name.endswith(_DEAD)}
     unread = deployed.last_hour("AWS/SQS", "QueueName", (_AGE,), names, "Maximum")
+    names[_STREAM] = "the table's stream"
     failing = deployed.last_hour(f"Consentry/{deployed.name}", "queue", ("Waiting",), names, "Maximum")
     oldest: dict[str, float] = {}
     for (name, _), seconds in [*unread.items(), *failing.items()]:

@@ -417,6 +417,7 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
         metric("ApproximateAgeOfOldestMessage", "shop-MailQueue", 7200, 0),
     ),
     ("queue-ages", Verdict.WARNING, "InboundQueue was 10 minutes", metric("Waiting", "shop-InboundQueue", 600)),
+    ("queue-ages", Verdict.WARNING, "the table's stream was 90 minutes", metric("Waiting", "stream", 5400)),
     ("redrive", Verdict.FAULT, "MailQueue doesn't put", attributes()),
     (
         "redrive",
