@@ -608,6 +608,17 @@ def test_an_operator_in_a_new_account_hears_what_to_ask_for_and_to_keep_workers_
     )
 
 
+def test_an_identity_is_looked_for_with_its_own_local_part_and_its_domain_in_lower_case() -> None:
+    """As SES keeps it: upper and lower case count before the @ alone."""
+    clinic = Clinic()
+    brands_with(sender="Post@OTHER.example")(clinic)
+    found, well = "Post@other.example", clinic.answers["identity"]("other.example")
+    clinic.answers["GetEmailIdentity"] = lambda asked: (
+        well if asked["EmailIdentity"] == found else Refused("NotFoundException")
+    )
+    assert [each.verdict for each in clinic.asks("senders")] == [Verdict.OK]
+
+
 def test_what_reads_the_stream_counts_once_for_each_shard() -> None:
     clinic = Clinic()
     clinic.answers["GetEventSourceMapping"] = {"State": "Enabled", "ParallelizationFactor": 5}
