@@ -30,8 +30,9 @@ _STREAM: Final = "stream"
 """As `Waiting` calls the table's stream, where there is no queue."""
 _DAY_S: Final = 24 * 3600
 _LONGEST_S: Final = 14 * _DAY_S
-_TRIED_DAYS: Final = {"StreamDeadLetters": 0, "NotificationDeadLetters": 3}
-"""For how long a message was tried before it became a dead letter, where that isn't two days at the most."""
+_TRIED_DAYS: Final = {"StreamDeadLetters": 0, "NotificationDeadLetters": 0}
+"""For how long a message was tried before it became a dead letter, where that isn't two days at the most: these two
+are sent anew when they are given up."""
 _LONGEST_TRIES_DAYS: Final = 2
 _OPT_OUTS_S: Final = 300
 """As the alarms on the ages of these queues have it."""
