@@ -2,7 +2,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test check bench docs fuzz properties deploy lock pictures setup
+.PHONY: help run test check bench docs fuzz properties deploy rehearse lock pictures setup
 export SAM_CLI_TELEMETRY = 0
 
 # Any Python from 3.11 up; PYTHON=/some/python chooses one.
@@ -54,6 +54,9 @@ deploy: ## deploy to your AWS account; the first time with ARGS=--guided
 	find functions layers -name __pycache__ -prune -exec rm -rf {} +
 	CONSENTRY_BUILD_PYTHON="$(CURDIR)/.venv/bin/python" CONSENTRY_BRANDS="$(BRANDS)" $(SAM) build
 	$(SAM) deploy --capabilities CAPABILITY_IAM $(ARGS)
+
+rehearse: ## walk through the stack that make run has here, or through a deployed one: ARGS='STACK --json rehearsal.json'
+	@$(SETUP) && exec env PYTHONPATH=tools .venv/bin/python -m rehearsing $(ARGS)
 
 lock: ## write the vendor layer's lock file anew, from its requirements.in
 	@$(SETUP)

@@ -10,7 +10,7 @@ from consentry_doctor import alarms, archives, front, functions, inbound, keys, 
 from consentry_doctor.findings import Finding, Ill, Verdict, unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from consentry_doctor.deployed import Deployed
     from consentry_doctor.findings import Check
@@ -39,12 +39,12 @@ _DENIED: Final = frozenset(
 _POLICY: Final = "docs/doctor.md#what-it-may-do"
 
 
-def examine(deployed: Deployed) -> Iterator[Finding]:
+def examine(deployed: Deployed, checks: Iterable[Check] = CHECKS) -> Iterator[Finding]:
     """What there is to say of a stack, check by check: a line at least for each.
 
     Of a stack whose first deployment failed, or that is deleted, that is all there is to say.
     """
-    for check in stacks.CHECKS[:1] if stacks.is_empty(deployed) else CHECKS:
+    for check in stacks.CHECKS[:1] if stacks.is_empty(deployed) else checks:
         yield from _one(check, deployed)
 
 
