@@ -330,6 +330,12 @@ def test_every_page_that_it_names_exists() -> None:
         assert not anchor or anchor in anchors, see
 
 
+def test_the_page_of_the_first_deployment_explains_every_step() -> None:
+    page = (ROOT / "docs/first-deployment.md").read_text("utf-8")
+    table = page.partition("### What each step does\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == STEPS
+
+
 # --- before and after ------------------------------------------------------------------------------------------------
 
 
