@@ -14,6 +14,7 @@ SETUP = $(NEED_PYTHON); PYTHONPATH=tools "$(PYTHON)" -m embedded.setup
 # Where the brand files are: a company may keep its own elsewhere.
 BRANDS = $(if $(CONSENTRY_BRANDS),$(abspath $(CONSENTRY_BRANDS)),$(CURDIR)/brands)
 SAM = .local/tools/sam/bin/sam
+SAM_PYTHON = .local/tools/sam/bin/python
 # Two workers: more than two stacks beside each other keep people waiting. tests/conftest.py says what they share out.
 EVERYTHING = --cov --numprocesses=2
 
@@ -49,11 +50,11 @@ fuzz: ## fuzz one target for as long as you like: ARGS='pages -max_total_time=60
 properties: ## try the properties that tests state with inputs drawn anew; ARGS go to pytest
 	@$(SETUP) --tests && exec env HYPOTHESIS_ANEW=1 .venv/bin/pytest -m hypothesis --numprocesses=2 $(ARGS)
 
-deploy: ## deploy to your AWS account; the first time with ARGS=--guided
+deploy: ## deploy to your AWS account, the first time with ARGS=--guided; SET='Name=value' changes a parameter for good
 	@$(SETUP)
 	find functions layers -name __pycache__ -prune -exec rm -rf {} +
-	CONSENTRY_BUILD_PYTHON="$(CURDIR)/.venv/bin/python" CONSENTRY_BRANDS="$(BRANDS)" $(SAM) build
-	$(SAM) deploy --capabilities CAPABILITY_IAM $(ARGS)
+	@env CONSENTRY_BUILD_PYTHON="$(CURDIR)/.venv/bin/python" CONSENTRY_BRANDS="$(BRANDS)" PYTHONPATH="$(CURDIR)/tools" \
+	  $(SAM_PYTHON) -m deploying $(ARGS)
 
 rehearse: ## walk through the stack that make run has here, or through a deployed one: ARGS='STACK --json rehearsal.json'
 	@$(SETUP) && exec env PYTHONPATH=tools .venv/bin/python -m rehearsing $(ARGS)
