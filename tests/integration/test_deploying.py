@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
-import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 
 from embedded import aws, emulator
 from embedded.places import ROOT, SAM_VENV
+from support.waiting import eventually
 
 TEMPLATE = """
 Parameters:
@@ -33,14 +34,24 @@ Conditions:
   HasDomain: !Not [!Equals [!Ref DomainName, ""]]
 Resources:
   Domain: { Type: "AWS::SQS::Queue", Condition: HasDomain }
-  Answers: { Type: "AWS::SNS::Topic", Properties: { DisplayName: !Ref LogLevel } }
+  Shown: { Type: "AWS::SNS::Topic", Properties: { DisplayName: !Ref LogLevel } }
 """
-SAVED = """version = 0.1
+ANSWERS = {
+    "SenderAddresses": "a@example.com, b@example.com",
+    "InboundDomains": "in.example.com",
+    "DomainName": "links.invalid",
+    "PublicUrl": "https://old.example.com",
+    "HostedZoneId": "",
+    "LogLevel": "INFO",
+}
+OVERRIDES = " ".join(f'{name}=\\"{value}\\"' for name, value in ANSWERS.items())
+SAVED = f"""version = 0.1
 # kept by hand
-[default.deploy.parameters]
-stack_name = "STACK"
+[default.global.parameters]
 region = "us-east-1"
-parameter_overrides = "SenderAddresses=\\"a@example.com, b@example.com\\" InboundDomains=\\"in.example.com\\" DomainName=\\"links.example.com\\" PublicUrl=\\"https://old.example.com\\" LogLevel=\\"INFO\\""
+[default.deploy.parameters]
+stack_name = "STACK" # ours
+parameter_overrides = "{OVERRIDES}"
 
 [default.build.parameters]
 debug = false # mine
@@ -61,14 +72,18 @@ class Project:
 
     def __init__(self, folder: Path, endpoint: str) -> None:
         self.folder, self.stack = folder, f"stack-{folder.name.replace('_', '-')}"[:60]
-        self.file = folder / "samconfig.toml"
+        self.file, self.built = folder / "samconfig.toml", folder / ".aws-sam"
         self.cloudformation = aws.client("cloudformation", endpoint)
-        self._environment = {**aws.environment(endpoint), "PYTHONPATH": str(ROOT / "tools"), "SAM_CLI_POLL_DELAY": "0.1"}
+        self._environment = {
+            **aws.environment(endpoint),
+            "PYTHONPATH": str(ROOT / "tools"),
+            "SAM_CLI_POLL_DELAY": "0.1",
+        }
         (folder / "template.yaml").write_text(TEMPLATE)
         self.file.write_text(SAVED.replace("STACK", self.stack))
 
     def deploy(self, *arguments: str, **said: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603 - our own words
             [SAM_VENV / "bin" / "python", "-m", "deploying", *arguments],
             cwd=self.folder, env=self._environment | said, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
@@ -76,7 +91,7 @@ class Project:
 
     def deploy_at_a_terminal(self, answer: str, **said: str) -> tuple[int, str]:
         ours, theirs = pty.openpty()
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - our own words
             [SAM_VENV / "bin" / "python", "-m", "deploying"],
             cwd=self.folder, env=self._environment | said, stdin=theirs, stdout=theirs, stderr=theirs,
         )  # fmt: skip
@@ -93,8 +108,15 @@ class Project:
         os.close(ours)
         return process.wait(), shown
 
-    def saved(self) -> dict[str, Any]:
-        return tomllib.loads(self.file.read_text())["default"]["deploy"]["parameters"]
+    def saved(self) -> dict[str, str]:
+        text = tomllib.loads(self.file.read_text())["default"]["deploy"]["parameters"]["parameter_overrides"]
+        return dict(re.findall(r'(\w+)="([^"]*)"', text))
+
+    def resources(self) -> list[Any]:
+        return list(self.cloudformation.list_stack_resources(StackName=self.stack)["StackResourceSummaries"])
+
+    def status(self) -> str:
+        return str(self.cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]["StackStatus"])
 
     def deployed(self) -> dict[str, str]:
         stack = self.cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]
@@ -108,23 +130,146 @@ def project(tmp_path: Path, endpoint: str) -> Project:
 
 @pytest.fixture
 def standing(project: Project) -> Project:
-    """One that is deployed already."""
-    done = project.deploy(YES)
-    assert done.returncode == 0, done.stdout
+    """One that is deployed already, with the answers that its file has."""
+    project.cloudformation.create_stack(
+        StackName=project.stack,
+        TemplateBody=TEMPLATE,
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in ANSWERS.items()],
+    )
+    project.cloudformation.get_waiter("stack_create_complete").wait(StackName=project.stack, WaiterConfig={"Delay": 1})
+    assert project.deployed().items() >= ANSWERS.items()
     return project
 
 
 def test_a_changed_answer_lasts_and_changes_no_other(standing: Project) -> None:
-    before = standing.deployed()
+    before, text = standing.deployed(), standing.file.read_text()
     done = standing.deploy(YES, SET="LogLevel=DEBUG")
     assert done.returncode == 0, done.stdout
+    assert "  LogLevel: INFO -> DEBUG\n" in done.stdout
     assert standing.deployed() == before | {"LogLevel": "DEBUG"}
-    again = standing.deploy(YES)
-    assert "No changes to deploy" in again.stdout
-    assert standing.deployed() == before | {"LogLevel": "DEBUG"}
-
-
-def test_the_file_keeps_all_else_that_is_in_it(standing: Project) -> None:
-    text = standing.file.read_text()
-    standing.deploy(YES, SET="LogLevel=DEBUG")
     assert standing.file.read_text() == text.replace('LogLevel=\\"INFO\\"', 'LogLevel=\\"DEBUG\\"')
+    assert "No changes to deploy" in standing.deploy(YES).stdout
+    assert standing.deployed() == before | {"LogLevel": "DEBUG"}
+
+
+def test_what_was_changed_elsewhere_is_neither_changed_back_nor_taken_over_unless_told(standing: Project) -> None:
+    kept = [{"ParameterKey": name, "UsePreviousValue": True} for name in ANSWERS if name != "LogLevel"]
+    told = [{"ParameterKey": "LogLevel", "ParameterValue": "DEBUG"}]
+    standing.cloudformation.update_stack(StackName=standing.stack, UsePreviousTemplate=True, Parameters=kept + told)
+    standing.cloudformation.get_waiter("stack_update_complete").wait(
+        StackName=standing.stack, WaiterConfig={"Delay": 1}
+    )
+
+    refused = standing.deploy(YES)
+    assert refused.returncode == 1
+    assert "LogLevel: 'INFO' there, 'DEBUG' here" in refused.stdout
+    assert not standing.built.exists()
+    standing.deploy(YES, HOLDS="stack")
+    assert standing.saved() == ANSWERS | {"LogLevel": "DEBUG"}
+    assert standing.deployed()["LogLevel"] == "DEBUG"
+
+
+def test_reception_of_mail_ends_only_if_that_is_said(standing: Project) -> None:
+    refused = standing.deploy(YES, SET="InboundDomains= LogLevel=DEBUG")
+    assert refused.returncode == 1
+    assert "inbound: in.example.com; opt-outs by mail bounce or are lost" in refused.stdout
+    assert "REMOVE='inbound'" in refused.stdout
+    assert standing.saved() == ANSWERS
+    assert standing.deployed().items() >= ANSWERS.items()
+    done = standing.deploy(YES, SET="InboundDomains=", REMOVE="inbound")
+    assert done.returncode == 0, done.stdout
+    assert standing.deployed()["InboundDomains"] == standing.saved()["InboundDomains"] == ""
+
+
+def test_a_domain_goes_only_if_that_is_said(standing: Project) -> None:
+    # Taken out of the template: the emulator's change sets know nothing of conditions.
+    (standing.folder / "template.yaml").write_text(TEMPLATE.replace("  Domain:", "  AnotherName:"))
+    refused = standing.deploy(YES)
+    assert refused.returncode == 1
+    assert "domain: Domain; links that were mailed with it lead nowhere" in refused.stdout
+    assert {each["LogicalResourceId"] for each in standing.resources()} == {"Domain", "Shown"}
+
+
+def test_links_are_not_led_to_a_name_before_it_is_published(standing: Project) -> None:
+    refused = standing.deploy(YES, SET="PublicUrl=")
+    assert refused.returncode == 1
+    assert "links would lead to links.invalid, which no DNS knows yet" in refused.stdout
+    assert standing.deployed()["PublicUrl"] == "https://old.example.com"
+
+
+def test_a_person_is_asked_and_may_say_no(standing: Project) -> None:
+    before = standing.deployed()
+    code, shown = standing.deploy_at_a_terminal("n", SET="LogLevel=DEBUG")
+    assert (code, "LogLevel: INFO -> DEBUG" in shown) == (1, True)
+    assert standing.deployed() == before
+    assert standing.saved() == ANSWERS
+    code, shown = standing.deploy_at_a_terminal("y", SET="LogLevel=DEBUG")
+    assert code == 0, shown
+    assert standing.deployed() == before | standing.saved() == before | {"LogLevel": "DEBUG"}
+
+
+def test_one_may_only_look(standing: Project) -> None:
+    looked = standing.deploy("--no-execute-changeset", SET="LogLevel=DEBUG")
+    assert looked.returncode == 0, looked.stdout
+    assert "  LogLevel: INFO -> DEBUG\n" in looked.stdout
+    assert standing.deployed()["LogLevel"] == standing.saved()["LogLevel"] == "INFO"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "why"),
+    [
+        ([], {}, "nobody is there to be asked"),
+        ([YES, "--parameter-overrides", "LogLevel=DEBUG"], {}, "SET='Name=value'"),
+        ([YES, "--stack-name", "other"], {}, "--config-env NAME"),
+        ([YES, "--region", "eu-west-1"], {}, "these answers are for us-east-1"),
+        ([YES], {"SET": "LogLvl=DEBUG"}, "is it LogLevel?"),
+        ([YES], {"SET": "LogLevel=loud"}, "LogLevel has to be one of DEBUG, INFO"),
+        ([YES], {"REMOVE": "everything"}, "REMOVE is one of api, archive, domain"),
+        ([YES, "--config-env", "prod"], {}, "Missing option '--stack-name'"),
+        ([YES, "--config-file", "nowhere.toml"], {}, "nowhere.toml does not exist"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_built(
+    project: Project, arguments: list[str], said: dict[str, str], why: str
+) -> None:
+    refused = project.deploy(*arguments, **said)
+    assert refused.returncode != 0
+    assert why in refused.stdout
+    assert not project.built.exists()
+
+
+def test_a_first_deployment_that_failed_is_to_be_deleted_first(project: Project) -> None:
+    broken = (
+        TEMPLATE
+        + """
+  Nobody: { Type: "AWS::CloudFormation::WaitConditionHandle" }
+  Never: { Type: "AWS::CloudFormation::WaitCondition", Properties: { Handle: !Ref Nobody, Timeout: "1" } }
+"""
+    )
+    parameters = [{"ParameterKey": "SenderAddresses", "ParameterValue": "a@example.com"}]
+    project.cloudformation.create_stack(StackName=project.stack, TemplateBody=broken, Parameters=parameters)
+    eventually(project.status, "ROLLBACK_COMPLETE".__eq__)
+    refused = project.deploy(YES)
+    assert refused.returncode == 1
+    assert f"aws cloudformation delete-stack --stack-name {project.stack}" in refused.stdout
+    assert not project.built.exists()
+
+
+def test_another_section_of_the_file_has_a_stack_and_answers_of_its_own(project: Project) -> None:
+    other = """
+[prod.deploy.parameters]
+stack_name = "OTHER"
+parameter_overrides = [
+  "SenderAddresses=a@example.com", # ours
+  "LogLevel=INFO",
+]
+""".replace("OTHER", f"{project.stack}-prod")
+    project.file.write_text(project.file.read_text() + other)
+    done = project.deploy(YES, "--config-env", "prod", SET="LogLevel=DEBUG PublicUrl=https://x.example")
+    assert done.returncode == 0, done.stdout
+    assert 'SenderAddresses=a@example.com", # ours\n' in project.file.read_text()
+    saved = tomllib.loads(project.file.read_text())
+    assert saved["prod"]["deploy"]["parameters"]["parameter_overrides"] == [
+        "SenderAddresses=a@example.com", 'LogLevel="DEBUG"', 'PublicUrl="https://x.example"',
+    ]  # fmt: skip
+    assert project.saved() == ANSWERS

@@ -120,7 +120,7 @@ def _settled(
 ) -> dict[str, str]:
     """What is to change in samconfig.toml, and from now on holds."""
     common = sorted((saved.keys() & deployed.keys()) - wanted.keys())
-    differ = {name: deployed[name] for name in common if saved[name] != deployed[name]}
+    differ = {name: deployed[name] for name in common if _items(saved[name]) != _items(deployed[name])}
     if differ and len(holds) != 1:
         lines = "\n".join(f"  {name}: {saved[name]!r} there, {value!r} here" for name, value in differ.items())
         raise RefusedError(
@@ -128,6 +128,11 @@ def _settled(
             "Say which of them holds, HOLDS=file or HOLDS=stack, or the right values with SET."
         )
     return {**(differ if "stack" in holds else {}), **wanted}
+
+
+def _items(value: str) -> list[str]:
+    """A list's items: CloudFormation may leave out the blanks between."""
+    return [item.strip() for item in value.split(",")]
 
 
 def _build(context: click.Context, template: Any, chosen: Mapping[str, str], *, byte_code: bool) -> None:
