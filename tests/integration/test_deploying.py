@@ -273,3 +273,29 @@ parameter_overrides = [
         "SenderAddresses=a@example.com", 'LogLevel="DEBUG"', 'PublicUrl="https://x.example"',
     ]  # fmt: skip
     assert project.saved() == ANSWERS
+
+
+LAYER = """
+  Layer:
+    Type: AWS::Serverless::LayerVersion
+    Properties: { ContentUri: layer, CompatibleRuntimes: [!Ref PythonRuntime] }
+    Metadata: { BuildMethod: makefile }
+"""
+
+
+def test_layers_without_byte_code_are_not_deployed_unless_that_is_said(project: Project) -> None:
+    (project.folder / "template.yaml").write_text(f"Transform: AWS::Serverless-2016-10-31\n{TEMPLATE}{LAYER}")
+    (project.folder / "layer").mkdir()
+    (project.folder / "layer" / "module.py").write_text("answer = 42\n")
+    (project.folder / "layer" / "Makefile").write_text(
+        "build-Layer:\n\techo for $$CONSENTRY_TARGET_PYTHON on $$CONSENTRY_TARGET_PLATFORM\n"
+        '\tmkdir -p "$(ARTIFACTS_DIR)/python" && cp module.py "$(ARTIFACTS_DIR)/python"\n'
+    )
+    refused = project.deploy(YES, SET="PythonRuntime=python3.12 Architecture=x86_64")
+    assert refused.returncode == 1
+    assert "for 3.12 on manylinux2014_x86_64\n" in refused.stdout
+    assert "1 modules of the layers have no byte code of Python 3.12" in refused.stdout
+    assert ".venv/bin/uv python install 3.12" in refused.stdout
+    assert project.saved() == ANSWERS
+    done = project.deploy(YES, "--resolve-s3", WITHOUT="bytecode")
+    assert done.returncode == 0, done.stdout
