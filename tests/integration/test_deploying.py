@@ -5,12 +5,13 @@ The template is a small one with the names of the real one; SAM, its configurati
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,24 +90,20 @@ class Project:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
 
-    def deploy_at_a_terminal(self, answer: str, **said: str) -> tuple[int, str]:
+    def deploy_at_a_terminal(self, *typed: str, arguments: Sequence[str] = (), **said: str) -> tuple[int, str]:
         ours, theirs = pty.openpty()
         process = subprocess.Popen(  # noqa: S603 - our own words
-            [SAM_VENV / "bin" / "python", "-m", "deploying"],
+            [SAM_VENV / "bin" / "python", "-m", "deploying", *arguments],
             cwd=self.folder, env=self._environment | said, stdin=theirs, stdout=theirs, stderr=theirs,
         )  # fmt: skip
         os.close(theirs)
-        shown = ""
-        while True:
-            try:
-                shown += os.read(ours, 4096).decode(errors="replace")
-            except OSError:  # it has ended
-                break
-            if answer and "Deploy this? [y/N]" in shown:
-                os.write(ours, f"{answer}\n".encode())
-                answer = ""
+        os.write(ours, "".join(f"{line}\n" for line in typed).encode())
+        shown = b""
+        with contextlib.suppress(OSError):  # what reading raises once it has ended
+            while True:
+                shown += os.read(ours, 4096)
         os.close(ours)
-        return process.wait(), shown
+        return process.wait(), shown.decode(errors="replace")
 
     def saved(self) -> dict[str, str]:
         text = tomllib.loads(self.file.read_text())["default"]["deploy"]["parameters"]["parameter_overrides"]
@@ -162,7 +159,7 @@ def test_what_was_changed_elsewhere_is_neither_changed_back_nor_taken_over_unles
 
     refused = standing.deploy(YES)
     assert refused.returncode == 1
-    assert "LogLevel: 'INFO' there, 'DEBUG' here" in refused.stdout
+    assert "LogLevel: 'INFO' in the file, 'DEBUG' in the stack" in refused.stdout
     assert not standing.built.exists()
     standing.deploy(YES, HOLDS="stack")
     assert standing.saved() == ANSWERS | {"LogLevel": "DEBUG"}
@@ -206,6 +203,22 @@ def test_a_person_is_asked_and_may_say_no(standing: Project) -> None:
     code, shown = standing.deploy_at_a_terminal("y", SET="LogLevel=DEBUG")
     assert code == 0, shown
     assert standing.deployed() == before | standing.saved() == before | {"LogLevel": "DEBUG"}
+
+
+def test_the_first_time_every_question_is_asked_and_the_answers_last(project: Project) -> None:
+    project.file.unlink()
+    questions = (*ANSWERS, "PythonRuntime", "Architecture")
+    answered = [ANSWERS.get(name, "") for name in questions]
+    code, shown = project.deploy_at_a_terminal(
+        project.stack, "", *answered, "n", "y", "n", "y", "", "", "y", arguments=["--guided"]
+    )
+    assert code == 0, shown
+    assert shown.index("Save arguments") < shown.index("Deploy this? [y/N]")
+    assert project.saved().items() >= ANSWERS.items()
+    assert project.deployed() == project.saved()
+    assert project.deploy(YES, SET="LogLevel=DEBUG").returncode == 0
+    assert project.deployed() == project.saved()
+    assert project.saved().items() >= (ANSWERS | {"LogLevel": "DEBUG"}).items()
 
 
 def test_one_may_only_look(standing: Project) -> None:

@@ -57,8 +57,9 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
         {name: chosen[name] for name in chosen.keys() & template["Parameters"].keys()}, template["Parameters"]
     )
     overrides = ["--parameter-overrides", *sam.written(chosen)] if chosen else []
-    saves = bool(changed) and not context.params["guided"]  # which saves all of them itself
-    file = sam.saving(context, changed) if saves and not context.params["no_execute_changeset"] else None
+    saves = changed and not (context.params["guided"] or context.params["no_execute_changeset"])
+    if saves:
+        sam.saving(context, changed)  # refuses what it couldn't save afterwards
     _build(context, template, deployed | chosen, byte_code="bytecode" not in said["WITHOUT"])
 
     def look(client: Any, change_set: str, stack: str) -> None:
@@ -72,11 +73,11 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     try:  # without SAM's own question, which would come beside ours
         sam.deploy([*arguments, "--no-confirm-changeset", *overrides], look, approve)
     except ChangeEmptyError:  # the stack has these values already
-        if file:
-            file.flush()
+        if saves:
+            sam.saving(context, changed).flush()
         raise
-    if file:
-        file.flush()
+    if saves:
+        sam.saving(context, changed).flush()
 
 
 def _asks(context: click.Context) -> bool:
@@ -122,7 +123,9 @@ def _settled(
     common = sorted((saved.keys() & deployed.keys()) - wanted.keys())
     differ = {name: deployed[name] for name in common if _items(saved[name]) != _items(deployed[name])}
     if differ and len(holds) != 1:
-        lines = "\n".join(f"  {name}: {saved[name]!r} there, {value!r} here" for name, value in differ.items())
+        lines = "\n".join(
+            f"  {name}: {saved[name]!r} in the file, {value!r} in the stack" for name, value in differ.items()
+        )
         raise RefusedError(
             f"samconfig.toml and the stack differ: one was changed without the other.\n{lines}\n"
             "Say which of them holds, HOLDS=file or HOLDS=stack, or the right values with SET."
@@ -186,5 +189,7 @@ if __name__ == "__main__":
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (RefusedError, click.Abort, BotoCoreError, ClientError) as error:
-        sys.exit(f"error: {error or 'stopped, nothing was deployed'}")
+    except click.exceptions.Exit as ended:  # after --help
+        sys.exit(ended.exit_code)
+    except (RefusedError, click.Abort, KeyboardInterrupt, BotoCoreError, ClientError) as error:
+        sys.exit(f"error: {str(error) or 'stopped'}")

@@ -100,7 +100,8 @@ def saving(context: click.Context, changed: Mapping[str, str]) -> SamConfig:
 def _merged(saved: Any, changed: Mapping[str, str]) -> Any:
     """`parameter_overrides` in the form that they have, with some changed: a text, a list or a table."""
     if isinstance(saved, dict) and "$include" not in saved:
-        return saved.update(changed) or saved
+        saved.update(changed)
+        return saved
     if isinstance(saved, list):
         left = dict(changed)
         for at, each in enumerate(saved):
