@@ -5,6 +5,7 @@ So SAM itself reads its options, its configuration file, and parameters as it wr
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -74,12 +75,13 @@ def written(values: Mapping[str, str]) -> list[str]:
     """Parameters as SAM writes them.
 
     Raises:
-        RefusedError: it would read something else.
+        RefusedError: it doesn't read the same.
     """
     words = [f"{name}={GuidedConfig.quote_parameter_values(value)}" for name, value in values.items()]
-    if _read(" ".join(words)) != values:
-        raise RefusedError("SAM would read these values otherwise: is there a backslash in one?")
-    return words
+    with contextlib.suppress(click.BadParameter):
+        if _read(" ".join(words)) == values:
+            return words
+    raise RefusedError("SAM can't read these values back: is there a backslash in one?")
 
 
 def saving(context: click.Context, changed: Mapping[str, str]) -> SamConfig:
