@@ -6,6 +6,7 @@ The template is a small one with the names of the real one; SAM, its configurati
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -13,7 +14,7 @@ import subprocess
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -75,7 +76,7 @@ class Project:
         self.folder, self.stack = folder, f"stack-{folder.name.replace('_', '-')}"[:60]
         self.file, self.built = folder / "samconfig.toml", folder / ".aws-sam"
         self.cloudformation = aws.client("cloudformation", endpoint)
-        self._environment = {
+        self.environment = {
             **aws.environment(endpoint),
             "PYTHONPATH": str(ROOT / "tools"),
             "SAM_CLI_POLL_DELAY": "0.1",
@@ -86,7 +87,7 @@ class Project:
     def deploy(self, *arguments: str, **said: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 - our own words
             [SAM_VENV / "bin" / "python", "-m", "deploying", *arguments],
-            cwd=self.folder, env=self._environment | said, stdin=subprocess.DEVNULL,
+            cwd=self.folder, env=self.environment | said, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
 
@@ -94,7 +95,7 @@ class Project:
         ours, theirs = pty.openpty()
         process = subprocess.Popen(  # noqa: S603 - our own words
             [SAM_VENV / "bin" / "python", "-m", "deploying", *arguments],
-            cwd=self.folder, env=self._environment | said, stdin=theirs, stdout=theirs, stderr=theirs,
+            cwd=self.folder, env=self.environment | said, stdin=theirs, stdout=theirs, stderr=theirs,
         )  # fmt: skip
         os.close(theirs)
         os.write(ours, "".join(f"{line}\n" for line in typed).encode())
@@ -228,26 +229,37 @@ def test_one_may_only_look(standing: Project) -> None:
     assert standing.deployed()["LogLevel"] == standing.saved()["LogLevel"] == "INFO"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said", "why"),
-    [
-        ([], {}, "nobody is there to be asked"),
-        ([YES, "--parameter-overrides", "LogLevel=DEBUG"], {}, "SET='Name=value'"),
-        ([YES, "--stack-name", "other"], {}, "--config-env NAME"),
-        ([YES, "--region", "eu-west-1"], {}, "these answers are for us-east-1"),
-        ([YES], {"SET": "LogLvl=DEBUG"}, "is it LogLevel?"),
-        ([YES], {"SET": "LogLevel=loud"}, "LogLevel has to be one of DEBUG, INFO"),
-        ([YES], {"REMOVE": "everything"}, "REMOVE is one of api, archive, domain"),
-        ([YES, "--config-env", "prod"], {}, "Missing option '--stack-name'"),
-        ([YES, "--config-file", "nowhere.toml"], {}, "nowhere.toml does not exist"),
-    ],
-)
-def test_what_cannot_be_is_refused_before_anything_is_built(
-    project: Project, arguments: list[str], said: dict[str, str], why: str
-) -> None:
-    refused = project.deploy(*arguments, **said)
-    assert refused.returncode != 0
-    assert why in refused.stdout
+REFUSED: Final[list[tuple[list[str], dict[str, str], str]]] = [
+    ([], {}, "nobody is there to be asked"),
+    ([YES, "--parameter-overrides", "LogLevel=DEBUG"], {}, "SET='Name=value'"),
+    ([YES, "--stack-name", "other"], {}, "--config-env NAME"),
+    ([YES, "--region", "eu-west-1"], {}, "these answers are for us-east-1"),
+    ([YES], {"SET": "LogLvl=DEBUG"}, "is it LogLevel?"),
+    ([YES], {"SET": "LogLevel=loud"}, "LogLevel has to be one of DEBUG, INFO"),
+    ([YES], {"REMOVE": "everything"}, "REMOVE is one of api, archive, domain"),
+    ([YES], {"HOLDS": "stack file"}, "HOLDS is one of"),
+    ([YES, "--config-env", "prod"], {}, "Missing option '--stack-name'"),
+    ([YES, "--config-file", "nowhere.toml"], {}, "nowhere.toml does not exist"),
+]
+TRY_ALL: Final = """
+import json, sys
+from deploying.__main__ import run
+cases, sys.stdin = json.load(sys.stdin), open("/dev/null")
+for arguments, said, _ in cases:
+    try:
+        run(arguments, said)
+    except Exception as error:
+        print(json.dumps(str(error)))
+"""
+
+
+def test_what_cannot_be_is_refused_before_anything_is_built(project: Project) -> None:
+    ran = subprocess.run(  # noqa: S603 - our own words
+        [SAM_VENV / "bin" / "python", "-c", TRY_ALL], cwd=project.folder, env=project.environment,
+        input=json.dumps(REFUSED), stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    told = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [why for (_, _, why), said in zip(REFUSED, told, strict=True) if why not in said] == []
     assert not project.built.exists()
 
 

@@ -45,7 +45,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     ask = _asks(context)
     said = {name: set(environ.get(name, "").split()) for name in WORDS}
     for name, known in WORDS.items():
-        if said[name] - known:
+        if said[name] - known or (name == "HOLDS" and len(said[name]) > 1):
             raise RefusedError(f"{name} is one of {', '.join(sorted(known))}")
     wanted = answers.asked_for(environ.get("SET", ""))
     template = yaml_parse(Path("template.yaml").read_text("utf-8"))
@@ -107,7 +107,7 @@ def _deployed(context: click.Context) -> dict[str, str]:
     if not (sam.was_given(context, "stack_name") or "stack_name" in (context.default_map or {})):
         return {}  # --guided will ask for it
     status, deployed = changes.deployed(boto3.client("cloudformation"), stack)
-    if status.startswith("ROLLBACK_"):
+    if status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
         raise RefusedError(
             f"{stack} is in {status}: its first deployment failed. Its events say why. Delete it, and deploy again:\n"
             f"  aws cloudformation delete-stack --stack-name {stack}\n"
@@ -122,7 +122,7 @@ def _settled(
     """What is to change in samconfig.toml, and from now on holds."""
     common = sorted((saved.keys() & deployed.keys()) - wanted.keys())
     differ = {name: deployed[name] for name in common if _items(saved[name]) != _items(deployed[name])}
-    if differ and len(holds) != 1:
+    if differ and not holds:
         lines = "\n".join(
             f"  {name}: {saved[name]!r} in the file, {value!r} in the stack" for name, value in differ.items()
         )
