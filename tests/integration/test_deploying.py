@@ -166,6 +166,11 @@ def test_what_was_changed_elsewhere_is_neither_changed_back_nor_taken_over_unles
     assert standing.saved() == ANSWERS | {"LogLevel": "DEBUG"}
     assert standing.deployed()["LogLevel"] == "DEBUG"
 
+    standing.file.write_text(SAVED.replace("STACK", standing.stack))
+    standing.deploy(YES, HOLDS="file")
+    assert standing.saved() == ANSWERS
+    assert standing.deployed()["LogLevel"] == "INFO"
+
 
 def test_reception_of_mail_ends_only_if_that_is_said(standing: Project) -> None:
     refused = standing.deploy(YES, SET="InboundDomains= LogLevel=DEBUG")

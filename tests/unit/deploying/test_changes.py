@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ def test_what_outlives_the_stack_and_what_links_and_mails_lead_to_is_protected()
     led_to = ("AWS::ApiGatewayV2::", "AWS::Serverless::HttpApi", "AWS::Route53::", "AWS::SES::ReceiptRule")
     assert retained <= protected
     assert {name for name, kind in KINDS.items() if kind.startswith(led_to)} <= protected
+
+
+def test_the_guide_has_every_word_that_lets_something_go() -> None:
+    guide = (Path(__file__).parents[3] / "docs/deploying.md").read_text()
+    rows = re.findall(r"^\| ((?:`[a-z]+`(?:, )?)+) \| (?:the|SES's) ", guide, re.MULTILINE)
+    assert sorted(word for row in rows for word in re.findall(r"`([a-z]+)`", row)) == sorted(PROTECTED)
 
 
 @pytest.mark.parametrize("fate", [{"action": "Remove"}, {"action": "Modify", "Replacement": "True"}])
