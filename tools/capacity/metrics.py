@@ -39,7 +39,7 @@ class Combination(NamedTuple):
 @cache
 def possible() -> frozenset[Combination]:
     """Every combination that the code can emit, and some that it never will: nobody is throttled by a webhook."""
-    named = {
+    named: dict[str, set[tuple[str, ...]]] = {
         "Waiting": _each(_queues()),
         "VersionFaults": set(product(deployed().of_type("AWS::Lambda::Function"), ["each"])),
     }
