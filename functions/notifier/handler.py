@@ -1,29 +1,33 @@
 """The notifier: tells a brand's platforms what people decided.
 
-The table's stream tells of changes; each goes to a queue, a message an endpoint, and from there to the endpoint. An
-endpoint that fails is tried again, less and less often, for three days; it holds up no other.
+The table's stream tells of changes; each goes to a queue, a message an endpoint, and from there to the endpoint. What
+an endpoint doesn't take is tried again, less and less often, for three days; `consentry.notifier` decides when.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
-from consentry import batches, notifications, outgoing, telemetry, wiring
-from consentry.batches import LaterError
+from consentry import batches, notifications, outgoing, telemetry, web, wiring
+from consentry.keyring import SecretUnavailableError
+from consentry.notifications import Waited
+from consentry.notifier import Notifier
 from consentry.outgoing import UnreachableError
 from consentry.table import schema
+from consentry.table.gateway import StoreUnavailableError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+    from consentry.brands import Brand, Endpoint
     from consentry.notifications import Notification
 
-
-class NotTakenError(LaterError):
-    """The endpoint didn't take the notification."""
+_AWAY_S: Final = 60
+"""What can't be tried for want of table or keys comes again after so long, and that is no try."""
 
 
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
@@ -43,9 +47,47 @@ def announce(record: DynamoDBRecord) -> None:
 
 
 def tell(record: SQSRecord) -> None:
-    """Tell one endpoint; if it doesn't take it, the queue brings the message back later."""
+    """Tell one endpoint, unless it is to wait or nobody listens any more."""
     notification = notifications.from_json(record.body)
-    status = _post(notification)
+    waited = _waited(record)
+    if _listening(notification) is None:
+        return
+    try:
+        _notifier().tell(notification, waited)
+    except (StoreUnavailableError, SecretUnavailableError) as exc:
+        web.report(exc, tell.__name__)
+        _notifier().later(notification, waited, _AWAY_S)
+
+
+def _waited(record: SQSRecord) -> Waited:
+    """How a notification waited so far.
+
+    A message that says nothing of it is new; or it was put off by the version before, as often as SQS brought it since.
+    """
+    said = record.raw_event.get("messageAttributes", {}).get(wiring.WAITED, {}).get("stringValue")
+    if said:
+        return notifications.waited_from_json(said)
+    told = record.raw_event["attributes"]
+    return Waited(int(told.get("ApproximateReceiveCount", 1)) - 1, int(told.get("SentTimestamp", _now())))
+
+
+def _listening(notification: Notification) -> tuple[Brand, Endpoint] | None:
+    """Whom it is for, if the brand file still has them."""
+    brand = wiring.brands().get(notification.brand)
+    if brand is None:
+        return None
+    return next(((brand, each) for each in brand.notifications if each.id == notification.endpoint), None)
+
+
+@cache
+def _notifier() -> Notifier:
+    return Notifier(wiring.endpoints(), _call, _put_off, wiring.give_up_notification, _away, _now)
+
+
+def _call(notification: Notification) -> bool:
+    """Whether the endpoint took it."""
+    listening = _listening(notification)
+    status = _post(notification, *listening) if listening else 0
     taken = 200 <= status < 300  # noqa: PLR2004 - Standard Webhooks: any 2xx is success
     counted: dict[str, float] = {"Notifications": 1}
     if taken:
@@ -59,21 +101,11 @@ def tell(record: SQSRecord) -> None:
         status=status,
         event_id=notification.event_id,
     )
-    if not taken:
-        tries = int(record.attributes.approximate_receive_count)
-        if tries > len(notifications.WAITS_S):
-            wiring.give_up_notification(notification)
-            return
-        wiring.put_off_notification(record.receipt_handle, notifications.wait(tries))
-        raise NotTakenError
+    return taken
 
 
-def _post(notification: Notification) -> int:
+def _post(notification: Notification, brand: Brand, endpoint: Endpoint) -> int:
     """The endpoint's status; 0 if it can't be reached."""
-    brand = wiring.brands().get(notification.brand)
-    endpoint = next((each for each in brand.notifications if each.id == notification.endpoint), None) if brand else None
-    if brand is None or endpoint is None:
-        return 204  # it is no longer listened for: done
     secrets = wiring.keyring().notification_secrets(brand.id, endpoint.id)
     email = ""
     if brand.keeps_address:
@@ -88,6 +120,15 @@ def _post(notification: Notification) -> int:
     except UnreachableError as exc:
         wiring.logger().warning("endpoint unreachable", endpoint=endpoint.id, why=str(exc))
         return 0
+
+
+def _put_off(notification: Notification, waited: Waited, seconds: int) -> None:
+    wiring.put_off_notification(notification, waited, seconds)
+    telemetry.waits(wiring.notification_queue(), waited.since)  # as a new message it would begin at nothing each time
+
+
+def _away(notification: Notification) -> None:
+    telemetry.emit("endpoint away", {"EndpointsAway": 1}, brand=notification.brand, endpoint=notification.endpoint)
 
 
 def _now() -> int:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import ExitStack
+from itertools import accumulate
 from typing import Any
 
 import boto3
 import pytest
+from click.testing import CliRunner
 from standardwebhooks import Webhook
 
 from consentry import keyring, notifications, outgoing, wiring
 from consentry.brands import Endpoint
+from consentry.keyring import SecretUnavailableError
+from consentry.notifications import Waited
 from consentry.tokens import Purpose
+from consentry_cli.main import main
+from support.calls import failing
 
 ENDPOINTS = (
     Endpoint("crm", "https://crm.example.com/hook", False),
@@ -28,6 +35,7 @@ def told(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     sqs = boto3.client("sqs")
     url = sqs.create_queue(QueueName="notifications")["QueueUrl"]
     monkeypatch.setenv("NOTIFICATION_QUEUE_URL", url)
+    monkeypatch.setattr("moto.sqs.models.unix_time_millis", lambda: float(world.now))
     brand = wiring.brands().get("demo")._replace(notifications=ENDPOINTS)
     monkeypatch.setattr(wiring.brands(), "_brands", {"demo": brand})
     for endpoint in ENDPOINTS:
@@ -71,15 +79,19 @@ def told(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         def waiting(self) -> list[dict[str, Any]]:
             """Messages in the queue, as Lambda gets them."""
             found = sqs.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"], VisibilityTimeout=0
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                AttributeNames=["All"],
+                MessageAttributeNames=["All"],
+                VisibilityTimeout=0,
             ).get("Messages", [])
             return [
                 {
                     "messageId": each["MessageId"],
                     "receiptHandle": each["ReceiptHandle"],
                     "body": each["Body"],
-                    "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1"},
-                    "messageAttributes": {},
+                    "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": str(world.now)},
+                    "messageAttributes": _attributes(each),
                     "eventSource": "aws:sqs",
                 }
                 for each in found
@@ -89,9 +101,26 @@ def told(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
             """One invocation a message, as the template has it; what each answered."""
             return [world.room("notifier").handler({"Records": [message]}, None) for message in messages]
 
+        def work(self) -> None:
+            """Deliver what is visible now; what was dealt with is deleted."""
+            for message in self.waiting():
+                assert self.deliver([message]) == [{"batchItemFailures": []}]
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["receiptHandle"])
+
+        def calls_of(self, endpoint: str) -> int:
+            return sum(url.startswith(f"https://{endpoint}.") for url, _, _ in self.got)
+
     told = Told()
     monkeypatch.setattr(outgoing, "post", told.post)
     return told
+
+
+def _attributes(message: dict[str, Any]) -> dict[str, Any]:
+    """As Lambda spells them."""
+    return {
+        name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+        for name, value in message.get("MessageAttributes", {}).items()
+    }
 
 
 def _secret(endpoint: str) -> str:
@@ -108,27 +137,115 @@ def change(world: Any, told: Any) -> None:
 def test_an_endpoint_that_fails_is_told_again_and_delays_no_other(world: Any, told: Any) -> None:
     told.status["crm.example.com"] = 500
     change(world, told)
-    messages = told.waiting()
-    answers = told.deliver(messages)
-    by_endpoint = {
-        json.loads(message["body"])["endpoint"]: answer for message, answer in zip(messages, answers, strict=True)
-    }
-    assert len(by_endpoint["crm"]["batchItemFailures"]) == 1
-    assert by_endpoint["shop"] == {"batchItemFailures": []}
+    told.work()
+    assert (told.calls_of("crm"), told.calls_of("shop")) == (1, 1)
+    for seconds in notifications.WAITS_S[:3]:
+        calls = told.calls_of("crm")
+        world.now += (seconds - 1) * 1000
+        told.work()
+        assert told.calls_of("crm") == calls
+        world.now += 1000
+        told.work()
+        assert told.calls_of("crm") == calls + 1
+    assert told.calls_of("shop") == 1
+
+
+def test_what_waits_for_hours_comes_by_each_quarter_of_an_hour_and_is_not_in_flight(
+    world: Any, told: Any, capsys: Any
+) -> None:
+    told.status["crm.example.com"] = 500
+    change(world, told)
+    told.work()
+    at, hour = world.now, 3_600_000
+    while world.now < at + 12 * hour:
+        world.now += 300_000
+        told.work()
+        assert told.waiting() == [], "what isn't due is sent again"
+    assert told.calls_of("crm") == 1 + len([each for each in accumulate(notifications.WAITS_S) if each < 12 * 3600])
+    attributes = boto3.client("sqs").get_queue_attributes(QueueUrl=told.url, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessagesNotVisible"] == "0"
+    ages = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"message":"waits"' in line]
+    assert {each["queue"] for each in ages} == {"notifications"}
+    assert ages[-1]["Waiting"] == pytest.approx((world.now - at) / 1000, abs=900), "since the change"
 
 
 @pytest.mark.parametrize("status", [301, 302, 400, 404, 410, 500])
 def test_only_a_2xx_counts_as_taken(world: Any, told: Any, status: int) -> None:
     told.status = dict.fromkeys(told.status, status)
     change(world, told)
-    assert [len(answer["batchItemFailures"]) for answer in told.deliver(told.waiting())] == [1, 1]
+    told.work()
+    world.now += notifications.WAITS_S[0] * 1000
+    told.work()
+    assert (told.calls_of("crm"), told.calls_of("shop")) == (2, 2)
 
 
 def test_an_endpoint_without_a_secret_is_sent_nothing_unsigned(world: Any, told: Any, monkeypatch: Any) -> None:
     change(world, told)
     monkeypatch.setattr(wiring.keyring(), "notification_secrets", lambda *_: [])
-    assert [len(answer["batchItemFailures"]) for answer in told.deliver(told.waiting())] == [1, 1]
+    told.work()
     assert told.got == []
+    world.now += notifications.WAITS_S[0] * 1000
+    assert len(told.waiting()) == 2
+
+
+@pytest.mark.parametrize("away", ["keyring", "table"])
+def test_while_keys_or_table_are_away_nothing_is_lost_and_no_try_is_used_up(
+    world: Any, told: Any, monkeypatch: Any, away: str
+) -> None:
+    brand = wiring.brands().get("demo")._replace(keeps_address=True)
+    monkeypatch.setattr(wiring.brands(), "_brands", {"demo": brand})
+    change(world, told)
+
+    def unavailable(*_: Any) -> Any:
+        raise SecretUnavailableError("away")
+
+    with monkeypatch.context() as patch, ExitStack() as faults:
+        if away == "keyring":
+            patch.setattr(wiring.keyring(), "notification_secrets", unavailable)
+        else:
+            faults.enter_context(failing(wiring.table_client(), "InternalServerError", "GetItem"))
+        for _ in range(40):
+            told.work()
+            world.now += 60_000
+    assert told.got == []
+    told.work()
+    assert (told.calls_of("crm"), told.calls_of("shop")) == (1, 1)
+
+
+def test_what_nobody_listens_for_any_more_is_done(world: Any, told: Any, monkeypatch: Any) -> None:
+    change(world, told)
+    brand = wiring.brands().get("demo")._replace(notifications=ENDPOINTS[1:])
+    monkeypatch.setattr(wiring.brands(), "_brands", {"demo": brand})
+    told.work()
+    assert (told.calls_of("crm"), told.calls_of("shop")) == (0, 1)
+    world.now += 60_000
+    assert told.waiting() == []
+
+
+def test_a_message_that_the_version_before_put_off_goes_on_where_it_was(
+    world: Any, told: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing of how it waited: SQS counted how often it brought it."""
+    put_off: list[Waited] = []
+    told.status = dict.fromkeys(told.status, 500)
+    change(world, told)
+    sent = world.now
+    world.now += 3_600_000
+    monkeypatch.setattr(wiring, "put_off_notification", lambda _told, waited, _seconds: put_off.append(waited))
+    (message, _) = told.waiting()
+    old = {**message, "attributes": {"ApproximateReceiveCount": "7", "SentTimestamp": str(sent)}}
+    assert told.deliver([old]) == [{"batchItemFailures": []}]
+    assert put_off == [Waited(7, sent, world.now)]
+
+
+def test_the_version_before_can_read_what_this_one_puts_off(world: Any, told: Any) -> None:
+    """For some minutes of a deployment both take messages out of the queue."""
+    told.status = dict.fromkeys(told.status, 500)
+    change(world, told)
+    fresh = {message["body"] for message in told.waiting()}
+    told.work()
+    world.now += notifications.WAITS_S[0] * 1000
+    assert {message["body"] for message in told.waiting()} == fresh
 
 
 def test_a_platform_hears_who_left_what_and_how(world: Any, told: Any) -> None:
@@ -215,7 +332,7 @@ def test_a_brand_that_wants_addresses_gets_them(world: Any, told: Any, monkeypat
     assert json.loads(told.got[0][2])["data"]["email"] == "ann@example.com"
 
 
-def test_what_is_given_up_waits_its_fourteen_days_anew_among_the_dead_letters(
+def test_what_is_given_up_waits_its_fourteen_days_anew_and_may_be_tried_from_the_start(
     world: Any, told: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A message that SQS itself moves there is deleted fourteen days after it was first sent."""
@@ -225,17 +342,27 @@ def test_what_is_given_up_waits_its_fourteen_days_anew_among_the_dead_letters(
     told.status["crm.example.com"] = 500
     change(world, told)
     (message,) = [each for each in told.waiting() if json.loads(each["body"])["endpoint"] == "crm"]
-    tries = 1 + len(notifications.WAITS_S)
-    (almost, last) = ({**message, "attributes": {"ApproximateReceiveCount": str(n)}} for n in (tries - 1, tries))
-    (answer,) = told.deliver([almost])
-    assert len(answer["batchItemFailures"]) == 1
+    told.work()
+    tries = len(notifications.WAITS_S)
+    (almost, last) = (
+        {**message, "messageAttributes": {wiring.WAITED: {"stringValue": Waited(n, world.now, 1).to_json()}}}
+        for n in (tries - 1, tries)
+    )
+    assert told.deliver([almost]) == [{"batchItemFailures": []}]
     assert "Messages" not in sqs.receive_message(QueueUrl=dead)
     assert told.deliver([last]) == [{"batchItemFailures": []}]
-    (found,) = sqs.receive_message(QueueUrl=dead)["Messages"]
-    assert json.loads(found["Body"]) == json.loads(message["body"])
+    found = sqs.receive_message(QueueUrl=dead, MessageAttributeNames=["All"], VisibilityTimeout=0)["Messages"]
+    assert [json.loads(each["Body"]) for each in found] == [json.loads(message["body"])]
+    assert wiring.WAITED not in found[0].get("MessageAttributes", {})
+    sqs.purge_queue(QueueUrl=told.url)
+    args = ["notifications", "redrive", "--dead-letters", dead, "--queue", told.url]
+    assert CliRunner().invoke(main, args).output == "1 moved\n"
+    told.status["crm.example.com"] = 200
+    calls = told.calls_of("crm")
+    told.work()
+    assert told.calls_of("crm") == calls + 1
 
 
 def test_the_waits_between_tries_come_to_three_days() -> None:
     assert 3 * 24 * 3600 <= sum(notifications.WAITS_S) < 4 * 24 * 3600
     assert [notifications.wait(tries) for tries in (1, 2, 99)] == [5, 30, notifications.LONGEST_WAIT_S]
-    assert max(notifications.WAITS_S) <= 43_200  # SQS: longest visibility time-out

@@ -24,6 +24,7 @@ from consentry.keyring import Keyring
 from consentry.replay import Replay
 from consentry.spool import Recorder
 from consentry.table import schema
+from consentry.table.endpoints import Standing
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.store import Recorded
 from consentry.tokens import Link, Purpose, Tokens
@@ -103,6 +104,16 @@ class Steps:
 
     def go_on(self, task: Task, _now: int) -> None:
         assert task.segment < task.segments
+
+
+class AllWell:
+    """Endpoints that take what they are told."""
+
+    def standing(self, _brand: str, _endpoint: str, _now: int) -> Standing:
+        return Standing()
+
+    def took(self, _brand: str, _endpoint: str, _now: int) -> None:
+        pass
 
 
 class Deployment:
@@ -212,7 +223,11 @@ class Deployment:
         wiring.tokens = lambda: self.tokens
         wiring.send_mail = _mail
         wiring.put_off = lambda reference, seconds: None
-        wiring.put_off_notification = wiring.put_off_spooled = wiring.put_off_feedback = lambda receipt, seconds: None
+        wiring.put_off_spooled = wiring.put_off_feedback = lambda receipt, seconds: None
+        wiring.put_off_notification = lambda notification, waited, seconds: None
+        wiring.notification_queue = lambda: "notifications"
+        endpoints: Any = AllWell()
+        wiring.endpoints = lambda: endpoints
         wiring.breaker = lambda: self.breaker
         wiring.mailbox = lambda: self.inbox
         wiring.archivist = Steps

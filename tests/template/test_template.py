@@ -219,27 +219,92 @@ def test_every_folder_of_code_is_deployed_once() -> None:
     assert deployed == ROOMS
 
 
-SENDS_ONCE: Final = {"NotifierFunction"}
-"""From the stream to its queue: what it takes out of the queue it sends there no more."""
+LEADS_ON: Final = {"sqs:SendMessage", "sns:Publish", "s3:PutObject", "lambda:InvokeFunction"}
+"""What Lambda can follow from a function to the next, by way of SQS, SNS and S3; not by a table and its stream:
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+"""
+
+
+def leads(resources: dict[str, Any]) -> dict[str, set[str]]:
+    """What each resource leads to: from a function to what it may send to, from that to who takes it."""
+    found: dict[str, set[str]] = {name: set() for name in resources}
+
+    def named(node: Any) -> set[str]:
+        return {name for text in texts(node) for name in re.findall(r"\w+", text) if name in resources}
+
+    for name, resource in resources.items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::Serverless::Function":
+            for policy in properties.get("Policies", ()):
+                for statement in policy["Statement"]:
+                    if LEADS_ON & set(flat(statement["Action"])):
+                        found[name] |= named(statement["Resource"])
+            for event in properties.get("Events", {}).values():
+                if event["Type"] in {"SQS", "SNS", "S3"}:
+                    for source in named({key: event["Properties"].get(key) for key in ("Queue", "Topic", "Bucket")}):
+                        found[source].add(name)
+        elif resource["Type"] == "AWS::SNS::Subscription":
+            for topic in named(properties["TopicArn"]):
+                found[topic] |= named(properties["Endpoint"])
+        elif resource["Type"] == "AWS::S3::Bucket":
+            found[name] |= named(properties.get("NotificationConfiguration", {}))
+    return found
+
+
+def round_again(resources: dict[str, Any]) -> set[str]:
+    """The functions that what they send comes back to, by way of whatever else."""
+    follows = leads(resources)
+    looping = set()
+    for name, resource in resources.items():
+        seen: set[str] = set()
+        ahead = list(follows[name])
+        while ahead:
+            if (each := ahead.pop()) not in seen:
+                seen.add(each)
+                ahead += follows[each]
+        if resource["Type"] == "AWS::Serverless::Function" and name in seen:
+            looping.add(name)
+    return looping
 
 
 def test_a_function_that_sends_to_its_own_queue_may_and_no_other() -> None:
-    """Lambda ends what it takes for an endless loop after some 16 rounds:
-    https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
-    """
-    for name, function in FUNCTIONS.items():
-        read = {
-            event["Properties"]["Queue"]["Fn::GetAtt"][0]
-            for event in function.get("Events", {}).values()
-            if event["Type"] == "SQS"
+    """Lambda ends what it takes for an endless loop after some 16 rounds."""
+    allowed = {name for name, function in FUNCTIONS.items() if "RecursiveLoop" in function}
+    assert {FUNCTIONS[name]["RecursiveLoop"] for name in allowed} == {"Allow"}
+    assert round_again(RESOURCES) == allowed == {"CourierFunction", "ArchiveFunction", "NotifierFunction"}
+
+
+def test_a_loop_by_way_of_others_is_found_too() -> None:
+    def function(sends: str, to: str, **event: str) -> dict[str, Any]:
+        statement = {"Action": [sends], "Resource": {"Fn::Sub": f"${{{to}.Arn}}/*"}}
+        (kind,) = event
+        events = {"E": {"Type": {"Queue": "SQS", "Topic": "SNS"}[kind], "Properties": {kind: {"Ref": event[kind]}}}}
+        return {
+            "Type": "AWS::Serverless::Function",
+            "Properties": {"Policies": [{"Statement": [statement]}], "Events": events},
         }
-        sent = {
-            statement["Resource"]["Fn::GetAtt"][0]
-            for owner, statement in STATEMENTS
-            if owner == name and "sqs:SendMessage" in flat(statement["Action"])
-        }
-        loops = bool(read & sent) and name not in SENDS_ONCE
-        assert function.get("RecursiveLoop") == ("Allow" if loops else None), name
+
+    notified = {"QueueConfigurations": [{"Queue": {"Fn::GetAtt": ["B", "Arn"]}}]}
+    resources: dict[str, Any] = {
+        "A": {"Type": "AWS::SQS::Queue"},
+        "B": {"Type": "AWS::SQS::Queue"},
+        "C": {"Type": "AWS::SQS::Queue"},
+        "Topic": {"Type": "AWS::SNS::Topic"},
+        "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"NotificationConfiguration": notified}},
+        "Follows": {
+            "Type": "AWS::SNS::Subscription",
+            "Properties": {"TopicArn": {"Ref": "Topic"}, "Endpoint": {"Fn::GetAtt": ["A", "Arn"]}},
+        },
+        "First": function("s3:PutObject", "Bucket", Queue="A"),
+        "Second": function("sns:Publish", "Topic", Queue="B"),
+        "Reader": function("s3:GetObject", "Bucket", Queue="C"),
+        "Sender": function("sqs:SendMessage", "A", Topic="Topic"),
+    }
+    assert round_again(resources) == {"First", "Second", "Sender"}
+    del resources["Follows"]
+    assert round_again(resources) == {"First", "Second", "Sender"}, "the topic leads to another function"
+    del resources["Bucket"]["Properties"]
+    assert round_again(resources) == set()
 
 
 def test_whatever_reads_a_queue_or_the_stream_counts_how_old_what_fails_is() -> None:
@@ -636,10 +701,11 @@ def test_a_queue_is_encrypted_and_loses_nothing(name: str) -> None:
 
 
 DAY_S: Final = 86_400
-WAITS: Final = {"SpoolQueue": replay.wait, "FeedbackQueue": feedback.wait, "NotificationQueue": notifications.wait}
+WAITS: Final = {"SpoolQueue": replay.wait, "FeedbackQueue": feedback.wait}
 """Seconds between one try and the next, by their number; elsewhere what failed comes back when it is visible again."""
 SENT_ANEW: Final = {"NotificationQueue": "NotificationDeadLetters"}
-"""Where the function itself sends what it gives up: a message of its own, whose fourteen days begin then."""
+"""Where the function itself sends what it gives up: a message of its own, whose fourteen days begin then. What it puts
+off is a message of its own, too; `maxReceiveCount` is for crashes."""
 READERS: Final = {
     event["Properties"]["Queue"]["Fn::GetAtt"][0]: name
     for name, function in FUNCTIONS.items()
@@ -652,13 +718,17 @@ READERS: Final = {
 def wait(queue: str, tries: int) -> int:
     """Seconds from the beginning of a try, the first being 1, to the next at the latest."""
     visibility: int = QUEUES[queue]["VisibilityTimeout"]
+    if queue in SENT_ANEW:
+        return notifications.LONGEST_DELAY_S + visibility
     if queue not in WAITS:
         return visibility
     return max(visibility, WAITS[queue](tries) + FUNCTIONS[READERS[queue]].get("Timeout", GLOBAL["Timeout"]))
 
 
 def given_up_after(queue: str) -> int:
-    """Seconds from the sending of a message to SQS's moving it among the dead letters, at the latest."""
+    """Seconds from the sending of a message to its coming among the dead letters, at the latest."""
+    if queue in SENT_ANEW:
+        return notifications.SPAN_MS // 1000 + 2 * wait(queue, 1)
     return sum(wait(queue, tries) for tries in range(1, 1 + QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"]))
 
 
@@ -674,10 +744,24 @@ def test_whoever_is_woken_by_a_dead_letter_has_twelve_days_left(queue: str) -> N
         assert dead == SENT_ANEW[queue]
         sending = [s for name, s in STATEMENTS if name == READERS[queue] and "sqs:SendMessage" in flat(s["Action"])]
         assert {"Fn::GetAtt": [dead, "Arn"]} in [each["Resource"] for each in sending]
-        assert QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"] == 1 + len(notifications.WAITS_S)
+        crashes = QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"]
+        assert crashes >= 1 + len(notifications.WAITS_S), "what the version before put off was received so often"
     else:
         left -= given_up_after(queue)
     assert left >= 12 * DAY_S
+
+
+@pytest.mark.parametrize("queue", WAITS)
+def test_what_waits_in_flight_is_visible_again_within_an_hour(queue: str) -> None:
+    """While 120,000 are in flight no other is received. These wait for the table, all of them: once it is back, each
+    that becomes visible is done, and makes room. Decision 0034.
+    """
+    assert max(map(WAITS[queue], range(1, 100))) <= 3_600
+
+
+def test_no_function_keeps_in_flight_what_waits_for_somebody_else() -> None:
+    hides = {name for name, each in STATEMENTS if "sqs:ChangeMessageVisibility" in flat(each["Action"])}
+    assert hides == {READERS[queue] for queue in WAITS}
 
 
 def test_an_opt_out_is_tried_for_nearly_two_days_before_it_is_given_up() -> None:

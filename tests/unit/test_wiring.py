@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
@@ -19,6 +19,7 @@ from botocore.hooks import HierarchicalEmitter
 from consentry import wiring
 from consentry.keyring import SecretUnavailableError, hash_api_key
 from consentry.mails import Mail, NotSentError
+from consentry.notifications import Notification, Waited
 from consentry.table.gateway import StoreUnavailableError
 from support import people
 
@@ -252,23 +253,35 @@ def test_notifications_wait_in_their_queue_each_endpoint_by_itself(aws: Aws, mon
     """An endpoint that fails must not delay the others."""
     monkeypatch.setenv("NOTIFICATION_QUEUE_URL", "https://sqs/notifications")
 
-    class Told(NamedTuple):
-        endpoint: str
-
-        def to_json(self) -> str:
-            return f"for {self.endpoint}"
-
-    wiring.queue_notifications([Told("crm"), Told("shop")])  # type: ignore[list-item]
+    told = [Notification(*of, "ann", "event", 1, {}) for of in (("demo", "crm"), ("demo", "shop"), ("other", "crm"))]
+    wiring.queue_notifications(told)
     sent = [(call["QueueUrl"], call["MessageBody"], call["MessageGroupId"]) for _, call in aws.calls]
     assert sent == [
-        ("https://sqs/notifications", "for crm", "crm"),
-        ("https://sqs/notifications", "for shop", "shop"),
+        ("https://sqs/notifications", each.to_json(), group)
+        for each, group in zip(told, ("demo/crm", "demo/shop", "other/crm"), strict=True)
     ]
-    wiring.put_off_notification("receipt", 60)
-    assert aws.calls[-1] == (
-        "change_message_visibility",
-        {"QueueUrl": "https://sqs/notifications", "ReceiptHandle": "receipt", "VisibilityTimeout": 60},
-    )
+
+
+def test_a_notification_that_waits_is_a_new_message_and_says_how_it_waited(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In flight it would count among 120,000; and in the body the version before wouldn't know what to make of it."""
+    monkeypatch.setenv("NOTIFICATION_QUEUE_URL", "https://sqs/notifications")
+    told, waited = Notification("demo", "crm", "ann", "event", 1, {}), Waited(2, 1, 5)
+    wiring.put_off_notification(told, waited, 60)
+    assert aws.calls == [
+        (
+            "send_message",
+            {
+                "QueueUrl": "https://sqs/notifications",
+                "MessageBody": told.to_json(),
+                "MessageGroupId": "demo/crm",
+                "DelaySeconds": 60,
+                "MessageAttributes": {"waited": {"DataType": "String", "StringValue": waited.to_json()}},
+            },
+        )
+    ]
+    assert wiring.notification_queue() == "notifications"
 
 
 def test_what_cannot_be_recorded_yet_goes_on_waiting_in_the_spool(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 TYPE: Final = "consent.changed"
 LONGEST_WAIT_S: Final = 42_000
-"""SQS lets a message be invisible for 12 hours from its receipt, which lies a moment back."""
 WAITS_S: Final = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, *[LONGEST_WAIT_S] * 5)
-"""Between one try and the next: three days in all. After one more the notifier gives the message up; the queue's
-`maxReceiveCount` in the template, one more than their number, is for messages that can't even be given up."""
+"""Between one try and the next: three days in all. After one more the notifier gives the notification up."""
+SPAN_MS: Final = 1000 * sum(WAITS_S)
+"""After so long it gives up one whose endpoint is away, too."""
+LONGEST_DELAY_S: Final = 900
+"""SQS's own limit: what waits for longer is sent again, as often as it takes."""
 
 
 class Notification(NamedTuple):
@@ -44,6 +46,40 @@ class Notification(NamedTuple):
     def to_json(self) -> str:
         """As it waits in the queue."""
         return json.dumps(self._asdict(), ensure_ascii=False)
+
+
+class Waited(NamedTuple):
+    """How a notification waited so far. Its message says so beside it: each time it is put off it gets a new one."""
+
+    tries: int
+    """That weren't taken."""
+    since: int
+    """When it was queued first, epoch ms."""
+    refused_at: int = 0
+    """When it was tried last, epoch ms; 0: never."""
+
+    def due(self, well_since: int) -> int:
+        """When it is to be tried, epoch ms: at once where its endpoint has taken something since it refused this."""
+        if not self.tries or well_since > self.refused_at:
+            return 0
+        return self.refused_at + 1000 * wait(self.tries)
+
+    def refused(self, now: int) -> Waited:
+        """After another try."""
+        return Waited(self.tries + 1, self.since, now)
+
+    def to_json(self) -> str:
+        """As it stands beside the notification."""
+        return json.dumps(self)
+
+
+def waited_from_json(text: str) -> Waited:
+    """What stands beside a notification.
+
+    Raises:
+        ValueError, TypeError: it is nothing of the kind.
+    """
+    return Waited(*map(int, json.loads(text)))
 
 
 def from_json(text: str) -> Notification:

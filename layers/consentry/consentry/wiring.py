@@ -41,9 +41,10 @@ if TYPE_CHECKING:
     from consentry.intake import Intake
     from consentry.mailbox import Mailbox
     from consentry.mails import Mail
-    from consentry.notifications import Notification
+    from consentry.notifications import Notification, Waited
     from consentry.replay import Replay
     from consentry.table.breaker import Breaker
+    from consentry.table.endpoints import Endpoints
     from consentry.table.outbox import Outbox
 
 _COMPILED: Final = Path(__file__).with_name("compiled")
@@ -361,6 +362,15 @@ def wake_up() -> None:
         logger().warning("keyring unavailable after a restore")
 
 
+@cache
+def endpoints() -> Endpoints:
+    """How the platforms' endpoints stand."""
+    from consentry import web  # noqa: PLC0415 - one function needs it
+    from consentry.table.endpoints import Endpoints  # noqa: PLC0415 - as above
+
+    return Endpoints(gateway(), lambda exc: web.report(exc, "endpoints"))
+
+
 def queue_notifications(notifications: list[Notification]) -> None:
     """Queue what endpoints are told.
 
@@ -368,35 +378,51 @@ def queue_notifications(notifications: list[Notification]) -> None:
         botocore's errors: not all are queued.
     """
     for each in notifications:
-        # The group keeps an endpoint that fails from delaying the others (SQS fair queues).
-        _queue_client().send_message(
-            QueueUrl=os.environ["NOTIFICATION_QUEUE_URL"],
-            MessageBody=each.to_json(),
-            MessageGroupId=each.endpoint,
-            **_correlation(),
-        )
+        _send_notification("NOTIFICATION_QUEUE_URL", each, _correlation())
 
 
-def put_off_notification(receipt_handle: str, seconds: int) -> None:
-    """Let the queue bring a notification back after so many seconds.
+WAITED: Final = "waited"
+"""The attribute of a message that says how its notification waited so far. Not in its body: the version before, beside
+which a deployment runs for some minutes, knows nothing of it, and needn't."""
+
+
+def put_off_notification(notification: Notification, waited: Waited, seconds: int) -> None:
+    """Queue a notification again, for so many seconds from now.
 
     Raises:
-        botocore's errors: it comes back sooner.
+        botocore's errors: the message that was received comes back.
     """
-    _put_off(os.environ["NOTIFICATION_QUEUE_URL"], receipt_handle, seconds)
+    attributes = {
+        **_correlation().get("MessageAttributes", {}),
+        WAITED: {"DataType": "String", "StringValue": waited.to_json()},
+    }
+    delayed = {"MessageAttributes": attributes, "DelaySeconds": seconds}
+    _send_notification("NOTIFICATION_QUEUE_URL", notification, delayed)
+
+
+def notification_queue() -> str:
+    """The name of the queue of notifications."""
+    return os.environ["NOTIFICATION_QUEUE_URL"].rpartition("/")[2]
 
 
 def give_up_notification(notification: Notification) -> None:
     """Put a notification among the dead letters, as a message of its own: SQS would count its 14 days from the change.
 
+    It says nothing of how it waited: who puts it back into the queue has it tried from the start.
+
     Raises:
-        botocore's errors: it comes back, and SQS gives it up.
+        botocore's errors: it comes back.
     """
+    _send_notification("NOTIFICATION_DEAD_LETTERS_URL", notification, _correlation())
+
+
+def _send_notification(queue: str, notification: Notification, more: dict[str, Any]) -> None:
+    """The group keeps an endpoint whose calls take long from delaying the others (SQS fair queues)."""
     _queue_client().send_message(
-        QueueUrl=os.environ["NOTIFICATION_DEAD_LETTERS_URL"],
+        QueueUrl=os.environ[queue],
         MessageBody=notification.to_json(),
-        MessageGroupId=notification.endpoint,
-        **_correlation(),
+        MessageGroupId=f"{notification.brand}/{notification.endpoint}",
+        **more,
     )
 
 
