@@ -6,8 +6,9 @@ import math
 import random
 from typing import Final, NamedTuple
 
-from capacity import assumed, costs, sizes
+from capacity import assumed, costs, prices, sizes
 from capacity.template import LARGE, deployed
+from consentry.table.endpoints import PAUSES_S
 
 _HOUR_S: Final = 3600
 _SEED: Final = 20261124
@@ -121,6 +122,21 @@ def from_stream(source: str, record_ms: float, shards: int) -> float:
     """Records a second that a function takes from the stream."""
     factor = deployed(AccountConcurrency=LARGE).sources("dynamodb")[source].get("ParallelizationFactor", 1)
     return float(shards * factor * 1000 / record_ms)
+
+
+def rounds(seconds: float) -> int:
+    """How often a notification comes by and is put off while its endpoint is away for so long."""
+    pauses = [*PAUSES_S[:-1]]
+    at, times = 0.0, 1
+    while at + (pause := pauses.pop(0) if pauses else PAUSES_S[-1]) <= seconds:
+        at, times = at + pause, times + 1
+    return times
+
+
+def waited(messages: float) -> costs.Bill:
+    """So many messages that come out of the queue and go into it again, since their endpoint is away."""
+    requests = 3 * messages / costs.MILLION * (prices.QUEUED.dollars + prices.FAIR.dollars)
+    return costs.together(costs.functions(messages, assumed.STREAM_MS.value), {"SQS": requests})
 
 
 def ledger_gb_a_year() -> float:

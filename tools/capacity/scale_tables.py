@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from capacity import assumed, costs, load, prices, sizes
+from capacity import archiving, assumed, costs, load, prices, sizes
 from capacity.markdown import count, dollars, large, table, words
 from capacity.template import LARGE, deployed
+from consentry import notifications
 from consentry.brands import Bounds
 
 if TYPE_CHECKING:
@@ -254,10 +255,8 @@ def streams() -> str:
 
 
 def growth() -> str:
-    """What the table holds, and what the archive's scan takes."""
+    """What the table holds."""
     people = assumed.SUBSCRIBERS.value
-    segments = deployed().answer("ArchiveSegments")
-    hours = people * 4 / 1_000 * assumed.SCAN_S.value / segments / 3600
     year = load.ledger_gb_a_year()
     held = year * (prices.STORED.dollars + prices.RECOVERY.dollars)
     return words(
@@ -269,6 +268,38 @@ def growth() -> str:
             ],
             ["the ledger's growth, at a billion mails a day", f"{year:,.0f} GB a year"],
             ["what each such year adds to the monthly bill, storage and recovery", dollars(held)],
-            [f"the archive's scan of these people, `ArchiveSegments` {segments}", f"{hours:,.1f} hours"],
+        ],
+    )
+
+
+def archived() -> str:
+    """A run of the archive over all subscribers."""
+    run, segments = archiving.of_a_billion(), deployed().answer("ArchiveSegments")
+    return words(
+        [f"a month's run over {large(assumed.SUBSCRIBERS.value)} people, `ArchiveSegments` {segments}", "how much"],
+        [
+            ["from the first step to the manifest", f"{run.hours:,.1f} hours"],
+            ["steps of each segment, one after the other", f"{run.steps:,}"],
+            ["messages of all segments, each sent by the step before", f"{run.steps * segments:,}"],
+            ["bytes of such a message", f"{run.message_bytes:,}"],
+            ["parts, each at most a little over 16 MiB", f"{run.parts:,}"],
+            ["the manifest that names them", f"{run.manifest_bytes / 1000:,.0f} kB"],
+        ],
+    )
+
+
+def waiting() -> str:
+    """What a million notifications cost while their endpoint is away."""
+    cases = {"an hour": 3_600, "a day": 86_400, "three days, and are given up": notifications.SPAN_MS // 1000}
+    return table(
+        ["a million notifications that wait", "messages, for each", "a second", "dollars"],
+        [
+            [
+                what,
+                f"{load.rounds(seconds):,}",
+                f"{1e6 / notifications.LONGEST_DELAY_S:,.0f}",
+                dollars(sum(load.waited(1e6 * load.rounds(seconds)).values())),
+            ]
+            for what, seconds in cases.items()
         ],
     )

@@ -76,16 +76,16 @@ def journey(*, evidence: bool = True) -> dict[str, Measured]:
     kept: dict[str, Any] = {"evidence": _EVIDENCE, "evidence_days": _EVIDENCE_DAYS} if evidence else {}
     measured = {}
 
-    asked = _event(Kind.ASKED, Channel.PAGE, 0, Consent({rules.ask("news"): _AT}), source="landing-page")
+    asked = event(Kind.ASKED, Channel.PAGE, 0, Consent({rules.ask("news"): _AT}), source="landing-page")
     contact = Contact("somebody.or.other@mail.example.com", "en", ("news",), _AT, asked.event_id)
     store.request(asked, contact, **kept)
     measured["asked"] = _measured(client)
 
-    confirmed = _event(Kind.CONFIRMED, Channel.PAGE, 1, Consent({rules.opt_in("news"): _AT}))
+    confirmed = event(Kind.CONFIRMED, Channel.PAGE, 1, Consent({rules.opt_in("news"): _AT}))
     store.record(confirmed, address=Address.FORGET, **kept)
     measured["confirmed"] = _measured(client)
 
-    left = _event(
+    left = event(
         Kind.UNSUBSCRIBED, Channel.ONE_CLICK, 2, Consent({rules.opt_out("news"): _AT + 2}), reference="c-2026-11-24"
     )
     store.record(left, **kept)
@@ -98,10 +98,10 @@ def unknown_leaves(*, evidence: bool = True) -> Measured:
     client = _Client()
     store = Store(Gateway(client, "table"), lambda _brand: b"k" * 32)
     kept: dict[str, Any] = {"evidence": _EVIDENCE, "evidence_days": _EVIDENCE_DAYS} if evidence else {}
-    event = _event(
+    found = event(
         Kind.UNSUBSCRIBED, Channel.ONE_CLICK, 2, Consent({rules.opt_out("news"): _AT + 2}), reference="c-2026-11-24"
     )
-    store.record(event, **kept)
+    store.record(found, **kept)
     return _measured(client)
 
 
@@ -134,9 +134,8 @@ def _measured(client: _Client) -> Measured:
     return Measured({kinds[sk[0]]: item_size(client.held[sk]) for sk in client.written})
 
 
-def _event(
-    kind: Kind, channel: Channel, later: int, effect: Consent, *, reference: str = "", source: str = ""
-) -> Event:
+def event(kind: Kind, channel: Channel, later: int, effect: Consent, *, reference: str = "", source: str = "") -> Event:
+    """Something that one person did, so many ms later than the first."""
     at = _AT + later
     return Event(
         event_id=f"8sK2mPq0Zx7Lw4R{later}",

@@ -9,7 +9,9 @@ from capacity import cost_tables, scale_tables
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SCALE: Final = ("items", "rates", "breaks", "heat", "at_once", "workers", "starts", "streams", "growth")
+_SCALE: Final = (
+    *("items", "rates", "breaks", "heat", "at_once", "workers", "starts", "streams", "waiting", "growth", "archived"),
+)
 _COSTS: Final = (
     *("answers", "services", "nothing", "choices", "sooner", "own_metrics", "combinations"),
     *("billion", "others", "even", "price_list", "other_prices", "assumptions"),
