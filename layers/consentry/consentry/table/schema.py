@@ -13,7 +13,7 @@
 
 `pk` is `S#<brand>#<subscriber_id>` for all of them: one person, one partition, and no key that two people share.
 What belongs to nobody lies under `L#<what>#<which>`, and expires: budgets, bursts, the breaker, what was claimed once,
-answers under an `Idempotency-Key`, the archive's checkpoints.
+answers under an `Idempotency-Key`, how platforms' endpoints stand, the archive's checkpoints.
 
 Attributes are written by hand in DynamoDB's own spelling: boto3's serialiser costs more than all the rest of a click.
 """
