@@ -15,6 +15,7 @@ import pytest
 from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
 from consentry import archivist, batches, feedback, notifications, replay, telemetry
+from consentry.table import endpoints
 from consentry_build.services import SERVICES
 from embedded import gaps
 from support import events
@@ -874,6 +875,19 @@ def test_what_waits_too_long_in_a_queue_is_noticed_whether_it_fails_or_nobody_re
     if queue in OPT_OUTS:
         assert alarm["Threshold"] <= 300
         assert name in WAKE_SOMEBODY
+
+
+def test_an_endpoint_that_is_away_keeps_its_alarm_though_it_gets_few_calls() -> None:
+    alarm = ALARMS["NotificationsFailingAlarm"]
+    assert [(each["MetricName"], each["Dimensions"][0]["Value"]) for each in measured(alarm)] == [
+        ("Notifications", "failed"),
+        ("EndpointsAway", "consentry"),
+    ]
+    (period,) = {each["MetricStat"]["Period"] for each in alarm["Metrics"] if "MetricStat" in each}
+    found = re.search(r"FILL\(away, 0\) > (\d+)", alarm["Metrics"][0]["Expression"])
+    assert found
+    a_try = endpoints.PAUSES_S[-1] + FUNCTIONS["NotifierFunction"]["Timeout"]
+    assert 1 < int(found[1]) < period // a_try, "and one that is back after half a minute rings nothing"
 
 
 def test_what_holds_up_the_stream_is_noticed() -> None:

@@ -37,7 +37,7 @@ class Platforms:
         """Events that are refused wherever they go."""
         self.taken: dict[tuple[str, str], list[int]] = {}
         self.calls: dict[str, list[tuple[int, str]]] = {}
-        self.away: list[str] = []
+        self.away: list[tuple[int, str]] = []
         self.given_up: list[tuple[int, str]] = []
         self.faults: list[Exception] = []
         self.put_off: list[int] = []
@@ -49,7 +49,7 @@ class Platforms:
             self._call,
             self._send,
             lambda told: self.given_up.append((self.clock.now, told.event_id)),
-            lambda told: self.away.append(told.endpoint),
+            lambda told: self.away.append((self.clock.now, told.endpoint)),
             self.clock,
         )
 
@@ -158,7 +158,9 @@ def test_an_endpoint_that_is_away_is_tried_with_one_new_notification_at_a_time_e
     assert between[0] >= PAUSES_S[1] * SECOND
     assert between[1] >= PAUSES_S[2] * SECOND
     assert all(PAUSES_S[-1] * SECOND <= each < 2 * PAUSES_S[-1] * SECOND for each in between[2:])
-    assert platforms.away == ["dead"] * (1 + len(tries))
+    assert [endpoint for _, endpoint in platforms.away] == ["dead"] * (1 + len(tries))
+    hours = Counter((at - NOW) // HOUR for at, _ in platforms.away)
+    assert min(hours[hour] for hour in range(6)) >= 3, "or its alarm would end"
     assert max(platforms.put_off) <= 900
 
 
