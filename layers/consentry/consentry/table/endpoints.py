@@ -10,13 +10,14 @@ counts as well: a notification needs it for nothing but this.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentry.table import schema
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from consentry.table.gateway import Gateway, Item
 
@@ -69,65 +70,76 @@ class Endpoints:
         read_at, standing = self._read.get((brand, endpoint), (0, Standing()))
         if now - read_at < _FRESH_MS:
             return standing
-        return self._look(brand, endpoint, now)
+        with self._or_well(brand, endpoint, now):
+            self._look(brand, endpoint, now)
+        return self._read[brand, endpoint][1]
 
     def claim(self, brand: str, endpoint: str, now: int) -> bool:
         """Whether this caller is the one to try an endpoint whose pause is over.
 
         The pause after that is begun with the claim: a function that dies in the call leaves nothing open.
         """
-        standing = self._look(brand, endpoint, now)
-        return 0 < standing.until <= now and self._replace(brand, endpoint, standing, standing.refused(now), now)
+        claimed = False
+        with self._or_well(brand, endpoint, now):
+            standing = self._look(brand, endpoint, now)
+            if 0 < standing.until <= now:
+                claimed = self._replace(brand, endpoint, standing, standing.refused(now), now)
+        return claimed
 
     def refused(self, brand: str, endpoint: str, now: int) -> bool:
         """Count a call that wasn't taken, of an endpoint that counted as well. True if it is away with that."""
-        for _ in range(REFUSALS):  # many may be told at once that it is away: each round at least one counts
-            standing = self._look(brand, endpoint, now)
-            if standing.until:
-                return False
-            after = standing.refused(now)
-            if self._replace(brand, endpoint, standing, after, now):
-                return bool(after.until)
-        return False
+        away = False
+        with self._or_well(brand, endpoint, now):
+            for _ in range(REFUSALS):  # of many that are refused at once, at least one counts in each round
+                standing = self._look(brand, endpoint, now)
+                if standing.until:
+                    break
+                after = standing.refused(now)
+                if self._replace(brand, endpoint, standing, after, now):
+                    away = bool(after.until)
+                    break
+        return away
 
     def took(self, brand: str, endpoint: str, now: int) -> None:
         """Note a call that was taken; nothing is written for an endpoint that was known to be well."""
         if not self.standing(brand, endpoint, now).refusals:
             return
-        for _ in range(REFUSALS):
-            standing = self._look(brand, endpoint, now)
-            if not standing.refusals or self._replace(brand, endpoint, standing, standing.took(now), now):
-                return
+        with self._or_well(brand, endpoint, now):
+            for _ in range(REFUSALS):
+                standing = self._look(brand, endpoint, now)
+                if not standing.refusals or self._replace(brand, endpoint, standing, standing.took(now), now):
+                    return
 
-    def _look(self, brand: str, endpoint: str, now: int) -> Standing:
-        standing = Standing()
+    @contextmanager
+    def _or_well(self, brand: str, endpoint: str, now: int) -> Iterator[None]:
+        """If the table can't be read or written, say so, and take the endpoint for well; don't try again."""
         try:
-            item = self._gateway.get(_key(brand, endpoint))
-            standing = Standing(*(schema.integer(item, name) for name in _NAMES))
+            yield
         except (StoreUnavailableError, PermanentFaultError) as exc:
             self._unavailable(exc)
+            self._read[brand, endpoint] = now, Standing()
+
+    def _look(self, brand: str, endpoint: str, now: int) -> Standing:
+        item = self._gateway.get(_key(brand, endpoint))
+        standing = Standing(*(schema.integer(item, name) for name in _NAMES))
         self._read[brand, endpoint] = now, standing
         return standing
 
     def _replace(self, brand: str, endpoint: str, was: Standing, after: Standing, now: int) -> bool:
         after = after._replace(writes=was.writes + 1)
         values = {f":{name}": schema.number(value) for name, value in zip(_NAMES, after, strict=True)}
-        try:
-            instead = self._gateway.update(
-                {
-                    "Key": _key(brand, endpoint),
-                    "UpdateExpression": f"SET {', '.join(f'{name} = :{name}' for name in _NAMES)}, expires_at = :end",
-                    "ConditionExpression": "writes = :was" if was.writes else "attribute_not_exists(writes)",
-                    "ExpressionAttributeValues": {
-                        **values,
-                        ":end": schema.number(now // 1000 + _KEPT_S),
-                        **({":was": schema.number(was.writes)} if was.writes else {}),
-                    },
-                }
-            )
-        except (StoreUnavailableError, PermanentFaultError) as exc:
-            self._unavailable(exc)
-            return False
+        instead = self._gateway.update(
+            {
+                "Key": _key(brand, endpoint),
+                "UpdateExpression": f"SET {', '.join(f'{name} = :{name}' for name in _NAMES)}, expires_at = :end",
+                "ConditionExpression": "writes = :was" if was.writes else "attribute_not_exists(writes)",
+                "ExpressionAttributeValues": {
+                    **values,
+                    ":end": schema.number(now // 1000 + _KEPT_S),
+                    **({":was": schema.number(was.writes)} if was.writes else {}),
+                },
+            }
+        )
         if instead is None:
             self._read[brand, endpoint] = now, after
         return instead is None
