@@ -245,6 +245,19 @@ def test_what_it_takes_again_ends_the_waiting_of_what_it_refused() -> None:
     assert len(platforms.taken) == 1 + REFUSALS
 
 
+def test_an_endpoint_that_comes_and_goes_uses_up_no_three_days_in_hours() -> None:
+    """Each time that it is well, what it refused is tried again, sooner than the guide says."""
+    platforms = Platforms()
+    platforms.unwanted = {"event"}
+    told = Notification("demo", "crm", "ann", "event", NOW, {})
+    waited = Waited(len(WAITS_S), NOW - 4 * HOUR, NOW - HOUR)
+    for _ in range(REFUSALS):
+        Endpoints(platforms.table, platforms.faults.append).refused("demo", "crm", NOW - 2 * MINUTE)
+    Endpoints(platforms.table, platforms.faults.append).took("demo", "crm", NOW - MINUTE)
+    assert platforms.notifiers[0].tell(told, waited) is Fate.PUT_OFF
+    assert platforms.calls["crm"] == [(NOW, "event")]
+
+
 def test_two_brands_endpoints_of_one_name_stand_for_themselves() -> None:
     platforms = Platforms()
     endpoints = Endpoints(platforms.table, platforms.faults.append)

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 TYPE: Final = "consent.changed"
 LONGEST_WAIT_S: Final = 42_000
 WAITS_S: Final = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, *[LONGEST_WAIT_S] * 5)
-"""Between one try and the next: three days in all. After one more the notifier gives the notification up."""
+"""Between one try and the next: three days in all."""
 SPAN_MS: Final = 1000 * sum(WAITS_S)
-"""After so long it gives up one whose endpoint is away, too."""
+"""After so long the notifier gives a notification up, whether it was refused or its endpoint was away."""
 LONGEST_DELAY_S: Final = 900
 """SQS's own limit: what waits for longer is sent again, as often as it takes."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from consentry.notifications import LONGEST_DELAY_S, SPAN_MS, WAITS_S
+from consentry.notifications import LONGEST_DELAY_S, SPAN_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,9 +82,9 @@ class Notifier:
         now = self._clock()
         if not due and (self._endpoints.refused(*endpoint, now) or tries):
             self._away(notification)
-        waited = waited.refused(now)
-        if waited.tries > len(WAITS_S):
+        if now >= waited.since + SPAN_MS:  # not by its tries, of which an endpoint that comes and goes makes more
             return self._lose(notification)
+        waited = waited.refused(now)
         return self._wait(notification, waited, waited.due(0), now)
 
     def later(self, notification: Notification, waited: Waited, seconds: int) -> Fate:
