@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from embedded import build, process
 from embedded.aws import REGION, client
-from embedded.errors import StackError
 from embedded.places import ROOT, SAM_VENV
 
 if TYPE_CHECKING:
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 STACK = "consentry"
 ARTEFACTS = "consentry-artefacts"
-GRADUALLY = "Canary10Percent5Minutes"
-"""How a real deployment moves calls to a new version, unless told otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +52,7 @@ def deploy(
     }
     process.run(
         [
-            SAM_VENV / "bin" / "sam", "deploy", "--template-file", _all_at_once(template), "--config-file", config,
+            SAM_VENV / "bin" / "sam", "deploy", "--template-file", template, "--config-file", config,
             "--stack-name", STACK, "--region", REGION, "--s3-bucket", ARTEFACTS,
             "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
             "--no-confirm-changeset", "--no-progressbar",
@@ -66,24 +63,6 @@ def deploy(
         cwd=ROOT,
         doing="sam deploy",
     )  # fmt: skip
-
-
-def _all_at_once(template: Path) -> Path:
-    """A copy of the template that asks for no CodeDeploy unless told to, since the emulator has none.
-
-    As a default, since the emulator's SAM transform is told of no other values. It lies beside the original, from where
-    the paths in it lead.
-
-    Raises:
-        StackError: the template has another default than ``GRADUALLY``.
-    """
-    text = template.read_text()
-    default = f"Default: {GRADUALLY}\n"
-    if text.count(default) != 1:
-        raise StackError(f"the parameter DeploymentStrategy isn't {GRADUALLY} by default any more")
-    copy = template.with_name("template-all-at-once.yaml")
-    copy.write_text(text.replace(default, "Default: AllAtOnce\n"))
-    return copy
 
 
 def describe(endpoint: str) -> Deployment:

@@ -3,15 +3,14 @@
 By itself it unpacks all layers anew for every process that it starts for a function. Those are thousands of files: most
 of what a start takes, and of what tidying up takes at the end.
 
-Its CloudFormation also refuses alarms that add up several metrics; here it takes them as alarms of the first. It knows
-a greedy path variable only by the name `proxy`. And it lets every site call it, with keys that are in its manual; here
-it answers this machine alone (`hosts`).
+It also knows a greedy path variable only by the name `proxy`, and tells SAM of no parameter's value. It lets every site
+call it, with keys that are in its manual; here it answers this machine alone (`hosts`). What it counts, judges and
+deploys beside that is in `metrics` and `codedeploy`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import runpy
 import sys
 import tempfile
 import threading
@@ -46,15 +45,6 @@ class Archive(zipfile.ZipFile):
                 part.rename(unpacked)
         Path(path).rmdir()
         Path(path).symlink_to(unpacked)
-
-
-def of_its_first_metric(alarm: dict[str, Any]) -> dict[str, Any]:
-    """An alarm's properties, of one metric where CloudFormation would take several."""
-    stats = [each["MetricStat"] for each in alarm.get("Metrics", ()) if "MetricStat" in each]
-    if not stats:
-        return alarm
-    plain = {name: value for name, value in alarm.items() if name != "Metrics"}
-    return {**plain, **stats[0]["Metric"], "Statistic": stats[0]["Stat"], "Period": stats[0]["Period"]}
 
 
 def guarded(app: Any, refusal: Any) -> Any:
@@ -99,19 +89,45 @@ def across_lines(extract: Callable[[str, str], dict[str, str] | None]) -> Callab
 _LINE_BREAK: Final = "\ue000"
 """For private use: no link holds it."""
 
+
+def told_of_parameters(apply: Callable[..., Any], values: Callable[..., dict[str, Any]]) -> Callable[..., Any]:
+    """The emulator's transforms, with SAM told of the parameters' values, as CloudFormation tells it.
+
+    `apply` takes a template, the values that were given, and those from before; `values` makes one of all three.
+    """
+
+    def applied(template: dict[str, Any], provided: Any = None, previous: Any = None) -> Any:
+        from samtranslator.translator import transform  # takes its time: only when there is something to transform
+
+        plain = transform.transform
+        known = values(template, provided, previous)
+        transform.transform = lambda given, _none, policies: plain(given, known, policies)
+        try:
+            return apply(template, provided, previous)
+        finally:
+            transform.transform = plain
+
+    return applied
+
+
 if __name__ == "__main__":
     zipfile.ZipFile = Archive  # type: ignore[misc]  # whoever asks for the one gets the other
+    sys.path.append(str(Path(__file__).parents[1]))  # what runs in here uses the standard library alone
 
     from ministack import app  # only now, when that is done; and only the emulator's own Python has it
     from ministack.services import apigateway
-    from ministack.services.cloudformation import provisioners
+    from ministack.services.cloudformation import changesets, engine, handlers
 
-    app.app = guarded(app.app, runpy.run_path(str(Path(__file__).with_name("hosts.py")))["refusal"])
+    from embedded import codedeploy, hosts, metrics
 
-    record = provisioners._cw_metric_alarm_record  # noqa: SLF001 - there is no other way in
-    provisioners._cw_metric_alarm_record = lambda name, alarm: record(name, of_its_first_metric(alarm))  # noqa: SLF001
+    app.app = guarded(app.app, hosts.refusal)
+    metrics.install()
+    codedeploy.install()
 
-    apigateway._route_specificity = specificity  # noqa: SLF001 - as above
-    apigateway._extract_path_params = across_lines(apigateway._extract_path_params)  # noqa: SLF001 - as above
+    transforms = told_of_parameters(engine._apply_transforms, engine._transform_parameters)
+    handlers._apply_transforms = changesets._apply_transforms = transforms
+
+    apigateway._route_specificity = specificity
+    apigateway._extract_path_params = across_lines(apigateway._extract_path_params)
 
     sys.exit(app.main())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
+import types
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from embedded.layers_once import Archive, of_its_first_metric
+from embedded.layers_once import Archive, told_of_parameters
 
 
 @pytest.fixture(autouse=True)
@@ -46,19 +48,20 @@ def test_a_functions_own_code_is_not_shared(tmp_path: Path) -> None:
     assert not first.samefile(second)
 
 
-def test_the_emulator_takes_an_alarm_of_several_metrics_as_one_of_the_first() -> None:
-    def measured(name: str) -> dict[str, Any]:
-        metric = {"Namespace": "AWS/Lambda", "MetricName": name, "Dimensions": []}
-        return {"Id": name.lower(), "MetricStat": {"Stat": "Sum", "Period": 300, "Metric": metric}}
+def test_sam_is_told_of_the_parameters_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+    module = types.ModuleType("transform")
+    vars(module)["transform"] = lambda template, values, _policies: told.append((template, values))
+    package = types.ModuleType("samtranslator.translator")
+    vars(package)["transform"] = module
+    monkeypatch.setitem(sys.modules, "samtranslator", types.ModuleType("samtranslator"))
+    monkeypatch.setitem(sys.modules, "samtranslator.translator", package)
+    monkeypatch.setitem(sys.modules, "samtranslator.translator.transform", module)
+    plain = vars(module)["transform"]
 
-    of_two = {"Threshold": 2, "Metrics": [{"Id": "all", "Expression": "…"}, measured("Errors"), measured("Throttles")]}
-    assert of_its_first_metric(of_two) == {
-        "Threshold": 2,
-        "Namespace": "AWS/Lambda",
-        "MetricName": "Errors",
-        "Dimensions": [],
-        "Statistic": "Sum",
-        "Period": 300,
-    }
-    plain = {"Threshold": 2, "MetricName": "5xx"}
-    assert of_its_first_metric(plain) == plain
+    def apply(template: dict[str, Any], _provided: Any, _previous: Any) -> None:
+        vars(module)["transform"](template, {}, None)
+
+    told_of_parameters(apply, lambda _template, provided, previous: {**previous, **provided})({}, {"A": 1}, {"B": 2})
+    assert told == [({}, {"A": 1, "B": 2})]
+    assert vars(module)["transform"] is plain
