@@ -1,15 +1,35 @@
-"""A deployment over a running one: what it changes reaches the versions that calls go to, and people get through."""
+"""A deployment over a running one: calls move to new versions step by step, and people get through.
+
+The default strategy, `Canary10Percent5Minutes`, as `embedded.codedeploy` plays it: a tenth of a function's calls is
+each tenth call. It stands still while the tests hold it.
+"""
 
 from __future__ import annotations
 
+import io
+import uuid
+import zipfile
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
+from cfnlint.decode.cfn_yaml import loads
 
+from embedded.codedeploy import HOLD
 from embedded.deploy import ARTEFACTS, STACK
-from support.stack import Stack, standing
+from support.stack import Answer, Stack, standing
+from support.waiting import eventually
+
+TENTH: Final = 10
+"""Of so many calls in a row, the new version gets one."""
+ONE_CLICK: Final = {"List-Unsubscribe": "One-Click"}
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +39,15 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-def deploy(stack: Stack, **answers: str) -> None:
-    """Deploy the same template over the stack, with other answers to some questions."""
+def template_of(stack: Stack) -> str:
+    """The template as it was sent."""
+    found = stack.client("cloudformation").get_template(StackName=STACK, TemplateStage="Original")
+    return str(found["TemplateBody"])
+
+
+def begin(stack: Stack, template: str, **answers: str) -> None:
+    """Begin to deploy a template over the stack, with other answers to some questions."""
     cloudformation = stack.client("cloudformation")
-    template = cloudformation.get_template(StackName=STACK, TemplateStage="Original")["TemplateBody"]
     stack.client("s3").put_object(Bucket=ARTEFACTS, Key="template.yaml", Body=template.encode())
     asked = [
         each["ParameterKey"] for each in cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["Parameters"]
@@ -38,33 +63,171 @@ def deploy(stack: Stack, **answers: str) -> None:
             for name in asked
         ],
     )
-    cloudformation.get_waiter("stack_update_complete").wait(
-        StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-    )
+
+
+def state(stack: Stack) -> str:
+    return str(stack.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"])
+
+
+def ended(stack: Stack) -> str:
+    """How the deployment ended."""
+    return str(eventually(lambda: state(stack), lambda found: not found.endswith("_IN_PROGRESS"), seconds=300))
+
+
+@contextmanager
+def held(stack: Stack) -> Iterator[None]:
+    """No time passes for a deployment meanwhile."""
+    hold = Path(stack.told["log"]).with_name(HOLD)
+    hold.touch()
+    try:
+        yield
+    finally:
+        hold.unlink()
+
+
+def aliases(stack: Stack) -> dict[str, dict[str, Any]]:
+    """Where the calls of each function go."""
+    functions = stack.client("lambda")
+    names = [each["FunctionName"] for each in functions.list_functions()["Functions"]]
+    found = {name: functions.get_alias(FunctionName=name, Name="live") for name in names}
+    return {
+        name: {"version": each["FunctionVersion"], "beside": each.get("RoutingConfig", {})}
+        for name, each in found.items()
+    }
+
+
+def moving(stack: Stack) -> dict[str, dict[str, Any]]:
+    """Where the calls of each function go, once all are on the move."""
+    return dict(eventually(lambda: aliases(stack), lambda found: all(each["beside"] for each in found.values())))
 
 
 def live(stack: Stack) -> dict[str, dict[str, Any]]:
     """What calls to each function get: the configuration of the version that its alias leads to."""
     functions = stack.client("lambda")
-    names = [each["FunctionName"] for each in functions.list_functions()["Functions"]]
-    found = {name: functions.get_function_configuration(FunctionName=name, Qualifier="live") for name in names}
-    for each in found.values():
-        del each["ResponseMetadata"]
-    return found
+    return {
+        name: functions.get_function_configuration(FunctionName=name, Qualifier=to["version"])["Environment"]
+        for name, to in aliases(stack).items()
+    }
+
+
+def of(stack: Stack, logical_id: str) -> str:
+    """A function's name."""
+    described = stack.client("cloudformation").describe_stack_resource(StackName=STACK, LogicalResourceId=logical_id)
+    return str(described["StackResourceDetail"]["PhysicalResourceId"])
+
+
+def calls_of(stack: Stack, function: str, version: str) -> float:
+    """How many calls a version got while an alias led to two, as CloudWatch counts them."""
+    now = datetime.now(UTC)
+    names = {"FunctionName": function, "Resource": f"{function}:live", "ExecutedVersion": version}
+    found = stack.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName="Invocations",
+        Dimensions=[{"Name": name, "Value": value} for name, value in names.items()],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(minutes=1),
+        Period=3600,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return float(sum(each["Sum"] for each in found))
+
+
+def people(stack: Stack, number: int) -> dict[str, str]:
+    """People whom a platform mails, and the path of each one's unsubscribe link."""
+    addresses = [f"{uuid.uuid4().hex[:12]}@example.com" for _ in range(number)]
+    recipients = [{"email": address} for address in addresses]
+    links = stack.api("POST", "/v1/links", {"topic": "news", "recipients": recipients}).json()["links"]
+    return {address: urlsplit(link["unsubscribe_url"]).path for address, link in zip(addresses, links, strict=True)}
+
+
+def leave(stack: Stack, path: str) -> int:
+    return stack.call("POST", path, form=dict(ONE_CLICK)).status
+
+
+def look_up(stack: Stack, address: str) -> Answer:
+    return stack.api("POST", "/v1/subscribers/lookup", {"email": address})
+
+
+def out(stack: Stack, addresses: list[str]) -> bool:
+    """Whether all of them are on record as having left, once what was spooled is recorded."""
+    for each in addresses:
+        eventually(partial(stack.status, each), lambda found: found == "unsubscribed")
+    return True
 
 
 def test_answers_that_do_not_go_together_change_nothing(own: Stack) -> None:
-    before = live(own)
+    before = aliases(own)
     with pytest.raises(ClientError, match="DomainName needs a certificate"):
-        deploy(own, DomainName="links.example.com")
-    assert live(own) == before
+        begin(own, template_of(own), DomainName="links.example.com")
+    assert aliases(own) == before
 
 
-def test_a_changed_answer_reaches_the_version_of_every_function_and_people_get_through(own: Stack) -> None:
-    before = live(own)
-    assert {each["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] for each in before.values()} == {"INFO"}
-    deploy(own, LogLevel="WARNING")
-    after = live(own)
-    assert {each["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] for each in after.values()} == {"WARNING"}
-    assert all(int(after[name]["Version"]) == int(each["Version"]) + 1 for name, each in before.items())
-    assert own.call("GET", "/s/demo").status == 200
+def test_a_new_version_gets_a_tenth_of_the_clicks_and_then_all_of_them(own: Stack) -> None:
+    before, one_click = aliases(own), of(own, "OneClickFunction")
+    links = people(own, 3 * TENTH)
+    first, later = [*links][: 2 * TENTH], [*links][2 * TENTH :]
+    with held(own):
+        begin(own, template_of(own), LogLevel="WARNING")
+        meanwhile = moving(own)
+        new = str(int(before[one_click]["version"]) + 1)
+        assert {name: each["version"] for name, each in meanwhile.items()} == {
+            name: each["version"] for name, each in before.items()
+        }
+        assert meanwhile[one_click]["beside"] == {"AdditionalVersionWeights": {new: 0.1}}
+        assert {leave(own, links[each]) for each in first} == {200}
+        assert calls_of(own, one_click, new) == len(first) / TENTH
+        assert state(own) == "UPDATE_IN_PROGRESS"
+    assert {leave(own, links[each]) for each in later} == {200}
+    assert ended(own) == "UPDATE_COMPLETE"
+    assert aliases(own) == {
+        name: {"version": str(int(each["version"]) + 1), "beside": {}} for name, each in before.items()
+    }
+    assert {each["Variables"]["POWERTOOLS_LOG_LEVEL"] for each in live(own).values()} == {"WARNING"}
+    assert out(own, [*links])
+
+
+def without_a_table(template: str) -> str:
+    """Functions that look for a table that isn't there."""
+    named = "TABLE_NAME:\n          Ref: Table\n"
+    assert template.count(named) == 1
+    return template.replace(named, "TABLE_NAME: nowhere\n")
+
+
+def test_a_version_that_answers_503_is_rolled_back_by_itself_and_no_opt_out_is_lost(own: Stack) -> None:
+    before = aliases(own)
+    links = people(own, 2 * TENTH)
+    with held(own):
+        begin(own, without_a_table(template_of(own)))
+        moving(own)
+        assert {leave(own, path) for path in links.values()} == {200}, "whoever leaves is told so, by either version"
+        assert Counter(look_up(own, address).status for address in links) == {200: 2 * TENTH - 2, 503: 2}
+    assert ended(own) == "UPDATE_ROLLBACK_COMPLETE"
+    assert aliases(own) == before
+    assert out(own, [*links])
+
+
+def with_a_broken_page(stack: Stack, template: str) -> str:
+    """A page with the unsubscribe options whose code raises."""
+    code = str(loads(template)["Resources"]["UnsubscribeFunction"]["Properties"]["CodeUri"])
+    objects, key = stack.client("s3"), code.removeprefix(f"s3://{ARTEFACTS}/")
+    packed, broken = io.BytesIO(objects.get_object(Bucket=ARTEFACTS, Key=key)["Body"].read()), io.BytesIO()
+    with zipfile.ZipFile(packed) as before, zipfile.ZipFile(broken, "w") as after:
+        source = before.read("handler.py").decode()
+        docstring = '"""The page with the unsubscribe options."""\n'
+        assert source.count(docstring) == 1
+        after.writestr("handler.py", source.replace(docstring, f"{docstring}    raise TypeError\n"))
+    objects.put_object(Bucket=ARTEFACTS, Key="broken", Body=broken.getvalue())
+    return template.replace(code, f"s3://{ARTEFACTS}/broken")
+
+
+def test_a_version_whose_code_raises_answers_500_and_is_rolled_back_by_itself(own: Stack) -> None:
+    before, name = aliases(own), of(own, "UnsubscribeFunction")
+    (path,) = people(own, 1).values()
+    with held(own):
+        begin(own, with_a_broken_page(own, template_of(own)))
+        eventually(lambda: aliases(own)[name]["beside"], bool)
+        answers = [own.call("GET", path).status for _ in range(TENTH)]
+    assert Counter(answers) == {200: TENTH - 1, 500: 1}
+    assert ended(own) == "UPDATE_ROLLBACK_COMPLETE"
+    assert aliases(own) == before
+    assert {own.call("GET", path).status for _ in range(TENTH)} == {200}
