@@ -10,7 +10,7 @@ import urllib.request
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from embedded import layers_once, process
 from embedded.aws import NO_PROXY, SECRET
@@ -20,11 +20,15 @@ from embedded.ports import LOOK_AHEAD, LOOPBACK, is_free
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 DEFAULT_PORT = 4566
 READY_WITHIN = 30.0
 """Seconds; it usually takes half of one."""
+FILLED: Final = (Path(layers_once.__file__),)
+"""What its Python runs: the emulator, with what it lacks made up for."""
+PLAIN: Final = ("-m", "ministack")
+"""The emulator as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +48,14 @@ class Emulator:
         process.stop(self.process, grace=0)
 
 
-def start(folder: Path, *, port: int | None, enforce_iam: bool, functions_environment: Mapping[str, str]) -> Emulator:
+def start(
+    folder: Path,
+    *,
+    port: int | None = None,
+    enforce_iam: bool,
+    functions_environment: Mapping[str, str],
+    program: Sequence[str | Path] = FILLED,
+) -> Emulator:
     """Start an emulator on ``port``, or on a free one.
 
     Its Lambda workers inherit its environment; ``functions_environment`` adds to that. With ``enforce_iam`` a
@@ -59,7 +70,7 @@ def start(folder: Path, *, port: int | None, enforce_iam: bool, functions_enviro
     log = folder / "emulator.log"
     for candidate in [port] if port is not None else _free_ports():
         settings = {"AUTH": str(enforce_iam).lower(), **functions_environment}
-        emulator = _try_start(folder, log, candidate, settings)
+        emulator = _try_start(folder, log, candidate, settings, program)
         if emulator is not None:
             return emulator
     raise StackError("the AWS emulator didn't start", log)
@@ -70,7 +81,9 @@ def _free_ports() -> Iterator[int]:
     return (port for port in range(DEFAULT_PORT, DEFAULT_PORT + LOOK_AHEAD) if is_free(port))
 
 
-def _try_start(folder: Path, log: Path, port: int, settings: Mapping[str, str]) -> Emulator | None:
+def _try_start(
+    folder: Path, log: Path, port: int, settings: Mapping[str, str], program: Sequence[str | Path]
+) -> Emulator | None:
     """An emulator on ``port``, or nothing when another process was quicker to take it."""
     badge = uuid.uuid4().hex
     scratch = folder / "tmp"
@@ -91,8 +104,7 @@ def _try_start(folder: Path, log: Path, port: int, settings: Mapping[str, str]) 
         "STATE_DIR": str(scratch / "state"),
         **settings,
     }
-    command: list[str | Path] = [MINISTACK_VENV / "bin" / "python", "-P", Path(layers_once.__file__)]
-    started = process.start(command, env=env, log=log, cwd=folder)
+    started = process.start([MINISTACK_VENV / "bin" / "python", "-P", *program], env=env, log=log, cwd=folder)
     emulator = Emulator(port=port, process=started)
     try:
         deadline = time.monotonic() + READY_WITHIN

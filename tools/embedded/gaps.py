@@ -1,7 +1,7 @@
-"""What the emulator (ministack 1.5.33) lacks, made up for from the deployed template itself.
+"""What the emulator lacks, made up for from the deployed template itself.
 
-Nothing here adds to the template: each function does what CloudFormation or API Gateway would have done.
-One more gap is filled elsewhere: `embedded.outbox` keeps the raw mails that the emulator's SES drops.
+Nothing here adds to the template: each function does what CloudFormation or API Gateway would have done. What is made up
+for elsewhere is listed with all of this in `embedded.lacking`.
 """
 
 from __future__ import annotations
