@@ -224,7 +224,10 @@ def _move_calls() -> None:
 
     def updated(kind: str, at: str, old: dict[str, Any], new: dict[str, Any], stack: str, name: str, *rest: Any) -> Any:
         running, record = _RUNNING.get(), cloudformation._stacks[stack]
-        if name not in running.aliases or "ROLLBACK" in record["StackStatus"]:
+        if name not in running.aliases:
+            return update(kind, at, old, new, stack, name, *rest)
+        if "ROLLBACK" in record["StackStatus"]:  # something else failed, maybe while calls were on their way
+            lambda_svc._update_alias(new["FunctionName"], new["Name"], {"RoutingConfig": {}})
             return update(kind, at, old, new, stack, name, *rest)
         kept = {**new, "FunctionVersion": old["FunctionVersion"]}
         done = update(kind, at, old, kept, stack, name, *rest)
