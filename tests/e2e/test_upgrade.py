@@ -7,7 +7,6 @@ each tenth call. It stands still while the tests hold it.
 from __future__ import annotations
 
 import io
-import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -74,6 +73,12 @@ def ended(stack: Stack) -> str:
     return str(eventually(lambda: state(stack), lambda found: not found.endswith("_IN_PROGRESS"), seconds=300))
 
 
+def why(stack: Stack) -> str:
+    """Why a deployment was taken back."""
+    events = stack.client("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"]
+    return next(str(each["ResourceStatusReason"]) for each in events if each["ResourceStatus"] == "UPDATE_FAILED")
+
+
 @contextmanager
 def held(stack: Stack) -> Iterator[None]:
     """No time passes for a deployment meanwhile."""
@@ -99,6 +104,12 @@ def aliases(stack: Stack) -> dict[str, dict[str, Any]]:
 def moving(stack: Stack) -> dict[str, dict[str, Any]]:
     """Where the calls of each function go, once all are on the move."""
     return dict(eventually(lambda: aliases(stack), lambda found: all(each["beside"] for each in found.values())))
+
+
+def all_newer(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> bool:
+    """Whether all calls of each function go to a version that wasn't there before."""
+    newer = [int(after[name]["version"]) > int(each["version"]) for name, each in before.items()]
+    return all(newer) and not [each for each in after.values() if each["beside"]]
 
 
 def live(stack: Stack) -> dict[str, dict[str, Any]]:
@@ -132,9 +143,9 @@ def calls_of(stack: Stack, function: str, version: str) -> float:
     return float(sum(each["Sum"] for each in found))
 
 
-def people(stack: Stack, number: int) -> dict[str, str]:
+def people(stack: Stack, name: str, number: int) -> dict[str, str]:
     """People whom a platform mails, and the path of each one's unsubscribe link."""
-    addresses = [f"{uuid.uuid4().hex[:12]}@example.com" for _ in range(number)]
+    addresses = [f"{name}-{each}@example.com" for each in range(number)]
     recipients = [{"email": address} for address in addresses]
     links = stack.api("POST", "/v1/links", {"topic": "news", "recipients": recipients}).json()["links"]
     return {address: urlsplit(link["unsubscribe_url"]).path for address, link in zip(addresses, links, strict=True)}
@@ -164,24 +175,22 @@ def test_answers_that_do_not_go_together_change_nothing(own: Stack) -> None:
 
 def test_a_new_version_gets_a_tenth_of_the_clicks_and_then_all_of_them(own: Stack) -> None:
     before, one_click = aliases(own), of(own, "OneClickFunction")
-    links = people(own, 3 * TENTH)
+    links = people(own, "good", 3 * TENTH)
     first, later = [*links][: 2 * TENTH], [*links][2 * TENTH :]
     with held(own):
         begin(own, template_of(own), LogLevel="WARNING")
         meanwhile = moving(own)
-        new = str(int(before[one_click]["version"]) + 1)
         assert {name: each["version"] for name, each in meanwhile.items()} == {
             name: each["version"] for name, each in before.items()
         }
-        assert meanwhile[one_click]["beside"] == {"AdditionalVersionWeights": {new: 0.1}}
+        ((new, weight),) = meanwhile[one_click]["beside"]["AdditionalVersionWeights"].items()
+        assert weight == 1 / TENTH
         assert {leave(own, links[each]) for each in first} == {200}
         assert calls_of(own, one_click, new) == len(first) / TENTH
         assert state(own) == "UPDATE_IN_PROGRESS"
     assert {leave(own, links[each]) for each in later} == {200}
     assert ended(own) == "UPDATE_COMPLETE"
-    assert aliases(own) == {
-        name: {"version": str(int(each["version"]) + 1), "beside": {}} for name, each in before.items()
-    }
+    assert all_newer(before, aliases(own))
     assert {each["Variables"]["POWERTOOLS_LOG_LEVEL"] for each in live(own).values()} == {"WARNING"}
     assert out(own, [*links])
 
@@ -195,13 +204,14 @@ def without_a_table(template: str) -> str:
 
 def test_a_version_that_answers_503_is_rolled_back_by_itself_and_no_opt_out_is_lost(own: Stack) -> None:
     before = aliases(own)
-    links = people(own, 2 * TENTH)
+    links = people(own, "unavailable", 2 * TENTH)
     with held(own):
         begin(own, without_a_table(template_of(own)))
         moving(own)
         assert {leave(own, path) for path in links.values()} == {200}, "whoever leaves is told so, by either version"
         assert Counter(look_up(own, address).status for address in links) == {200: 2 * TENTH - 2, 503: 2}
     assert ended(own) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "FaultsAlarm" in why(own)
     assert aliases(own) == before
     assert out(own, [*links])
 
@@ -222,12 +232,24 @@ def with_a_broken_page(stack: Stack, template: str) -> str:
 
 def test_a_version_whose_code_raises_answers_500_and_is_rolled_back_by_itself(own: Stack) -> None:
     before, name = aliases(own), of(own, "UnsubscribeFunction")
-    (path,) = people(own, 1).values()
+    (path,) = people(own, "broken", 1).values()
     with held(own):
         begin(own, with_a_broken_page(own, template_of(own)))
         eventually(lambda: aliases(own)[name]["beside"], bool)
         answers = [own.call("GET", path).status for _ in range(TENTH)]
     assert Counter(answers) == {200: TENTH - 1, 500: 1}
     assert ended(own) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "NewPagesFaultsAlarm" in why(own)
     assert aliases(own) == before
     assert {own.call("GET", path).status for _ in range(TENTH)} == {200}
+
+
+def test_all_calls_go_to_the_new_versions_at_once_where_somebody_wants_it_so(own: Stack) -> None:
+    before = aliases(own)
+    begin(own, template_of(own), DeploymentStrategy="AllAtOnce", LogLevel="ERROR")
+    assert ended(own) == "UPDATE_COMPLETE"
+    assert all_newer(before, aliases(own))
+    pages = own.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK)
+    kinds = {each["ResourceType"] for page in pages for each in page["StackResourceSummaries"]}
+    assert not [kind for kind in kinds if kind.startswith("AWS::CodeDeploy::")]
+    assert own.call("GET", "/s/demo").status == 200
