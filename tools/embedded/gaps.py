@@ -1,7 +1,7 @@
 """What the emulator lacks, made up for from the deployed template itself.
 
-Nothing here adds to the template: each function does what CloudFormation or API Gateway would have done. What is made up
-for elsewhere is listed with all of this in `embedded.lacking`.
+Nothing here adds to the template: each function does what CloudFormation or API Gateway would have done. All of it, and
+what is made up for elsewhere, is listed in `lacking`.
 """
 
 from __future__ import annotations
