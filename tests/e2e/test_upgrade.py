@@ -162,7 +162,7 @@ def look_up(stack: Stack, address: str) -> Answer:
 def out(stack: Stack, addresses: list[str]) -> bool:
     """Whether all of them are on record as having left, once what was spooled is recorded."""
     for each in addresses:
-        eventually(partial(stack.status, each), lambda found: found == "unsubscribed")
+        eventually(partial(stack.status, each), lambda found: found == "unsubscribed", seconds=180)
     return True
 
 

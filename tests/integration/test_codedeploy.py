@@ -54,6 +54,7 @@ def template(number: int, code: str, **more: Any) -> dict[str, Any]:
         "ApplicationName": {"Ref": "Application"},
         "DeploymentConfigName": "CodeDeployDefault.LambdaCanary10Percent5Minutes",
         "AlarmConfiguration": {"Enabled": True, "Alarms": [{"Name": {"Ref": "Alarm"}}]},
+        "AutoRollbackConfiguration": {"Enabled": True, "Events": ["DEPLOYMENT_STOP_ON_ALARM"]},
     }
     alias = {
         "Name": "live",

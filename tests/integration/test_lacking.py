@@ -357,7 +357,7 @@ def test_the_emulator_still_lacks_it(plain: Emulated, gap: Gap) -> None:
     assert PROBES[gap.name](plain), f"the emulator can do it now ({gap.aws}): {gap.filled_by or 'its line'} may go"
 
 
-INSIDE: Final = ("layers_once", "metrics", "codedeploy")
+INSIDE: Final = ("layers_once", "metrics", "weights", "codedeploy")
 """What runs in the emulator's own process. Everything else is done to a stack that is deployed, or before its API."""
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import threading
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -61,25 +60,6 @@ def steps_of(configuration: str) -> list[Step]:
     if kind == "Canary":
         return [Step(0, percent / 100), Step(minutes, 1)]
     return [Step(each * minutes, min(1, (each + 1) * percent / 100)) for each in range(math.ceil(100 / percent))]
-
-
-@dataclass
-class Turns:
-    """Which of two versions is called next: a tenth is each tenth call, and no die is cast."""
-
-    _calls: dict[tuple[str, str], float] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def version(self, function: str, alias: Mapping[str, Any]) -> str:
-        """The version that gets the next call of an alias."""
-        for version, weight in alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}).items():
-            with self._lock:
-                due = self._calls.get((function, version), 0.0) + weight
-                taken = due >= 1 - 1e-9
-                self._calls[function, version] = due - taken
-            if taken:
-                return str(version)
-        return str(alias["FunctionVersion"])
 
 
 @dataclass(kw_only=True)
@@ -154,6 +134,17 @@ def policy_of(resource: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return found if resource.get("Type") == ALIAS else None
 
 
+def alarms_of(group: Mapping[str, Any]) -> list[str]:
+    """The alarms that take calls back: those of a deployment group that watches them, and rolls back for them.
+
+    https://docs.aws.amazon.com/codedeploy/latest/userguide/deployments-rollback-and-redeploy.html
+    """
+    watching, rolling_back = group.get("AlarmConfiguration", {}), group.get("AutoRollbackConfiguration", {})
+    if not (watching.get("Enabled") and rolling_back.get("Enabled")):
+        return []
+    return [each["Name"] for each in watching["Alarms"] if "DEPLOYMENT_STOP_ON_ALARM" in rolling_back["Events"]]
+
+
 def passing(folder: Path, minute_s: float) -> Callable[[], float]:
     """A clock for deployments: looks from time to time, and tells how many minutes have passed since."""
     looked = time.monotonic()
@@ -191,7 +182,6 @@ def install() -> None:
     """Deploy with CodeDeploy from now on."""
     _order_by_policies()
     _move_calls()
-    _take_turns()
 
 
 def _order_by_policies() -> None:
@@ -240,7 +230,7 @@ def _move_calls() -> None:
                     alias=lambda_svc._functions[new["FunctionName"]]["aliases"][new["Name"]],
                     version=new["FunctionVersion"],
                     steps=steps_of(group["DeploymentConfigName"]),
-                    alarms=[each["Name"] for each in group.get("AlarmConfiguration", {}).get("Alarms", ())],
+                    alarms=alarms_of(group),
                     change=lambda_svc._update_alias,
                 )
             )
@@ -266,23 +256,3 @@ def _move_calls() -> None:
             "update": lambda at, _old, new, _stack: keep(at, new),
             "delete": lambda at, _properties: _GROUPS.pop(at, None),
         }
-
-
-def _take_turns() -> None:
-    """Have an alias that leads to two versions call now the one and now the other."""
-    from ministack.services import lambda_svc
-
-    turns, execute = Turns(), lambda_svc._execute_function_dispatch
-
-    def executed(func: dict[str, Any], config: dict[str, Any], *rest: Any) -> Any:
-        function = lambda_svc._functions.get(config["FunctionName"]) or {}
-        for alias in list(function.get("aliases", {}).values()):
-            if alias["FunctionVersion"] != config.get("Version"):
-                continue
-            if (version := turns.version(config["FunctionName"], alias)) != config["Version"]:
-                chosen = function["versions"][version]
-                config = {**chosen["config"], "FunctionArn": config["FunctionArn"]}
-                func = {**chosen, "config": config}
-        return execute(func, config, *rest)
-
-    lambda_svc._execute_function_dispatch = executed

@@ -49,7 +49,7 @@ GAPS: Final = (
     Gap("metrics in logs", "Log lines in the embedded metric format are counted.", "metrics.in_lines"),
     Gap("metrics of versions", "Lambda counts by version while an alias leads to two.", "metrics.of_an_invocation"),
     Gap("alarms of several metrics", "An alarm takes metric math.", "metrics.is_breaching"),
-    Gap("weighted aliases", "An alias with RoutingConfig calls two versions by their weights.", "codedeploy.Turns"),
+    Gap("weighted aliases", "An alias with RoutingConfig calls two versions by their weights.", "weights.Turns"),
     Gap("codedeploy", "CloudFormation has CodeDeploy's resources.", "codedeploy.Deployment"),
     Gap("update policies", "What an UpdatePolicy names comes first; a circle is refused.", "codedeploy.policy_of"),
 )

@@ -5,7 +5,7 @@ of what a start takes, and of what tidying up takes at the end.
 
 It also knows a greedy path variable only by the name `proxy`, and tells SAM of no parameter's value. It lets every site
 call it, with keys that are in its manual; here it answers this machine alone (`hosts`). What it counts, judges and
-deploys beside that is in `metrics` and `codedeploy`.
+deploys beside that is in `metrics`, `weights` and `codedeploy`.
 """
 
 from __future__ import annotations
@@ -118,11 +118,12 @@ if __name__ == "__main__":
     from ministack.services import apigateway
     from ministack.services.cloudformation import changesets, engine, handlers
 
-    from embedded import codedeploy, hosts, metrics
+    from embedded import codedeploy, hosts, metrics, weights
 
     app.app = guarded(app.app, hosts.refusal)
     metrics.install()
     codedeploy.install()
+    weights.install()
 
     transforms = told_of_parameters(engine._apply_transforms, engine._transform_parameters)
     handlers._apply_transforms = changesets._apply_transforms = transforms

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from embedded.codedeploy import HOLD, Deployment, Round, Step, Turns, passing, policy_of, steps_of
+from embedded.codedeploy import HOLD, Deployment, Round, Step, alarms_of, passing, policy_of, steps_of
+from embedded.weights import Turns
 
 
 def alias(version: str = "7") -> dict[str, Any]:
@@ -88,6 +89,15 @@ def test_only_an_alias_with_a_policy_is_deployed() -> None:
     with_policy = {"Type": "AWS::Lambda::Alias", "UpdatePolicy": {"CodeDeployLambdaAliasUpdate": policy}}
     assert policy_of(with_policy) == policy
     assert policy_of({"Type": "AWS::Lambda::Alias"}) is None
+
+
+def test_alarms_count_for_a_group_that_watches_them_and_rolls_back_for_them() -> None:
+    watching = {"AlarmConfiguration": {"Enabled": True, "Alarms": [{"Name": "a"}, {"Name": "b"}]}}
+    rolling_back = {"AutoRollbackConfiguration": {"Enabled": True, "Events": ["DEPLOYMENT_STOP_ON_ALARM"]}}
+    assert alarms_of({**watching, **rolling_back}) == ["a", "b"]
+    assert alarms_of(watching) == alarms_of(rolling_back) == alarms_of({}) == []
+    elsewhere = {"AutoRollbackConfiguration": {"Enabled": True, "Events": ["DEPLOYMENT_FAILURE"]}}
+    assert alarms_of({**watching, **elsewhere}) == []
 
 
 def test_deployments_stand_still_while_they_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
