@@ -182,6 +182,15 @@ def options_are_answered(at: Emulated) -> bool:
     return '"route"' not in ask(at.api("options", "ANY /any") + "/any", "OPTIONS")[1]
 
 
+def nothing_is_throttled(at: Emulated) -> bool:
+    url = at.api("throttled", "GET /any", DefaultRouteSettings={"ThrottlingBurstLimit": 1, "ThrottlingRateLimit": 0.01})
+    return {ask(f"{url}/any")[0] for _ in range(5)} == {200}
+
+
+def senders_are_believed(at: Emulated) -> bool:
+    return bool(at.client("sesv2").get_email_identity(EmailIdentity=SENDER)["VerifiedForSendingStatus"])
+
+
 def raw_mails_are_not_kept(at: Emulated) -> bool:
     ses = at.client("sesv2")
     send(ses, raw=True)
@@ -322,6 +331,8 @@ PROBES: Final[dict[str, Callable[[Emulated], bool]]] = {
     "keys of calls": keys_are_unknown_to_iam,
     "faults of handlers": faults_are_told,
     "options": options_are_answered,
+    "throttling": nothing_is_throttled,
+    "proof of senders": senders_are_believed,
     "raw mails": raw_mails_are_not_kept,
     "mails that come in": no_mail_comes_in,
     "greedy variables": greedy_variables_come_first,

@@ -111,7 +111,7 @@ class Emulated:
         described = self.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)
         return str(described["StackResourceDetail"]["PhysicalResourceId"])
 
-    def api(self, name: str, *keys: str) -> str:
+    def api(self, name: str, *keys: str, **stage: Any) -> str:
         """An HTTP API whose routes all lead to one function; its address."""
         gateway = self.client("apigatewayv2")
         api = gateway.create_api(Name=name, ProtocolType="HTTP")["ApiId"]
@@ -123,7 +123,7 @@ class Emulated:
         )["IntegrationId"]
         for key in keys:
             gateway.create_route(ApiId=api, RouteKey=key, Target=f"integrations/{integration}")
-        gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+        gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True, **stage)
         return f"{self.endpoint}/_aws/execute-api/{api}/$default"
 
 
