@@ -1,4 +1,7 @@
-"""What a function may ask of AWS by its policy in the template: what it asks in tests is held against that."""
+"""What a function may ask of AWS: by its policy in the template, and by what the service takes.
+
+What it asks in tests is held against both. Clients of clicks don't look at what they are given, to save time.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from botocore.validate import ParamValidator
 from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
-_TEMPLATE: Final = Path(__file__).parents[2] / "template.yaml"
-_PARTS: Final = {
-    "Put": "PutItem",
-    "Update": "UpdateItem",
-    "Delete": "DeleteItem",
-    "ConditionCheck": "ConditionCheckItem",
-}
-"""Who writes in a transaction is asked for leave to do each of its operations:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html"""
-_OTHERWISE: Final = {"HeadObject": "GetObject", "ListObjectsV2": "ListBucket", "SendMessageBatch": "SendMessage"}
-"""Operations that are allowed under another's name."""
+from audit import actions
 
+_TEMPLATE: Final = Path(__file__).parents[2] / "template.yaml"
 asked: Final[set[str]] = set()
 """The actions that functions' clients asked for, such as `dynamodb:PutItem`, since it was last cleared."""
+refused: Final[set[str]] = set()
+"""What was wrong with the parameters of calls, since it was last cleared."""
 
 
 def watched(client: Any) -> Any:
@@ -33,17 +30,19 @@ def watched(client: Any) -> Any:
 
 
 def obedient(room: str, module: ModuleType) -> ModuleType:
-    """A function's module; its handler fails if it asks AWS for what the function's policy doesn't allow."""
+    """A function's module; its handler fails if it asks AWS for what its policy, or the service itself, refuses."""
     handler: Callable[..., Any] = module.handler
 
     @functools.wraps(handler)
     def held(*given: Any) -> Any:
         before = set(asked)
         asked.clear()
+        refused.clear()
         answer = handler(*given)
         forbidden = asked - _allowed()[room]
         asked.update(before)
         assert not forbidden, f"{room} may not {', '.join(sorted(forbidden))}"
+        assert not refused, f"{room} asks for what AWS doesn't take: {', '.join(sorted(refused))}"
         return answer
 
     module.handler = held  # type: ignore[attr-defined]  # a module has no such field until it is loaded
@@ -51,9 +50,12 @@ def obedient(room: str, module: ModuleType) -> ModuleType:
 
 
 def _note(params: dict[str, Any], model: Any, **_: Any) -> None:
+    report = ParamValidator().validate(params, model.input_shape)
+    if report.has_errors():
+        refused.add(f"{model.name}: {report.generate_report()}")
     parts = params.get("TransactItems", ()) if model.name == "TransactWriteItems" else ()
-    names = [_PARTS[kind] for part in parts for kind in part] or [_OTHERWISE.get(model.name, model.name)]
-    asked.update(f"{model.service_model.signing_name}:{name}" for name in names)
+    asked.update(actions.PARTS[kind] for part in parts for kind in part)
+    asked.update(actions.needed(model.service_model.service_name, model.name))
 
 
 @functools.cache
