@@ -27,7 +27,7 @@ run: ## build and run the whole stack on this machine; PORT=N, AWS_PORT=N and DY
 test: ## run every test; ARGS='-k name' and the like go to pytest
 	@$(SETUP) --tests && exec .venv/bin/pytest $(or $(ARGS),$(EVERYTHING))
 
-check: ## formatting, lint, types, the template, the documentation, and what is known of the packages
+check: ## formatting, lint, types, the template, the documentation, a rehearsal of the deployment, and what is known of the packages
 	@$(SETUP) --checks --docs
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .

@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
 
-from audit import packages, template
+from audit import calls, cases, graph, linting, packages, permissions, policies, quotas, template
+from audit.verdict import Verdict
+from embedded.places import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_AT_ONCE = 3
+"""Most of the time others' programs run, and are waited for."""
 
 
 def main() -> int:
     """Run the checks; the exit status."""
-    found = []
-    for name, check in (("template.yaml", template.check), ("packages", packages.check)):
-        verdict = check()
-        print(f"{name}: {verdict.told}")
-        for each in verdict.found:
-            print(f"  {each}")
-        found += verdict.found
-    return 1 if found else 0
+    try:
+        rehearsed = cases.cases(ROOT / "template.yaml")
+    except subprocess.CalledProcessError as exc:
+        print(f"template.yaml: SAM's translator refuses it:\n  {exc.stderr.strip()}")
+        return 1
+    checks: dict[str, Callable[[], Verdict]] = {
+        "answers": partial(cases.check, rehearsed),
+        "cfn-lint": partial(linting.check, rehearsed),
+        "checkov": partial(template.check, rehearsed[0].expanded),
+        "order": partial(graph.check, rehearsed),
+        "policies": partial(policies.check, rehearsed),
+        "permissions": partial(permissions.check, rehearsed),
+        "calls": calls.check,
+        "quotas": partial(quotas.check, rehearsed),
+        "packages": packages.check,
+    }
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        verdicts = {name: pool.submit(_verdict, check) for name, check in checks.items()}
+        failed = False
+        for name, waiting in verdicts.items():
+            verdict = waiting.result()
+            failed |= bool(verdict.found)
+            print("\n  ".join([f"{name}: {verdict.told}", *verdict.found]), flush=True)
+    return 1 if failed else 0
 
 
-sys.exit(main())
+def _verdict(check: Callable[[], Verdict]) -> Verdict:
+    """A check's verdict; one that can't be made is a finding."""
+    try:
+        return check()
+    except subprocess.CalledProcessError as exc:
+        return Verdict("not checked", [f"{exc}: {(exc.stderr or '').strip()[-1000:]}"])
+    except (LookupError, ValueError) as exc:
+        return Verdict("not checked", [str(exc)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,10 +1,12 @@
 """`python expand.py TEMPLATE`, with SAM's own interpreter: what its translator makes of a template, as JSON.
 
-Code stands where it always does by then, in some bucket.
+Reads a list of parameter values from its input, and writes the template for each of them. Code stands where it always
+does by then, in some bucket, under the name of its folder.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 from pathlib import Path
@@ -17,7 +19,12 @@ from samtranslator.yaml_helper import yaml_parse
 template = yaml_parse(Path(sys.argv[1]).read_text(encoding="utf-8"))
 for resource in template["Resources"].values():
     for place in {"CodeUri", "ContentUri"} & set(resource.get("Properties", {})):
-        resource["Properties"][place] = "s3://bucket/key"
-defaults = {name: each.get("Default", "some") for name, each in template["Parameters"].items()}
-translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
-json.dump(translator.translate(template, defaults), sys.stdout)
+        resource["Properties"][place] = f"s3://bucket/{resource['Properties'][place]}"
+session = boto3.Session(region_name="us-east-1")
+json.dump(
+    [
+        Translator({}, Parser(), boto_session=session).translate(copy.deepcopy(template), values)
+        for values in json.load(sys.stdin)
+    ],
+    sys.stdout,
+)

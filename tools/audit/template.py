@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from audit.verdict import Verdict
-from embedded.places import AUDIT_VENV, ROOT, SAM_VENV
+from embedded.places import AUDIT_VENV
 
 ACCEPTED: Final = {
     "CKV_AWS_18": "CloudTrail's data events tell who reads the buckets; a bucket of logs would need one, too",
@@ -31,15 +31,15 @@ ACCEPTED: Final = {
 """Rules of checkov that the template doesn't keep, each with the reason."""
 
 
-def check() -> Verdict:
-    """The template's verdict.
+def check(expanded: dict[str, Any]) -> Verdict:
+    """The verdict on a template that was expanded.
 
     Raises:
         subprocess.CalledProcessError, ValueError: checkov itself failed.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "template.json"
-        file.write_text(json.dumps(expanded(ROOT / "template.yaml")))
+        file.write_text(json.dumps(expanded))
         command: list[str | Path] = [AUDIT_VENV / "bin" / "checkov", "-f", file, "--framework", "cloudformation"]
         options = ["--output", "json", "--compact", "--skip-download", "--soft-fail"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("BC_", "PRISMA_"))}
@@ -64,16 +64,3 @@ def verdict(report: dict[str, Any]) -> Verdict:
         found.append("checkov checked nothing")
     passed = len(results["passed_checks"])
     return Verdict(f"{passed} of checkov's checks hold; {len(ACCEPTED)} rules are left aside, each for a reason", found)
-
-
-def expanded(template: Path) -> dict[str, Any]:
-    """A SAM template as CloudFormation gets it.
-
-    Raises:
-        subprocess.CalledProcessError: it isn't one.
-    """
-    # The translator pins what it shares with this project, so it runs where SAM does.
-    command: list[str | Path] = [SAM_VENV / "bin" / "python", Path(__file__).with_name("expand.py"), template]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own words
-    made: dict[str, Any] = json.loads(done.stdout)
-    return made

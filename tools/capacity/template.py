@@ -7,19 +7,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from audit.template import expanded
+from audit import cases, cloudformation
 
 ROOT: Final = Path(__file__).parents[2]
 _HIGH_RESOLUTION_S: Final = 60
 """Below it an alarm is a high-resolution one, which costs more."""
 LARGE: Final = "1000"
 """The `AccountConcurrency` that a billion mails a day need; a new account has 10."""
-_LEFT_OUT: Final = object()
 
 
 @cache
 def _read() -> dict[str, Any]:
-    return expanded(ROOT / "template.yaml")
+    return cases.cases(ROOT / "template.yaml", {"defaults": {}})[0].expanded
 
 
 @cache
@@ -34,12 +33,7 @@ class Template:
     def __init__(self, **answers: str) -> None:
         read = _read()
         self._answers = {name: str(each.get("Default", "")) for name, each in read["Parameters"].items()} | answers
-        self._conditions, self._mappings = read["Conditions"], read["Mappings"]
-        self._resources: dict[str, dict[str, Any]] = {
-            name: self._resolved(each)
-            for name, each in read["Resources"].items()
-            if "Condition" not in each or self._holds({"Condition": each["Condition"]})
-        }
+        self._resources: dict[str, dict[str, Any]] = cloudformation.resolved(read, self._answers)["Resources"]
 
     def answer(self, parameter: str) -> int:
         """A number that a parameter has."""
@@ -106,32 +100,6 @@ class Template:
             for alias in self.of_type("AWS::Lambda::Alias").values()
             if "ProvisionedConcurrencyConfig" in alias
         )
-
-    def _resolved(self, node: Any) -> Any:
-        """A part of the template with its conditions decided, and its parameters answered."""
-        if isinstance(node, list):
-            return [each for each in map(self._resolved, node) if each is not _LEFT_OUT]
-        if not isinstance(node, dict):
-            return node
-        match node:
-            case {"Ref": str(name)}:
-                return _LEFT_OUT if name == "AWS::NoValue" else self._answers.get(name, node)
-            case {"Fn::If": [name, yes, no]}:
-                return self._resolved(yes if self._holds({"Condition": name}) else no)
-            case {"Fn::FindInMap": [mapping, key, name]}:
-                return self._mappings[mapping][str(self._resolved(key))][name]
-        parts = {key: self._resolved(each) for key, each in node.items()}
-        return {key: each for key, each in parts.items() if each is not _LEFT_OUT}
-
-    def _holds(self, condition: dict[str, Any]) -> bool:
-        match condition:
-            case {"Condition": str(name)}:
-                return self._holds(self._conditions[name])
-            case {"Fn::Not": [denied]}:
-                return not self._holds(denied)
-            case {"Fn::Equals": [left, right]}:
-                return str(self._resolved(left)) == str(self._resolved(right))
-        raise TypeError(f"a condition that nobody needed so far: {condition}")
 
 
 def _widgets(dashboard: dict[str, Any]) -> list[dict[str, Any]]:

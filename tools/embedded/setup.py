@@ -97,7 +97,12 @@ ENVIRONMENTS = (
     ),
 )
 
-CHECKS = Environment(name="the security checks", folder=AUDIT_VENV, packages=("checkov==3.3.30", "pip-audit==2.10.1"))
+CHECKS = Environment(
+    name="the security checks",
+    folder=AUDIT_VENV,
+    # parliament reads its own data by `pkg_resources`, which later versions of setuptools lack.
+    packages=("checkov==3.3.30", "parliament==1.6.4", "pip-audit==2.10.1", "setuptools==80.9.0"),
+)
 
 BENCHMARKS = Environment(
     name="what the benchmarks compare with",

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from audit import packages, template
-from embedded.places import ROOT
 
 CLEAN = {"name": "jinja2", "version": "3.1.6", "vulns": []}
 FAULTY = {"name": "urllib3", "version": "1.0", "vulns": [{"id": "PYSEC-2027-1", "fix_versions": ["2.8.1"]}]}
@@ -74,10 +73,3 @@ def test_a_reason_that_is_no_longer_needed_is_told() -> None:
 @pytest.mark.parametrize("odd", [report(*ACCEPTED, passed=0), report(*ACCEPTED, errors=("template.json",))])
 def test_a_template_that_was_not_checked_is_no_success(odd: dict[str, Any]) -> None:
     assert template.verdict(odd).found
-
-
-def test_what_is_checked_is_the_template_as_aws_gets_it() -> None:
-    made = template.expanded(ROOT / "template.yaml")
-    kinds = [resource["Type"] for resource in made["Resources"].values()]
-    assert "AWS::IAM::Role" in kinds
-    assert not [kind for kind in kinds if kind.startswith("AWS::Serverless::")]
