@@ -62,7 +62,7 @@ def heard(deployed: Deployed) -> Generator[Ill, None, str]:
     if not topics["AlarmTopicArn"]:
         yield warning(
             "Nobody hears the alarms: AlarmTopicArn is empty.",
-            "Make an SNS topic, subscribe to it, and deploy with its ARN.",
+            "Make an SNS topic, subscribe to it, then `make deploy SET=AlarmTopicArn=ARN`.",
         )
     hear = 0
     for name, topic in topics.items():
@@ -73,13 +73,16 @@ def heard(deployed: Deployed) -> Generator[Ill, None, str]:
         except ClientError as exc:
             if not is_gone(exc):
                 raise
-            yield fault(f"The topic of {name} is gone: nobody hears its alarms.", "Make it anew, and deploy.")
+            yield fault(
+                f"The topic of {name} is gone: nobody hears its alarms.",
+                f"Make it anew by the same name, or another: then `make deploy SET={name}=ARN`.",
+            )
             continue
         confirmed, pending = (int(told.get(f"Subscriptions{each}", 0)) for each in ("Confirmed", "Pending"))
         if not confirmed:
             yield fault(
                 f"Nobody hears the alarms: no subscription to {name} is confirmed, {pending} wait for that.",
-                "Subscribe to the topic, and follow the link in the mail that SNS sends.",
+                "Subscribe to the topic, and follow the link in the email that SNS sends.",
             )
         if key := told.get("KmsMasterKeyId"):
             yield from _encrypted(deployed, name, key)

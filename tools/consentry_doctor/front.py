@@ -46,7 +46,7 @@ def address(deployed: Deployed) -> Generator[Ill, None, str]:
     if not url.startswith("https://"):
         yield warning(
             "Links begin with http:// and can be read on their way; mail providers want https for one-click.",
-            "Deploy with a PublicUrl that begins with https://.",
+            "`make deploy SET=PublicUrl=https://…`, with what answers there over TLS.",
         )
     return f"{url} answers."
 
@@ -67,7 +67,7 @@ def domain(deployed: Deployed) -> Generator[Ill, None, str]:
         yield warning(f"{name} has a certificate that isn't trusted: {told.fault}.", "Renew it, for this name.")
     elif odd := _odd(deployed, f"https://{name}", told):
         yield warning(odd, _publish(deployed, name))
-    return f"{name} answers. Links are made with it once you deploy with an empty PublicUrl."
+    return f"{name} answers. Links are made with it after `make deploy SET=PublicUrl=`."
 
 
 def _odd(deployed: Deployed, url: str, told: Visit) -> str:
@@ -92,7 +92,7 @@ def _lead(deployed: Deployed, url: str) -> str:
     if not name or url != f"https://{name}":
         return "Look at the DNS record of the name, and at what answers there."
     own = f"https://{deployed.outputs.get('ApiId')}.execute-api.{deployed.region}.amazonaws.com"
-    return f"{_publish(deployed, name)} Until it is there, deploy with PublicUrl={own}: new links work then."
+    return f"{_publish(deployed, name)} Until it is there, `make deploy SET=PublicUrl={own}`: new links work then."
 
 
 def _publish(deployed: Deployed, name: str) -> str:

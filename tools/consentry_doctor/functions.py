@@ -33,6 +33,8 @@ _FEW: Final = 100
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
 _LARGE: Final = 1000
 """What an account runs at once that isn't new: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+_SMALL: Final = 10
+"""What a new account runs at once; the template's answer for any that runs fewer than `_LARGE`."""
 _SHARDS: Final = 4
 """Of a new table's stream; more come with its load."""
 _ASK: Final = "Ask for 1,000 (Service Quotas, Lambda, Concurrent executions); it costs nothing"
@@ -67,7 +69,7 @@ def runtime(deployed: Deployed) -> Generator[Ill, None, str]:
     if until is None:
         return f"The functions run on {name or 'an unknown runtime'}, whose end this version doesn't know."
     left = (until - deployed.now().astimezone(UTC).date()).days
-    mend = "Deploy with a newer PythonRuntime, and the layers built for it."
+    mend = "`make deploy SET=PythonRuntime=python3.…`, with a newer one. It builds the layers for it."
     if left <= 0:
         yield fault(f"AWS has stopped to patch {name}, on {until}.", mend)
     elif left < _SOON_DAYS:
@@ -125,7 +127,7 @@ def concurrency(deployed: Deployed) -> Generator[Ill, None, str]:
     most, free = int(limits["ConcurrentExecutions"]), int(limits["UnreservedConcurrentExecutions"])
     workers = _workers(deployed)
     large = deployed.parameters.get("AccountConcurrency") == str(_LARGE)
-    smaller = "; until then deploy with AccountConcurrency=10." if large else "."
+    smaller = f". Until then: `make deploy SET=AccountConcurrency={_SMALL}`." if large else "."
     says = f"The account runs {number(most, 'function')} at once, {free} of them not reserved"
     behind = f"what runs behind queues may take {workers}"
     if most < _FEW:
@@ -137,15 +139,15 @@ def concurrency(deployed: Deployed) -> Generator[Ill, None, str]:
     elif most >= _LARGE and not large:
         yield warning(
             f"{says}; {behind}: emails, notifications and what waited are slower than they need be.",
-            f"Deploy with AccountConcurrency={_LARGE}.",
+            f"`make deploy SET=AccountConcurrency={_LARGE}`.",
         )
     functions = {name: logical for logical, name in deployed.of_kind("AWS::Lambda::Function").items()}
     refused = deployed.last_hour("AWS/Lambda", "FunctionName", ("Throttles",), functions)
     reserves = deployed.parameters.get("OneClickReservedConcurrency", "0") != "0"
-    if refused and not reserves and free > 2 * _FEW:
+    if large and refused and not reserves and free > 2 * _FEW:  # the template reserves nothing otherwise
         yield warning(
             "Functions were throttled within the last hour, and none are kept for one click.",
-            f"Deploy with OneClickReservedConcurrency={_FEW}, and ask for more (Service Quotas, Lambda).",
+            f"`make deploy SET=OneClickReservedConcurrency={_FEW}`, and ask for more (Service Quotas, Lambda).",
         )
     return f"{says}; {behind}."
 

@@ -22,11 +22,13 @@ _NONE: Final = "The stack takes no opt-outs by mail (InboundDomains is empty)."
 def domains(deployed: Deployed) -> Generator[Ill, None, str]:
     """What the brand files promise, the stack receives; and the DNS leads there."""
     taken = deployed.listed("InboundDomains")
+    promised = sorted({brand.inbound_domain for brand in deployed.brands if brand.inbound_domain})
+    both = ",".join(dict.fromkeys([*taken, *promised]))
     for brand in deployed.brands:
         if brand.inbound_domain and brand.inbound_domain not in taken:
             yield fault(
                 f"{brand.id} offers opt-outs by mail to {brand.inbound_domain}, which the stack doesn't receive.",
-                "Add it to InboundDomains and deploy, or take inbound_domain out of the brand file.",
+                f"`make deploy SET=InboundDomains={both}`, or take inbound_domain out of the brand file.",
             )
     host = f"inbound-smtp.{deployed.region}.amazonaws.com"
     for domain in taken:

@@ -59,13 +59,14 @@ def quota(deployed: Deployed) -> Generator[Ill, None, str]:
 
 def senders(deployed: Deployed) -> Generator[Ill, None, str]:
     """Each sender may be used: by the stack's policy, which takes upper and lower case for the same, and by SES."""
-    allowed = {each.lower() for each in deployed.listed("SenderAddresses")}
-    asked = _senders(deployed)
+    listed, asked = deployed.listed("SenderAddresses"), _senders(deployed)
+    allowed = {each.lower() for each in listed}
+    all_of_them = ",".join([*listed, *(each for each in asked if each.lower() not in allowed)])
     for address in asked:
         if address.lower() not in allowed:
             yield fault(
                 f"{address} isn't among the stack's SenderAddresses: the courier may not send as it.",
-                "Add it to the parameter, and deploy.",
+                f"`make deploy SET=SenderAddresses={all_of_them}`",
             )
         told = _identity(deployed, address)
         if told is None:

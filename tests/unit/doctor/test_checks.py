@@ -594,7 +594,7 @@ def test_an_operator_whose_domain_isnt_in_the_dns_yet_hears_how_new_links_work_m
     (found,) = clinic.asks("address")
     assert found.mend == (
         "Publish links.meadow.example CNAME d-1.execute-api.example in the DNS. Until it is there, "
-        "deploy with PublicUrl=https://a1b2.execute-api.eu-west-1.amazonaws.com: new links work then."
+        "`make deploy SET=PublicUrl=https://a1b2.execute-api.eu-west-1.amazonaws.com`: new links work then."
     )
 
 
@@ -603,9 +603,24 @@ def test_an_operator_in_a_new_account_hears_what_to_ask_for_and_to_keep_workers_
     account(10)(clinic)
     (found,) = clinic.asks("concurrency")
     assert found.mend == (
-        "Ask for 1,000 (Service Quotas, Lambda, Concurrent executions); it costs nothing; "
-        "until then deploy with AccountConcurrency=10."
+        "Ask for 1,000 (Service Quotas, Lambda, Concurrent executions); it costs nothing. "
+        "Until then: `make deploy SET=AccountConcurrency=10`."
     )
+
+
+def test_an_operator_is_told_to_keep_functions_for_one_click_only_where_the_template_takes_that() -> None:
+    clinic = Clinic()
+    several(parameter("AccountConcurrency", "10"), metric("Throttles", "shop-ApiFunction", 1))(clinic)
+    assert not any("OneClickReservedConcurrency" in each.mend for each in clinic.asks("concurrency"))
+
+
+def test_an_operator_who_adds_a_sender_or_a_domain_hears_the_whole_list() -> None:
+    """What SET names replaces what was there."""
+    clinic = Clinic()
+    several(parameter("SenderAddresses", "a@other.example"), parameter("InboundDomains", "in.other.example"))(clinic)
+    mends = [each.mend for check in ("senders", "inbound-domains") for each in clinic.asks(check)]
+    assert any(each.startswith("`make deploy SET=SenderAddresses=a@other.example,") for each in mends), mends
+    assert any(each.startswith("`make deploy SET=InboundDomains=in.other.example,") for each in mends), mends
 
 
 def test_an_identity_is_looked_for_with_its_own_local_part_and_its_domain_in_lower_case() -> None:
@@ -670,7 +685,7 @@ def test_every_check_is_tried_on_something_ill() -> None:
         ("address", "answers", several(gone("GetSecretValue"), lambda clinic: setattr(clinic, "expired", 404))),
         ("address", "answers", changed("GetSecretValue", SecretString="[]")),
         ("domain", "the check `address`", parameter("DomainName", "links.meadow.example")),
-        ("domain", "an empty PublicUrl", several(*MOVING, elsewhere("mail.meadow.example"))),
+        ("domain", "SET=PublicUrl=", several(*MOVING, elsewhere("mail.meadow.example"))),
         ("concurrency", "1000 functions at once", gone("GetEventSourceMapping")),
         ("alarms", "none rings", alarm(StateValue="INSUFFICIENT_DATA", StateUpdatedTimestamp=NOW - timedelta(hours=2))),
         ("dashboard", "1 dashboard", dashboard),
