@@ -227,6 +227,20 @@ def test_the_first_time_every_question_is_asked_and_the_answers_last(project: Pr
     assert project.saved().items() >= (ANSWERS | {"LogLevel": "DEBUG"}).items()
 
 
+def test_what_functions_run_on_cant_change_once_the_layers_are_built(project: Project) -> None:
+    project.file.unlink()
+    answered = [ANSWERS.get(name, "") for name in ANSWERS]
+    code, shown = project.deploy_at_a_terminal(
+        project.stack, "", *answered, "", "x86_64", "n", "y", "n", "y", "", "", "y", arguments=["--guided"]
+    )
+    assert code == 1
+    assert "the layers are built for python3.13 on arm64, not for python3.13 on x86_64" in shown
+    assert "Deploy this?" not in shown
+    done = project.deploy(YES)  # what was answered is saved, and built for from the beginning
+    assert done.returncode == 0, done.stdout
+    assert project.deployed()["Architecture"] == "x86_64"
+
+
 def test_one_may_only_look(standing: Project) -> None:
     looked = standing.deploy("--no-execute-changeset", SET="LogLevel=DEBUG")
     assert looked.returncode == 0, looked.stdout
@@ -243,7 +257,7 @@ REFUSED: Final[list[tuple[list[str], dict[str, str], str]]] = [
     ([YES], {"SET": "LogLevel=loud"}, "LogLevel has to be one of DEBUG, INFO"),
     ([YES], {"REMOVE": "everything"}, "REMOVE is one of api, archive, domain"),
     ([YES], {"HOLDS": "stack file"}, "HOLDS is one of"),
-    ([YES, "--config-env", "prod"], {}, "Missing option '--stack-name'"),
+    ([YES, "--config-env", "prod"], {}, "samconfig.toml doesn't say which stack. The first time: ARGS=--guided"),
     ([YES, "--config-file", "nowhere.toml"], {}, "nowhere.toml does not exist"),
 ]
 TRY_ALL: Final = """

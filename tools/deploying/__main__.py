@@ -60,13 +60,16 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     saves = changed and not (context.params["guided"] or context.params["no_execute_changeset"])
     if saves:
         sam.saving(context, changed)  # refuses what it couldn't save afterwards
-    _build(context, template, deployed | chosen, byte_code="bytecode" not in said["WITHOUT"])
+    target = _runs_on(template, deployed | chosen)
+    _build(context, template, target, byte_code="bytecode" not in said["WITHOUT"])
 
     def look(client: Any, change_set: str, stack: str) -> None:
         print("\nWhat matters of it:", *changes.read(client, change_set, stack).lines(), sep="\n", flush=True)
 
     def approve(client: Any, change_set: str, stack: str) -> None:
-        _guard(changes.read(client, change_set, stack), said["REMOVE"])
+        found = changes.read(client, change_set, stack)
+        _fits(target, _runs_on(template, found.after))
+        _guard(found, said["REMOVE"])
         if ask:
             click.confirm("Deploy this?", abort=True)
 
@@ -138,19 +141,24 @@ def _items(value: str) -> list[str]:
     return [item.strip() for item in value.split(",")]
 
 
-def _build(context: click.Context, template: Any, chosen: Mapping[str, str], *, byte_code: bool) -> None:
+def _runs_on(template: Any, chosen: Mapping[str, str]) -> dict[str, str]:
+    """What functions run on with these answers: the layers are built for it."""
+    return {
+        name: chosen.get(name, template["Parameters"][name]["Default"]) for name in ("PythonRuntime", "Architecture")
+    }
+
+
+def _build(context: click.Context, template: Any, target: Mapping[str, str], *, byte_code: bool) -> None:
     """`sam build` for what the stack will run on, and a look at what came of it."""
-    runtime, processor = (
-        chosen.get(name, template["Parameters"][name]["Default"]) for name in ("PythonRuntime", "Architecture")
-    )
+    runtime, processor = target["PythonRuntime"], target["Architecture"]
     version = runtime.removeprefix("python")
-    target = {"CONSENTRY_TARGET_PYTHON": version, "CONSENTRY_TARGET_PLATFORM": PLATFORMS[processor]}
+    built_for = {"CONSENTRY_TARGET_PYTHON": version, "CONSENTRY_TARGET_PLATFORM": PLATFORMS[processor]}
     command = [sys.executable, "-m", "samcli", "build"]
     for option in ("config_file", "config_env"):
         if sam.was_given(context, option):
             command += [f"--{option.replace('_', '-')}", context.params[option]]
     command += ["--parameter-overrides", f"PythonRuntime={runtime}", f"Architecture={processor}"]
-    if subprocess.run(command, env={**os.environ, **target}, check=False).returncode:  # noqa: S603 - our own words
+    if subprocess.run(command, env={**os.environ, **built_for}, check=False).returncode:  # noqa: S603 - our own words
         raise RefusedError("it can't be built")
     kinds = {name: each["Type"] for name, each in template["Resources"].items()}
     folders = [BUILT / name for name, kind in kinds.items() if kind == "AWS::Serverless::LayerVersion"]
@@ -160,6 +168,14 @@ def _build(context: click.Context, template: Any, chosen: Mapping[str, str], *, 
             f"{len(bare)} modules of the layers have no byte code of Python {version}, {bare[0]} the first: each cold "
             f"start would compile them.\n{bytecode.REMEDY.format(version=version)}\nOr go on without: WITHOUT=bytecode"
         )
+
+
+def _fits(built: Mapping[str, str], answered: Mapping[str, str]) -> None:
+    """Raise `RefusedError` if the layers were built for something else: `--guided` asks once they are."""
+    if built != answered:
+        had, wants = (" on ".join(each.values()) for each in (built, answered))
+        said = " ".join(f"{name}={value}" for name, value in answered.items())
+        raise RefusedError(f"the layers are built for {had}, not for {wants}. Say so before they are: SET='{said}'")
 
 
 def _guard(found: changes.ChangeSet, allowed: set[str]) -> None:

@@ -27,10 +27,19 @@ def options(arguments: Sequence[str]) -> click.Context:
     """What `sam deploy` makes of its arguments and its configuration file; boto3 gets their region and profile.
 
     Raises:
+        RefusedError: neither says which stack.
         click.ClickException: SAM refuses them.
     """
     parent = click.Context(cli, info_name="sam")
-    context: click.Context = deploy_command.make_context("deploy", list(arguments), parent=parent)
+    try:
+        context: click.Context = deploy_command.make_context("deploy", list(arguments), parent=parent)
+    except click.BadOptionUsage as exc:
+        if exc.option_name != "stack_name":
+            raise
+        raise RefusedError(  # SAM's own words lead past `make deploy`
+            "samconfig.toml doesn't say which stack. The first time: ARGS=--guided, beside what ARGS has. For a stack "
+            "that is there: ARGS='--stack-name STACK --region REGION --resolve-s3'"
+        ) from exc
     return context
 
 
