@@ -227,6 +227,14 @@ def test_the_first_time_every_question_is_asked_and_the_answers_last(project: Pr
     assert project.saved().items() >= (ANSWERS | {"LogLevel": "DEBUG"}).items()
 
 
+def test_a_first_deployment_needs_a_region_before_it_asks(project: Project) -> None:
+    project.file.unlink()
+    refused = project.deploy(YES, "--guided", AWS_DEFAULT_REGION="", AWS_REGION="", AWS_CONFIG_FILE="/dev/null")
+    assert refused.returncode == 1
+    assert "ARGS='--guided --region REGION'" in refused.stdout
+    assert not project.built.exists()
+
+
 def test_what_functions_run_on_cant_change_once_the_layers_are_built(project: Project) -> None:
     project.file.unlink()
     answered = [ANSWERS.get(name, "") for name in ANSWERS]

@@ -95,6 +95,10 @@ def _asks(context: click.Context) -> bool:
             raise RefusedError(
                 f"these answers are for {saved[option]}. Keep those for {given} apart: ARGS='--config-env NAME'"
             )
+    if context.params["guided"] and not boto3.Session(region_name=context.obj.region).region_name:
+        raise RefusedError(  # SAM asks for one as well, and then does without it
+            "say which region before you are asked: ARGS='--guided --region REGION', or AWS_DEFAULT_REGION"
+        )
     if sam.was_given(context, "confirm_changeset") or context.params["no_execute_changeset"]:
         return bool(context.params["confirm_changeset"])
     if not sys.stdin.isatty():
