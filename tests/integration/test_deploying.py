@@ -263,8 +263,8 @@ REFUSED: Final[list[tuple[list[str], dict[str, str], str]]] = [
     ([YES, "--region", "eu-west-1"], {}, "these answers are for us-east-1"),
     ([YES], {"SET": "LogLvl=DEBUG"}, "is it LogLevel?"),
     ([YES], {"SET": "LogLevel=loud"}, "LogLevel has to be one of DEBUG, INFO"),
-    ([YES], {"REMOVE": "everything"}, "REMOVE is one of api, archive, domain"),
-    ([YES], {"HOLDS": "stack file"}, "HOLDS is one of"),
+    ([YES], {"REMOVE": "everything"}, "REMOVE takes api or archive or domain"),
+    ([YES], {"HOLDS": "stack file"}, "HOLDS takes file or stack"),
     ([YES, "--config-env", "prod"], {}, "samconfig.toml doesn't say which stack. The first time: ARGS=--guided"),
     ([YES, "--config-file", "nowhere.toml"], {}, "nowhere.toml does not exist"),
 ]

@@ -46,7 +46,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     said = {name: set(environ.get(name, "").split()) for name in WORDS}
     for name, known in WORDS.items():
         if said[name] - known or (name == "HOLDS" and len(said[name]) > 1):
-            raise RefusedError(f"{name} is one of {', '.join(sorted(known))}")
+            raise RefusedError(f"{name} takes {' or '.join(sorted(known))}")
     wanted = answers.asked_for(environ.get("SET", ""))
     template = yaml_parse(Path("template.yaml").read_text("utf-8"))
     answers.check(wanted, template["Parameters"])
