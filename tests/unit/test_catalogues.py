@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gettext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import babel.dates
@@ -158,3 +158,13 @@ def test_dates_read_as_people_write_them(tmp_path: Path, language: str, day: str
     assert languages.format_date(when, texts) == day
     assert languages.format_date(int(when.timestamp() * 1000), texts) == day
     assert languages.format_moment(when, texts) == moment
+
+
+def test_a_deployment_without_changes_brings_no_new_layer(german: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled catalogues are the same whenever they are compiled."""
+    compiled = []
+    for hours in (0, 5):
+        monkeypatch.setattr("babel.messages.catalog.LOCALTZ", timezone(timedelta(hours=hours)))
+        catalogues.compile_to(german.parent / str(hours))
+        compiled.append((german.parent / str(hours) / "locales/de/LC_MESSAGES/consentry.mo").read_bytes())
+    assert compiled[0] == compiled[1]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +44,8 @@ _NOISE: Final = re.compile(
     rb'^"(?:(?:POT-|PO-|Project-|Report-|Last-)\S+|Generated-By|Language-Team): .*\n', re.MULTILINE
 )
 """Header fields that say nothing, or change with every run."""
+_NO_DATE: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a compiled catalogue was made. With the time of the build, each would be a new layer, and new functions."""
 _HEADER: Final = "# Texts of pages and mails. After a change: python -m consentry_build.catalogues update"
 
 
@@ -99,8 +102,10 @@ def compile_to(out_dir: Path) -> None:
     for language in languages()[1:]:
         target = out_dir / "locales" / language.replace("-", "_") / "LC_MESSAGES" / f"{DOMAIN}.mo"
         target.parent.mkdir(parents=True, exist_ok=True)
+        catalogue = _read(language)
+        catalogue.creation_date = _NO_DATE
         with target.open("wb") as file:
-            write_mo(file, _read(language))
+            write_mo(file, catalogue)
 
 
 def main(arguments: Sequence[str]) -> int:
