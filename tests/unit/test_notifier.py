@@ -233,6 +233,27 @@ def test_what_an_endpoint_always_refuses_holds_up_nothing_else_of_it() -> None:
     assert not platforms.away
 
 
+def test_what_an_endpoint_always_refuses_keeps_it_not_away_after_it_once_was() -> None:
+    """Each time that it is well again, all that it refused is tried anew: that shows as little as before."""
+    platforms = Platforms()
+    platforms.dead = {"crm"}
+    platforms.recovers["crm"] = NOW + 10 * MINUTE
+    platforms.unwanted = {f"event {person}" for person in range(12)}
+    for person in range(12):
+        platforms.change(person, "crm")
+    platforms.work(seconds=3600)
+    assert platforms.away
+    late = []
+    for person in range(100, 150):
+        at = platforms.clock.now
+        platforms.change(person, "crm")
+        platforms.work(seconds=600)
+        (taken,) = platforms.taken["crm", f"event {person}"]
+        late += [person] if taken > at + MINUTE else []
+    assert len(late) < 12, "until each of those was tried once"
+    assert not [at for at, _ in platforms.away if at > platforms.clock.now - 6 * HOUR]
+
+
 def test_what_it_takes_again_ends_the_waiting_of_what_it_refused() -> None:
     platforms = Platforms()
     platforms.dead = {"crm"}

@@ -64,12 +64,13 @@ class Notifier:
         """Deal with a message of the queue; what is raised on the way leaves it there.
 
         What its endpoint refused goes its own way, however the endpoint stands: it may be the notification that is not
-        liked, and shows nothing of others. All else waits while the endpoint is away, but for one that tries it.
+        liked, and shows nothing of others, also when it is tried anew because the endpoint was away in between. All
+        else waits while the endpoint is away, but for one that tries it.
         """
         endpoint, now = (notification.brand, notification.endpoint), self._clock()
         standing = self._endpoints.standing(*endpoint, now)
-        due = waited.due(standing.well_since)
-        tries = not due and bool(standing.until)
+        due = waited.due(0 if standing.until else standing.well_since)
+        tries = not waited.tries and bool(standing.until)
         if now < due:
             return self._wait(notification, waited, due, now)
         if tries and now < standing.until:
@@ -80,7 +81,7 @@ class Notifier:
             self._endpoints.took(*endpoint, self._clock())
             return Fate.TAKEN
         now = self._clock()
-        if not due and (self._endpoints.refused(*endpoint, now) or tries):
+        if not waited.tries and (self._endpoints.refused(*endpoint, now) or tries):
             self._away(notification)
         if now >= waited.since + SPAN_MS:  # not by its tries, of which an endpoint that comes and goes makes more
             return self._lose(notification)
