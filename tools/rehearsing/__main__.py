@@ -196,8 +196,9 @@ def rehearsed(walk: Walk, tell: Callable[[str], None] = click.echo) -> Iterator[
         yield _told(taken(walk, step, see), tell)
     try:
         for step, see in PERSON.items():
+            asked = asked or step is Walk.ask  # also if that is interrupted, or nobody answers
             outcome = taken(walk, step, see) if going else Outcome(_name(step), "not tried", 0, "")
-            going, asked = outcome.verdict == "ok", asked or step is Walk.ask
+            going = outcome.verdict == "ok"
             yield _told(outcome, tell)
     finally:
         erased = taken(walk, Walk.erase, AFTER[Walk.erase]) if asked else None

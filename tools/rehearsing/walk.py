@@ -346,7 +346,6 @@ def _now() -> int:
 
 def _expect(seen: object, wanted: object, what: str) -> None:
     """Compare; what is given here is shown, and sent back: nothing that names a person."""
-    """Compare; both are shown where they differ."""
     if seen != wanted:
         raise WrongError(f"{what}: {seen!r} instead of {wanted!r}")
 
