@@ -327,6 +327,20 @@ parameter_overrides = [
     assert project.saved() == ANSWERS
 
 
+def test_what_the_file_says_twice_is_not_saved_where_sam_does_not_look(project: Project) -> None:
+    project.file.write_text(
+        project.file.read_text().replace(
+            f'"{OVERRIDES}"', '["LogLevel=INFO", "SenderAddresses=a@b.example LogLevel=INFO"]'
+        )
+    )
+    before = project.file.read_text()
+    refused = project.deploy(YES, SET="LogLevel=DEBUG")
+    assert refused.returncode == 1
+    assert "is there a parameter in samconfig.toml twice?" in refused.stdout
+    assert project.file.read_text() == before
+    assert not project.built.exists()
+
+
 LAYER = """
   Layer:
     Type: AWS::Serverless::LayerVersion

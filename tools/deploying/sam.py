@@ -97,14 +97,20 @@ def saving(context: click.Context, changed: Mapping[str, str]) -> SamConfig:
     """SAM's configuration file with some parameters changed and all else as it is, to be written with `flush`.
 
     Raises:
-        RefusedError: it has them from another file.
+        RefusedError: it has them from another file, or SAM would not read there what was asked for.
     """
     params = context.params
     name = params["config_file"] if was_given(context, "config_file") else None
     config = SamConfig(context.samconfig_dir, name)  # type: ignore[attr-defined]  # where SAM keeps it
     section = config.document.get(params["config_env"], {}).get("deploy", {}).get("parameters", {})
     saved = section.get("parameter_overrides", " ".join(written(params["parameter_overrides"])))
-    config.put(["deploy"], "parameters", "parameter_overrides", _merged(saved, changed), env=params["config_env"])
+    merged = _merged(saved, changed)
+    if _read(merged) != {**params["parameter_overrides"], **changed}:
+        raise RefusedError(
+            f"{', '.join(changed)} can't be saved so that SAM reads it back: "
+            "is there a parameter in samconfig.toml twice?"
+        )
+    config.put(["deploy"], "parameters", "parameter_overrides", merged, env=params["config_env"])
     return config
 
 
