@@ -110,7 +110,8 @@ def _encrypted(deployed: Deployed, name: str, key: str) -> Generator[Ill]:
         return
     if not found.get("Enabled", True):
         yield fault(f"No alarm reaches {name}: the key that it is encrypted with is turned off.", mend)
-    patterns = [action for statement in policy["Statement"] for action in _allowed(statement)]
+    statements = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
+    patterns = [action for statement in statements for action in _allowed(statement)]
     if not all(any(fnmatchcase(action, pattern) for pattern in patterns) for action in _NEEDED):
         yield fault(
             f"No alarm reaches {name}: the policy of its key doesn't let CloudWatch use it.",

@@ -165,6 +165,8 @@ def elsewhere(host: str, **changes: Any) -> Make:
     return lambda clinic: clinic.elsewhere.update({host: WELL._replace(**changes)})
 
 
+ONE_STATEMENT = json.dumps({"Statement": json.loads(key_policy("kms:*"))["Statement"][1]})
+"""IAM takes a statement where there could be a list of them."""
 NOTICE = parameter("NoticeTopicArn", "arn:aws:sns:eu-west-1:123456789012:morning")
 MOVING = (
     parameter("DomainName", "mail.meadow.example"),
@@ -681,6 +683,7 @@ def test_every_check_is_tried_on_something_ill() -> None:
         ("senders", "1 sender, all verified", brands_with(sender="Post@OTHER.example")),
         ("alarm-topic", "2 subscribers", several(NOTICE, topic(KmsMasterKeyId=""))),
         ("alarm-topic", "2 subscribers", changed("GetKeyPolicy", Policy=key_policy("kms:*"))),
+        ("alarm-topic", "2 subscribers", changed("GetKeyPolicy", Policy=ONE_STATEMENT)),
         ("address", "answers", lambda clinic: clinic.brands.clear()),
         ("address", "answers", several(gone("GetSecretValue"), lambda clinic: setattr(clinic, "expired", 404))),
         ("address", "answers", changed("GetSecretValue", SecretString="[]")),
