@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -164,6 +165,17 @@ def test_a_call_that_names_nothing_slips_through_no_condition_over_all_it_names(
     assert over_all
     for condition, key in over_all:
         assert condition["Null"][key] == "false"
+
+
+def test_the_notifier_writes_how_endpoints_stand_and_nothing_else() -> None:
+    statements = {statement["Sid"]: statement for name, statement in STATEMENTS if name == "NotifierFunction"}
+    assert statements["NoteHowEndpointsStand"]["Condition"] == keys_that_begin_with("L#endpoint#")
+    written: list[dict[str, Any]] = []
+    table: Any = SimpleNamespace(get=lambda _: {}, update=written.append)
+    endpoints.Endpoints(table, lambda _: None).refused("demo", "crm", 1)
+    assert [each["Key"]["pk"]["S"] for each in written] == ["L#endpoint#demo#crm"]
+    writing = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+    assert [sid for sid, each in statements.items() if writing & {*flat(each["Action"])}] == ["NoteHowEndpointsStand"]
 
 
 def test_the_archives_function_can_write_no_consent_and_delete_nothing() -> None:
