@@ -62,13 +62,13 @@ def tell(record: SQSRecord) -> None:
 def _waited(record: SQSRecord) -> Waited:
     """How a notification waited so far.
 
-    A message that says nothing of it is new; or it was put off by the version before, as often as SQS brought it since.
+    A message that says nothing of it is new, however often SQS brought it: it may have been throttled. One that was
+    sent after its notification ended was put back by somebody, out of the dead letters, and begins anew.
     """
+    sent = int(record.raw_event["attributes"].get("SentTimestamp", _now()))
     said = record.raw_event.get("messageAttributes", {}).get(wiring.WAITED, {}).get("stringValue")
-    if said:
-        return notifications.waited_from_json(said)
-    told = record.raw_event["attributes"]
-    return Waited(int(told.get("ApproximateReceiveCount", 1)) - 1, int(told.get("SentTimestamp", _now())))
+    waited = notifications.waited_from_json(said) if said else Waited(0, sent)
+    return Waited(0, sent) if sent > waited.ends else waited
 
 
 def _listening(notification: Notification) -> tuple[Brand, Endpoint] | None:

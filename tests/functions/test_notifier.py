@@ -222,10 +222,12 @@ def test_what_nobody_listens_for_any_more_is_done(world: Any, told: Any, monkeyp
     assert told.waiting() == []
 
 
-def test_a_message_that_the_version_before_put_off_goes_on_where_it_was(
+def test_a_message_that_says_nothing_of_how_it_waited_is_new_however_often_it_was_received(
     world: Any, told: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says nothing of how it waited: SQS counted how often it brought it."""
+    """It may have been throttled, or put off by the version before: no try is counted, and its three days are from when
+    it was sent.
+    """
     put_off: list[Waited] = []
     told.status = dict.fromkeys(told.status, 500)
     change(world, told)
@@ -235,7 +237,22 @@ def test_a_message_that_the_version_before_put_off_goes_on_where_it_was(
     (message, _) = told.waiting()
     old = {**message, "attributes": {"ApproximateReceiveCount": "7", "SentTimestamp": str(sent)}}
     assert told.deliver([old]) == [{"batchItemFailures": []}]
-    assert put_off == [Waited(7, sent, world.now)]
+    assert put_off == [Waited(1, sent, world.now)]
+
+
+def test_what_is_put_back_out_of_the_dead_letters_is_tried_from_the_start(
+    world: Any, told: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQS's own dead letters keep what a message said of its waiting."""
+    put_off: list[Waited] = []
+    told.status = dict.fromkeys(told.status, 500)
+    change(world, told)
+    monkeypatch.setattr(wiring, "put_off_notification", lambda _told, waited, _seconds: put_off.append(waited))
+    ended = Waited(9, world.now - notifications.SPAN_MS - 1000 * notifications.LONGEST_DELAY_S - 1, world.now - 60_000)
+    for message in told.waiting():
+        message["messageAttributes"][wiring.WAITED] = {"stringValue": ended.to_json(), "dataType": "String"}
+        assert told.deliver([message]) == [{"batchItemFailures": []}]
+    assert put_off == [Waited(1, world.now, world.now)] * 2
 
 
 def test_the_version_before_can_read_what_this_one_puts_off(world: Any, told: Any) -> None:

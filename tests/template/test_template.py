@@ -1423,9 +1423,9 @@ def test_the_runbooks_say_how_much_work_there_is_at_once_and_when_it_is_given_up
         name: QUEUES[name]["RedrivePolicy"]["maxReceiveCount"] * QUEUES[name]["VisibilityTimeout"] / 3600
         for name in ("NotificationQueue", "MailQueue", "SpoolQueue")
     }
-    assert [round(each, 1) for each in hours.values()] == [0.5, 2.5, 7.2]
+    assert [round(each, 1) for each in hours.values()] == [3.3, 2.5, 7.2]
     said = " ".join(read["WorkerThrottlesAlarm"].split())
-    assert "for half an hour is [given up](NotificationDeadLettersAlarm.md), a mail after two and a half hours" in said
+    assert "for three hours is [given up](NotificationDeadLettersAlarm.md), a mail after two and a half hours" in said
     assert "an opt-out in the spool after seven hours" in said
 
 

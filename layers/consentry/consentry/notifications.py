@@ -58,6 +58,11 @@ class Waited(NamedTuple):
     refused_at: int = 0
     """When it was tried last, epoch ms; 0: never."""
 
+    @property
+    def ends(self) -> int:
+        """When it is given up at the latest, epoch ms."""
+        return self.since + SPAN_MS + 1000 * LONGEST_DELAY_S
+
     def due(self, well_since: int) -> int:
         """When it is to be tried, epoch ms: at once where its endpoint has taken something since it refused this."""
         if not self.tries or well_since > self.refused_at:

@@ -95,7 +95,7 @@ class Notifier:
 
     def _wait(self, notification: Notification, waited: Waited, until: int, now: int) -> Fate:
         """Queue it again until an instant, unless it has waited for as long as it may."""
-        if now >= waited.since + SPAN_MS + 1000 * LONGEST_DELAY_S:
+        if now >= waited.ends:
             return self._lose(notification)
         self._put_off(notification, waited, min(max(1, -(-(until - now) // 1000)), LONGEST_DELAY_S))
         return Fate.PUT_OFF
