@@ -227,6 +227,17 @@ def test_the_first_time_every_question_is_asked_and_the_answers_last(project: Pr
     assert project.saved().items() >= (ANSWERS | {"LogLevel": "DEBUG"}).items()
 
 
+def test_answers_for_another_stack_dont_write_over_those_that_there_are(standing: Project) -> None:
+    kept = standing.file.read_text()
+    answered = [ANSWERS.get(name, "") for name in (*ANSWERS, "PythonRuntime", "Architecture")]
+    code, shown = standing.deploy_at_a_terminal(
+        f"{standing.stack}-2", "", *answered, "n", "y", "n", "y", "", "", arguments=["--guided"]
+    )
+    assert code == 1
+    assert "ARGS='--guided --config-env NAME'" in shown
+    assert standing.file.read_text() == kept
+
+
 def test_a_first_deployment_needs_a_region_before_it_asks(project: Project) -> None:
     project.file.unlink()
     refused = project.deploy(YES, "--guided", AWS_DEFAULT_REGION="", AWS_REGION="", AWS_CONFIG_FILE="/dev/null")

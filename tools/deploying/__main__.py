@@ -66,7 +66,10 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     def look(client: Any, change_set: str, stack: str) -> None:
         print("\nWhat matters of it:", *changes.read(client, change_set, stack).lines(), sep="\n", flush=True)
 
+    before = sam.Saved(context)
+
     def approve(client: Any, change_set: str, stack: str) -> None:
+        before.keep(stack)
         found = changes.read(client, change_set, stack)
         _fits(target, _runs_on(template, found.after))
         _guard(found, said["REMOVE"])

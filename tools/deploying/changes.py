@@ -23,8 +23,17 @@ PROTECTED: Final = {
     ),
     "table": ("a new one is empty: whoever left is mailed again", {"Table"}),
     "keyring": ("links that were ever mailed can't be verified", {"Keyring"}),
-    "archive": ("the ledger is archived elsewhere, or no more", {"ArchiveBucket"}),
+    "archive": (
+        "the ledger is archived elsewhere, or no more",
+        {"ArchiveBucket", "ArchiveQueue", "ArchiveDeadLetters"},
+    ),
     "spool": ("opt-outs that wait in it are lost", {"SpoolQueue", "SpoolDeadLetters"}),
+    "feedback": ("complaints and opt-outs that wait in it are lost", {"FeedbackQueue", "FeedbackDeadLetters"}),
+    "queues": (
+        "emails and notifications that wait in them are lost",
+        {"MailQueue", "MailDeadLetters", "NotificationQueue", "NotificationDeadLetters", "StreamDeadLetters"},
+    ),
+    "senders": ("a brand's emails from there fail", set()),
 }
 """What `REMOVE` calls something that no deployment takes away by itself; what follows if it does; the resources."""
 _FATES: Final = {"Add": "added", "Import": "added", "Modify": "changed", "Remove": "removed"}
@@ -60,6 +69,11 @@ class ChangeSet:
         lost = {word: sorted(names & going) for word, (_, names) in PROTECTED.items()}
         received, still = (set(each.get("InboundDomains", "").split(",")) for each in (self.before, self.after))
         lost["inbound"] += sorted(received - still - {""})
+        allowed, left = (
+            {item.strip().lower() for item in each.get("SenderAddresses", "").split(",")}
+            for each in (self.before, self.after)
+        )
+        lost["senders"] += sorted(allowed - left - {""})
         return {word: names for word, names in lost.items() if names}
 
     def leads_nowhere(self, resolves: Callable[[str], bool]) -> str | None:

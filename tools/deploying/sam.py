@@ -100,8 +100,7 @@ def saving(context: click.Context, changed: Mapping[str, str]) -> SamConfig:
         RefusedError: it has them from another file, or SAM would not read there what was asked for.
     """
     params = context.params
-    name = params["config_file"] if was_given(context, "config_file") else None
-    config = SamConfig(context.samconfig_dir, name)  # type: ignore[attr-defined]  # where SAM keeps it
+    config = _file(context)
     section = config.document.get(params["config_env"], {}).get("deploy", {}).get("parameters", {})
     saved = section.get("parameter_overrides", " ".join(written(params["parameter_overrides"])))
     merged = _merged(saved, changed)
@@ -112,6 +111,38 @@ def saving(context: click.Context, changed: Mapping[str, str]) -> SamConfig:
         )
     config.put(["deploy"], "parameters", "parameter_overrides", merged, env=params["config_env"])
     return config
+
+
+class Saved:
+    """SAM's configuration file as it is before SAM asks: answers for another stack write over those for the first."""
+
+    def __init__(self, context: click.Context) -> None:
+        """Read it."""
+        self._env = context.params["config_env"]
+        self._stack = (context.default_map or {}).get("stack_name")
+        self._file = _file(context).filepath
+        self._text = self._file.read_bytes() if self._file.exists() else b""
+
+    def keep(self, stack: str) -> None:
+        """Put the answers for a stack back, if those for `stack` stand in their place.
+
+        Raises:
+            RefusedError: they did.
+        """
+        if self._stack in {None, stack} or not self._file.exists():
+            return
+        there = SamConfig(self._file.parent, self._file.name).document
+        if there.get(self._env, {}).get("deploy", {}).get("parameters", {}).get("stack_name") == stack:
+            self._file.write_bytes(self._text)
+            raise RefusedError(
+                f"{self._file.name} has the answers for {self._stack}, and keeps them. Keep those for {stack} apart: "
+                "ARGS='--guided --config-env NAME'"
+            )
+
+
+def _file(context: click.Context) -> SamConfig:
+    name = context.params["config_file"] if was_given(context, "config_file") else None
+    return SamConfig(context.samconfig_dir, name)  # type: ignore[attr-defined]  # where SAM keeps it
 
 
 def _merged(saved: Any, changed: Mapping[str, str]) -> Any:

@@ -42,6 +42,7 @@ def test_what_outlives_the_stack_and_what_links_and_mails_lead_to_is_protected()
     retained = {name for name, each in TEMPLATE["Resources"].items() if "Retain" in each.get("DeletionPolicy", "")}
     led_to = ("AWS::ApiGatewayV2::", "AWS::Serverless::HttpApi", "AWS::Route53::", "AWS::SES::ReceiptRule")
     assert retained <= protected
+    assert {name for name, kind in KINDS.items() if kind == "AWS::SQS::Queue"} <= protected, "what waits is lost"
     assert {name for name, kind in KINDS.items() if kind.startswith(led_to)} <= protected
 
 
@@ -102,6 +103,12 @@ def test_what_may_be_replaced_counts_as_replaced(details: list[dict[str, Any]]) 
 
 
 # --- domains --------------------------------------------------------------------------------------------------------
+
+
+def test_a_sender_that_is_no_longer_allowed_is_a_loss() -> None:
+    before = {"SenderAddresses": "news@one.example, Hello@two.example"}
+    assert found(before=before, SenderAddresses="news@one.example").losses() == {"senders": ["hello@two.example"]}
+    assert found(before=before, SenderAddresses="hello@two.example,news@one.example,new@three.example").losses() == {}
 
 
 def test_a_domain_that_gets_no_mail_any_more_is_a_loss_though_the_rule_stays() -> None:
