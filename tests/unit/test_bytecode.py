@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,8 @@ def layer(tmp_path: Path) -> Path:
     return tmp_path / "layer"
 
 
-def names(found: object) -> list[str]:
-    return [each.name for each in found]  # type: ignore[attr-defined]
+def names(found: Iterable[Path]) -> list[str]:
+    return [each.name for each in found]
 
 
 def test_a_layer_is_compiled_whole_for_its_python(layer: Path) -> None:
