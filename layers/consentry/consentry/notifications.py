@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from consentry.table.schema import Change
 
 TYPE: Final = "consent.changed"
-LONGEST_WAIT_S: Final = 42_000
-WAITS_S: Final = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, *[LONGEST_WAIT_S] * 5)
+WAITS_S: Final = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, *[42_000] * 5)
 """Between one try and the next: three days in all."""
 SPAN_MS: Final = 1000 * sum(WAITS_S)
 """After so long the notifier gives a notification up, whether it was refused or its endpoint was away."""

@@ -5,7 +5,7 @@ invisible would be in flight, and of these a queue has 120,000 at most
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html). A delay is a quarter of
 an hour at most, so what waits for longer comes by several times, and is asked each time whether its endpoint is well.
 
-The new message is sent before the old one is deleted. Who dies between the two leaves both, and the platform is told
+The new message is sent before the old one is deleted. A crash between the two leaves both, and the platform is told
 twice under one `webhook-id`.
 """
 

@@ -56,9 +56,7 @@ METRICS: Final = {
     "Waiting": Metric("Seconds", ("queue",)),  # the age of what could not be done now, and will be tried again
     "Faults": Metric("Count"),
     "PermanentFaults": Metric("Count"),  # what the table can never take
-    "VersionFaults": Metric(
-        "Count", ("function", "version")
-    ),  # all faults again, for the alarms that undo a deployment
+    "VersionFaults": Metric("Count", ("function", "version")),  # all faults again: they undo a deployment
     "ClocksAhead": Metric("Count"),  # registers that are ahead of our clock
     "BreakerOpened": Metric("Count"),
     "MailsRejected": Metric("Count"),
