@@ -2,7 +2,8 @@
 
 200  `{"applied", "duplicate", "ignored", "spooled"}`: everything in the call is durable. `ignored` counts what
      means nothing for consent, what can't be understood, and what something later or an opt-out beats; what is
-     about somebody who can't be found is counted as a metric of its own, and logged
+     about somebody who can't be found, or says something of them that can't be told, is counted as a metric of its
+     own, and logged
 400  the body can't be read
 401  signature missing, wrong or stale (how old is stale: `providers`), or no secret set to verify it with
 404  the brand's file doesn't name the provider
@@ -133,8 +134,10 @@ def _apply(reading: Reading, brand: Brand, name: str, arrived: int, now: int) ->
     others += [intake.forget(brand, email, Channel.WEBHOOK, now) for email in reading.erase]
     nobody = [receipt for receipt in receipts if receipt.nobody]
     nobody += [receipt for receipt in others if receipt.result is Result.INVALID]
-    if nobody:
-        telemetry.unreadable(len(nobody), name, brand.id)
+    if unreadable := len(nobody) + reading.unclear:
+        telemetry.unreadable(unreadable, name, brand.id)
+    if reading.unknown:
+        wiring.logger().warning("unknown kind of event", brand=brand.id, provider=name, count=reading.unknown)
     if reading.fetch:
         from consentry.providers import sns  # noqa: PLC0415 - once in a subscription's life
 

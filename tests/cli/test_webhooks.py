@@ -113,3 +113,26 @@ def test_a_keyring_that_is_not_there_is_said_in_one_line(terminal: Terminal) -> 
     done = CliRunner().invoke(main, ["webhooks", "list", "--keyring", "nowhere"])
     assert done.exit_code == 2
     assert "Traceback" not in done.output
+
+
+def test_a_provider_with_two_secrets_takes_one_and_keeps_the_other(terminal: Terminal) -> None:
+    for word, given in (("key=-", "k"), ("signing_secret=-", "s")):
+        assert terminal.run("set", "mailchimp", word, "--brand", "demo", given=f"{given}\n").exit_code == 0
+    assert terminal.secrets("mailchimp") == {"key": "k", "signing_secret": "s"}
+    assert terminal.run("list").output == "demo\tmailchimp\tkey,signing_secret\n"
+    terminal.run("set", "mailchimp", "signing_secret=-", "--keep-old", "--brand", "demo", given="t\n")
+    assert terminal.secrets("mailchimp") == {"key": "k", "signing_secret": "s t"}
+
+
+def test_the_other_secret_of_a_provider_can_be_dropped(terminal: Terminal) -> None:
+    terminal.run("set", "mailchimp", "key=-", "--brand", "demo", given="k\n")
+    terminal.run("set", "mailchimp", "signing_secret=-", "--alone", "--brand", "demo", given="s\n")
+    assert terminal.secrets("mailchimp") == {"signing_secret": "s"}
+
+
+@pytest.mark.parametrize("words", [[], ["secret=-"], ["key=-", "secret=-"], ["key=-", "key=-"]])
+def test_whoever_names_no_secret_of_the_provider_hears_its_names(terminal: Terminal, words: list[str]) -> None:
+    done = terminal.run("set", "mailchimp", *words, "--brand", "demo", given="k\nk\n")
+    assert done.exit_code == 2
+    assert "key=- or signing_secret=-" in done.output
+    assert terminal.secrets("mailchimp") == {}

@@ -224,6 +224,58 @@ def test_an_address_that_nobody_can_read_is_counted_when_it_moves_or_is_to_be_fo
     assert capsys.readouterr().out.count('"unreadable address"') == 2
 
 
+UNCLEAR: list[tuple[str, Any]] = [
+    ("customerio", {"metric": "cio_subscription_preferences_changed", "data": {"email_address": ANN}}),
+    ("klaviyo", hooks.happening("klaviyo", "unsubscribed_from_email_marketing", email="")),
+    ("klaviyo", hooks.happening("klaviyo", "manually_suppressed_from_email_marketing", email="")),
+    ("hubspot", hooks.happening("hubspot", "contact.privacyDeletion", email="")),
+    ("hubspot", [{**hooks.saying("hubspot", "unsubscribed")[0], "propertyValue": "perhaps"}]),
+    ("mailchimp", {"type": "upemail", "data[old_email]": ANN}),
+    ("sns", hooks.happening("sns", "Bounce Permanent", email="")),
+    ("sns", hooks.happening("sns", "Subscription", email="")),
+    ("postmark", {"RecordType": "SubscriptionChange", "Recipient": ANN}),
+    ("mailgun", hooks.happening("mailgun", "failed suppress-unsubscribe", email="")),
+    ("sendgrid", hooks.happening("sendgrid", "dropped Unsubscribed Address", email="")),
+]
+"""What ought to say something of somebody, and doesn't."""
+
+
+@pytest.mark.parametrize(("provider", "said"), UNCLEAR)
+def test_what_nobody_can_make_out_is_never_passed_over_in_silence(
+    post: Post, provider: str, said: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert post.say(provider, said) == {"ignored": 1}
+    lines = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "Unreadable" in line]
+    assert [(line["Unreadable"], line["provider"], line["brand"]) for line in lines] == [(1, provider, "demo")]
+    assert ANN not in json.dumps(lines)
+    assert post.world.people() == []
+
+
+def test_a_kind_of_event_that_no_table_has_is_logged_without_what_it_says(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = StringIO()
+    monkeypatch.setattr(wiring.logger().registered_handler, "stream", log)
+    for provider in NAMES:
+        assert post.say(provider, hooks.happening(provider, f"new-{provider}", "very.private@example.com"))
+    lines = [line for line in map(json.loads, log.getvalue().splitlines()) if "unknown kind" in line["message"]]
+    assert [(line["provider"], line["brand"], line["count"]) for line in lines] == [(each, "demo", 1) for each in NAMES]
+    assert "private" not in log.getvalue()
+
+
+def test_a_call_that_mailchimp_signed_is_taken_where_its_secret_is_set(post: Post) -> None:
+    arn = os.environ["KEYRING_SECRET_ARN"]
+    set_webhook_secrets(post.world.secrets, arn, "demo", "mailchimp", {"signing_secret": "made-by-the-api"})
+    body = hooks.send("mailchimp", hooks.saying("mailchimp", "unsubscribed")).body
+    header = hooks.mailchimp_signature(body, NOW - HOUR // 2, "made-by-the-api")
+    sent = Sent("/hooks/demo/mailchimp", {"X-Mailchimp-Signature": header}, body)
+    assert post.send(sent, as_base64=True) == (200, {**NOTHING, "applied": 1})
+    assert post.registers() == {"out.news": LEFT_AT}
+    assert post.send(sent._replace(body=body.replace(b"ann", b"eve")))[0] == 401
+    assert post.send(sent._replace(body=b""), "GET")[0] == 401  # a signature that is wrong
+    assert post.send(Sent("/hooks/demo/mailchimp", {}, b""), "GET")[0] == 200
+
+
 def test_what_can_be_read_counts_nobody_as_unreadable(post: Post, capsys: pytest.CaptureFixture[str]) -> None:
     said = hooks.saying("standard", "claimed")
     said["data"]["topics"] = ["long-gone"]

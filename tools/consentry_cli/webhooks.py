@@ -24,10 +24,13 @@ def group() -> None:
 @keyring_option
 @brand_option
 @click.option("--keep-old", is_flag=True, help="Let the value that is set now count too, while you change over.")
+@click.option("--alone", is_flag=True, help="Drop the provider's other secrets, where it has several.")
 @click.option("--insecure", is_flag=True, help="Take NAME=VALUE as well: for values that are no secret.")
 @_provider
 @click.argument("values", nargs=-1, metavar="NAME=-...")
-def set_(secret_id: str, brand: str, keep_old: bool, insecure: bool, provider: str, values: tuple[str, ...]) -> None:
+def set_(
+    secret_id: str, brand: str, keep_old: bool, alone: bool, insecure: bool, provider: str, values: tuple[str, ...]
+) -> None:
     """Store PROVIDER's secrets; they count everywhere within five minutes.
 
     NAME=- reads a line from standard input, which keeps the value out of the shell's history and the list of
@@ -35,7 +38,9 @@ def set_(secret_id: str, brand: str, keep_old: bool, insecure: bool, provider: s
     """
     given = _given(provider, values, insecure=insecure)
     with plain_errors():
-        keyring.set_webhook_secrets(_secrets(), secret_id, brand, provider, given, keep_old=keep_old)
+        keyring.set_webhook_secrets(
+            _secrets(), secret_id, brand, provider, given, keep_old=keep_old, keep_others=not alone
+        )
     click.echo(f"{brand} {provider}: {', '.join(given)} set", err=True)
 
 
@@ -54,11 +59,13 @@ def _given(provider: str, values: tuple[str, ...], *, insecure: bool) -> dict[st
     if not wanted:
         raise click.UsageError(f"{provider} has no secret: the brand file says who may call")
     given = dict(each.partition("=")[::2] for each in values)
-    if set(given) != set(wanted) or len(given) != len(values):
-        raise click.UsageError(f"{provider} takes {' '.join(f'{name}=-' for name in wanted)}")
+    any_of_them = provider in providers.ONE_IS_ENOUGH and bool(given) and set(given) <= set(wanted)
+    if not (any_of_them or set(given) == set(wanted)) or len(given) != len(values):
+        said = " or ".join if provider in providers.ONE_IS_ENOUGH else " ".join
+        raise click.UsageError(f"{provider} takes {said(f'{name}=-' for name in wanted)}")
     if not insecure and any(value != "-" for value in given.values()):
         raise click.UsageError(
-            f"{' '.join(f'{name}=-' for name in wanted)} reads standard input: a value that stands here stays in the "
+            f"{' '.join(f'{name}=-' for name in given)} reads standard input: a value that stands here stays in the "
             "shell's history. If it is a secret, exchange it; if it isn't, say --insecure"
         )
     for name, value in given.items():

@@ -92,14 +92,18 @@ def secrets(deployed: Deployed) -> Generator[Ill, None, str]:
                 f"consentry api-keys create --brand {brand.id}",
             )
         for provider in brand.webhooks:
-            wanted = set(providers.provider(provider).SECRETS)
-            missing = sorted(
-                wanted - {name for name, value in entry.get("webhooks", {}).get(provider, {}).items() if value}
-            )
+            names = providers.provider(provider).SECRETS
+            held = entry.get("webhooks", {}).get(provider, {})
+            missing = sorted(name for name in names if not held.get(name))
+            if provider in providers.ONE_IS_ENOUGH and len(missing) < len(names):
+                missing = []
             if missing:
+                one = provider in providers.ONE_IS_ENOUGH
                 yield fault(
-                    f"{brand.id} has {provider} under webhooks, but its calls are refused: no {', '.join(missing)}.",
-                    f"consentry webhooks set --brand {brand.id} {provider} {' '.join(f'{name}=-' for name in missing)}",
+                    f"{brand.id} has {provider} under webhooks, but its calls are refused: no "
+                    f"{(' or ' if one else ', ').join(missing)}.",
+                    f"consentry webhooks set --brand {brand.id} {provider} "
+                    f"{(' or ' if one else ' ').join(f'{name}=-' for name in missing)}",
                 )
         for endpoint in brand.notifications:
             if not entry.get("notifications", {}).get(endpoint.id):

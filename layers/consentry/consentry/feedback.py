@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry.mails import BRAND_TAG, KIND_TAG, Mail
 from consentry.providers import Setup, UnreadableError, payload, sns
+from consentry.providers.meanings import UnclearError, UnknownKindError
 
 if TYPE_CHECKING:
     from consentry.brands import Brand, Brands
@@ -59,7 +60,10 @@ class Feedback(NamedTuple):
         Raises:
             UnintelligibleError: it ought to say something, and doesn't.
         """
-        found = sns.reports(self.event, Setup(_topics(brand)))
+        try:
+            found = sns.reports(self.event, Setup(_topics(brand)))
+        except (UnclearError, UnknownKindError):
+            found = []
         if not found and _counts(self.kind, self.event):
             raise UnintelligibleError("an event that says nothing of anybody")
         return found

@@ -318,14 +318,33 @@ def revoke_api_key(client: Any, secret_id: str, brand: str, key_id: str) -> bool
 
 
 def set_webhook_secrets(
-    client: Any, secret_id: str, brand: str, provider: str, values: dict[str, str], *, keep_old: bool = False
+    client: Any,
+    secret_id: str,
+    brand: str,
+    provider: str,
+    values: dict[str, str],
+    *,
+    keep_old: bool = False,
+    keep_others: bool = False,
 ) -> None:
-    """Store what a provider's calls are verified with, in place of what was there; or beside it, so that both count."""
+    """Store what a provider's calls are verified with.
+
+    Args:
+        client: a Secrets Manager client.
+        secret_id: the document's name or ARN.
+        brand: whose webhook it is.
+        provider: who calls.
+        values: by the names in the provider's `SECRETS`.
+        keep_old: the values that are there now count, too.
+        keep_others: secrets of the provider that `values` doesn't name stay.
+    """
 
     def set_(document: dict[str, Any]) -> None:
         webhooks = of_brand(document, brand).setdefault("webhooks", {})
-        old = webhooks.get(provider, {}) if keep_old else {}
-        webhooks[provider] = {name: " ".join([*old.get(name, "").split()[-1:], new]) for name, new in values.items()}
+        there = webhooks.get(provider, {})
+        old = there if keep_old else {}
+        set_now = {name: " ".join([*old.get(name, "").split()[-1:], new]) for name, new in values.items()}
+        webhooks[provider] = (there if keep_others else {}) | set_now
 
     edit(client, secret_id, set_)
 

@@ -45,7 +45,7 @@ METRICS: Final = {
     "ConfirmedAfter": Metric("Seconds"),  # from the request to its confirmation
     "Refused": Metric("Count", ("front", "reason")),  # calls that were answered with an error
     "Webhooks": Metric("Count", ("provider", "outcome")),  # what providers reported
-    "Unreadable": Metric("Count", ("provider",)),  # reports about people who can't be told from their address
+    "Unreadable": Metric("Count", ("provider",)),  # reports of which can't be told what they say, or of whom
     "Mails": Metric("Count", ("mail", "outcome")),
     "MailsPutOff": Metric("Count", ("why",)),
     "MailDelay": Metric("Milliseconds"),  # from the request to SES
@@ -173,7 +173,7 @@ def spooled(waiting: Spooled | Unverified) -> None:
 
 
 def unreadable(count: int, provider: str, brand: str) -> None:
-    """Tell of reports that count for nothing, since nobody can be found by the address in them, or there is none.
+    """Tell of reports that count for nothing, since it can't be told whom they are about, or what they say of them.
 
     Whoever they are about goes on getting email.
     """

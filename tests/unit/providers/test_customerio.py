@@ -58,7 +58,26 @@ def test_unreadable_preferences_are_ignored(desk: Any, content: object) -> None:
     event = hooks.saying("customerio", "unsubscribed")
     event["data"]["content"] = content
     reading = desk.read("customerio", event)
-    assert (reading.reports, reading.ignored) == ([], 1)
+    assert (reading.reports, reading.ignored, reading.unclear) == ([], 1, 1)
+
+
+@pytest.mark.parametrize("content", [{"topics": {"topic_1": "no"}}, {"channels": {"sms": False}}, {"news": False}])
+def test_preferences_that_say_nothing_of_topics_or_email_are_counted(desk: Any, content: object) -> None:
+    event = hooks.saying("customerio", "unsubscribed")
+    event["data"]["content"] = json.dumps(content)
+    reading = desk.read("customerio", event)
+    assert (reading.reports, reading.ignored, reading.unclear) == ([], 1, 1)
+
+
+def test_preferences_of_nothing_are_ignored(desk: Any) -> None:
+    reading = desk.read("customerio", preferences({}))
+    assert (reading.reports, reading.ignored, reading.unclear) == ([], 1, 0)
+
+
+def test_preferences_may_come_as_an_object(desk: Any) -> None:
+    event = hooks.saying("customerio", "unsubscribed")
+    event["data"]["content"] = {"topics": {"topic_1": False}}
+    assert said(desk, event) == [(ReportKind.UNSUBSCRIBED, ("news",))]
 
 
 @pytest.mark.parametrize("metric", ["sent", "delivered", "opened", "dropped", "failed", "", None])
@@ -66,6 +85,34 @@ def test_other_events_are_ignored(desk: Any, metric: object) -> None:
     assert said(desk, {"metric": metric, "object_type": "email", "data": {"recipient": "ann@example.com"}}) == []
 
 
-@pytest.mark.parametrize("about", ["sms", "push", "webhook", "in_app", "slack", "whatsapp"])
-def test_what_is_not_about_mail_is_ignored(desk: Any, about: str) -> None:
-    assert said(desk, {**hooks.saying("customerio", "bounced"), "object_type": about}) == []
+CHANNELS = ["sms", "push", "webhook", "in_app", "slack", "whatsapp"]
+
+
+@pytest.mark.parametrize("about", CHANNELS)
+@pytest.mark.parametrize("kind", ["bounced", "complained"])
+def test_what_is_not_about_mail_is_ignored(desk: Any, about: str, kind: str) -> None:
+    assert said(desk, {**hooks.saying("customerio", kind), "object_type": about}) == []
+
+
+@pytest.mark.parametrize("about", CHANNELS)
+def test_whoever_leaves_has_left_by_whatever_channel(desk: Any, about: str) -> None:
+    event = {"metric": "unsubscribed", "object_type": about, "data": {"identifiers": {"email": "ann@example.com"}}}
+    assert said(desk, event) == [(ReportKind.UNSUBSCRIBED, ())]
+    assert said(desk, {**preferences({"topic_1": False}), "object_type": about}) == [
+        (ReportKind.UNSUBSCRIBED, ("news",))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "email"),
+    [
+        ({"email_address": "a@example.com", "identifiers": {"email": "b@example.com"}}, "a@example.com"),
+        ({"recipient": "+4915112345678", "customer_id": "ann@example.com"}, "ann@example.com"),
+        ({"recipient": "+4915112345678", "identifiers": {"id": "ann@example.com"}}, "ann@example.com"),
+        ({"recipient": "+4915112345678", "customer_id": "42"}, "+4915112345678"),
+        ({}, ""),
+    ],
+)
+def test_the_address_is_looked_for_where_it_may_stand(desk: Any, data: dict[str, Any], email: str) -> None:
+    (report,) = desk.read("customerio", {"metric": "unsubscribed", "object_type": "sms", "data": data}).reports
+    assert report.email == email

@@ -81,7 +81,20 @@ def test_a_call_to_either_host_that_leads_here_is_believed(signed_for: str) -> N
 def test_a_privacy_deletion_asks_for_erasure(desk: Any) -> None:
     event = {"subscriptionType": "contact.privacyDeletion", "occurredAt": AT, "objectId": 7}
     reading = desk.read("hubspot", [event, {**event, "email": "ann@example.com"}])
-    assert (reading.reports, reading.erase, reading.ignored) == ([], ("ann@example.com",), 1)
+    assert (reading.reports, reading.erase, reading.ignored, reading.unclear) == ([], ("ann@example.com",), 1, 1)
+
+
+@pytest.mark.parametrize("kind", ["contact.propertyChange", "object.propertyChange"])
+def test_both_generations_of_subscriptions_are_read(desk: Any, kind: str) -> None:
+    (event,) = hooks.saying("hubspot", "unsubscribed")
+    assert said(desk, [{**event, "subscriptionType": kind}]) == [(ReportKind.UNSUBSCRIBED, ("news",))]
+
+
+@pytest.mark.parametrize("value", ["maybe", "1", 7])
+def test_an_opt_out_that_is_neither_true_nor_false_is_counted(desk: Any, value: object) -> None:
+    (event,) = hooks.saying("hubspot", "unsubscribed")
+    reading = desk.read("hubspot", [{**event, "propertyValue": value}])
+    assert (reading.reports, reading.ignored, reading.unclear) == ([], 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,35 @@ def test_an_opt_out_that_names_no_list_is_from_everything(desk: Any) -> None:
     assert (report.kind, report.topics) == (ReportKind.UNSUBSCRIBED, ())
 
 
+def event(topic: str, properties: object, **payload: object) -> dict[str, Any]:
+    """As events come of which the profile isn't included."""
+    attributes = {"timestamp": hooks.AT // 1000, "event_properties": properties}
+    profile = {"profile": {"data": {"id": "01PROFILE", "type": "profile"}}}
+    made = {"data": {"type": "event", "attributes": attributes, "relationships": profile}, **payload}
+    return {"data": [{"topic": f"event:klaviyo.{topic}", "external_id": "e", "payload": made}], "meta": {}}
+
+
+@pytest.mark.parametrize("included", [{}, {"included": None}, {"included": []}, {"included": [{"type": "metric"}]}])
+def test_whoever_is_suppressed_by_hand_has_left(desk: Any, included: dict[str, object]) -> None:
+    properties = {"method": "API", "email_address": "bob@example.com", "method_detail": "clerk@shop.example"}
+    (report,) = desk.read("klaviyo", event("manually_suppressed_from_email_marketing", properties, **included)).reports
+    assert (report.kind, report.email, report.topics) == (ReportKind.UNSUBSCRIBED, "bob@example.com", ())
+    assert report.occurred_at == hooks.LEFT_AT
+
+
+@pytest.mark.parametrize("properties", [None, {}, {"method_detail": "clerk@shop.example"}, {"email_address": None}, []])
+def test_an_opt_out_without_an_address_is_reported_as_nobodys(desk: Any, properties: object) -> None:
+    (report,) = desk.read("klaviyo", event("unsubscribed_from_email_marketing", properties)).reports
+    assert (report.kind, report.email) == (ReportKind.UNSUBSCRIBED, "")
+
+
+@pytest.mark.parametrize("topic", ["event:api.viewed_product", "event:shopify.placed_order"])
+def test_an_accounts_own_metrics_are_not_unknown(desk: Any, topic: str) -> None:
+    said = hooks.saying("klaviyo", "unsubscribed")
+    reading = desk.read("klaviyo", {**said, "data": [{**said["data"][0], "topic": topic}]})
+    assert (reading.reports, reading.ignored, reading.unknown) == ([], 1, 0)
+
+
 @pytest.mark.parametrize("topic", ["event:klaviyo.opened_email", "bounced_email", "event:klaviyo.", "", None, 7])
 def test_other_events_are_ignored(desk: Any, topic: object) -> None:
     said = hooks.saying("klaviyo", "unsubscribed")

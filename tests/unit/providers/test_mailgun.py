@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from consentry.intake import ReportKind
 from support import hooks
 
 
@@ -35,8 +36,8 @@ def test_the_token_may_come_only_once(desk: Any) -> None:
     [
         {"event": "failed", "severity": "temporary"},
         {"event": "failed"},
-        {"event": "failed", "severity": "permanent", "reason": "suppress-unsubscribe"},
-        {"event": "failed", "severity": "permanent", "reason": "suppress-complaint"},
+        {"event": "failed", "severity": "permanent", "reason": "old"},
+        {"event": "failed", "severity": "permanent", "reason": "espblock"},
         {"event": "delivered"},
         {"event": "opened"},
         {},
@@ -52,3 +53,46 @@ def test_other_events_are_ignored(desk: Any, event: object) -> None:
 def test_a_mailing_list_maps_as_a_tag_does(desk: Any) -> None:
     event = {**hooks.saying("mailgun", "unsubscribed"), "tags": [], "mailing-list": {"address": "newsletter"}}
     assert desk.read("mailgun", event).reports[0].topics == ("news",)
+
+
+def failed(**said: Any) -> dict[str, Any]:
+    return {**hooks.saying("mailgun", "bounced"), **said}
+
+
+@pytest.mark.parametrize("severity", ["permanent", "temporary", None])
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("suppress-unsubscribe", ReportKind.UNSUBSCRIBED),
+        ("suppress-complaint", ReportKind.COMPLAINED),
+        ("suppress-bounce", ReportKind.BOUNCED),
+    ],
+)
+def test_mail_that_mailgun_kept_back_says_why_whatever_its_severity(
+    desk: Any, severity: str | None, reason: str, kind: ReportKind
+) -> None:
+    (report,) = desk.read("mailgun", failed(severity=severity, reason=reason)).reports
+    assert (report.kind, report.topics) == (kind, ("news",) if kind is ReportKind.UNSUBSCRIBED else ())
+
+
+@pytest.mark.parametrize("reason", ["", "generic", None])
+@pytest.mark.parametrize(
+    ("code", "kinds"),
+    [
+        (602, []),
+        ("602", []),
+        (605, [ReportKind.BOUNCED]),
+        (606, [ReportKind.UNSUBSCRIBED]),
+        (607, [ReportKind.COMPLAINED]),
+        (550, [ReportKind.BOUNCED]),
+        (None, [ReportKind.BOUNCED]),
+    ],
+)
+def test_without_a_reason_mailguns_own_code_says_it(desk: Any, reason: str | None, code: object, kinds: Any) -> None:
+    said = failed(reason=reason, **{"delivery-status": {"code": code, "message": "Too old"}})
+    assert [report.kind for report in desk.read("mailgun", said).reports] == kinds
+
+
+def test_a_reason_that_says_more_counts_before_the_code(desk: Any) -> None:
+    said = failed(reason="bounce", **{"delivery-status": {"code": 602}})
+    assert [report.kind for report in desk.read("mailgun", said).reports] == [ReportKind.BOUNCED]

@@ -73,3 +73,38 @@ def test_the_offset_of_an_instant_counts(desk: Any) -> None:
 def test_other_records_are_ignored(desk: Any, record: dict[str, Any]) -> None:
     reading = desk.read("postmark", {"Email": "ann@example.com", "Recipient": "ann@example.com", **record})
     assert (reading.reports, reading.ignored) == ([], 1)
+
+
+def bounce(kind: str, **said: Any) -> dict[str, Any]:
+    made = {
+        "RecordType": "Bounce",
+        "MessageStream": "broadcast",
+        "Email": "bob@example.com",
+        "BouncedAt": hooks.iso(AT),
+    }
+    return {**made, "Type": kind, **said}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected", "topics"),
+    [
+        ("Unsubscribe", ReportKind.UNSUBSCRIBED, ("news", "offers")),
+        ("ManuallyDeactivated", ReportKind.UNSUBSCRIBED, ("news", "offers")),
+        ("SpamComplaint", ReportKind.COMPLAINED, ()),
+        ("BadEmailAddress", ReportKind.BOUNCED, ()),
+    ],
+)
+def test_a_bounce_may_be_somebody_leaving(desk: Any, kind: str, expected: ReportKind, topics: tuple[str, ...]) -> None:
+    (report,) = desk.read("postmark", bounce(kind)).reports
+    assert (report.kind, report.email, report.topics, report.occurred_at) == (expected, "bob@example.com", topics, AT)
+
+
+def test_a_bounce_of_a_stream_that_is_not_mapped_leaves_everything(desk: Any) -> None:
+    (report,) = desk.read("postmark", bounce("Unsubscribe", MessageStream="outbound")).reports
+    assert (report.kind, report.topics) == (ReportKind.UNSUBSCRIBED, ())
+
+
+@pytest.mark.parametrize("says", [None, "true", 1, [], {}])
+def test_a_change_that_does_not_say_which_is_counted(desk: Any, says: object) -> None:
+    reading = desk.read("postmark", {**hooks.saying("postmark", "unsubscribed"), "SuppressSending": says})
+    assert (reading.reports, reading.ignored, reading.unclear) == ([], 1, 1)

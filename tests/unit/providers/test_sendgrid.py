@@ -77,3 +77,28 @@ def test_an_event_without_a_readable_instant_counts_as_of_its_arrival(desk: Any,
 def test_a_single_event_is_not_a_batch(desk: Any) -> None:
     with pytest.raises(UnreadableError):
         desk.read("sendgrid", hooks.saying("sendgrid", "unsubscribed")[0])
+
+
+@pytest.mark.parametrize(
+    ("reason", "kinds"),
+    [
+        ("Unsubscribed Address", [ReportKind.UNSUBSCRIBED]),
+        ("Spam Reporting Address", [ReportKind.COMPLAINED]),
+        ("spam reporting address", [ReportKind.COMPLAINED]),
+        ("Bounced Address", [ReportKind.BOUNCED]),
+        ("Invalid", [ReportKind.BOUNCED]),
+        ("Invalid SMTPAPI header", []),
+        ("Spam Content", []),
+        ("Recipient List over Package Quota", []),
+        (None, []),
+    ],
+)
+def test_mail_that_sendgrid_kept_back_says_why(desk: Any, reason: object, kinds: list[ReportKind]) -> None:
+    event = {"event": "dropped", "reason": reason, "email": "ann@example.com", "timestamp": 1}
+    assert [report.kind for report in desk.read("sendgrid", [event]).reports] == kinds
+
+
+@pytest.mark.parametrize(("group", "topics"), [(1001, ("news",)), (9, ()), (None, ())])
+def test_what_was_kept_back_of_a_group_is_an_opt_out_from_it(desk: Any, group: object, topics: Any) -> None:
+    event = {"event": "dropped", "reason": "Unsubscribed Address", "email": "a@example.com", "asm_group_id": group}
+    assert desk.read("sendgrid", [event]).reports[0].topics == topics

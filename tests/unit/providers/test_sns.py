@@ -257,3 +257,28 @@ def test_a_message_of_no_type_is_refused_and_no_fault_of_ours(desk: Any, odd: ob
     body = json.dumps(json.loads(sent.body) | {"Type": odd}).encode()
     with pytest.raises(UnsignedError):
         sns.verify(Call("POST", {}, {}, body, ()), SETUP, {}, NOW)
+
+
+@pytest.mark.parametrize("people", [None, [], {}, "ann@example.com"])
+def test_a_bounce_of_nobody_is_counted(desk: Any, people: object) -> None:
+    event = hooks.saying("sns", "bounced")
+    event["bounce"]["bouncedRecipients"] = people
+    reading = desk.read("sns", event)
+    assert (reading.reports, reading.ignored, reading.unclear) == ([], 1, 1)
+
+
+@pytest.mark.parametrize("part", ["mail", "preferences"])
+def test_preferences_without_a_person_or_without_preferences_are_counted(desk: Any, part: str) -> None:
+    event = hooks.saying("sns", "unsubscribed")
+    if part == "mail":
+        event["mail"]["destination"] = []
+    else:
+        del event["subscription"]["newTopicPreferences"]
+    reading = desk.read("sns", event)
+    assert (reading.reports, reading.ignored, reading.unclear) == ([], 1, 1)
+
+
+def test_a_complaint_that_is_none_of_the_known_is_a_complaint(desk: Any) -> None:
+    event = hooks.saying("sns", "complained")
+    event["complaint"]["complaintFeedbackType"] = "opt-out-list"
+    assert [report.kind for report in desk.read("sns", event).reports] == [ReportKind.COMPLAINED]

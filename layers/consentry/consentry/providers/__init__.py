@@ -3,6 +3,7 @@
 A provider's module has
 
     SECRETS                             the names of what `verify` needs, as they stand in the keyring
+    EVENTS                              every kind of event that the provider publishes, with its meaning (`meanings`)
     verify(call, setup, secrets, now)   raises `UnsignedError`, or answers when the call arrived: it is the provider's
     translate(call, setup)              the reports in it; raises `UnreadableError` for a body that can't be read
 
@@ -15,8 +16,10 @@ Standard Webhooks says that it signs anew. So what ends email is taken at an age
 isn't known to sign each try: a repetition says what was said already. Claims may be five minutes old (`late`).
 
 `translate` passes over what means nothing for consent, and over an item that it can't make sense of; the rest of the
-call counts (`payload`). It has no clock: an event without a readable instant counts as of its arrival. An opt-out that
-names none of the brand's mapped topics is from every topic; an opt-in that names none means nothing.
+call counts (`payload`). What ought to say something of somebody is never passed over in silence: without an address it
+is a report of nobody, and what can't be understood is counted (`unclear`). It has no clock: an event without a readable
+instant counts as of its arrival. An opt-out that names none of the brand's mapped topics is from every topic; an opt-in
+that names none means nothing.
 docs/webhooks/adding-a-provider.md walks through adding one.
 """
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from consentry.intake import Report
+    from consentry.providers.meanings import Meaning
 
 NAMES: Final = (
     "standard",
@@ -47,6 +51,9 @@ NAMES: Final = (
 
 ASKED_FIRST: Final = frozenset({"mailchimp"})
 """Providers that GET the URL before they use it, and want a 200."""
+
+ONE_IS_ENOUGH: Final = frozenset({"mailchimp"})
+"""Providers whose calls are proved by any one of their `SECRETS`."""
 
 WHOLE_LIST: Final = "*"
 """In a brand file, instead of a group's name: what an opt-in is to that names no group."""
@@ -98,7 +105,11 @@ class Reading(NamedTuple):
 
     reports: list[Report]
     ignored: int = 0
-    """Events that mean nothing for consent."""
+    """Events that mean nothing for consent, or of which nothing can be told."""
+    unclear: int = 0
+    """Those of them that ought to say something of somebody."""
+    unknown: int = 0
+    """Those of them whose kind is in no table."""
     once: str = ""
     """A value that may come only to say the same, however validly it is signed; empty where the signature covers
     what is said."""
@@ -114,6 +125,7 @@ class Provider(Protocol):
     """The shape of a provider's module."""
 
     SECRETS: tuple[str, ...]
+    EVENTS: Mapping[str, Meaning]
     verify: Callable[[Call, Setup, Mapping[str, str], int], int]
     translate: Callable[[Call, Setup], Reading]
 

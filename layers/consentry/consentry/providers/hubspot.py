@@ -23,16 +23,47 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from consentry.intake import ReportKind
-from consentry.providers import WHOLE_LIST, Reading, UnreadableError, payload, proof
+from consentry.providers import WHOLE_LIST, Reading, UnreadableError, meanings, payload, proof
+from consentry.providers.meanings import Several, UnclearError, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from consentry.intake import Report
     from consentry.providers import Call, Setup
+    from consentry.providers.meanings import Meaning
 
 SECRETS: Final = ("client_secret",)
 
+_WORKFLOW: Final = "a workflow's step"
+_RECORDS: Final = ("contact", "company", "deal", "ticket", "product", "line_item", "object")
+_OTHERS: Final = ("company", "deal", "ticket", "product", "line_item", "conversation")
+EVENTS: Final[dict[str, Meaning]] = {
+    _WORKFLOW: Several.CHOICES,
+    "contact.propertyChange": Several.CHOICES,
+    "object.propertyChange": Several.CHOICES,
+    "contact.privacyDeletion": Several.ERASED,
+    **nothing(
+        "it changes a record, not anybody's choice",
+        *(f"{each}.{what}" for each in _RECORDS for what in ("creation", "deletion", "restore", "merge")),
+        *(f"{each}.associationChange" for each in _RECORDS if each != "product"),
+    ),
+    **nothing(
+        "it changes a record, not anybody's choice", *(f"{each}.propertyChange" for each in _OTHERS), "event.completed"
+    ),
+    **nothing(
+        "it is about a conversation",
+        "conversation.creation",
+        "conversation.deletion",
+        "conversation.privacyDeletion",
+        "conversation.newMessage",
+    ),
+}
+"""By `subscriptionType`; a workflow's step has none.
+
+https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3/guide. `contact` and `object` say something where
+the property is one of opt-outs.
+"""
 _DECODED: Final = re.compile("%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
 """`:/?@!$'()*,;`, HubSpot's table."""
 _OPT_OUT: Final = re.compile(r"hs_email_optout(?:_(?P<subscription>[0-9]+))?")
@@ -69,16 +100,29 @@ def translate(call: Call, setup: Setup) -> Reading:
 
 
 def _forgets(item: Any) -> bool:
-    return payload.text(item, "subscriptionType") == "contact.privacyDeletion"
+    return EVENTS.get(payload.text(item, "subscriptionType")) is Several.ERASED
 
 
 def _reports(item: Any, setup: Setup) -> list[Report]:
+    """What somebody wants and what not.
+
+    Raises:
+        UnclearError: that, or who is to be forgotten, isn't told.
+        UnknownKindError: HubSpot doesn't publish such an event, as far as we know.
+    """
+    meaning = meanings.of(EVENTS, payload.text(item, "subscriptionType") or _WORKFLOW)
     email, moment = _value(item, "email"), payload.from_millis(payload.at(item, "occurredAt"))
+    if meaning is Several.ERASED and not email:
+        raise UnclearError
+    if meaning is not Several.CHOICES:
+        return []
     found: list[Report] = []
     for name, value in _changes(item):
         match = _OPT_OUT.fullmatch(name)
-        if match is None or value not in {"true", "false"}:
-            continue
+        if match is None or not value:
+            continue  # another property, or one that nobody has set
+        if value not in {"true", "false"}:
+            raise UnclearError
         names = [match["subscription"], name] if match["subscription"] else [WHOLE_LIST] if value == "false" else []
         kind = ReportKind.UNSUBSCRIBED if value == "true" else ReportKind.CLAIMED
         found += payload.reports(kind, email, moment, setup.topics_of(names))

@@ -2,7 +2,7 @@
 
 https://developers.klaviyo.com/en/docs/working_with_system_webhooks
 
-A call carries up to 1,000 events, each in the form of Klaviyo's Get Event call.
+A call carries up to 1,000 events, each in the form of Klaviyo's Get Event call; the profile is often not included.
 
 `Klaviyo-Timestamp`, "when the webhook request was sent", is signed, but was seen hours ahead. So `meta.timestamp` of
 the signed body says how old a call is; without it the header does, as epoch seconds or ms, as ISO 8601 or as an HTTP
@@ -15,23 +15,59 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from consentry.intake import ReportKind
-from consentry.providers import WHOLE_LIST, UnreadableError, UnsignedError, payload, proof
+from consentry.providers import WHOLE_LIST, UnreadableError, UnsignedError, meanings, payload, proof
+from consentry.providers.meanings import nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consentry.intake import Report
     from consentry.providers import Call, Reading, Setup
+    from consentry.providers.meanings import Meaning
 
 SECRETS: Final = ("secret_key",)
 
-_PREFIX: Final = "event:klaviyo."
-_KINDS: Final = {
+EVENTS: Final[dict[str, Meaning]] = {
     "unsubscribed_from_email_marketing": ReportKind.UNSUBSCRIBED,
+    "unsubscribed_from_list": ReportKind.UNSUBSCRIBED,
+    "manually_suppressed_from_email_marketing": ReportKind.UNSUBSCRIBED,
     "subscribed_to_email_marketing": ReportKind.CLAIMED,
     "marked_email_as_spam": ReportKind.COMPLAINED,
-    "bounced_email": ReportKind.BOUNCED,
+    "bounced_email hard": ReportKind.BOUNCED,
+    **nothing("temporary, or not said to be permanent", "bounced_email"),
+    **nothing("lifting a suppression is no consent", "manually_unsuppressed_from_email_marketing"),
+    **nothing("being put on a list is no consent", "subscribed_to_list"),
+    **nothing("it doesn't say what was chosen; an opt-out has its own event", "updated_email_preferences"),
+    **nothing("scanners follow links, too; an opt-out has its own event", "clicked_email_to_unsubscribe"),
+    **nothing("Klaviyo kept the email back, and doesn't say why", "dropped_email", "skipped_send"),
+    **nothing("it says nothing about consent", "received_email", "opened_email", "clicked_email"),
+    **nothing(
+        "it isn't about email",
+        "sent_sms",
+        "received_sms",
+        "clicked_sms",
+        "failed_to_deliver_sms",
+        "received_automated_response_sms",
+        "failed_to_deliver_automated_response_sms",
+        "subscribed_to_sms_marketing",
+        "unsubscribed_from_sms_marketing",
+        "received_push",
+        "opened_push",
+        "bounced_push",
+        "social_comment",
+        "social_dm",
+        "social_ugc",
+    ),
+    **nothing("it is about products", "ready_to_review", "submitted_review", "submitted_rating"),
+    **nothing("it names profiles by Klaviyo's own numbers alone", "merged_profile"),
 }
+"""By topic, without `event:klaviyo.`; bounces by their kind, too.
+
+https://developers.klaviyo.com/en/docs/working_with_system_webhooks#common-webhook-topics: topics with another name
+before the full stop are an account's own, or of what is connected to it, and mean nothing.
+"""
+_PREFIX: Final = "event:klaviyo."
+_OTHERS: Final = "event:"
 _MILLIS_FROM: Final = 10**11
 """A number this large isn't seconds: they would be in the year 5138."""
 
@@ -62,12 +98,13 @@ def translate(call: Call, setup: Setup) -> Reading:
 
 def _reports(item: Any, setup: Setup) -> list[Report]:
     topic = payload.text(item, "topic")
-    kind = _KINDS.get(topic.removeprefix(_PREFIX)) if topic.startswith(_PREFIX) else None
+    if topic.startswith(_OTHERS) and not topic.startswith(_PREFIX):
+        return []
     event = payload.at(item, "payload")
     attributes = payload.at(event, "data", "attributes")
     properties = payload.at(attributes, "event_properties")
-    if kind is ReportKind.BOUNCED and not _lasting(properties):
-        return []
+    name = topic.removeprefix(_PREFIX) if topic.startswith(_PREFIX) else ""
+    kind = meanings.kind(meanings.of(EVENTS, *([f"{name} hard"] if _lasting(properties) else []), name))
     names = [payload.text(properties, "List")]
     if kind is ReportKind.CLAIMED:
         names.append(WHOLE_LIST)

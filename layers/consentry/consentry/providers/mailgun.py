@@ -19,24 +19,45 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from consentry.intake import ReportKind
-from consentry.providers import payload, proof
+from consentry.providers import meanings, payload, proof
+from consentry.providers.meanings import nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consentry.intake import Report
     from consentry.providers import Call, Reading, Setup
+    from consentry.providers.meanings import Meaning
 
 SECRETS: Final = ("signing_key",)
 """The HTTP webhook signing key, which is not the API key."""
 
-_KINDS: Final = {
+EVENTS: Final[dict[str, Meaning]] = {
     "unsubscribed": ReportKind.UNSUBSCRIBED,
     "complained": ReportKind.COMPLAINED,
-    "failed": ReportKind.BOUNCED,
+    "failed suppress-unsubscribe": ReportKind.UNSUBSCRIBED,
+    "failed suppress-complaint": ReportKind.COMPLAINED,
+    "failed suppress-bounce": ReportKind.BOUNCED,
+    "failed permanent": ReportKind.BOUNCED,
+    **nothing("Mailgun gave up after hours of temporary failures", "failed old"),
+    **nothing("the receiver refused this email, not this address", "failed espblock"),
+    **nothing("Mailgun goes on trying", "failed temporary"),
+    **nothing("Mailgun refused the email, whoever it was for", "rejected"),
+    **nothing("it says nothing about consent", "accepted", "delivered", "opened", "clicked"),
+    **nothing("email that comes in says nothing until somebody reads it", "stored"),
+    **nothing(
+        "being put on a list is no consent",
+        "list_member_uploaded",
+        "list_member_upload_error",
+        "list_uploaded",
+    ),
 }
-_NOT_SENT: Final = frozenset({"suppress-unsubscribe", "suppress-complaint"})
-"""Failures that say nothing of the mailbox: Mailgun didn't try, because of what it told us earlier."""
+"""By event; failures by their reason first, then by their severity.
+
+https://documentation.mailgun.com/docs/mailgun/user-manual/events/event-types
+"""
+_REASONS: Final = {602: "old", 605: "suppress-bounce", 606: "suppress-unsubscribe", 607: "suppress-complaint"}
+"""By Mailgun's own codes, which stand in `delivery-status` where the reason is left out or `generic`."""
 
 
 def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
@@ -57,14 +78,22 @@ def translate(call: Call, setup: Setup) -> Reading:
 
 
 def _reports(event: Any, setup: Setup) -> list[Report]:
-    name = payload.text(event, "event")
-    lasting = payload.text(event, "severity") == "permanent" and payload.text(event, "reason") not in _NOT_SENT
-    if name == "failed" and not lasting:
-        return []
+    kind = meanings.kind(meanings.of(EVENTS, *_names(event)))
     names = [*payload.texts(event, "tags"), payload.text(event, "mailing-list", "address")]
     return payload.reports(
-        _KINDS.get(name),
+        kind,
         payload.text(event, "recipient"),
         payload.from_seconds(payload.at(event, "timestamp")),
         setup.topics_of(names),
     )
+
+
+def _names(event: Any) -> list[str]:
+    """What an event is called in the table."""
+    name, reason = payload.text(event, "event"), payload.text(event, "reason")
+    if name != "failed":
+        return [name]
+    if reason in {"", "generic"}:
+        code = payload.text(event, "delivery-status", "code")
+        reason = _REASONS.get(int(code), reason) if code.isdecimal() else reason
+    return [f"{name} {reason}", f"{name} {payload.text(event, 'severity')}"]

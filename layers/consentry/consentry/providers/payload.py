@@ -14,6 +14,7 @@ from consentry import instants
 from consentry.instants import Instant
 from consentry.intake import Report, ReportKind
 from consentry.providers import Reading, UnreadableError
+from consentry.providers.meanings import UnclearError, UnknownKindError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,9 +50,23 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def gather(items: Iterable[Any], read: Callable[[Any], list[Report]]) -> Reading:
-    """The reports in a call's items; an item without any is counted as ignored."""
-    found = [read(item) for item in items]
-    return Reading([report for part in found for report in part], ignored=sum(not part for part in found))
+    """The reports in a call's items; an item without any is counted as ignored.
+
+    `read` raises `UnclearError` or `UnknownKindError` for an item, which is counted as such, too.
+    """
+    found: list[Report] = []
+    ignored = unclear = unknown = 0
+    for item in items:
+        part: list[Report] = []
+        try:
+            part = read(item)
+        except UnclearError:
+            unclear += 1
+        except UnknownKindError:
+            unknown += 1
+        found += part
+        ignored += not part
+    return Reading(found, ignored, unclear, unknown)
 
 
 def reports(kind: ReportKind | None, email: str, at: int, topics: tuple[str, ...] = ()) -> list[Report]:

@@ -15,22 +15,60 @@ import binascii
 from typing import TYPE_CHECKING, Any, Final
 
 from consentry.intake import ReportKind
-from consentry.providers import UnsignedError, payload, proof
+from consentry.providers import UnsignedError, meanings, payload, proof
+from consentry.providers.meanings import UnclearError, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consentry.intake import Report
     from consentry.providers import Call, Reading, Setup
+    from consentry.providers.meanings import Meaning
 
 SECRETS: Final = ("credentials",)
 """`user:password`"""
 
-_SUPPRESSIONS: Final = {
+EVENTS: Final[dict[str, Meaning]] = {
+    "SubscriptionChange ManualSuppression": ReportKind.UNSUBSCRIBED,
+    "SubscriptionChange SpamComplaint": ReportKind.COMPLAINED,
+    "SubscriptionChange HardBounce": ReportKind.BOUNCED,
+    "SubscriptionChange SuppressSending=false": ReportKind.CLAIMED,
     "SpamComplaint": ReportKind.COMPLAINED,
-    "HardBounce": ReportKind.BOUNCED,
+    "Bounce HardBounce": ReportKind.BOUNCED,
+    "Bounce BadEmailAddress": ReportKind.BOUNCED,
+    "Bounce SpamComplaint": ReportKind.COMPLAINED,
+    "Bounce Unsubscribe": ReportKind.UNSUBSCRIBED,
+    "Bounce ManuallyDeactivated": ReportKind.UNSUBSCRIBED,
+    **nothing("temporary", "Bounce Transient", "Bounce SoftBounce", "Bounce DnsError"),
+    **nothing("the answer couldn't be classified", "Bounce Unknown"),
+    **nothing("a machine answered", "Bounce AutoResponder", "Bounce ChallengeVerification", "Bounce OpenRelayTest"),
+    **nothing("an email that asks to be added proves nothing", "Bounce Subscribe"),
+    **nothing("the new address isn't told", "Bounce AddressChange"),
+    **nothing("a registration that was never confirmed is no opt-out", "Bounce Unconfirmed"),
+    **nothing(
+        "the receiver refused this email, not this address",
+        "Bounce SpamNotification",
+        "Bounce VirusNotification",
+        "Bounce Blocked",
+        "Bounce DMARCPolicy",
+    ),
+    **nothing(
+        "the sender's mistake",
+        "Bounce SMTPApiError",
+        "Bounce TemplateRenderingFailed",
+        "Bounce InboundError",
+        "SMTPApiError",
+    ),
+    **nothing("it says nothing about consent", "Delivery", "Open", "Click"),
+    **nothing("email that comes in says nothing until somebody reads it", "Inbound"),
 }
-"""By reason; anything else, such as ManualSuppression, is an opt-out."""
+"""By record and, where it makes a difference, its type or reason.
+
+https://postmarkapp.com/developer/api/bounce-api#bounce-types, and `BounceType` of Postmark's own client
+(https://github.com/ActiveCampaign/postmark.js).
+"""
+_LEFT: Final = "SubscriptionChange ManualSuppression"
+"""What a suppression for any other reason, or for none, is taken for."""
 
 
 def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
@@ -54,17 +92,27 @@ def translate(call: Call, setup: Setup) -> Reading:
 
 def _reports(record: Any, setup: Setup) -> list[Report]:
     topics = setup.topics_of([payload.text(record, "MessageStream")])
-    match payload.text(record, "RecordType"), payload.at(record, "SuppressSending"):
-        case "SubscriptionChange", True:
-            kind = _SUPPRESSIONS.get(payload.text(record, "SuppressionReason"), ReportKind.UNSUBSCRIBED)
-        case "SubscriptionChange", False:
-            kind = ReportKind.CLAIMED
-        case "SpamComplaint", _:
-            kind = ReportKind.COMPLAINED
-        case "Bounce", _ if payload.text(record, "Type") == "HardBounce":
-            kind = ReportKind.BOUNCED
-        case _:
-            return []
+    kind = meanings.kind(meanings.of(EVENTS, *_names(record)))
     email = payload.text(record, "Recipient") or payload.text(record, "Email")
     moment = payload.at(record, "ChangedAt") or payload.at(record, "BouncedAt")
     return payload.reports(kind, email, payload.from_iso(moment), topics)
+
+
+def _names(record: Any) -> list[str]:
+    """What a record is called in the table.
+
+    Raises:
+        UnclearError: a change that doesn't say which.
+    """
+    name = payload.text(record, "RecordType")
+    if name == "Bounce":
+        return [f"{name} {payload.text(record, 'Type')}"]
+    if name != "SubscriptionChange":
+        return [name]
+    match payload.at(record, "SuppressSending"):
+        case True:
+            return [f"{name} {payload.text(record, 'SuppressionReason')}", _LEFT]
+        case False:
+            return [f"{name} SuppressSending=false"]
+        case _:
+            raise UnclearError

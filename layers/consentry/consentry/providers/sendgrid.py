@@ -17,24 +17,36 @@ import base64
 from typing import TYPE_CHECKING, Any, Final
 
 from consentry.intake import ReportKind
-from consentry.providers import UnreadableError, UnsignedError, payload, proof
+from consentry.providers import UnreadableError, UnsignedError, meanings, payload, proof
+from consentry.providers.meanings import nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consentry.intake import Report
     from consentry.providers import Call, Reading, Setup
+    from consentry.providers.meanings import Meaning
 
 SECRETS: Final = ("public_key",)
 """The verification key, as SendGrid shows it: base64 of its DER form."""
 
-_KINDS: Final = {
+EVENTS: Final[dict[str, Meaning]] = {
     "unsubscribe": ReportKind.UNSUBSCRIBED,
     "group_unsubscribe": ReportKind.UNSUBSCRIBED,
     "group_resubscribe": ReportKind.CLAIMED,
     "spamreport": ReportKind.COMPLAINED,
     "bounce": ReportKind.BOUNCED,
+    **nothing("the receiver refused this email, not this address", "bounce blocked"),
+    "dropped Unsubscribed Address": ReportKind.UNSUBSCRIBED,
+    "dropped Spam Reporting Address": ReportKind.COMPLAINED,
+    "dropped Bounced Address": ReportKind.BOUNCED,
+    "dropped Invalid": ReportKind.BOUNCED,
+    **nothing("SendGrid refused the email, whoever it was for", "dropped"),
+    **nothing("SendGrid goes on trying", "deferred"),
+    **nothing("it says nothing about consent", "processed", "delivered", "open", "click"),
+    **nothing("it is about your account at SendGrid", "account_status_change"),
 }
+"""By event; bounces by their type, and what was dropped by the reason, if that makes a difference."""
 
 
 def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
@@ -69,11 +81,11 @@ def translate(call: Call, setup: Setup) -> Reading:
 
 def _reports(event: Any, setup: Setup) -> list[Report]:
     name = payload.text(event, "event")
-    if name == "bounce" and payload.text(event, "type") == "blocked":
-        return []  # the receiver refused this mail, not this address
-    group = payload.text(event, "asm_group_id") if name.startswith("group_") else ""
+    detail = {"bounce": payload.text(event, "type"), "dropped": payload.text(event, "reason").title()}.get(name, "")
+    kind = meanings.kind(meanings.of(EVENTS, f"{name} {detail}", name))
+    group = payload.text(event, "asm_group_id") if name.startswith(("group_", "dropped")) else ""
     return payload.reports(
-        _KINDS.get(name),
+        kind,
         payload.text(event, "email"),
         payload.from_seconds(payload.at(event, "timestamp")),
         setup.topics_of([group]),

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Final
 from consentry import outgoing
 from consentry.intake import ReportKind
 from consentry.outgoing import UnreachableError
-from consentry.providers import Reading, UnreadableError, UnsignedError, payload, proof
+from consentry.providers import Reading, UnreadableError, UnsignedError, meanings, payload, proof
+from consentry.providers.meanings import Several, UnclearError, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,13 +32,34 @@ if TYPE_CHECKING:
 
     from consentry.intake import Report
     from consentry.providers import Call, Setup
+    from consentry.providers.meanings import Meaning
 
 SECRETS: Final = ()
 """None: what may call is in the brand file."""
 
+EVENTS: Final[dict[str, Meaning]] = {
+    "Subscription": Several.CHOICES,
+    "Complaint": ReportKind.COMPLAINED,
+    **dict.fromkeys(
+        (f"Complaint {each}" for each in ("abuse", "auth-failure", "fraud", "other", "virus")), ReportKind.COMPLAINED
+    ),
+    **nothing("the receiver says that it isn't spam", "Complaint not-spam"),
+    "Bounce Permanent": ReportKind.BOUNCED,
+    **nothing("temporary", "Bounce Transient", "DeliveryDelay"),
+    **nothing("the answer couldn't be classified", "Bounce Undetermined"),
+    **nothing("SES refused the email, whoever it was for", "Reject", "Rendering Failure"),
+    **nothing("it says nothing about consent", "Send", "Delivery", "Open", "Click"),
+}
+"""By type of event; bounces by theirs, complaints by what the receiver calls them."""
+
 RETRIED_MS: Final = 65 * 60 * 1000
 """How old a message may be to say anything."""
 
+_PARTS: Final = {
+    "Bounce": ("bounce", "bounceType", "bouncedRecipients"),
+    "Complaint": ("complaint", "complaintFeedbackType", "complainedRecipients"),
+}
+"""Of events about recipients: the part that tells of them, what it calls the kind, and whom it names."""
 _ARN: Final = re.compile(r"arn:(aws[a-z-]*):sns:([a-z]{2}(?:-[a-z]+)+-[0-9]+):[0-9]{12}:[A-Za-z0-9_.-]+")
 _CERTIFICATE: Final = re.compile(r"/[A-Za-z0-9_-]+\.pem")
 _CONFIRMATION: Final = re.compile(r"/\?[A-Za-z0-9%&=._~:-]+")
@@ -95,21 +117,25 @@ def translate(call: Call, setup: Setup) -> Reading:
 
 
 def reports(event: Any, setup: Setup) -> list[Report]:
-    """What one event of SES says, in the form in which it publishes them to SNS."""
-    match payload.text(event, "eventType") or payload.text(event, "notificationType"):
-        case "Bounce" if payload.text(event, "bounce", "bounceType") == "Permanent":
-            moment = payload.from_iso(payload.at(event, "bounce", "timestamp"))
-            people = payload.listed(event, "bounce", "bouncedRecipients")
-            kind = ReportKind.BOUNCED
-        case "Complaint" if payload.text(event, "complaint", "complaintFeedbackType") != "not-spam":
-            moment = payload.from_iso(payload.at(event, "complaint", "timestamp"))
-            people = payload.listed(event, "complaint", "complainedRecipients")
-            kind = ReportKind.COMPLAINED
-        case "Subscription":
-            return _subscription(event, setup)
-        case _:
-            return []
-    who = [payload.text(each, "emailAddress") for each in people]
+    """What one event of SES says, in the form in which it publishes them to SNS.
+
+    Raises:
+        UnclearError: it ought to say something of somebody, and doesn't.
+        UnknownKindError: SES doesn't publish such an event, as far as we know.
+    """
+    name = payload.text(event, "eventType") or payload.text(event, "notificationType")
+    part, detail, people = _PARTS.get(name, ("", "", ""))
+    names = [f"{name} {payload.text(event, part, detail)}"] if part else []
+    meaning = meanings.of(EVENTS, *names, name)
+    if meaning is Several.CHOICES:
+        return _subscription(event, setup)
+    kind = meanings.kind(meaning)
+    if kind is None:
+        return []
+    moment = payload.from_iso(payload.at(event, part, "timestamp"))
+    who = [payload.text(each, "emailAddress") for each in payload.listed(event, part, people)]
+    if not who:
+        raise UnclearError
     return [report for email in who for report in payload.reports(kind, email, moment)]
 
 
@@ -134,7 +160,11 @@ def fetch(url: str) -> bytes:
 
 
 def _subscription(event: Any, setup: Setup) -> list[Report]:
-    """The preferences as they are now; each address that the mail went to is the person who set them."""
+    """The preferences as they are now; each address that the mail went to is the person who set them.
+
+    Raises:
+        UnclearError: there are none, or nobody who set them.
+    """
     moment = payload.from_iso(payload.at(event, "subscription", "timestamp"))
     now = payload.at(event, "subscription", "newTopicPreferences")
     listed = payload.listed(now, "topicSubscriptionStatus")
@@ -142,7 +172,10 @@ def _subscription(event: Any, setup: Setup) -> list[Report]:
     kept = [payload.text(each, "topicName") for each in listed if _says(each, "OptIn")]
     out, wanted = setup.topics_of(left), setup.topics_of(kept)
     found: list[Report] = []
-    for email in payload.texts(event, "mail", "destination"):
+    who = payload.texts(event, "mail", "destination")
+    if not who or not isinstance(now, dict):
+        raise UnclearError
+    for email in who:
         if payload.at(now, "unsubscribeAll") is True:
             found += payload.reports(ReportKind.UNSUBSCRIBED, email, moment)
             continue

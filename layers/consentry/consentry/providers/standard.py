@@ -13,20 +13,26 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from consentry.intake import Report, ReportKind
-from consentry.providers import TOLERANCE_MS, Reading, UnsignedError, payload, proof
+from consentry.providers import TOLERANCE_MS, UnsignedError, meanings, payload, proof
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consentry.providers import Call, Setup
+    from consentry.providers import Call, Reading, Setup
+    from consentry.providers.meanings import Meaning
 
 SECRETS: Final = ("secret",)
 """`whsec_` and base64."""
 
-_PREFIX: Final = "consent."
+EVENTS: Final[dict[str, Meaning]] = {
+    "consent.unsubscribed": ReportKind.UNSUBSCRIBED,
+    "consent.claimed": ReportKind.CLAIMED,
+    "consent.complained": ReportKind.COMPLAINED,
+    "consent.bounced": ReportKind.BOUNCED,
+}
 _REFERENCE: Final = re.compile(r"[\x20-\x7e]{0,64}")
 
 
@@ -59,21 +65,25 @@ def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> i
 def translate(call: Call, setup: Setup) -> Reading:
     """One event a call."""
     body = payload.parse_object(call.body)
-    kind, data = payload.text(body, "type").removeprefix(_PREFIX), payload.at(body, "data")
-    if f"{_PREFIX}{kind}" != payload.text(body, "type") or kind not in set(ReportKind):
-        return Reading([], ignored=1)
+    return payload.gather([body], lambda event: _reports(event, call, setup))
+
+
+def _reports(body: Any, call: Call, setup: Setup) -> list[Report]:
+    kind, data = meanings.kind(meanings.of(EVENTS, payload.text(body, "type"))), payload.at(body, "data")
+    if kind is None:
+        return []
     moment = payload.from_iso(payload.at(data, "occurred_at"))
     if moment == payload.ON_ARRIVAL:
         moment = payload.from_iso(body.get("timestamp"))
     topics = [topic for name in payload.texts(data, "topics") for topic in setup.topics.get(name, (name,))]
     reference = payload.text(data, "reference")
     report = Report(
-        ReportKind(kind),
-        payload.occurred(ReportKind(kind), moment),
+        kind,
+        payload.occurred(kind, moment),
         email=payload.text(data, "email"),
         subscriber_id=payload.text(data, "subscriber_id"),
         topics=tuple(topics),
         reference=reference if _REFERENCE.fullmatch(reference) else "",
         event_id=payload.text(data, "event_id") or call.headers.get("webhook-id", ""),
     )
-    return Reading([report])
+    return [report]
