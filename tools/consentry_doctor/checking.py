@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from consentry_doctor import alarms, archives, front, functions, inbound, keys, queues, sending, stacks, tables
+from consentry_doctor import alarms, archives, front, functions, inbound, keys, queues, reports, sending, stacks, tables
 from consentry_doctor.findings import Finding, Ill, Verdict, unseen
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *sending.CHECKS,
     *inbound.CHECKS,
     *queues.CHECKS,
+    *reports.CHECKS,
     *tables.CHECKS,
     *alarms.CHECKS,
     *archives.CHECKS,

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from consentry_doctor.findings import HOUR_S
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
@@ -131,7 +129,22 @@ class Deployed:
     def last_hour(
         self, namespace: str, dimension: str, metrics: Sequence[str], of: Iterable[str], statistic: str = "Sum"
     ) -> dict[tuple[str, str], float]:
-        """The highest (`Maximum`) or all (`Sum`) of each metric, by what it is of and its name; only what isn't 0."""
+        """What `last` answers of an hour."""
+        return self.last(1, namespace, dimension, metrics, of, statistic)
+
+    def last(
+        self,
+        hours: int,
+        namespace: str,
+        dimension: str,
+        metrics: Sequence[str],
+        of: Iterable[str],
+        statistic: str = "Sum",
+    ) -> dict[tuple[str, str], float]:
+        """The highest (`Maximum`) or all (`Sum`) of each metric within some hours, by what it is of and its name.
+
+        Only what isn't 0.
+        """
         wanted = [(value, metric) for value in of for metric in metrics]
         found: dict[tuple[str, str], float] = {}
         for start in range(0, len(wanted), _AT_ONCE):
@@ -155,7 +168,7 @@ class Deployed:
             pages = (
                 self.client("cloudwatch")
                 .get_paginator("get_metric_data")
-                .paginate(MetricDataQueries=queries, StartTime=until - timedelta(seconds=HOUR_S), EndTime=until)
+                .paginate(MetricDataQueries=queries, StartTime=until - timedelta(hours=hours), EndTime=until)
             )
             for result in (each for page in pages for each in page["MetricDataResults"]):
                 key = some[int(result["Id"][1:])]

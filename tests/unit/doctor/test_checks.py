@@ -121,6 +121,17 @@ def dashboard(clinic: Clinic) -> None:
     clinic.resources["Dashboard"] = ("AWS::CloudWatch::Dashboard", "shop")
 
 
+def mailchimp_by(*names: str) -> Make:
+    """Only these of the two secrets that prove Mailchimp's calls are set, for `demo`."""
+
+    def make(clinic: Clinic) -> None:
+        brands = json.loads(clinic.answers["GetSecretValue"]["SecretString"])["brands"]
+        brands["demo"]["webhooks"]["mailchimp"] = dict.fromkeys(names, "secret")
+        clinic.document(brands=brands)
+
+    return make
+
+
 def several(*makes: Make) -> Make:
     def make(clinic: Clinic) -> None:
         for each in makes:
@@ -270,6 +281,7 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
     ),
     ("brand-secrets", Verdict.WARNING, "demo has no API key", lambda clinic: clinic.document(brands={})),
     ("brand-secrets", Verdict.FAULT, "demo has sendgrid under webhooks", lambda clinic: clinic.document(brands={})),
+    ("brand-secrets", Verdict.FAULT, "calls are refused: no key or signing_secret", mailchimp_by()),
     ("brand-secrets", Verdict.FAULT, "nothing is sent there", brands_with(notifications=(CRM,))),
     ("brand-secrets", Verdict.FAULT, "can't be understood", changed("GetSecretValue", SecretString="[]")),
     ("ses-account", Verdict.FAULT, "paused", changed("GetAccount", SendingEnabled=False)),
@@ -441,6 +453,8 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
         changed("ListSubscriptionsByTopic", Subscriptions__0__SubscriptionArn="PendingConfirmation"),
     ),
     ("feedback-subscription", Verdict.FAULT, "is gone", gone("ListSubscriptionsByTopic", "NotFound")),
+    ("unreadable-reports", Verdict.WARNING, "3 reports of klaviyo", metric("Unreadable", "klaviyo", 1, 2)),
+    ("unreadable-reports", Verdict.WARNING, "1 report of ses counted", metric("Unreadable", "ses", 1)),
     ("table", Verdict.FAULT, "is gone", gone("DescribeTable")),
     ("table", Verdict.WARNING, "is UPDATING", changed("DescribeTable", Table__TableStatus="UPDATING")),
     ("table", Verdict.WARNING, "isn't on demand", changed("DescribeTable", Table__BillingModeSummary={})),
@@ -715,6 +729,8 @@ def test_every_check_is_tried_on_something_ill() -> None:
             ),
         ),
         ("queue-ages", "for long", metric("Waiting", "shop-NotificationQueue", 1800)),
+        ("brand-secrets", "Every brand", mailchimp_by("key")),
+        ("brand-secrets", "Every brand", mailchimp_by("signing_secret")),
     ],
     ids=words,
 )

@@ -1,0 +1,36 @@
+"""What others report: every report could be made out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from consentry import feedback, providers
+from consentry_doctor.findings import Check, number, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from consentry_doctor.deployed import Deployed
+    from consentry_doctor.findings import Ill
+
+_METRIC: Final = "Unreadable"
+_HOURS: Final = 24
+
+
+def readable(deployed: Deployed) -> Generator[Ill, None, str]:
+    """No webhook, and nothing that SES tells, said something of nobody, or nothing that can be understood."""
+    sources = (*providers.NAMES, feedback.SOURCE)
+    found = deployed.last(_HOURS, f"Consentry/{deployed.name}", "provider", (_METRIC,), sources)
+    for (source, _), count in sorted(found.items()):
+        where, page = ("feedback", "") if source == feedback.SOURCE else ("webhook", f"docs/webhooks/{source}.md and ")
+        yield warning(
+            f"{number(count, 'report')} of {source} counted for nothing within the last day: it can't be told whom "
+            f"{'it is' if count == 1 else 'they are'} about, or what {'it says' if count == 1 else 'they say'}. "
+            "Whoever it is goes on getting email.",
+            f"Look for `unreadable address` in the log of the {where} function; {page}the provider's own settings say "
+            "what is sent.",
+        )
+    return "Within the last day, every report could be made out."
+
+
+CHECKS = (Check("unreadable-reports", readable, "docs/webhooks/README.md#when-nothing-arrives"),)
