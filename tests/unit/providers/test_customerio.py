@@ -69,6 +69,12 @@ def test_preferences_that_say_nothing_of_topics_or_email_are_counted(desk: Any, 
     assert (reading.reports, reading.ignored, reading.unclear) == ([], 1, 1)
 
 
+def test_a_topic_of_which_nothing_can_be_told_spoils_no_other(desk: Any) -> None:
+    reading = desk.read("customerio", preferences({"topic_1": False, "topic_2": "no"}))
+    assert [(report.kind, report.topics) for report in reading.reports] == [(ReportKind.UNSUBSCRIBED, ("news",))]
+    assert (reading.ignored, reading.unclear) == (0, 1)
+
+
 def test_preferences_of_nothing_are_ignored(desk: Any) -> None:
     reading = desk.read("customerio", preferences({}))
     assert (reading.reports, reading.ignored, reading.unclear) == ([], 1, 0)

@@ -90,6 +90,12 @@ def test_both_generations_of_subscriptions_are_read(desk: Any, kind: str) -> Non
     assert said(desk, [{**event, "subscriptionType": kind}]) == [(ReportKind.UNSUBSCRIBED, ("news",))]
 
 
+@pytest.mark.parametrize("value", ["TRUE", "True", True])
+def test_true_is_true_in_upper_case(desk: Any, value: object) -> None:
+    (event,) = hooks.saying("hubspot", "unsubscribed")
+    assert said(desk, [{**event, "propertyValue": value}]) == [(ReportKind.UNSUBSCRIBED, ("news",))]
+
+
 @pytest.mark.parametrize("value", ["maybe", "1", 7])
 def test_an_opt_out_that_is_neither_true_nor_false_is_counted(desk: Any, value: object) -> None:
     (event,) = hooks.saying("hubspot", "unsubscribed")
@@ -118,3 +124,17 @@ def test_other_events_are_ignored(desk: Any, change: dict[str, Any]) -> None:
 def test_neither_array_nor_object_is_unreadable(desk: Any, body: object) -> None:
     with pytest.raises(UnreadableError):
         desk.read("hubspot", body)
+
+
+def test_what_cannot_be_told_of_a_contact_spoils_nothing_else_of_it(desk: Any) -> None:
+    contact = {"email": "ann@example.com", "hs_email_optout_1": "perhaps", "hs_email_optout_4517084": "true"}
+    reading = desk.read("hubspot", {**contact, "hs_email_optout_2": ""})
+    assert [(report.kind, report.topics) for report in reading.reports] == [(ReportKind.UNSUBSCRIBED, ("news",))]
+    assert (reading.ignored, reading.unclear) == (0, 1)
+
+
+@pytest.mark.parametrize("properties", [{}, {"firstname": "Ann"}, {"hs_email_optout": ""}, {"hs_email_optout": None}])
+def test_a_workflow_step_that_sends_no_opt_out_is_counted(desk: Any, properties: dict[str, Any]) -> None:
+    """Whoever set it up forgot the properties: nobody who leaves would be known."""
+    reading = desk.read("hubspot", {"email": "ann@example.com", "properties": properties})
+    assert (reading.reports, reading.ignored, reading.unclear) == ([], 1, 1)

@@ -101,6 +101,15 @@ def test_whoever_is_suppressed_by_hand_has_left(desk: Any, included: dict[str, o
     assert report.occurred_at == hooks.LEFT_AT
 
 
+@pytest.mark.parametrize(
+    "name", ["$email", "email", "Email", "Email Address", "email_address", "Recipient Email Address"]
+)
+def test_the_address_is_known_however_its_property_is_spelt(desk: Any, name: str) -> None:
+    properties = {"e-mail": None, "method_detail": "clerk@shop.example", name: "bob@example.com", "E_MAIL": ""}
+    (report,) = desk.read("klaviyo", event("marked_email_as_spam", properties)).reports
+    assert report.email == "bob@example.com"
+
+
 @pytest.mark.parametrize("properties", [None, {}, {"method_detail": "clerk@shop.example"}, {"email_address": None}, []])
 def test_an_opt_out_without_an_address_is_reported_as_nobodys(desk: Any, properties: object) -> None:
     (report,) = desk.read("klaviyo", event("unsubscribed_from_email_marketing", properties)).reports

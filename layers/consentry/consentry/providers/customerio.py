@@ -95,10 +95,10 @@ def _preferences(email: str, moment: int, content: Any, setup: Setup) -> list[Re
     """What somebody wants and what not.
 
     Raises:
-        UnclearError: that isn't told.
+        UnclearError: that isn't told, or not of every topic.
     """
     chosen, channel = payload.at(content, "topics"), payload.at(content, "channels", "email")
-    if not isinstance(channel, bool) and not (isinstance(chosen, dict) and _told(chosen)):
+    if not isinstance(channel, bool) and not isinstance(chosen, dict):
         raise UnclearError
     chosen = chosen if isinstance(chosen, dict) else {}
     wanted = setup.topics_of(_names(name for name, on in chosen.items() if on is True))
@@ -111,12 +111,10 @@ def _preferences(email: str, moment: int, content: Any, setup: Setup) -> list[Re
         left = []  # what is not wanted isn't ours, or nothing is unwanted
     # A topic of ours that several of theirs map to is left as soon as one of them is.
     kept = tuple(topic for topic in wanted if topic not in unwanted)
-    return [*left, *payload.reports(ReportKind.CLAIMED, email, moment, kept)]
-
-
-def _told(chosen: dict[str, Any]) -> bool:
-    """Whether topics say anything: none at all say that there are none."""
-    return not chosen or any(isinstance(on, bool) for on in chosen.values())
+    found = [*left, *payload.reports(ReportKind.CLAIMED, email, moment, kept)]
+    if not all(isinstance(on, bool) for on in chosen.values()):
+        raise UnclearError(found)
+    return found
 
 
 def _names(names: Any) -> list[str]:

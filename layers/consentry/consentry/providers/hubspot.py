@@ -107,7 +107,8 @@ def _reports(item: Any, setup: Setup) -> list[Report]:
     """What somebody wants and what not.
 
     Raises:
-        UnclearError: that, or who is to be forgotten, isn't told.
+        UnclearError: that, or who is to be forgotten, isn't told. A workflow's step is there to say something; a
+            subscription tells of all properties that it is for, also once they have no value.
         UnknownKindError: HubSpot doesn't publish such an event, as far as we know.
     """
     meaning = meanings.of(EVENTS, payload.text(item, "subscriptionType") or _WORKFLOW)
@@ -117,26 +118,28 @@ def _reports(item: Any, setup: Setup) -> list[Report]:
     if meaning is not Several.CHOICES:
         return []
     found: list[Report] = []
-    for name, value in _changes(item):
+    said = {name: value for name, value in _changes(item) if value and _OPT_OUT.fullmatch(name)}
+    for name, value in said.items():
         match = _OPT_OUT.fullmatch(name)
-        if match is None or not value:
-            continue  # another property, or one that nobody has set
-        if value not in {"true", "false"}:
-            raise UnclearError
+        if match is None or value not in {"true", "false"}:
+            continue
         names = [match["subscription"], name] if match["subscription"] else [WHOLE_LIST] if value == "false" else []
         kind = ReportKind.UNSUBSCRIBED if value == "true" else ReportKind.CLAIMED
         found += payload.reports(kind, email, moment, setup.topics_of(names))
+    nothing_said = not said and not payload.text(item, "subscriptionType")
+    if nothing_said or not {*said.values()} <= {"true", "false"}:
+        raise UnclearError(found)
     return found
 
 
 def _changes(item: Any) -> Iterator[tuple[str, str]]:
     """Names and values of properties."""
     if payload.text(item, "subscriptionType"):
-        yield payload.text(item, "propertyName"), _spelt(payload.at(item, "propertyValue"))
+        yield payload.text(item, "propertyName"), _spelt(payload.at(item, "propertyValue")).lower()
         return
     for part in (item, payload.at(item, "properties")):
         for name in part if isinstance(part, dict) else ():
-            yield name, _value(part, name)
+            yield name, _value(part, name).lower()
 
 
 def _value(item: Any, name: str) -> str:

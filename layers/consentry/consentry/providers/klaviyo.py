@@ -11,6 +11,7 @@ date: the page doesn't say which. Nor does it say whether each try is signed, so
 
 from __future__ import annotations
 
+import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -68,6 +69,7 @@ before the full stop are an account's own, or of what is connected to it, and me
 """
 _PREFIX: Final = "event:klaviyo."
 _OTHERS: Final = "event:"
+_NOT_LETTERS: Final = re.compile(r"[^a-z]")
 _MILLIS_FROM: Final = 10**11
 """A number this large isn't seconds: they would be in the year 5138."""
 
@@ -122,16 +124,24 @@ def _email(event: Any, attributes: Any, properties: Any) -> str:
     return (
         payload.text(attributes, "profile", "email")
         or payload.text(attributes, "profile", "data", "attributes", "email")
-        or payload.text(properties, "Recipient Email Address")
-        or payload.text(properties, "email_address")
-        or payload.text(properties, "$email")
-        or payload.text(properties, "email")
+        or _property(properties, "recipientemailaddress", "emailaddress", "email")
     )
 
 
 def _lasting(properties: Any) -> bool:
-    said = payload.text(properties, "Bounce Type") or payload.text(properties, "bounce_type")
-    return said.lower().startswith("hard")
+    return _property(properties, "bouncetype").lower().startswith("hard")
+
+
+def _property(properties: Any, *names: str) -> str:
+    """The first of some properties that has a text.
+
+    They are spelt in several ways: `$email`, `email_address` and `Recipient Email Address`.
+    """
+    found: dict[str, str] = {}
+    for spelt in properties if isinstance(properties, dict) else ():
+        if value := payload.text(properties, spelt):
+            found.setdefault(_NOT_LETTERS.sub("", spelt.lower()), value)
+    return next((found[name] for name in names if name in found), "")
 
 
 def _instant(timestamp: str) -> int:

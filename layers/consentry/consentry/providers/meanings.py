@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from consentry.intake import ReportKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from consentry.intake import Report
 
 
 class Several(StrEnum):
@@ -33,6 +35,11 @@ class Nothing(NamedTuple):
 
 class UnclearError(Exception):
     """An event that ought to say something of somebody, and of which can't be told what, or of whom."""
+
+    def __init__(self, reports: Iterable[Report] = ()) -> None:
+        """`reports`: what of it can be told."""
+        super().__init__()
+        self.reports = list(reports)
 
 
 class UnknownKindError(Exception):

@@ -60,8 +60,9 @@ def gather(items: Iterable[Any], read: Callable[[Any], list[Report]]) -> Reading
         part: list[Report] = []
         try:
             part = read(item)
-        except UnclearError:
+        except UnclearError as exc:
             unclear += 1
+            part = exc.reports
         except UnknownKindError:
             unknown += 1
         found += part
