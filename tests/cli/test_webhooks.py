@@ -124,6 +124,13 @@ def test_a_provider_with_two_secrets_takes_one_and_keeps_the_other(terminal: Ter
     assert terminal.secrets("mailchimp") == {"key": "k", "signing_secret": "s t"}
 
 
+def test_each_of_many_webhooks_may_have_a_secret_of_its_own(terminal: Terminal) -> None:
+    for given in ("a", "b", "c", "a"):
+        terminal.run("set", "mailchimp", "signing_secret=-", "--add", "--brand", "demo", given=f"{given}\n")
+    assert terminal.secrets("mailchimp") == {"signing_secret": "b c a"}
+    assert terminal.run("list").output == "demo\tmailchimp\tsigning_secret(3)\n"
+
+
 def test_the_other_secret_of_a_provider_can_be_dropped(terminal: Terminal) -> None:
     terminal.run("set", "mailchimp", "key=-", "--brand", "demo", given="k\n")
     terminal.run("set", "mailchimp", "signing_secret=-", "--alone", "--brand", "demo", given="s\n")

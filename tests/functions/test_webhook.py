@@ -273,7 +273,6 @@ def test_a_call_that_mailchimp_signed_is_taken_where_its_secret_is_set(post: Pos
     assert post.send(sent, as_base64=True) == (200, {**NOTHING, "applied": 1})
     assert post.registers() == {"out.news": LEFT_AT}
     assert post.send(sent._replace(body=body.replace(b"ann", b"eve")))[0] == 401
-    assert post.send(sent._replace(body=b""), "GET")[0] == 401  # a signature that is wrong
     assert post.send(Sent("/hooks/demo/mailchimp", {}, b""), "GET")[0] == 200
 
 

@@ -24,12 +24,20 @@ def group() -> None:
 @keyring_option
 @brand_option
 @click.option("--keep-old", is_flag=True, help="Let the value that is set now count too, while you change over.")
+@click.option("--add", is_flag=True, help="Let all values that are set count too: for several webhooks of a provider.")
 @click.option("--alone", is_flag=True, help="Drop the provider's other secrets, where it has several.")
 @click.option("--insecure", is_flag=True, help="Take NAME=VALUE as well: for values that are no secret.")
 @_provider
 @click.argument("values", nargs=-1, metavar="NAME=-...")
 def set_(
-    secret_id: str, brand: str, keep_old: bool, alone: bool, insecure: bool, provider: str, values: tuple[str, ...]
+    secret_id: str,
+    brand: str,
+    keep_old: bool,
+    add: bool,
+    alone: bool,
+    insecure: bool,
+    provider: str,
+    values: tuple[str, ...],
 ) -> None:
     """Store PROVIDER's secrets; they count everywhere within five minutes.
 
@@ -39,7 +47,7 @@ def set_(
     given = _given(provider, values, insecure=insecure)
     with plain_errors():
         keyring.set_webhook_secrets(
-            _secrets(), secret_id, brand, provider, given, keep_old=keep_old, keep_others=not alone
+            _secrets(), secret_id, brand, provider, given, keep_old=keep_old, keep_all=add, keep_others=not alone
         )
     click.echo(f"{brand} {provider}: {', '.join(given)} set", err=True)
 

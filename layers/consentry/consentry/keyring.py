@@ -325,6 +325,7 @@ def set_webhook_secrets(
     values: dict[str, str],
     *,
     keep_old: bool = False,
+    keep_all: bool = False,
     keep_others: bool = False,
 ) -> None:
     """Store what a provider's calls are verified with.
@@ -335,16 +336,21 @@ def set_webhook_secrets(
         brand: whose webhook it is.
         provider: who calls.
         values: by the names in the provider's `SECRETS`.
-        keep_old: the values that are there now count, too.
+        keep_old: the value that was set last counts, too.
+        keep_all: all values that are there count, too.
         keep_others: secrets of the provider that `values` doesn't name stay.
     """
 
     def set_(document: dict[str, Any]) -> None:
         webhooks = of_brand(document, brand).setdefault("webhooks", {})
         there = webhooks.get(provider, {})
-        old = there if keep_old else {}
-        set_now = {name: " ".join([*old.get(name, "").split()[-1:], new]) for name, new in values.items()}
-        webhooks[provider] = (there if keep_others else {}) | set_now
+
+        def kept(name: str, new: str) -> list[str]:
+            held = there.get(name, "").split()
+            return [each for each in held if each != new] if keep_all else held[-1:] if keep_old else []
+
+        given = {name: " ".join([*kept(name, new), new]) for name, new in values.items()}
+        webhooks[provider] = (there if keep_others else {}) | given
 
     edit(client, secret_id, set_)
 

@@ -70,7 +70,7 @@ def signed(body: bytes = b"type=unsubscribe&data[email]=ann@example.com", at: in
     return Sent("/hooks/demo/mailchimp", {"X-Mailchimp-Signature": hooks.mailchimp_signature(body, at, secret)}, body)
 
 
-@pytest.mark.parametrize("secrets", [{"signing_secret": SECRET}, BOTH, {"signing_secret": f"another {SECRET}"}])
+@pytest.mark.parametrize("secrets", [{"signing_secret": SECRET}, BOTH, {"signing_secret": f"another {SECRET} third"}])
 def test_a_signed_call_is_believed_without_a_key(desk: Any, secrets: dict[str, str]) -> None:
     assert desk.verify("mailchimp", signed(), secrets=secrets) == NOW
 
@@ -95,9 +95,12 @@ def test_one_of_several_signatures_is_enough(desk: Any) -> None:
         "nonsense",
     ],
 )
-def test_a_wrong_signature_is_refused_even_with_the_right_key(desk: Any, header: str) -> None:
-    sent = Sent(f"/hooks/demo/mailchimp?key={KEY}", {"X-Mailchimp-Signature": header}, b"type=unsubscribe")
+def test_a_wrong_signature_proves_nothing_and_takes_nothing_from_a_right_key(desk: Any, header: str) -> None:
+    sent = Sent("/hooks/demo/mailchimp", {"X-Mailchimp-Signature": header}, b"type=unsubscribe")
+    assert desk.refuses("mailchimp", sent, secrets={"signing_secret": SECRET})
     assert desk.refuses("mailchimp", sent, secrets=BOTH)
+    assert desk.refuses("mailchimp", sent._replace(path="/hooks/demo/mailchimp?key=guess"), secrets=BOTH)
+    desk.verify("mailchimp", sent._replace(path=f"/hooks/demo/mailchimp?key={KEY}"), secrets=BOTH)
 
 
 def test_a_signature_is_of_one_body_one_instant_and_one_secret(desk: Any) -> None:

@@ -5,8 +5,8 @@ https://mailchimp.com/developer/marketing/guides/sync-audience-data-webhooks/
 Webhooks that are made in Mailchimp's pages aren't signed: a secret stands in the URL that it is given, as `?key=`.
 Those that are made by its API are: the answer to `POST /3.0/lists/{list_id}/webhooks` has a `signing_secret`, and each
 call `X-Mailchimp-Signature: t={seconds},v1={hex}`, an HMAC-SHA256 of `{t}.{body}`. Either is a proof where its secret
-is set, so that webhooks of both kinds can be used side by side; but a signature that is wrong is refused, whatever
-stands in the URL.
+is set. A signature that none of the secrets makes takes nothing from a right key: each audience's webhook has a secret
+of its own, and no opt-out is refused since one wasn't stored; whoever has the key could leave the signature out anyway.
 
 Mailchimp asks for the URL with GET before it uses it, and posts forms with fields such as `data[email]`. `fired_at` is
 UTC. It tries again "at increasing intervals over the course of 75 minutes" (the guide above). Without a signature no
@@ -52,11 +52,15 @@ _SIGNATURE: Final = "x-mailchimp-signature"
 
 def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
     """The signature or the key must be right; nothing is signed when Mailchimp asks whether the URL is there."""
-    signed = bool(secrets.get("signing_secret", "").split())
-    if signed and _SIGNATURE in call.headers:
-        return _signed(call, proof.values(secrets, "signing_secret"), now)
-    if signed and call.method == "GET" and not secrets.get("key", "").split():
+    by_signature, by_key = (bool(secrets.get(name, "").split()) for name in ("signing_secret", "key"))
+    if by_signature and not by_key and call.method == "GET":
         return now
+    if by_signature and _SIGNATURE in call.headers:
+        try:
+            return _signed(call, proof.values(secrets, "signing_secret"), now)
+        except UnsignedError:
+            if not by_key:
+                raise
     proof.require(call.query.get("key", ""), proof.values(secrets, "key"))
     return now
 
