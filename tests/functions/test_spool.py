@@ -206,6 +206,19 @@ def test_fewer_mails_asked_for_while_the_table_is_away_count_later(world: World,
     assert world.intact()
 
 
+def test_a_damaged_link_is_kept_repaired_while_no_keys_can_be_had(
+    world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits is the token that it was: whoever verifies it later knows nothing of damages."""
+    world.subscribed("news")
+    token = world.token(Purpose.UNSUBSCRIBE)
+    with keyring_away(monkeypatch):
+        assert world.post(f"/u/<{token[:50]}=\n{token[50:]}>").status == 200
+    assert json.loads(queue.waiting()[0]["body"])["token"] == token
+    assert queue.drain() == []
+    assert world.status() == "unsubscribed"
+
+
 def test_everything_off_in_the_preferences_needs_no_keys_either(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,6 @@ from consentry.tokens import (
     NotOursError,
     Purpose,
     Tokens,
-    find,
     is_reference,
     minting_keys,
 )
@@ -452,47 +451,3 @@ def test_a_retired_key_still_lets_people_leave_by_a_link_to_choose() -> None:
     assert tokens.read(Purpose.PREFERENCES, token, NOW, leaving=True) == link(Purpose.PREFERENCES)
     with pytest.raises(NotOursError):
         tokens.read(Purpose.PREFERENCES, token, NOW)
-
-
-# --- damaged links ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "{}/", "/{}", "{}.", "{}>", "<{}>", "{})", "{},", '"{}"', "'{}'", " {} ", "{}\n", "{}/?utm_source=news",
-        "{}%2F", "%3C{}%3E", "{}%3E", "{}%253E", "{}%0D%0A", "{};", "{}]", "{}\u201d", "{}&utm=1", "{}#x",
-    ],
-)  # fmt: skip
-def test_a_link_with_something_around_it_is_still_the_link(tokens: Tokens, damage: str) -> None:
-    token = tokens.sign(link())
-    assert find(damage.format(token)) == token
-
-
-@pytest.mark.parametrize("inside", ["=\n", "=\r\n", " ", "\n", "\r\n\t", "%20", "%3D%0D%0A", "%253D%250A"])
-def test_a_link_that_was_broken_is_whole_again(tokens: Tokens, inside: str) -> None:
-    token = tokens.sign(link())
-    for at in (1, 25, len(token) - 44, len(token) - 43, len(token) - 1):
-        assert find(token[:at] + inside + token[at:]) == token
-
-
-@pytest.mark.parametrize("escaped", [1, 2])
-def test_a_link_of_which_anything_was_escaped_is_still_the_link(tokens: Tokens, escaped: int) -> None:
-    token = tokens.sign(link())
-    text = token
-    for _ in range(escaped):
-        text = "".join(f"%{ord(each):02X}" for each in text) if text is token else text.replace("%", "%25")
-    assert find(text) == token
-
-
-def test_another_character_is_not_mended(tokens: Tokens) -> None:
-    token = tokens.sign(link())
-    for damaged in (token + "A", "A" + token, token[:-1], token.replace(".", "", 1), token[:30] + "*" + token[31:]):
-        assert find(damaged) == damaged or find(damaged) != token
-        with pytest.raises(NotOursError):
-            tokens.read(Purpose.UNSUBSCRIBE, find(damaged), NOW)
-
-
-def test_finding_a_link_takes_a_time_that_grows_with_the_text_alone() -> None:
-    for text in ("A" * 8_000, "A." * 4_000, "%" * 8_000, "=\n" * 4_000):
-        assert find(text) == text

@@ -20,7 +20,6 @@ import hashlib
 import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
-from urllib.parse import unquote
 
 from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
@@ -34,13 +33,12 @@ MAX_REFERENCE: Final = 64
 """Characters of a platform's reference, printable ASCII."""
 
 _HOUR: Final = 3_600_000
-SPELLING: Final = r"[A-Za-z0-9_-]{20,2000}\.[A-Za-z0-9_-]{43}"
+LONGEST: Final = 2_000
+"""Characters of a payload; ours are far shorter."""
+SPELLING: Final = rf"[A-Za-z0-9_-]{{20,{LONGEST}}}\.[A-Za-z0-9_-]{{43}}"
 """What every token looks like, as a regular expression."""
 
 _SPELLING: Final = re.compile(SPELLING)
-_WITHIN: Final = re.compile(rf"(?<![A-Za-z0-9_-]){SPELLING}(?![A-Za-z0-9_-])")
-_SOFT_BREAK: Final = re.compile(r"=\r?\n|\s+")
-"""What mail programs put into a long line: quoted-printable's soft line break (RFC 2045, 6.7), or white space."""
 _OURS: Final = "o"
 """Follows the purpose in what we mailed."""
 _FIELDS: Final = 5
@@ -227,30 +225,33 @@ def minting_keys(keys: Keys, brand: str) -> dict[str, bytes]:
     return {purpose.value: _Signer([signs], _salt(purpose.value, brand)).derive_key(signs) for purpose in MINTED}
 
 
-def find(text: str) -> str:
-    """The token in what came as a link's end: without what stands around it, and whole again where it was broken.
-
-    Text that doesn't hold one is answered as it is; a character of the token that is another one isn't mended.
-    """
-    if _SPELLING.fullmatch(text):
-        return text
-    plain = unquote(unquote(text))
-    for spelt in (_SOFT_BREAK.sub("", plain), plain):
-        for found in _WITHIN.finditer(spelt):
-            if _looks_ours(found[0]):
-                return found[0]
-    return text
+def is_whole(text: str) -> bool:
+    """Whether `text` is spelt like a token, with nothing around it: one begins with its purpose, thus with a letter."""
+    return _SPELLING.fullmatch(text) is not None and text[0].isalpha()
 
 
-def _looks_ours(token: str) -> bool:
-    """Whether its payload has a purpose and as many fields as ours: part of a token, or more than one, has not."""
+def looks_ours(payload: str) -> bool:
+    """Whether an unsigned payload says what one of ours says: a part of one, or more than one, doesn't."""
+    if len(payload) > LONGEST or not payload.startswith(_OPENINGS):
+        return False
     try:
-        fields = base64_decode(token.partition(".")[0]).split(b"|", _FIELDS - 1)
+        raw = base64_decode(payload)
     except BadData:
         return False
-    return len(fields) == _FIELDS and fields[0].decode("latin-1").removesuffix(_OURS) in set(Purpose)
+    said = raw.decode("latin-1")
+    fields = said.split("|", _FIELDS - 1)
+    return (
+        len(fields) == _FIELDS
+        and fields[0] in _CODES
+        and said.isascii()
+        and said.isprintable()
+        and base64_encode(raw).decode() == payload
+    )
 
 
+_CODES: Final = frozenset({*Purpose, *(f"{purpose}{_OURS}" for purpose in Purpose)})
+_OPENINGS: Final = tuple(sorted({base64_encode(f"{code}|").decode()[:2] for code in _CODES}))
+"""How a payload begins: spares decoding of what can't be one."""
 _MANY: Final = 1_000
 
 
