@@ -77,19 +77,23 @@ def health(_request: Request) -> Response:
 
 def problem(request: Request, status: int, code: str) -> Response:
     """The page of an error."""
-    purpose = _PURPOSES.get(request.route.partition(" ")[2], Purpose.UNSUBSCRIBE)
+    word = request.route.rpartition("/")[0].rpartition("/")[2]
+    purpose = _PURPOSES.get(word, Purpose.UNSUBSCRIBE)
     return pages.problem_of_link(purpose, request, status, code)
 
 
-_PURPOSES: Final = {"/u/undo/{token}": Purpose.UNDO, "/u/reason/{token}": Purpose.REASON}
-"""What the token is for, where it isn't for leaving."""
+_PURPOSES: Final = {"undo": Purpose.UNDO, "reason": Purpose.REASON}
+"""What the token is for, by the word before it, where it isn't for leaving."""
 
 handler = web.room(
     {
         "/u/{token+}": {"GET": ask, "POST": leave},
         "/u/page/{token}": {"POST": leave},
+        "/u/page/{token+}": {"POST": leave},
         "/u/undo/{token}": {"POST": undo},
+        "/u/undo/{token+}": {"POST": undo},
         "/u/reason/{token}": {"POST": tell_why},
+        "/u/reason/{token+}": {"POST": tell_why},
         "/healthz": {"GET": health},
     },
     problem,

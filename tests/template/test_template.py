@@ -1320,7 +1320,7 @@ def test_the_api_is_throttled() -> None:
 
 
 ROUTES: Final = [(properties["Method"], properties["Path"], name) for name, properties in http_events()]
-OPT_OUT_ROUTES: Final = {"POST /u/{token+}", "POST /u/page/{token}"}
+OPT_OUT_ROUTES: Final = {"POST /u/{token+}", "POST /u/page/{token}", "POST /u/page/{token+}"}
 
 
 def answers(method: str, path: str) -> str:
@@ -1356,6 +1356,9 @@ def test_whatever_the_method_a_function_answers_and_one_click_is_post_alone() ->
         ("POST", "/u/abc.def-g/", "OneClickFunction"),
         ("POST", "/u/abc.def-g>/x", "OneClickFunction"),
         ("POST", "/u/page/abc", "UnsubscribeFunction"),
+        ("POST", "/u/page/abc/", "UnsubscribeFunction"),
+        ("POST", "/u/undo/abc>/x", "UnsubscribeFunction"),
+        ("GET", "/u/reason/abc/", "UnsubscribeFunction"),
         ("POST", "/u/undo/abc", "UnsubscribeFunction"),
         ("POST", "/u/reason/abc", "UnsubscribeFunction"),
         ("GET", "/u/abc.def-g", "UnsubscribeFunction"),
