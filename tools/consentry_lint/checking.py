@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from consentry_lint import identity, mail, unsubscribing
+from consentry_lint import identity, mail, unsubscribing, visible
 from consentry_lint.findings import Level
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RULES: Final[tuple[Rule, ...]] = (
     unsubscribing.header,
     unsubscribing.one_click,
-    unsubscribing.visible_link,
+    visible.visible_link,
     identity.sender,
     identity.signed,
     identity.received,

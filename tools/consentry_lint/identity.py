@@ -7,7 +7,10 @@ from email.utils import getaddresses, parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 from consentry_lint.findings import GMAIL, OUTLOOK, YAHOO, Finding, Level
+from consentry_lint.mail import is_encoded
+from consentry_lint.parts import MOST_FIELD
 from consentry_lint.signatures import holds, organisation, signatures
+from consentry_lint.unsubscribing import without_comments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,23 +31,36 @@ _FREE: Final = frozenset(
         "me.com",
     }
 )
-_LIST_ID: Final = re.compile(r"[^<>]*<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+\.[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*>\s*")
+_LIST_ID: Final = re.compile(r"[^<>]*<([^<>]*)>\s*(?:\(.*\))?\s*", re.DOTALL)
+_LABEL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
 _ONCE: Final = ("from", "date", "subject", "message-id", "to", "reply-to", "sender", "list-id")
+_MOST_SENDERS: Final = 10
 _NEEDED: Final = {"date": "Date", "message-id": "Message-ID", "subject": "Subject"}
 _CLIPPED: Final = 102 * 1024
-_RESULT: Final = re.compile(r"\b(spf|dkim|dmarc)=(fail|softfail|permerror|none|temperror)\b", re.IGNORECASE)
+_RESULT: Final = re.compile(r"\b(spf|dkim|dmarc)=(pass|fail|softfail|permerror|none|temperror)\b", re.IGNORECASE)
 
 
 def senders(mail: Mail) -> list[str]:
     """The domains in From, in lower case."""
-    found = getaddresses(mail.all("from"))
+    try:
+        found = getaddresses([each[:MOST_FIELD] for each in mail.all("from")[:_MOST_SENDERS]])
+    except RecursionError:  # comments within comments
+        return []
     return [address.rpartition("@")[2].lower() for _, address in found if "@" in address]
 
 
 def sender(mail: Mail) -> Iterator[Finding]:
     """From."""
     domains = senders(mail)
-    if len(mail.all("from")) != 1 or len(domains) != 1:
+    if not domains and is_encoded(mail.first("from")) and "@" in mail.decoded("from"):
+        yield Finding(
+            "from-encoded",
+            Level.ERROR,
+            "From has its address in encoded-words (`=?charset?Q?…?=`), where no program reads it; DMARC then fails.",
+            "Encode the name alone: `From: =?utf-8?Q?Name?= <address@your-domain>`.",
+            "RFC 2047, 5 (3)",
+        )
+    elif len(mail.all("from")) != 1 or len(domains) != 1:
         yield Finding(
             "from-not-one",
             Level.ERROR,
@@ -119,9 +135,13 @@ def verified(mail: Mail, ask: Callable[..., bytes | None] | None = None) -> Iter
 
 
 def received(mail: Mail) -> Iterator[Finding]:
-    """What the receiver found out, if the mail was received."""
-    found = {(kind.lower(), result.lower()) for kind, result in _RESULT.findall(mail.first("authentication-results"))}
-    for kind, result in sorted(found):
+    """What the receiver found out, if the mail was received. Of several signatures one that passed is enough."""
+    found = {
+        (kind.lower(), result.lower())
+        for kind, result in _RESULT.findall(without_comments(mail.first("authentication-results")))
+    }
+    passed = {kind for kind, result in found if result == "pass"}
+    for kind, result in sorted(each for each in found if each[0] not in passed):
         harmless = result in {"none", "temperror"}
         yield Finding(
             f"{kind}-result",
@@ -143,7 +163,15 @@ def list_id(mail: Mail) -> Iterator[Finding]:
             "Add `List-Id: Name <topic.your-domain>`, the same for every mail of a topic.",
             f"RFC 2919; {GMAIL}",
         )
-    elif not _LIST_ID.fullmatch(value):
+    elif is_encoded(value) and not _is_list_id(value) and _is_list_id(mail.decoded("list-id")):
+        yield Finding(
+            "list-id-encoded",
+            Level.ERROR,
+            "List-Id has its identifier in encoded-words (`=?charset?Q?…?=`), where no program reads it.",
+            "Encode the name before the angle brackets alone.",
+            "RFC 2047, 5 (3); RFC 2919, 3",
+        )
+    elif not _is_list_id(value):
         yield Finding(
             "list-id-broken",
             Level.ERROR,
@@ -188,7 +216,13 @@ def whole(mail: Mail) -> Iterator[Finding]:
 def body(mail: Mail) -> Iterator[Finding]:
     """What the reader gets."""
     if not mail.text and not mail.html:
-        yield Finding("body-missing", Level.ERROR, "There is no text in it.", "Add a text part.", "RFC 2046, 5.1.4")
+        yield Finding(
+            "body-missing",
+            Level.ERROR,
+            "There is no text in it; what is attached doesn't count.",
+            "Add a text part.",
+            "RFC 2046, 5.1.4",
+        )
     elif not mail.text:
         yield Finding(
             "text-missing",
@@ -207,9 +241,16 @@ def body(mail: Mail) -> Iterator[Finding]:
         )
 
 
+def _is_list_id(value: str) -> bool:
+    """Whether it is an identifier of two labels at least in angle brackets, with or without a name before it."""
+    found = _LIST_ID.fullmatch(value)
+    labels = found[1].split(".") if found else []
+    return len(labels) > 1 and all(_LABEL.fullmatch(each) for each in labels)
+
+
 def _is_date(value: str) -> bool:
     try:
-        parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
+        parsedate_to_datetime(value[:MOST_FIELD])
+    except (ValueError, TypeError, IndexError, OverflowError):
         return False
     return True

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import re
-from email import message_from_bytes
 from email.header import decode_header, make_header
-from email.policy import default as modern
-from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-if TYPE_CHECKING:
-    from email.message import EmailMessage
+from consentry_lint import parts
+from consentry_lint.hypertext import Seen, seen
+from consentry_lint.parts import TooDeepError
 
 MOST: Final = 50 * 1024 * 1024
 """Bytes: larger than what any provider takes (Gmail: 25 MB, https://support.google.com/mail/answer/6584)."""
 _FIELD_NAME: Final = re.compile(rb"[!-9;-~]+[ \t]*:")
 _MBOX: Final = re.compile(rb"\A>?From [^\r\n]*\r?\n")
 _FOLD: Final = re.compile(r"\r?\n(?=[ \t])")
+_ENCODED: Final = re.compile(r"=\?[^?\s]{1,40}\?[BbQq]\?[^?\s]*\?=(?:\s+(?==\?))?")
+"""An encoded-word, with the white space that parts it from the next one."""
 
 
 class NotAMailError(ValueError):
     """The file holds something else."""
-
-
-class Anchor(NamedTuple):
-    """A link in the HTML part."""
-
-    href: str
-    text: str
-    """What the reader sees of it."""
 
 
 class Mail(NamedTuple):
@@ -39,9 +31,12 @@ class Mail(NamedTuple):
     fields: tuple[tuple[str, str], ...]
     """Name in lower case and value, folded as it came, in their order."""
     text: str
-    """The plain text part; empty if there is none."""
+    """The plain text parts; empty if there are none."""
     html: str
-    anchors: tuple[Anchor, ...]
+    seen: Seen
+    """What a reader sees of the HTML parts."""
+    beside: str
+    """The plain text parts that are shown beside HTML, such as what a mailing list adds at the end."""
 
     def all(self, name: str) -> list[str]:
         """The values of a field, unfolded, the topmost first."""
@@ -52,12 +47,8 @@ class Mail(NamedTuple):
         return next(iter(self.all(name)), "")
 
     def decoded(self, name: str) -> str:
-        """The topmost value with its encoded words read (RFC 2047)."""
-        value = self.first(name)
-        try:
-            return str(make_header(decode_header(value)))
-        except (ValueError, LookupError):
-            return value
+        """The topmost value with its encoded-words read (RFC 2047, 6.2)."""
+        return _ENCODED.sub(_word, self.first(name))
 
 
 def read(raw: bytes) -> Mail:
@@ -72,72 +63,26 @@ def read(raw: bytes) -> Mail:
     if not _FIELD_NAME.match(raw):
         raise NotAMailError("this is no mail: it doesn't begin with a header field such as `From: …`")
     raw = re.sub(rb"\r\n|\r|\n", b"\r\n", raw)
+    lines = raw.split(b"\r\n")
+    fields, at = parts.header(lines, 0)
     try:
-        message = message_from_bytes(raw, policy=modern)
-        text, html = _texts(message)
-    except RecursionError:
+        found = parts.texts(fields, lines, at)
+    except TooDeepError:
         raise NotAMailError("its parts are nested too deeply") from None
-    fields = tuple((name.lower(), value) for name, value in message.raw_items())
-    return Mail(raw, fields, text, html, _anchors(html))
+    text = "\n".join(each.content for each in found if each.kind == "text/plain")
+    html = "\n".join(each.content for each in found if each.kind == "text/html")
+    beside = "\n".join(each.content for each in found if each.kind == "text/plain" and not each.alternative)
+    return Mail(raw, fields, text.strip(), html.strip(), seen(html), beside)
 
 
-def _texts(message: EmailMessage) -> tuple[str, str]:
-    """The first plain text and the first HTML that aren't attachments."""
-    found = {"text/plain": "", "text/html": ""}
-    for part in message.walk():
-        kind = part.get_content_type()
-        if kind in found and not found[kind] and not part.is_attachment():
-            found[kind] = _content(part)
-    return found["text/plain"], found["text/html"]
+def is_encoded(value: str) -> bool:
+    """Whether a field holds encoded-words (RFC 2047, 2)."""
+    return _ENCODED.search(value) is not None
 
 
-def _content(part: EmailMessage) -> str:
-    payload = part.get_payload(decode=True)
-    if not isinstance(payload, bytes):
-        return ""
+def _word(found: re.Match[str]) -> str:
+    """An encoded-word, read; or as it stands, if it can't be."""
     try:
-        return payload.decode(part.get_content_charset("utf-8"), "replace")
-    except LookupError:  # a charset that nobody knows
-        return payload.decode("utf-8", "replace")
-
-
-class _Anchors(HTMLParser):
-    """Collects links and what is seen of them."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.found: list[Anchor] = []
-        self._href: str | None = None
-        self._seen: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        if tag == "a":
-            self._close()
-            self._href = given.get("href", "").strip()
-        elif tag == "img" and self._href is not None:
-            self._seen.append(given.get("alt", ""))
-
-    def handle_data(self, data: str) -> None:
-        if self._href is not None:
-            self._seen.append(data)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "a":
-            self._close()
-
-    def close(self) -> None:
-        super().close()
-        self._close()
-
-    def _close(self) -> None:
-        if self._href is not None:
-            self.found.append(Anchor(self._href, " ".join(" ".join(self._seen).split())))
-        self._href, self._seen = None, []
-
-
-def _anchors(html: str) -> tuple[Anchor, ...]:
-    parser = _Anchors()
-    parser.feed(html)
-    parser.close()
-    return tuple(parser.found)
+        return str(make_header(decode_header(found[0].strip())))
+    except (ValueError, LookupError):
+        return found[0]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     AskDns = Callable[..., bytes | None]
 
 _SUFFIXES: Final = PublicSuffixList()
+_LONGEST_NAME: Final = 253
+"""Characters of a domain (RFC 1035, 2.3.4)."""
 
 
 class Signature(NamedTuple):
@@ -55,6 +57,8 @@ def holds(mail: Mail, number: int, ask: AskDns | None = None) -> str:
 
 def organisation(domain: str) -> str:
     """The domain that somebody registered: `news.shop.example.co.uk` is of `example.co.uk`."""
+    if len(domain) > _LONGEST_NAME:
+        return domain
     return str(_SUFFIXES.privatesuffix(domain) or domain)
 
 

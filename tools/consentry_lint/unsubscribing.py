@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from consentry_lint.findings import GMAIL, YAHOO, Finding, Level
+from consentry_lint.mail import is_encoded
 from consentry_lint.signatures import signatures
 
 if TYPE_CHECKING:
@@ -19,14 +20,6 @@ ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 _LONGEST_LINE: Final = 998
 _BRACKETED: Final = re.compile(r"<([^<>]*)>")
 _MAILTO: Final = re.compile(r"mailto:[^@\s?]+@[^@\s?]+", re.IGNORECASE)
-_WORDS: Final = re.compile(
-    # The languages of our own pages, and some that senders here meet.
-    r"unsubscri|opt[ -]?out|preferences|abmeld|abbestell|austrag|désabonn|desabonn|désinscri|desinscri"
-    r"|cancelar|darse de baja|dar(?:te|se)? de baja|baja de|disiscri|annulla (?:l[’']|tutte le )?iscrizion|cancella"
-    r"|afmeld|uitschrijv|rezygn|wypisz|anuluj|subskryp|descadastr|remover|配信を?停止|解除|إلغاء|avregistrer|avprenumerera"
-    r"|afmeld|peruuta|odhlásit|leiratkoz",
-    re.IGNORECASE,
-)
 _RFC_2369: Final = "RFC 2369, 2 and 3.2"
 _RFC_8058: Final = "RFC 8058, 3.1"
 
@@ -41,8 +34,11 @@ class Ways(NamedTuple):
 
 
 def ways(mail: Mail) -> Ways:
-    """The URIs in the brackets of the topmost List-Unsubscribe, without the blanks that folding left."""
-    found = ["".join(each.split()) for each in _BRACKETED.findall(mail.first("list-unsubscribe"))]
+    """The URIs in the brackets of the topmost List-Unsubscribe, without the blanks that folding left.
+
+    Also those in encoded-words, which no program reads: what else there is to say of them is still said.
+    """
+    found = ["".join(each.split()) for each in _BRACKETED.findall(mail.decoded("list-unsubscribe"))]
 
     def of(scheme: str) -> tuple[str, ...]:
         return tuple(each for each in found if each.partition(":")[0].lower() == scheme)
@@ -71,7 +67,9 @@ def header(mail: Mail) -> Iterator[Finding]:
             "Put all ways into one field, separated by commas.",
             _RFC_2369,
         )
-    outside = _BRACKETED.sub("", fields[0]).replace(",", "").strip()
+    yield from _encoded(mail)
+    value = mail.decoded("list-unsubscribe")
+    outside = without_comments(_BRACKETED.sub("", value)).replace(",", "").strip()
     found = ways(mail)
     if not any(found):
         yield Finding(
@@ -81,7 +79,7 @@ def header(mail: Mail) -> Iterator[Finding]:
             "Write `<https://…>`, brackets included.",
             _RFC_2369,
         )
-    elif outside and not re.fullmatch(r"(\([^()]*\)\s*)+", outside):
+    elif outside:
         yield Finding(
             "list-unsubscribe-outside",
             Level.WARNING,
@@ -89,7 +87,7 @@ def header(mail: Mail) -> Iterator[Finding]:
             "Leave nothing but commas between the bracketed addresses.",
             _RFC_2369,
         )
-    if any(re.search(r"\S\s+\S", each) for each in _BRACKETED.findall(fields[0])):
+    if any(re.search(r"\S\s+\S", each) for each in _BRACKETED.findall(value)):
         yield Finding(
             "list-unsubscribe-blank",
             Level.WARNING,
@@ -106,6 +104,31 @@ def header(mail: Mail) -> Iterator[Finding]:
             _RFC_2369,
         )
     yield from _mailto(found)
+
+
+def _encoded(mail: Mail) -> Iterator[Finding]:
+    """Encoded-words where none may be: programs look for the brackets, and there are none."""
+    fields = {"list-unsubscribe": "List-Unsubscribe", "list-unsubscribe-post": "List-Unsubscribe-Post"}
+    names = [shown for name, shown in fields.items() if is_encoded(mail.first(name))]
+    if names:
+        yield Finding(
+            "list-unsubscribe-encoded",
+            Level.ERROR,
+            f"{' and '.join(names)}: written in encoded-words (`=?charset?Q?…?=`), which mean nothing there, "
+            "so it is ignored.",
+            "Have the sending program write it in plain ASCII; fold a long line after a comma instead.",
+            f"RFC 2047, 5 (3); {_RFC_2369}",
+        )
+
+
+def without_comments(text: str) -> str:
+    """What is left of a field without its comments (RFC 5322, 3.2.2), which may hold others."""
+    kept, depth = [], 0
+    for piece in re.split(r"([()])", text):
+        depth += {"(": 1, ")": -1 if depth else 0}.get(piece, 0)
+        if not depth and piece != ")":
+            kept.append(piece)
+    return "".join(kept) if not depth else text
 
 
 def _mailto(found: Ways) -> Iterator[Finding]:
@@ -139,7 +162,7 @@ def one_click(mail: Mail) -> Iterator[Finding]:
             f"Add `List-Unsubscribe-Post: {ONE_CLICK}`, and answer POST at the https address.",
             f"{_RFC_8058}; {GMAIL}; {YAHOO}",
         )
-    if posts and (len(posts) > 1 or "".join(posts[0].split()) != ONE_CLICK):
+    if posts and (len(posts) > 1 or "".join(mail.decoded("list-unsubscribe-post").split()) != ONE_CLICK):
         yield Finding(
             "one-click-value",
             Level.ERROR,
@@ -225,37 +248,6 @@ def _covered(mail: Mail) -> Iterator[Finding]:
             f"No DKIM signature covers {names or 'both fields together'}, so one-click unsubscribe isn't offered.",
             "Have the signer list `List-Unsubscribe:List-Unsubscribe-Post` in `h=`.",
             "RFC 8058, 4",
-        )
-
-
-def visible_link(mail: Mail) -> Iterator[Finding]:
-    """A way out that a reader sees."""
-    if not mail.text and not mail.html:
-        return
-    targets = set(ways(mail).https)
-    linked = any(
-        each.href.startswith(("http://", "https://", "mailto:"))
-        and (each.href in targets or _WORDS.search(each.text) or _WORDS.search(unquote(each.href)))
-        for each in mail.anchors
-    )
-    written = any(url in mail.text for url in targets) or re.search(
-        rf"(?:{_WORDS.pattern}).{{0,200}}?https?://", mail.text, re.IGNORECASE | re.DOTALL
-    )
-    if mail.html and not linked:
-        yield Finding(
-            "link-not-visible",
-            Level.ERROR,
-            "The HTML part has no link that reads like a way to unsubscribe.",
-            "Add one, by that name, where readers look for it: at the end, in a size that can be read.",
-            f"{GMAIL}; CAN-SPAM, 16 CFR 316; GDPR Art. 7(3)",
-        )
-    if mail.text and not written:
-        yield Finding(
-            "link-not-in-text",
-            Level.WARNING if mail.html else Level.ERROR,
-            "The plain text part names no address to unsubscribe at.",
-            "Write the link out there as well.",
-            GMAIL,
         )
 
 

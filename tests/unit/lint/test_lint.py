@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 import dkim
@@ -133,11 +134,235 @@ def test_a_way_out_is_recognised_in_other_languages(text: str) -> None:
     assert "link-not-visible" not in rules(made(html=html))
 
 
+WORDS: Final = (
+    ("en", "To unsubscribe, click", "here"),
+    ("en", "You may opt out at any time:", "click"),
+    ("en", "No longer want to receive these emails? Tell us", "here"),
+    ("en", "If you no longer wish to receive our news, follow", "this link"),
+    ("de", "Um sich abzumelden, klicken Sie", "hier"),
+    ("de", "Sie können den Brief jederzeit abbestellen:", "hier"),
+    ("de", "Melden Sie sich jederzeit vom Newsletter ab:", "bitte hier"),
+    ("de", "Sie möchten keine weiteren E-Mails erhalten?", "Hier entlang"),
+    ("de", "Wenn Sie sich austragen möchten:", "Link"),
+    ("fr", "Pour vous désinscrire,", "cliquez ici"),
+    ("fr", "Vous ne souhaitez plus recevoir nos messages ?", "Suivez ce lien"),
+    ("fr", "SE DÉSABONNER :", "ici"),
+    ("es", "Si deseas darte de baja,", "haz clic aquí"),
+    ("es", "¿Quiere dejar de recibir este boletín?", "Pulse aquí"),
+    ("it", "Per disiscriverti,", "clicca qui"),
+    ("it", "Se non vuoi più ricevere queste comunicazioni,", "clicca qui"),
+    ("it", "Per cancellarti dalla lista", "clicca qui"),
+    ("pt", "Para se descadastrar,", "clique aqui"),
+    ("pt", "Se não deseja mais receber os nossos e-mails,", "clique aqui"),
+    ("nl", "Om u af te melden,", "klik hier"),
+    ("nl", "Schrijf je hier uit voor de nieuwsbrief:", "klik"),
+    ("nl", "Wilt u zich laten uitschrijven?", "Klik hier"),
+    ("pl", "Aby zrezygnować z newslettera,", "kliknij tutaj"),
+    ("pl", "Jeśli chcesz się wypisać,", "kliknij"),
+    ("ja", "メールの配信を停止する場合は", "こちら"),
+    ("ja", "購読を解除するには", "こちら"),
+    ("ar", "لإلغاء اشتراكك في النشرة", "اضغط هنا"),
+    ("ar", "إذا كنت لا ترغب في تلقي رسائلنا", "اضغط هنا"),
+)
+"""A language, a sentence in it that offers to unsubscribe, and the words of its link, which don't say it."""
+
+
+def test_every_language_of_our_pages_is_tried() -> None:
+    pages = {each.stem for each in Path("layers/consentry/consentry/locales").glob("*.po")} | {"en"}
+    assert pages == {lang for lang, _, _ in WORDS}
+
+
+@pytest.mark.parametrize(("lang", "sentence", "link"), WORDS)
+def test_the_sentence_around_a_link_says_what_it_is_for(lang: str, sentence: str, link: str) -> None:
+    away = "https://r.shop.example/tr/BREs"
+    for html in (
+        f'<p>{sentence} <a href="{away}">{link}</a>.</p>',
+        f'<td>{sentence}</td><td><A HREF={away} style="color: red">{link}</A></td>',
+        f'<p><a href="{away}"><b>{link}</b></a> &ndash; {sentence}</p>',
+        f"<p>{sentence} <i>{away}</i></p>",
+    ):
+        assert not {"link-not-visible", "link-not-in-text"} & rules(made(html=html, text=f"{sentence} {away}"))
+    for address in (
+        away,
+        "www.shop.example/app?id=1",
+        "news-requests@shop.example",
+        f"<{away}>",
+        f"[1]\n\n{'x' * 500}\n[1] {away}",
+    ):
+        assert "link-not-in-text" not in rules(made(text=f"News.\n{sentence} {address}"))
+        assert "link-not-in-text" not in rules(made(text=f"{sentence}\n{address}\n")), address
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<a href="https://e.example/x" title="Unsubscribe from this list">x</a>',
+        '<a href="https://e.example/x" aria-label="Opt out"></a>',
+        '<a href="https://e.example/unsubscribe?id=1">No more of this?</a>',
+        '<a href="https://e.example/abmelden">Nicht mehr?</a>',
+        '<a href="https://e.example/%75nsubscribe">Stop</a>',
+        '<a href="mailto:leave@shop.example?subject=unsubscribe">Stop</a>',
+        '<a href="HTTPS://e.example/x">Un&shy;sub&shy;scribe</a>',
+        '<a href="https://e.example/x">Un<wbr>subscribe</a>',
+        '<a href="https://e.example/x"><span>Unsub</span><span>scribe</span></a>',
+        "<a href='https://e.example/x'>UNSUBSCRIBE</a>",
+        "<a href=https://e.example/x>&#85;nsubscribe",
+        '<map><area href="https://e.example/x" alt="Unsubscribe"></map>',
+        '<form action="https://e.example/x"><input type="submit" value="Unsubscribe"></form>',
+        "<p>Unsubscribe: write to leave@shop.example</p>",
+        '<p>Unsubscribe<!-- > <a href="x"> -->: <a href="https://e.example/x">here</a></p>',
+        '<!--[if !mso]><!--><a href="https://e.example/x">Unsubscribe</a><!--<![endif]-->',
+        '<style>a{content:"<a"}</style><script>if (1 < 2) "</p>"</script><a href="https://e.example/x">Unsubscribe</a>',
+        '<p>1 < 2 <a href="https://e.example/x" data-a=">">Unsubscribe</a></p>',
+    ],
+)
+def test_a_way_to_unsubscribe_is_seen_however_it_is_written(html: str) -> None:
+    assert "link-not-visible" not in rules(made(html=html))
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<p>You can unsubscribe.</p>" + "<p>News of the shop.</p>" * 20 + '<a href="https://e.example/">Our shop</a>',
+        '<!-- <a href="https://e.example/x">Unsubscribe</a> --><a href="https://e.example/">Our shop</a>',
+        '<style>/* unsubscribe */</style><a href="https://e.example/">Our shop</a>',
+        '<title>Unsubscribe</title><a href="https://e.example/">Our shop</a>',
+        '<a href="#top">Unsubscribe</a>',
+        '<a name="unsubscribe">Unsubscribe</a>',
+        '<a href="https://e.example/">Subscribe</a>',
+        '<a href="https://e.example/">Widerrufsrecht</a>',
+    ],
+)
+def test_what_is_no_way_to_unsubscribe_is_not_taken_for_one(html: str) -> None:
+    assert "link-not-visible" in rules(made(html=html))
+
+
+def body(*parts: str, kind: str = "mixed") -> bytes:
+    """A mail of these parts, header and all."""
+    whole = "".join(f"--b\n{part}\n" for part in parts)
+    head = made(text="", html="", Content_Type=f"multipart/{kind}; boundary=b").decode().partition("--b")[0]
+    return f"{head}{whole}--b--\n".replace("\r\n", "\n").replace("\n", "\r\n").encode()
+
+
+NEWS: Final = "Content-Type: text/html\n\n<p>News.</p>\n"
+WAY: Final = f"Content-Type: text/plain\n\nTo unsubscribe: {URL}\n"
+ATTACHED: Final = (
+    f"Content-Type: message/rfc822\n\nSubject: x\n{WAY}",
+    f"Content-Type: message/rfc822\n\nContent-Type: multipart/mixed; boundary=c\n\n--c\n{WAY}--c--\n",
+    f"Content-Type: message/global\n\nSubject: x\n{WAY}",
+    f"Content-Disposition: attachment; filename=x.txt\n{WAY}",
+    f"Content-Disposition: ATTACHMENT\n{WAY}",
+    f"Content-Type: multipart/digest; boundary=c\n\n--c\n\nSubject: x\n{WAY}--c--\n",
+    f"Content-Type: application/octet-stream\n\n{WAY}",
+)
+
+
+@pytest.mark.parametrize("attached", ATTACHED)
+def test_what_is_attached_is_not_the_body(attached: str) -> None:
+    assert {"link-not-visible", "text-missing"} <= rules(body(NEWS, attached))
+    assert "link-not-visible" in rules(body(attached, NEWS))
+    assert "body-missing" in rules(body(attached))
+
+
+def test_what_a_mailing_list_adds_to_html_is_read_with_it() -> None:
+    assert not {"link-not-visible", "link-not-in-text"} & rules(body(NEWS, WAY))
+    inner = (
+        f"Content-Type: multipart/alternative; boundary=c\n\n--c\nContent-Type: text/plain\n\nNews.\n--c\n{NEWS}--c--"
+    )
+    assert not {"link-not-visible", "link-not-in-text"} & rules(body(inner, WAY))
+    assert "link-not-visible" in rules(body(NEWS, WAY, kind="alternative"))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        WAY,
+        f"\nTo unsubscribe: {URL}",
+        WAY.replace("text/plain", 'TEXT/Plain ; charset="no-such"; charset=x'),
+        WAY.replace("\n\n", "\nContent-Transfer-Encoding: quoted-printable\n\n").replace(
+            URL, URL[:20] + "=\n" + URL[20:]
+        ),
+        "Content-Transfer-Encoding: BASE64\n\n" + base64.b64encode(f"To unsubscribe: {URL}".encode()).decode(),
+        "Content-Type: text/plain; charset=utf-16le\nContent-Transfer-Encoding: base64\n\n"
+        + base64.b64encode(f"Unsubscribe: {URL}".encode("utf-16le")).decode(),
+        f'Content-Type: multipart/mixed; boundary*0="c "; boundary*1=d\n\npreamble\n--c d  \n{WAY}--c d--\nend',
+        f"Content-Type: multipart/mixed; boundary=b\n\n--b\n{WAY}",
+        f"Content-Type: multipart/mixed; boundary=c\n\n--c\n{WAY}",
+    ],
+)
+def test_a_part_is_read_however_it_is_packed(part: str) -> None:
+    assert "link-not-in-text" not in rules(body(part))
+
+
 def test_a_picture_with_a_text_of_its_own_is_a_visible_link() -> None:
     assert "link-not-visible" not in rules(made(html='<a href="https://e.example/x"><img alt="Unsubscribe"></a>'))
 
 
+# --- encoded-words ----------------------------------------------------------------------------------------------------
+
+
+def encoded(text: str) -> str:
+    """A field as a careless program writes it: all of it in encoded-words, folded."""
+    words = [text[at : at + 20].encode() for at in range(0, len(text), 20)]
+    return "\n ".join(f"=?us-ascii?B?{base64.b64encode(each).decode()}?=" for each in words)
+
+
+def test_encoded_words_are_named_as_the_fault_and_nothing_that_follows_from_them() -> None:
+    raw = signed(made(List_Unsubscribe=encoded(HEADER["List-Unsubscribe"])))
+    [found] = checking.check(raw)
+    assert (found.rule, found.level) == ("list-unsubscribe-encoded", Level.ERROR)
+    assert "RFC 2047, 5" in found.source
+
+
+def test_encoded_words_are_named_as_the_fault_of_every_field_that_a_program_reads() -> None:
+    quoted = "=?utf-8?Q?Shop_=3Cnews=2Eshop=2Eexample=3E?="
+    faults = {
+        "list-unsubscribe-encoded": made(List_Unsubscribe_Post="=?utf-8?q?List-Unsubscribe=3DOne-Click?="),
+        "list-id-encoded": made(List_Id=quoted),
+        "from-encoded": made(From="=?utf-8?q?Shop_=3Cnews=40shop=2Eexample=3E?="),
+    }
+    for rule, raw in faults.items():
+        assert {each.rule for each in checking.check(raw) if each.rule != "dkim-missing"} == {rule}
+        assert all("RFC 2047, 5" in each.source for each in checking.check(raw) if each.rule == rule)
+    broken = made(List_Unsubscribe=encoded("https://shop.example/u"))
+    assert {"list-unsubscribe-encoded", "list-unsubscribe-unreadable"} <= rules(broken)
+
+
+def test_encoded_words_in_a_name_are_as_they_must_be() -> None:
+    named = made(List_Id="=?utf-8?Q?Caf=C3=A9?= <news.shop.example>", From="=?utf-8?Q?Caf=C3=A9?= <a@shop.example>")
+    assert rules(named) == {"dkim-missing"}
+    assert rules(made(List_Unsubscribe=f"<{URL}?a=?b?q=?c>, <mailto:a@shop.example>")) == {"dkim-missing"}
+
+
 # --- what is found ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        made(List_Unsubscribe=f"(Leave (at once)) <{URL}> (or), <mailto:a@shop.example> (by mail)"),
+        made(List_Id="<news.shop.example>"),
+        made(List_Id='"Shop, news" <news.shop.example> (weekly)'),
+        b"Authentication-Results: mx.example; dkim=fail header.d=a.example; dkim=pass header.d=shop.example\r\n"
+        + made(),
+        b"Authentication-Results: mx.example; dmarc=pass (was dkim=none here)\r\n" + made(),
+    ],
+)
+def test_what_is_as_it_may_be_is_not_complained_of(raw: bytes) -> None:
+    assert rules(raw) == {"dkim-missing"}
+
+
+def test_every_message_names_its_rule_and_its_source() -> None:
+    broken = [
+        made(text="", html="x", **{name.replace("-", "_"): value}) for name in HEADER for value in (None, "=?", "<")
+    ]
+    found = [each for raw in broken for each in checking.check(raw)]
+    assert len({each.rule for each in found}) > 10
+    for each in found:
+        assert re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)+", each.rule)
+        assert re.search(r"RFC \d+, \d|https://|CAN-SPAM|Microsoft|Observed", each.source)
+        assert each.says.endswith((".", ")"))
+        assert each.mend
 
 
 @pytest.mark.parametrize(
