@@ -36,6 +36,8 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
 _ONCE: Final = ("from", "date", "subject", "message-id", "to", "reply-to", "sender", "list-id")
 _MOST_SENDERS: Final = 10
 _NEEDED: Final = {"date": "Date", "message-id": "Message-ID", "subject": "Subject"}
+_SEALED: Final = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
+"""Bodies that only their recipient, or a program for such bodies, can read (RFC 1847, 2.2; RFC 8551, 3.2)."""
 _CLIPPED: Final = 102 * 1024
 _RESULT: Final = re.compile(r"\b(spf|dkim|dmarc)=(pass|fail|softfail|permerror|none|temperror)\b", re.IGNORECASE)
 
@@ -64,9 +66,9 @@ def sender(mail: Mail) -> Iterator[Finding]:
         yield Finding(
             "from-not-one",
             Level.ERROR,
-            "The mail has no From, or more than one address there; DMARC then fails.",
+            "From is missing, can't be read, or names more than one address; DMARC then fails.",
             "Name one sender: `From: Name <address@your-domain>`.",
-            f"RFC 5322, 3.6; {GMAIL}",
+            f"RFC 5322, 3.6.2; RFC 7489, 6.6.1; {GMAIL}",
         )
     if any(each in _FREE for each in domains):
         yield Finding(
@@ -215,6 +217,8 @@ def whole(mail: Mail) -> Iterator[Finding]:
 
 def body(mail: Mail) -> Iterator[Finding]:
     """What the reader gets."""
+    if mail.first("content-type").lower().startswith(_SEALED):
+        return
     if not mail.text and not mail.html:
         yield Finding(
             "body-missing",

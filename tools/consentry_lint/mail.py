@@ -59,7 +59,7 @@ def read(raw: bytes) -> Mail:
     """
     if len(raw) > MOST:
         raise NotAMailError(f"larger than {MOST >> 20} MiB")
-    raw = _MBOX.sub(b"", raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n"))
+    raw = _MBOX.sub(b"", raw.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n"))  # Gmail has shown blanks first
     if not _FIELD_NAME.match(raw):
         raise NotAMailError("this is no mail: it doesn't begin with a header field such as `From: …`")
     raw = re.sub(rb"\r\n|\r|\n", b"\r\n", raw)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 _LONGEST_LINE: Final = 998
 _BRACKETED: Final = re.compile(r"<([^<>]*)>")
-_MAILTO: Final = re.compile(r"mailto:[^@\s?]+@[^@\s?]+", re.IGNORECASE)
+_MAILTO: Final = re.compile(r"mailto:(?:[^@\s?]+|\?to=[^@\s&]+)@[^@\s?&]+", re.IGNORECASE)
 _RFC_2369: Final = "RFC 2369, 2 and 3.2"
 _RFC_8058: Final = "RFC 8058, 3.1"
 

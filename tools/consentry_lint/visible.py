@@ -24,12 +24,17 @@ _ADDRESS: Final = re.compile(r"https?://[^\s<>\"]+|\bwww\.[^\s<>\"]+|[\w.+=-]{1,
 _NOTE: Final = re.compile(r"\[(\d{1,3})\]")
 """A link's number, where the text leaves links to its end, as programs do that make text of HTML."""
 _NOTED: Final = re.compile(r"(?:\[(\d{1,3})\]|(?<!\S)(\d{1,3})[.:)])[ :]{0,3}<?(?:https?://|mailto:|www\.)")
+_LIST_SOFTWARE: Final = re.compile(
+    r"/mailman3?/|/listinfo/|/sympa/|-(?:request|leave|off)@|(?:^|:)(?:leave|signoff)-[^@]{1,64}@", re.IGNORECASE
+)
+"""The pages and addresses at which subscribers of Mailman, Sympa and others leave
+(https://docs.mailman3.org/en/latest/userguide.html#leaving-a-mailing-list, https://www.sympa.community/manual/)."""
 _SCHEMES: Final = ("http://", "https://", "mailto:")
 
 
 def visible_link(mail: Mail) -> Iterator[Finding]:
     """A way to unsubscribe that a reader sees."""
-    targets = [words.plain(each) for each in (*ways(mail).https, *ways(mail).mailto)[:_MOST_TARGETS]]
+    targets = [words.plain(each) for each in (*ways(mail).https, *ways(mail).http, *ways(mail).mailto)[:_MOST_TARGETS]]
     if mail.html and not _in_html(mail, targets) and not _in_text(words.plain(mail.beside), targets):
         yield Finding(
             "link-not-visible",
@@ -71,7 +76,7 @@ def _in_text(text: str, targets: list[str]) -> bool:
 
 def _says(address: str) -> bool:
     """Whether an address says itself that it is for unsubscribing."""
-    return words.offers(words.plain(unquote(address)))
+    return _LIST_SOFTWARE.search(address) is not None or words.offers(words.plain(unquote(address)))
 
 
 def _beside(text: str, addresses: Iterable[tuple[int, int]]) -> bool:

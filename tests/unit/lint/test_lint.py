@@ -117,9 +117,10 @@ def test_of_a_good_mail_there_is_nothing_to_say() -> None:
     [
         lambda raw: raw.replace(b"\r\n", b"\n"),
         lambda raw: b"\xef\xbb\xbf" + raw,
+        lambda raw: b" " * 200 + b"\r\n" + raw,
         lambda raw: b"From ann@example.com Mon Nov 23 09:00:00 2026\r\n" + raw,
     ],
-    ids=["line feeds", "a byte-order mark", "out of an mbox"],
+    ids=["line feeds", "a byte-order mark", "blanks before it", "out of an mbox"],
 )
 def test_a_mail_may_have_been_saved_in_several_ways(saved: object) -> None:
     assert callable(saved)
@@ -210,6 +211,10 @@ def test_the_sentence_around_a_link_says_what_it_is_for(lang: str, sentence: str
         '<map><area href="https://e.example/x" alt="Unsubscribe"></map>',
         '<form action="https://e.example/x"><input type="submit" value="Unsubscribe"></form>',
         "<p>Unsubscribe: write to leave@shop.example</p>",
+        '<a href="https://e.example/subs/unsubs_user.html?id=1">Stop</a>',
+        '<p>Не хотите получать наши письма? <a href="https://e.example/x">Нажмите здесь</a></p>',
+        '<p><a href="http://lists.shop.example/mailman/listinfo/news">News list</a></p>',
+        '<p><a href="mailto:news-request@lists.shop.example">News list</a></p>',
         '<p>Unsubscribe<!-- > <a href="x"> -->: <a href="https://e.example/x">here</a></p>',
         '<!--[if !mso]><!--><a href="https://e.example/x">Unsubscribe</a><!--<![endif]-->',
         '<style>a{content:"<a"}</style><script>if (1 < 2) "</p>"</script><a href="https://e.example/x">Unsubscribe</a>',
@@ -231,6 +236,10 @@ def test_a_way_to_unsubscribe_is_seen_however_it_is_written(html: str) -> None:
         '<a name="unsubscribe">Unsubscribe</a>',
         '<a href="https://e.example/">Subscribe</a>',
         '<a href="https://e.example/">Widerrufsrecht</a>',
+        '<p>We will take you on a tour.</p><a href="https://e.example/">Our shop</a>',
+        '<p>We even send you an e-mail when it is here.</p><a href="https://e.example/">Our shop</a>',
+        '<p>A store credit, by e-mail.</p><a href="https://e.example/">Our shop</a>',
+        '<p>It cannot be unsubstantiated.</p><a href="https://e.example/">Our shop</a>',
     ],
 )
 def test_what_is_no_way_to_unsubscribe_is_not_taken_for_one(html: str) -> None:
@@ -341,6 +350,9 @@ def test_encoded_words_in_a_name_are_as_they_must_be() -> None:
     "raw",
     [
         made(List_Unsubscribe=f"(Leave (at once)) <{URL}> (or), <mailto:a@shop.example> (by mail)"),
+        made(List_Unsubscribe=f"<{URL}>, <mailto:?to=leave@shop.example&subject=x>, <mailto:a@b.example,c@d.example>"),
+        made(text="", html="", Content_Type="application/pkcs7-mime; smime-type=signed-data"),
+        made(text="", html="", Content_Type='multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b'),
         made(List_Id="<news.shop.example>"),
         made(List_Id='"Shop, news" <news.shop.example> (weekly)'),
         b"Authentication-Results: mx.example; dkim=fail header.d=a.example; dkim=pass header.d=shop.example\r\n"
@@ -393,6 +405,9 @@ def test_every_message_names_its_rule_and_its_source() -> None:
         ("line-too-long", made(text="a" * 999)),
         ("from-not-one", made(From=None)),
         ("from-not-one", made(From="a@shop.example, b@shop.example")),
+        ("from-not-one", made(From="Shop <>")),
+        ("from-not-one", made(From="news@shop.example <news@shop.example>")),
+        ("from-not-one", made(From="(" * 4_000)),
         ("from-free-mail", made(From="Shop <shop@gmail.com>")),
         ("dkim-missing", made()),
         ("dkim-unreadable", b"DKIM-Signature: nonsense\r\n" + made()),
@@ -407,6 +422,7 @@ def test_every_message_names_its_rule_and_its_source() -> None:
         ("list-id-broken", made(List_Id="News <news@shop.example>")),
         ("date-missing", made(Date=None)),
         ("date-broken", made(Date="yesterday")),
+        ("date-broken", made(Date="Mon, 23 Nov 2026 09:00:00 +" + "9" * 20)),
         ("message-id-missing", made(Message_ID=None)),
         ("subject-missing", made(Subject=None)),
         ("field-repeated", b"Subject: another\r\n" + made()),
