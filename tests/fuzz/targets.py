@@ -119,6 +119,8 @@ class Pages:
         yield b"POST /u/{unsubscribe}\nx-fuzz-base64: yes\n\nscope=pause&days=30&stamp={left}"
         yield b"POST /u/{unsubscribe}\nx-fuzz-base64: no\n\nscope=all%"
         yield b"GET /u/{unsubscribe}\n\n"
+        yield b"GET /p/%3C{preferences}%3E.%20=%0D%0A\n\n"
+        yield b"POST /u/undo/%253E{undo}/%E2%80%8B\n\n"
         yield b"HEAD /p/{preferences}?lang=ar\n\n"
         yield b"POST /u/undo/{undo}\n\nlang=de"
         yield b"POST /u/reason/{reason}\n" + form + b"\nlang=ar&reason=too_many"
