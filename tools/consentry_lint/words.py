@@ -27,6 +27,12 @@ _STEMS: Final[Mapping[str, tuple[str, ...]]] = {
         r"stop (?:receiving|getting|these)",
         r"(?:no longer|not|don.?t) (?:wish|want|like) to (?:receive|get|be)",
         r"no longer receive",
+        r"(?:n.t|not) want (?:these|those|this|our|any|more)",
+        r"(?:not|no longer) interested",
+        rf"\b(?:rather|prefer) not {_APART}(?:receive|get|hear)",
+        rf"\b(?:cease|discontinue)\b {_APART}(?:receiv|mail|sending)",
+        rf"\bwithdraw\b {_APART}consent",
+        r"\btaken off\b",
         r"\bremove (?:me|yourself)\b",
         r"\b(?:be|get) removed",
         rf"\b(?:remove[ds]?|take) {_APART}\b(?:from|off) (?:this|our|the|any)\b",
@@ -52,8 +58,13 @@ _STEMS: Final[Mapping[str, tuple[str, ...]]] = {
         r"deabonn",
         r"de-?aktivier",
         r"widersprech",
+        rf"einwilligung {_APART}widerruf",
+        rf"widerruf\w{{0,20}} {_APART}einwilligung",
+        rf"\b(?:abo|abonnement|newsletter)\b {_APART}(?:zu )?beende",
+        rf"\bnichts mehr {_APART}(?:horen|erhalten|bekommen|empfangen|lesen)",
+        r"aus (?:dem|unserem|der|unserer|diesem) (?:e-?mail-?)?(?:verteiler|liste|mailing)",
         rf"\bkeine[nr]? {_APART}\b(?:mehr|erhalten|bekommen|empfangen)",
-        r"nicht (?:mehr|langer|weiter) (?:erhalten|bekommen|empfangen|beziehen|zugeschickt|informiert)",
+        r"nicht (?:mehr|langer|weiter) (?:erhalten|bekommen|empfangen|beziehen|zu(?:ge)?s|informiert)",
         r"voreinstellung",
         r"(?:newsletter|e-?mail|benachrichtigungs)-?(?: )?einstellung",
         r"einstellungen (?:verwalten|andern|anpassen)",
@@ -61,6 +72,11 @@ _STEMS: Final[Mapping[str, tuple[str, ...]]] = {
     "fr": (
         r"des-?(?:abonn|inscri|inscr)",
         r"resili",
+        rf"\bne {_APART}\bplus (?:recev|vous|etre)",
+        r"\bne rece\w{0,20} plus\b",
+        r"\b(?:vous|s.|m.)[ ]?opposer",
+        rf"\bquitter {_APART}\bliste",
+        rf"\b(?:retirer|supprimer|effacer)\b {_APART}(?:adresse|liste|e-?mail)",
         r"\bplus (?:recevoir|souhait)",
         rf"\bne (?:plus )?(?:souhait|desir|voul)\w{{0,20}} {_APART}(?:plus|recev)",
         rf"(?:annul|supprim|arret|cess|stopp)\w{{0,20}} {_APART}(?:abonnement|inscript|rece[pv]|mail|newsletter|envoi)",
@@ -70,6 +86,8 @@ _STEMS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "es": (
         r"\bbaja\b",
+        r"\bbaja(?:te|rse|rme|rte)\b",
+        rf"\bborra\w{{0,20}} {_APART}lista",
         r"cancel(?:a|ar|e|es|acion)\b",
         r"anul(?:a|ar|e|acion)\b",
         r"de(?:s|)-?(?:sub?scri|inscri|apunt|abon)",
@@ -86,6 +104,9 @@ _STEMS: Final[Mapping[str, tuple[str, ...]]] = {
         rf"non (?:vuo|desider|vole|ricever)\w{{0,20}} {_APART}(?:ricever|piu)",
         r"(?:smett|interromp)\w{0,20} (?:di )?(?:ricev|la ricez|l.invio)",
         r"preferenze",
+        r"\bcancellare\b",
+        r"\bdis(?:dire|dici|dica|detta)\b",
+        r"\brimuov(?:imi|ermi|ici|ersi|iti|erti)\b",
         rf"rimuov\w{{0,20}} {_APART}(?:list|indirizz|newsletter)",
     ),
     "pt": (
@@ -94,6 +115,8 @@ _STEMS: Final[Mapping[str, tuple[str, ...]]] = {
         r"cancel(?:a|ar|e|es|amento)\b",
         r"remov(?:er|a|ido|am)\b",
         r"remocao",
+        r"\bdesativ(?:ar|e|acao)\b",
+        rf"\bretir(?:ar|e)\b {_APART}(?:e-?mail|lista|endereco)",
         r"anul(?:a|ar|e)\b",
         r"(?:deix|par)(?:ar|e|a) de receber",
         rf"nao (?:desej|quer|quis|pretend|receb)\w{{0,20}} {_APART}(?:receb|mais)",
@@ -108,6 +131,8 @@ _STEMS: Final[Mapping[str, tuple[str, ...]]] = {
         r"op te zegg",
         rf"\bschrijf(?:t)?\b{_APART}\buit\b",
         r"opgezegd",
+        rf"\bliever geen\b {_APART}mail",
+        rf"(?:abonnement|nieuwsbrief|inschrijving) {_APART}(?:te )?beeindig",
         rf"\bzeg(?:t|gen)?\b{_APART}\bop\b",
         r"voorkeuren",
         rf"\bgeen {_APART}(?:meer|ontvangen)",
@@ -116,6 +141,9 @@ _STEMS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "pl": (
         r"rezygn",
+        r"wyrejestr",
+        rf"\bprzesta\w{{0,20}} {_APART}otrzym",
+        rf"\bzakoncz\w{{0,20}} {_APART}(?:subskr|otrzym)",
         r"wypis",
         r"anul(?:uj|ow)",
         r"subskryp",
@@ -131,6 +159,9 @@ _STEMS: Final[Mapping[str, tuple[str, ...]]] = {
         r"解除",
         r"退会",
         r"オプトアウト",
+        r"アンサブスクライブ",
+        r"受け取り?(?:[をの])?(?:停止|中止|やめ|拒否)",
+        r"(?:受信|配信|メール)設定",
         r"希望(?:され|し)ない",
         r"不要な(?:方|場合)",
         r"受け取(?:ら|りた)な?く?ない",
@@ -138,13 +169,16 @@ _STEMS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "ar": (
         r"الغاء",
+        r"[اتين]لغ(?:ي|اؤه|اءه)? ?(?:ال)?(?:اشتراك|ه\b)",
+        rf"\bلا (?:ترغب|تريد|اريد|ارغب) {_APART}(?:تلقي|استلام|استقبال|رسا|بريد|وصول)",
+        r"\bلم (?:تعد|اعد) (?:ترغب|تريد|ارغب|اريد)",
+        r"الغاؤه",
+        rf"\bحذف\b {_APART}(?:القائم|قائم|بريد)",
         r"الغ(?:ي)? (?:ال)?اشتراك",
         r"ايقاف",
         r"انهاء",
         r"انسحاب",
         r"عدم (?:ال)?(?:تلقي|استلام|رغب)",
-        r"لا ترغب",
-        r"لم تعد ترغب",
         r"ازال",
         r"تفضيلات",
         r"التوقف عن",
@@ -181,7 +215,7 @@ _STEMS: Final[Mapping[str, tuple[str, ...]]] = {
         r"καταργ",
         r"להסרה",
         r"הסר",
-        r"huy đang ky",
+        r"huy dang ky",
         r"ยกเลิก",
         r"berhenti berlangganan",
         r"d(?:on)?ar(?:-se)? (?:de )?baixa",
@@ -195,11 +229,16 @@ _STEMS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 @cache
-def _unseen() -> dict[int, None]:
-    """Accents, and what nobody sees (soft hyphens, joiners, the lengthening of Arabic), as `str.translate` takes it."""
+def _unseen() -> dict[int, str | None]:
+    """Accents, and what nobody sees (soft hyphens, joiners, the lengthening of Arabic), as `str.translate` takes it.
+
+    Letters with a stroke lose it: Unicode doesn't take that for an accent.
+    """
     last = min(0x20000, sys.maxunicode)
-    found = dict.fromkeys(code for code in range(last) if unicodedata.category(chr(code)) in {"Mn", "Cf"})
-    return found | {0x640: None}
+    found: dict[int, str | None] = dict.fromkeys(
+        code for code in range(last) if unicodedata.category(chr(code)) in {"Mn", "Cf"}
+    )
+    return found | {0x640: None} | {ord(stroke): plain for stroke, plain in zip("łŁøØđĐ", "lLoOdD", strict=True)}
 
 
 @cache
