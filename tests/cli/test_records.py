@@ -50,6 +50,6 @@ def test_what_is_written_is_read_as_it_was(form: str) -> None:
 
 
 def test_a_line_that_is_not_used_is_not_repeated() -> None:
-    for row in read(CSV, 'email,status\nann@example.com\n"ann@example.com"x,y\nann@example.com,a,b,c\n'):
+    for row in read(CSV, 'email,status\n"ann@example.com"x,y\nann@example.com,a,b,c\n'):
         assert isinstance(row, Malformed)
         assert "ann" not in row.reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import secrets
+import tempfile
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,20 +19,21 @@ from botocore.exceptions import ClientError
 from consentry.bulk import presets
 from consentry.bulk.exporting import CONSENTS, WHAT
 from consentry.bulk.importing import MALFORMED
-from consentry.bulk.jobs import EXPORT, IMPORT, INPUTS, MOST_AT_ONCE, SCREEN
+from consentry.bulk.job import EXPORT, IMPORT, INPUTS, MOST_AT_ONCE, SCREEN
 from consentry.bulk.rows import CSV, Reader, form_of, text_of
 from consentry.bulk.shelf import Shelf
 from consentry_cli import deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
-from consentry_cli.options import format_option, output_option
+from consentry_cli.options import column_option, encoding_option, format_option, ignore_option, output_option
 from consentry_cli.progress import progress
-from consentry_cli.records import writing
+from consentry_cli.records import reading, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _EVERY_S: Final = 2.0
 """How often a run is looked at while somebody waits for it."""
+_CHUNK: Final = 1 << 20
 _RUNNING: Final = "RUNNING"
 _SUCCEEDED: Final = "SUCCEEDED"
 
@@ -106,6 +108,9 @@ def group() -> None:
 @_concurrency_option
 @_report_option
 @_wait_option
+@column_option
+@ignore_option
+@encoding_option
 @format_option
 @_file_argument
 def import_(
@@ -118,6 +123,9 @@ def import_(
     concurrency: int | None,
     report: Path | None,
     wait: bool,
+    mapped: dict[str, str],
+    ignored: tuple[str, ...],
+    encoding: str,
     form: str | None,
     source: Path,
 ) -> None:
@@ -127,8 +135,14 @@ def import_(
         form = form_of(str(source), form)
         job = {"topics": list(topics), "preset": preset or "", "dry_run": dry_run, "form": form}
         # The file's name may say what its rows mean. It stays here: it may also say whose they are.
-        job["status"] = status or _status_of(presets.PRESETS.get(preset or "", presets.PLAIN), source, form)
-        run = _begin(stack, IMPORT, brand_id, {**job, "concurrency": concurrency or 0}, source)
+        chosen = presets.PRESETS.get(preset or "", presets.PLAIN)
+        with reading(str(source), encoding) as text:
+            reader = Reader(text, form, who=chosen.who(), mapped=mapped)
+            meaning = presets.of_file(chosen, str(source), reader.first, status)
+            presets.certain(chosen, meaning, reader.names, ignored)
+        job["status"] = _word(meaning)
+        job |= {"columns": [f"{name}={column}" for name, column in mapped.items()], "ignore_columns": list(ignored)}
+        run = _begin(stack, IMPORT, brand_id, {**job, "concurrency": concurrency or 0}, source, encoding)
         if wait:
             _wait(stack, run)
             _fetch(stack, run, None, report)
@@ -141,6 +155,7 @@ def import_(
 @_concurrency_option
 @_report_option
 @_wait_option
+@encoding_option
 @format_option
 @_file_argument
 @output_option
@@ -151,6 +166,7 @@ def screen(
     concurrency: int | None,
     report: Path | None,
     wait: bool,
+    encoding: str,
     form: str | None,
     source: Path,
     output: str,
@@ -159,7 +175,7 @@ def screen(
     with plain_errors():
         stack = _stack(stack_name)
         job = {"topics": [topic], "form": form_of(str(source), form), "concurrency": concurrency or 0}
-        run = _begin(stack, SCREEN, brand_id, job, source)
+        run = _begin(stack, SCREEN, brand_id, job, source, encoding)
         if wait:
             _wait(stack, run)
             _fetch(stack, run, output, report)
@@ -229,20 +245,38 @@ def fetch(stack_name: str, report: Path | None, remove: bool, output: str, run: 
 
 
 def _status_of(preset: presets.Preset, source: Path, form: str) -> str:
-    with text_of(source.open("rb")) as text:
-        meaning = presets.of_file(preset, str(source), Reader(text, form).columns, None)
+    """The word for what a file says of all its rows; empty if it says nothing."""
+    with reading(str(source)) as text:
+        return _word(presets.of_file(preset, str(source), Reader(text, form, who=preset.who()).first, None))
+
+
+def _word(meaning: presets.Meaning | None) -> str:
     return next((word for word, each in presets.WORDS.items() if each == meaning), "")
 
 
-def _begin(stack: _Stack, work: str, brand_id: str, job: dict[str, Any], source: Path | None) -> str:
+def _begin(
+    stack: _Stack, work: str, brand_id: str, job: dict[str, Any], source: Path | None, encoding: str = ""
+) -> str:
     run = f"{work}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     told = {"work": work, "brand": brand_id, **job}
     if source is not None:
         told["input"] = f"{INPUTS}{run}.{job['form']}"
-        stack.s3.upload_file(str(source), stack.bucket, told["input"])
+        _upload(stack, source, told["input"], encoding)
     stack.states.start_execution(stateMachineArn=stack.machine, name=run, input=json.dumps(told))
     click.echo(run, err=True)
     return run
+
+
+def _upload(stack: _Stack, source: Path, key: str, encoding: str) -> None:
+    """Put a file where jobs find it. In another encoding than jobs find out by themselves, it goes as UTF-8."""
+    if not encoding:
+        stack.s3.upload_file(str(source), stack.bucket, key)
+        return
+    with tempfile.TemporaryFile() as copy, reading(str(source), encoding) as text:
+        while some := text.read(_CHUNK):
+            copy.write(some.encode("utf-8", "surrogateescape"))
+        copy.seek(0)
+        stack.s3.upload_fileobj(copy, stack.bucket, key)
 
 
 def _wait(stack: _Stack, run: str) -> None:

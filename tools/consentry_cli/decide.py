@@ -12,7 +12,7 @@ from consentry.bulk.rows import Reader, Writer, form_of
 from consentry.bulk.screening import ADDED, screen
 from consentry_cli import deployment
 from consentry_cli.errors import plain_errors
-from consentry_cli.options import format_option, input_argument, output_option
+from consentry_cli.options import encoding_option, format_option, input_argument, output_option
 from consentry_cli.progress import progress
 from consentry_cli.records import Complaints, reading, writing
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @deployment.table_option
 @deployment.keyring_option
 @deployment.brands_option
+@encoding_option
 @format_option
 @input_argument
 @output_option
@@ -35,6 +36,7 @@ def decide(
     table: str,
     secret_id: str,
     folder: Path | None,
+    encoding: str,
     form: str | None,
     source: str,
     output: str,
@@ -50,7 +52,7 @@ def decide(
         store = deployment.store(table, keys)
         form = form_of(source, form)
         complaints = Complaints()
-        with reading(source) as stream, progress("decisions") as show:
+        with reading(source, encoding) as stream, progress("decisions") as show:
             reader = Reader(stream, form)
             recipients = Recipients(reader, lambda: keys.pepper(brand_id))
             with writing(output) as out:

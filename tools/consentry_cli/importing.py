@@ -23,7 +23,7 @@ from consentry.table.gateway import StoreUnavailableError
 from consentry_cli import deployment
 from consentry_cli.errors import CanNotRunError, because, plain_errors
 from consentry_cli.journal import Journal, Progress
-from consentry_cli.options import format_option, input_argument
+from consentry_cli.options import column_option, encoding_option, format_option, ignore_option, input_argument
 from consentry_cli.progress import progress
 from consentry_cli.records import STANDARD, Complaints, reading
 
@@ -61,6 +61,9 @@ BATCH: Final = 1_000
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to note how far the import came.  [default: INPUT.consentry-journal]",
 )
+@column_option
+@ignore_option
+@encoding_option
 @format_option
 @input_argument
 def import_(
@@ -75,6 +78,9 @@ def import_(
     report: Path | None,
     restart: bool,
     journal_file: Path | None,
+    mapped: dict[str, str],
+    ignored: tuple[str, ...],
+    encoding: str,
     form: str | None,
     source: str,
 ) -> None:
@@ -92,6 +98,8 @@ def import_(
         begun = Progress(deployment.now(secret_id))
         if not dry_run and source != STANDARD:
             settings = {"brand": brand_id, "table": table, "preset": preset, "status": status, "topics": topics}
+            said: dict[str, Any] = {"columns": mapped, "ignored": list(ignored), "encoding": encoding}
+            settings |= {name: value for name, value in said.items() if value}
             journal = Journal(source, journal_file, {**settings, "topics": list(topics)})
             begun = journal.restart(begun.started_at) if restart else journal.resume(begun.started_at)
         if begun.complete:
@@ -101,17 +109,18 @@ def import_(
         if begun.line:
             click.echo(f"going on after line {begun.line}", err=True)
         with ExitStack() as stack:
-            stream = stack.enter_context(reading(source))
-            reader = Reader(stream, form_of(source, form))
+            stream = stack.enter_context(reading(source, encoding))
             chosen = presets.PRESETS[preset] if preset else presets.PLAIN
+            reader = Reader(stream, form_of(source, form), who=chosen.who(), mapped=mapped)
             interpreter = Interpreter(
                 Intake(store, keys.pepper, Recorder(store)),
                 brand,
                 chosen,
                 reader,
-                presets.of_file(chosen, source, reader.columns, status),
+                presets.of_file(chosen, source, reader.first, status),
                 topics,
                 begun.started_at,
+                ignored,
             )
             noted: _Report | _NoReport = _Report(report, begun.line) if report else _NoReport()
             stack.enter_context(noted)

@@ -15,7 +15,7 @@ from consentry.bulk.rows import Reader, UnusableRowError, Writer, form_of
 from consentry.tokens import Tokens
 from consentry_cli import deployment, keys
 from consentry_cli.errors import CanNotRunError, plain_errors
-from consentry_cli.options import format_option, input_argument, output_option
+from consentry_cli.options import encoding_option, format_option, input_argument, output_option
 from consentry_cli.progress import progress
 from consentry_cli.records import Complaints, reading, writing
 
@@ -49,6 +49,7 @@ def group() -> None:
     "--reference-column", default="reference", show_default=True, help="Your own mark for the mail, kept in its links."
 )
 @deployment.brands_option
+@encoding_option
 @format_option
 @input_argument
 @output_option
@@ -60,6 +61,7 @@ def mint(
     key_file: Path | None,
     reference_column: str,
     folder: Path | None,
+    encoding: str,
     form: str | None,
     source: str,
     output: str,
@@ -76,7 +78,7 @@ def mint(
         signer, pepper = _signer(key_file, secret_id, brand_id)
         form = form_of(source, form)
         complaints = Complaints()
-        with reading(source) as stream, progress("links") as show:
+        with reading(source, encoding) as stream, progress("links") as show:
             reader = Reader(stream, form)
             recipients = Recipients(reader, pepper)
             reference = reader.named(reference_column)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections import Counter
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 STANDARD: Final = "-"
 """Standard input or output, in place of a file."""
 _MANY: Final = 20
-"""Malformed lines that are told one by one; the rest is counted."""
+"""Malformed lines that are told one by one; the rest is counted, by what is wrong with them."""
 
 
 class Complaints:
@@ -29,6 +30,7 @@ class Complaints:
 
     def __init__(self, tell: Callable[[str], None] | None = None) -> None:
         self._tell = tell or (lambda text: click.echo(text, err=True))
+        self._more: Counter[str] = Counter()
         self.count = 0
 
     def sift(self, reader: Iterable[Row | Malformed]) -> Iterator[Row]:
@@ -44,27 +46,34 @@ class Complaints:
         self.count += 1
         if self.count <= _MANY:
             self._tell(f"{malformed.where}: {malformed.reason}")
+        elif malformed.reason in self._more or len(self._more) < _MANY:
+            self._more[malformed.reason] += 1
 
     def finish(self) -> None:
         """Exit with status 1 if there was any."""
         if self.count > _MANY:
-            self._tell(f"and {self.count - _MANY} malformed lines more")
+            untold = self.count - _MANY - self._more.total()
+            for reason, count in self._more.most_common():
+                self._tell(f"and {count} malformed lines more: {reason}")
+            if untold:
+                self._tell(f"and {untold} malformed lines more")
         if self.count:
             raise SystemExit(FOUND)
 
 
 @contextmanager
-def reading(path: str) -> Iterator[IO[str]]:
-    """The text of a file or of standard input. A byte-order mark is dropped."""
+def reading(path: str, encoding: str = "") -> Iterator[IO[str]]:
+    """The text of a file or of standard input, in an encoding that is given or found.
+
+    Raises:
+        UnusableInputError: it is no text at all.
+    """
     if path != STANDARD:
-        with text_of(Path(path).open("rb")) as stream:
+        with text_of(Path(path).open("rb"), encoding=encoding) as stream:
             yield stream
         return
-    wrapped = text_of(sys.stdin.buffer)
-    try:
-        yield wrapped
-    finally:
-        wrapped.detach()
+    with text_of(sys.stdin.buffer, encoding=encoding, close=False) as stream:
+        yield stream
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError
 from consentry import addresses
 from consentry import consent as rules
 from consentry.bulk import presets
-from consentry.bulk.recipients import SUBSCRIBER_ID
-from consentry.bulk.rows import Malformed, UnusableInputError, UnusableRowError
+from consentry.bulk.recipients import SUBSCRIBER_ID, address_in
+from consentry.bulk.records import Malformed, Names, UnusableRowError, listed
 from consentry.consent import Consent
 from consentry.intake import InvalidReportError, Report, ReportKind
 from consentry.ledger import Channel, Kind
@@ -28,7 +28,7 @@ from consentry.tokens import is_reference
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from consentry.brands import Brand
     from consentry.bulk.presets import Meaning, Preset
@@ -130,16 +130,33 @@ class Interpreter:
         of_file: Meaning | None,
         topics: tuple[str, ...],
         started_at: int,
+        ignored: Collection[str] = (),
     ) -> None:
+        """Of one input.
+
+        Args:
+            intake: makes events.
+            brand: whose subscribers they are.
+            preset: how the export is read.
+            reader: its rows.
+            of_file: what every row says that doesn't speak for itself.
+            topics: of rows that name none.
+            started_at: epoch ms; the instant of rows that have none.
+            ignored: columns that sound of consent, and that the operator waves away.
+
+        Raises:
+            UnusableInputError: rows can't say whom they are about, or what they say isn't certain.
+        """
         self._intake = intake
         self._brand = brand
         self._preset = preset
         self._of_file = of_file
         self._topics = topics
         self._started_at = started_at
-        self._email, self._id = reader.named(preset.email), reader.named(SUBSCRIBER_ID)
-        if reader.columns and not {self._email, self._id} & set(reader.columns):
-            raise UnusableInputError(f"the header has no column {preset.email}")
+        self._ignored = ignored
+        self._seen = reader.names
+        reader.need(*preset.email, SUBSCRIBER_ID, remedy="say which it is with --column email=NAME")
+        presets.certain(preset, of_file, reader.names if reader.first else Names(), ignored)
 
     def fact(self, row: Row) -> Fact | None:
         """What a row says; None if it says nothing about consent.
@@ -148,20 +165,24 @@ class Interpreter:
             UnusableRowError, InvalidReportError: it can't be understood.
             StoreUnavailableError: whether the person has a topic that the brand never had can't be told.
         """
+        if not row.says_something():
+            return None
         meaning = self._preset.meaning(row, self._of_file)
         if meaning.kind is None:
             return None
-        topics = () if meaning.everywhere else presets.topics_of(row.values.get("topics")) or self._topics
+        if meaning.kind is ReportKind.CLAIMED:
+            self._sure(row)
+        topics = () if meaning.everywhere else presets.topics_of(row.value("topics")) or self._topics
         occurred_at, note = self._instant(row, meaning.kind)
         reference = row.text(self._preset.reference) if self._preset.reference else ""
         if not is_reference(reference) or addresses.may_stand_in(reference):
             why = "the reference can't be kept: at most 64 characters, printable ASCII, and no address"
             reference, note = "", note or why
-        subscriber_id = row.id(self._id)
+        subscriber_id = row.id(SUBSCRIBER_ID)
         report = Report(
             meaning.kind,
             occurred_at,
-            email="" if subscriber_id else row.text(self._email),
+            email="" if subscriber_id else address_in(row, self._preset.email),
             subscriber_id=subscriber_id,
             topics=topics,
             reference=reference,
@@ -169,7 +190,23 @@ class Interpreter:
         event, passed_over = _patiently(
             lambda: self._intake.event(self._brand, report, Channel.IMPORT, self._started_at), threading.Event()
         )
-        return Fact(row, event, "; ".join(filter(None, (note, passed_over))))
+        return Fact(row, event, "; ".join(filter(None, (row.note, note, passed_over))))
+
+    def _sure(self, row: Row) -> None:
+        """See that a claim is one.
+
+        Raises:
+            UnusableRowError: its row is cut short, or has what no other row had, and what may say that somebody left.
+        """
+        if not row.whole:
+            raise UnusableRowError(f"{row.note}: a subscriber needs a whole row")
+        if row.names is self._seen:
+            return
+        if self._of_file is presets.WORDS["subscribed"]:
+            unread = presets.consents(row.names, self._preset.reads(), self._ignored)
+            if unread:
+                raise UnusableRowError(f"{listed(unread)} may say that somebody left, and isn't read; --ignore-column")
+        self._seen = row.names
 
     def _instant(self, row: Row, kind: ReportKind) -> tuple[int, str]:
         """When it happened; where the row doesn't tell, the import's beginning."""

@@ -30,18 +30,19 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from consentry.bulk import exporting, importing, presets
+from consentry.bulk.encodings import UTF_8
 from consentry.bulk.importing import Interpreter, Weigher, Writers
+from consentry.bulk.job import EXPORT, IMPORT, SCREEN, Job, job_from, job_of, mapped, who
 from consentry.bulk.parts import Cutter, Part
 from consentry.bulk.recipients import Recipients
 from consentry.bulk.rows import (
+    COMMA,
     CSV,
-    NDJSON,
     Malformed,
     Reader,
     UnusableInputError,
     UnusableRowError,
     Writer,
-    form_of,
     text_of,
 )
 from consentry.bulk.screening import ADDED, screen
@@ -57,89 +58,12 @@ if TYPE_CHECKING:
     from consentry.keyring import Keyring
     from consentry.table.store import Store
 
-IMPORT: Final = "import"
-SCREEN: Final = "screen"
-EXPORT: Final = "export"
-INPUTS: Final = "inputs/"
-MOST_AT_ONCE: Final = 1_000
-"""Lambda runs no more functions at once in an account, unless AWS was asked for more."""
 SEGMENT_BYTES: Final = 64 << 20
 """How much of the table a part of an export reads, about."""
 FEWEST_SEGMENTS: Final = 4
 MOST_SEGMENTS: Final = 100_000
 _BATCH: Final = 1_000
 _RUN: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
-_KEY: Final = re.compile(r"inputs/[A-Za-z0-9._-]{1,200}")
-
-
-class Job(NamedTuple):
-    """What is to be done."""
-
-    work: str
-    """`import`, `screen` or `export`."""
-    brand: str
-    input: str = ""
-    """The key of the object to read."""
-    form: str = ""
-    """`csv` or `ndjson`; else the input's suffix says it."""
-    topics: tuple[str, ...] = ()
-    """To screen: the one topic. To import: of rows that name none."""
-    preset: str = ""
-    status: str = ""
-    what: str = exporting.CONSENTS
-    dry_run: bool = False
-    concurrency: int = 0
-    """How many parts are done at once; 0: as the template says."""
-
-
-_WANTED: Final[Mapping[str, type]] = {
-    **dict.fromkeys(("work", "brand", "input", "form", "preset", "status", "what"), str),
-    "topics": list,
-    "dry_run": bool,
-    "concurrency": int,
-}
-
-
-def job_of(told: object, brands: Brands) -> tuple[Job, Brand]:
-    """The job that somebody wants.
-
-    Raises:
-        UnusableInputError: it isn't one; says why, and repeats nothing but names of fields.
-    """
-    if not isinstance(told, dict) or not all(isinstance(told.get(name), str) for name in ("work", "brand")):
-        raise UnusableInputError("a job is an object with work and brand")
-    for name, value in told.items():
-        if name not in _WANTED:
-            raise UnusableInputError(f"a job has no other fields than {', '.join(_WANTED)}")
-        if type(value) is not _WANTED[name]:
-            raise UnusableInputError(f"{name}: not {'an' if name == 'input' else 'a'} {_WANTED[name].__name__}")
-    job = Job(**{**told, "topics": tuple(told.get("topics", ()))})
-    brand = brands.get(job.brand)
-    if brand is None:
-        raise UnusableInputError("brand: the deployment has none of this name")
-    _check(job, brand)
-    return job._replace(form=job.form or (CSV if job.work == EXPORT else form_of(job.input, None))), brand
-
-
-def _check(job: Job, brand: Brand) -> None:
-    choices = {
-        "work": (job.work, (IMPORT, SCREEN, EXPORT)),
-        "form": (job.form, ("", CSV, NDJSON)),
-        "preset": (job.preset, ("", *presets.PRESETS)),
-        "status": (job.status, ("", *presets.WORDS)),
-        "what": (job.what, exporting.WHAT),
-    }
-    for name, (value, known) in choices.items():
-        if value not in known:
-            raise UnusableInputError(f"{name}: one of {', '.join(each for each in known if each)}")
-    if not all(isinstance(topic, str) and topic in brand.topics for topic in job.topics):
-        raise UnusableInputError(f"topics: the brand has {', '.join(brand.topics)}")
-    if job.work == SCREEN and len(job.topics) != 1:
-        raise UnusableInputError("topics: an audience is screened for one")
-    if (job.work != EXPORT) != bool(_KEY.fullmatch(job.input)):
-        raise UnusableInputError("input: the key of an object under inputs/; an export has none")
-    if not 0 <= job.concurrency <= MOST_AT_ONCE:
-        raise UnusableInputError(f"concurrency: at most {MOST_AT_ONCE}")
 
 
 class _Plan(NamedTuple):
@@ -152,6 +76,10 @@ class _Plan(NamedTuple):
     etag: str = ""
     """The input as it was planned; another is refused."""
     columns: tuple[str, ...] = ()
+    form: str = ""
+    """What the input turned out to be."""
+    separator: str = COMMA
+    encoding: str = UTF_8
 
 
 class Jobs:
@@ -215,9 +143,16 @@ class Jobs:
         else:
             etag, binary = self._shelf.open(job.input)
             with binary:
-                cutter = Cutter(binary, job.form)
+                cutter = Cutter(binary, job.form, who=who(job), mapped=mapped(job))
                 parts = [part._asdict() for part in cutter.parts(self._look(job, brand, cutter.reader, at))]
-            plan = plan._replace(etag=etag, columns=tuple(cutter.reader.columns))
+            reader = cutter.reader
+            plan = plan._replace(
+                etag=etag,
+                columns=tuple(reader.columns),
+                form=reader.form,
+                separator=reader.separator,
+                encoding=cutter.encoding,
+            )
         self._shelf.put(f"runs/{run}/plan.json", _json(plan._replace(parts=len(parts))._asdict()))
         self._shelf.put(f"runs/{run}/parts.json", _json(parts))
         return {"run": run, "parts": len(parts), "concurrency": job.concurrency or self._concurrency}
@@ -235,7 +170,7 @@ class Jobs:
         if done is not None:
             return dict(json.loads(done))
         plan = _Plan(**json.loads(self._shelf.need(f"runs/{run}/plan.json")))
-        job = Job(**{**plan.job, "topics": tuple(plan.job["topics"])})
+        job = job_from(plan.job)
         brand = self._brands.get(job.brand)
         if brand is None:
             raise UnusableInputError("brand: the deployment has none of this name any more")
@@ -245,8 +180,16 @@ class Jobs:
         else:
             place = Part(**told)
             binary = io.BytesIO(self._shelf.piece(job.input, plan.etag, place.start, place.end))
-            with text_of(binary, whole=False) as text:
-                reader = Reader(text, job.form, header=plan.columns, after=place.after)
+            with text_of(binary, whole=False, encoding=plan.encoding) as text:
+                reader = Reader(
+                    text,
+                    plan.form or job.form,
+                    header=plan.columns,
+                    after=place.after,
+                    separator=plan.separator,
+                    who=who(job),
+                    mapped=mapped(job),
+                )
                 act = self._import if job.work == IMPORT else self._screen
                 result, counts = act(job, brand, plan, reader, report)
         if result is not None:
@@ -295,9 +238,9 @@ class Jobs:
 
     def _interpreter(self, job: Job, brand: Brand, reader: Reader, at: int) -> Interpreter:
         preset = presets.PRESETS.get(job.preset, presets.PLAIN)
-        of_file = presets.of_file(preset, "", reader.columns, job.status or None)
+        of_file = presets.of_file(preset, "", reader.first, job.status or None)
         intake = Intake(self._store, self._keys.pepper, Recorder(self._store))
-        return Interpreter(intake, brand, preset, reader, of_file, job.topics, at)
+        return Interpreter(intake, brand, preset, reader, of_file, job.topics, at, job.ignore_columns)
 
     def _import(
         self, job: Job, brand: Brand, plan: _Plan, reader: Reader, report: _Report

@@ -6,12 +6,14 @@ its beginning, by the very reader that reads the parts later, and what is kept o
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
-from consentry.bulk.rows import Malformed, Reader, text_of
+from consentry.bulk.encodings import Text, decoded, found
+from consentry.bulk.records import WHO
+from consentry.bulk.rows import Malformed, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from consentry.bulk.rows import Row
 
@@ -19,7 +21,6 @@ ROWS: Final = 5_000
 """A part is closed at so many rows: some seconds of writing, and so little to do again when a function dies."""
 BYTES: Final = 4 << 20
 """A part is also closed at the first row that takes it there: it is held in memory."""
-_MARK: Final = b"\xef\xbb\xbf"
 
 
 class Part(NamedTuple):
@@ -32,48 +33,39 @@ class Part(NamedTuple):
     end: int
     """The byte after the last."""
     after: int
-    """How many lines come before."""
+    """How many lines come before; of a JSON document, how many objects."""
 
 
 class Cutter:
     """Reads an input once, and says where its parts are."""
 
-    def __init__(self, binary: IO[bytes], form: str) -> None:
-        """`binary` is at the beginning of the input, and can be peeked into.
+    def __init__(
+        self, binary: IO[bytes], form: str, *, who: Sequence[str] = WHO, mapped: Mapping[str, str] | None = None
+    ) -> None:
+        """`binary` is at the beginning of the input; the rest is as for `Reader`.
 
         Raises:
-            UnusableInputError: there is no header.
+            UnusableInputError: there is no header, or the input is something else.
         """
-        peekable: Any = binary
-        self._text = _Measured(text_of(binary), len(_MARK) if peekable.peek(3)[:3] == _MARK else 0)
-        measured: Any = self._text
-        self.reader = Reader(measured, form)
+        encoding, rest = found(binary)
+        self.encoding = encoding.name
+        """Of the input, and so of its parts."""
+        text = Text(decoded(rest, encoding.name), encoding.name, encoding.mark)
+        self.reader = Reader(text, form, who=who, mapped=mapped)
 
     def parts(self, see: Callable[[Row], None]) -> Iterator[Part]:
         """The parts, one at least; `see` is shown each row that can be read."""
-        number = rows = line = after = 0
-        start = self._text.at
-        after = line = self.reader.line
-        for row in self.reader:
+        reader = self.reader
+        number = rows = 0
+        start = at = reader.at
+        after = line = reader.line
+        for row in reader:
             if not isinstance(row, Malformed):
                 see(row)
             rows += 1
-            line = row.end
-            if rows == ROWS or self._text.at - start >= BYTES:
-                yield Part(number, start, self._text.at, after)
-                number, rows, start, after = number + 1, 0, self._text.at, line
+            line, at = row.end, reader.at
+            if rows == ROWS or at - start >= BYTES:
+                yield Part(number, start, at, after)
+                number, rows, start, after = number + 1, 0, at, line
         if rows or not number:
-            yield Part(number, start, self._text.at, after)
-
-
-class _Measured:
-    """Lines of text, and how many bytes of the input they were."""
-
-    def __init__(self, text: IO[str], at: int) -> None:
-        self._text = text
-        self.at = at
-
-    def readline(self, limit: int) -> str:
-        line = self._text.readline(limit)
-        self.at += len(line) if line.isascii() else len(line.encode("utf-8", "surrogateescape"))
-        return line
+            yield Part(number, start, at, after)

@@ -8,172 +8,213 @@ plain form, without a preset, has the columns `email` or `subscriber_id`, `statu
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from consentry import instants
-from consentry.bulk.rows import UnusableInputError, UnusableRowError
+from consentry.bulk.meanings import (
+    BOUNCED,
+    CLAIMED,
+    COMPLAINED,
+    NOTHING,
+    OUT,
+    OUT_EVERYWHERE,
+    WORDS,
+    Meaning,
+    Preset,
+    one_of,
+    unspoken,
+)
+from consentry.bulk.records import Names, UnusableInputError, UnusableRowError, folded, listed
 from consentry.consent import EVERY_TOPIC
 from consentry.instants import Instant
-from consentry.intake import ReportKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-    from consentry.bulk.rows import Row
+    from consentry.bulk.records import Row
 
-
-class Meaning(NamedTuple):
-    """What a status word means."""
-
-    kind: ReportKind | None
-    """None: it says nothing about consent."""
-    everywhere: bool = False
-    """An opt-out from every topic, whichever the row or the command line names."""
+__all__ = ("PLAIN", "PRESETS", "WORDS", "Meaning", "Preset", "certain", "consents", "instant", "of_file", "topics_of")
 
 
-_CLAIMED: Final = Meaning(ReportKind.CLAIMED)
-_OUT: Final = Meaning(ReportKind.UNSUBSCRIBED)
-_OUT_EVERYWHERE: Final = Meaning(ReportKind.UNSUBSCRIBED, everywhere=True)
-_COMPLAINED: Final = Meaning(ReportKind.COMPLAINED)
-_BOUNCED: Final = Meaning(ReportKind.BOUNCED)
-_NOTHING: Final = Meaning(None)
-
-WORDS: Final[Mapping[str, Meaning]] = {
-    "subscribed": _CLAIMED,
-    "claimed": _CLAIMED,
-    "unsubscribed": _OUT,
-    "complained": _COMPLAINED,
-    "bounced": _BOUNCED,
-}
-"""What `--status` and the plain form's `status` may say."""
-
-
-class Preset(NamedTuple):
-    """How one system exports."""
-
-    email: str
-    meaning: Callable[[Row, Meaning | None], Meaning]
-    """What a row says, given what its file says."""
-    of_file: Callable[[str, list[str]], Meaning | None]
-    """What every row says, by the file's name and header; None if rows speak for themselves."""
-    instants: tuple[str, ...]
-    """Columns with the instant of a claim; the first that is filled counts."""
-    left_at: tuple[str, ...]
-    """The same for opt-outs, complaints and bounces."""
-    reference: str = ""
-
-
-def word(text: str) -> Meaning:
-    """What a word of the plain form means.
-
-    Raises:
-        UnusableRowError: nothing.
-    """
-    found = WORDS.get(text.lower())
-    if found is None:
-        raise UnusableRowError(f"status: none of {', '.join(WORDS)}")
-    return found
-
-
-_LISTMONK: Final = {"enabled": _CLAIMED, "disabled": _OUT_EVERYWHERE, "blocklisted": _OUT_EVERYWHERE}
-_LISTMONK_SUBSCRIPTION: Final = {"confirmed": _CLAIMED, "unconfirmed": _NOTHING, "unsubscribed": _OUT}
-_POSTMARK: Final = {"hardbounce": _BOUNCED, "spamcomplaint": _COMPLAINED, "manualsuppression": _OUT}
-_MAILCHIMP_FILES: Final = {"subscribed_": _CLAIMED, "unsubscribed_": _OUT, "cleaned_": _BOUNCED}
+_LISTMONK: Final = {"enabled": CLAIMED, "disabled": OUT_EVERYWHERE, "blocklisted": OUT_EVERYWHERE}
+_LISTMONK_SUBSCRIPTION: Final = {"confirmed": CLAIMED, "unconfirmed": NOTHING, "unsubscribed": OUT}
+_POSTMARK: Final = {"hardbounce": BOUNCED, "spamcomplaint": COMPLAINED, "manualsuppression": OUT}
+_MAILCHIMP_FILES: Final = {"subscribed_": CLAIMED, "unsubscribed_": OUT, "cleaned_": BOUNCED}
 _SENDGRID_FILES: Final = (
-    ("spam_report", _COMPLAINED),
-    ("bounce", _BOUNCED),
-    ("invalid", _BOUNCED),
-    ("unsubscribe", _OUT),
+    ("spam_report", COMPLAINED),
+    ("bounce", BOUNCED),
+    ("invalid", BOUNCED),
+    ("unsubscribe", OUT),
 )
 
 
 def _plain(row: Row, of_file: Meaning | None) -> Meaning:
-    text = row.text("status")
-    if not text and of_file:
+    if of_file and not row.word("status"):
         return of_file
-    return word(text)
+    return one_of(row, "status", WORDS)
 
 
 def _listmonk(row: Row, of_file: Meaning | None) -> Meaning:
-    account = _LISTMONK.get(row.text("status").lower())
-    if account is None:
-        raise UnusableRowError(f"status: none of {', '.join(_LISTMONK)}")
-    if account is not _CLAIMED:
+    account = one_of(row, "status", _LISTMONK)
+    if account is not CLAIMED:
         return account
-    subscription = row.text("subscription_status").lower()
-    if subscription and subscription not in _LISTMONK_SUBSCRIPTION:
-        raise UnusableRowError(f"subscription_status: none of {', '.join(_LISTMONK_SUBSCRIPTION)}")
-    return _LISTMONK_SUBSCRIPTION.get(subscription) or of_file or account
+    subscription = (
+        one_of(row, "subscription_status", _LISTMONK_SUBSCRIPTION) if row.word("subscription_status") else None
+    )
+    return subscription or of_file or account
 
 
 def _mailchimp(row: Row, of_file: Meaning | None) -> Meaning:
-    if "abuse" in row.text("UNSUB_REASON").lower():
-        return _COMPLAINED
+    if "abuse" in row.word("UNSUB_REASON"):
+        return COMPLAINED
     if row.text("UNSUB_TIME"):
-        return _OUT
+        return OUT
     if row.text("CLEAN_TIME"):
-        return _BOUNCED
-    return of_file or _CLAIMED
+        return BOUNCED
+    return of_file or NOTHING
 
 
-def _mailchimp_file(name: str, columns: list[str]) -> Meaning | None:
+def _mailchimp_file(name: str, columns: Collection[str]) -> Meaning | None:
     if name.startswith("nonsubscribed_"):
         raise UnusableInputError("a nonsubscribed_ file holds people who never agreed: there is nothing to import")
-    for start, meaning in _MAILCHIMP_FILES.items():
-        if name.startswith(start):
-            return meaning
     if "CLEAN_TIME" in columns:
-        return _BOUNCED
-    return _OUT if "UNSUB_TIME" in columns else None
+        return BOUNCED
+    if "UNSUB_TIME" in columns:
+        return OUT
+    return next((meaning for start, meaning in _MAILCHIMP_FILES.items() if name.startswith(start)), None)
 
 
-def _sendgrid(_row: Row, of_file: Meaning | None) -> Meaning:
-    if of_file is None:
-        raise UnusableInputError("SendGrid's files don't say what they hold: say it with --status")
-    return of_file
+def _of_file_alone(_row: Row, of_file: Meaning | None) -> Meaning:
+    return of_file or NOTHING
 
 
-def _sendgrid_file(name: str, _columns: list[str]) -> Meaning | None:
+def _sendgrid_file(name: str, _columns: Collection[str]) -> Meaning | None:
     if "block" in name:
         raise UnusableInputError("blocks are passing refusals by a server: there is nothing to import")
     return next((meaning for part, meaning in _SENDGRID_FILES if part in name), None)
 
 
 def _postmark(row: Row, _of_file: Meaning | None) -> Meaning:
-    found = _POSTMARK.get(row.text("SuppressionReason").lower())
+    found = _POSTMARK.get(row.word("SuppressionReason"))
     if found is None:
         raise UnusableRowError("SuppressionReason: none of HardBounce, SpamComplaint, ManualSuppression")
     return found
 
 
-def _unspoken(_name: str, _columns: list[str]) -> Meaning | None:
-    return None
-
-
-PLAIN: Final = Preset("email", _plain, _unspoken, ("occurred_at",), ("occurred_at",), "reference")
+PLAIN: Final = Preset(("email",), _plain, unspoken, ("occurred_at",), ("occurred_at",), "reference", speaks=("status",))
 PRESETS: Final[Mapping[str, Preset]] = {
-    "listmonk": Preset("email", _listmonk, _unspoken, ("created_at",), ("updated_at",), "uuid"),
+    "listmonk": Preset(
+        ("email",),
+        _listmonk,
+        unspoken,
+        ("created_at",),
+        ("updated_at",),
+        "uuid",
+        speaks=("status",),
+        knows=("subscription_status",),
+    ),
     "mailchimp": Preset(
-        "Email Address",
+        ("Email Address",),
         _mailchimp,
         _mailchimp_file,
         ("CONFIRM_TIME", "OPTIN_TIME"),
         ("UNSUB_TIME", "CLEAN_TIME", "LAST_CHANGED"),
         "EUID",
+        knows=("OPTIN_IP", "CONFIRM_IP", "UNSUB_REASON", "MEMBER_RATING"),
     ),
-    "sendgrid": Preset("email", _sendgrid, _sendgrid_file, ("created",), ("created", "created_at")),
-    "postmark": Preset("EmailAddress", _postmark, _unspoken, (), ("CreatedAt",)),
+    "sendgrid": Preset(
+        ("email",), _of_file_alone, _sendgrid_file, ("created",), ("created", "created_at"), knows=("status", "reason")
+    ),
+    "postmark": Preset(("EmailAddress",), _postmark, unspoken, (), ("CreatedAt",), speaks=("SuppressionReason",)),
 }
 
 
-def of_file(preset: Preset, path: str, columns: list[str], status: str | None) -> Meaning | None:
+def of_file(preset: Preset, path: str, columns: Iterable[str], status: str | None) -> Meaning | None:
     """What every row of a file says where it doesn't speak for itself: by `--status`, or as the preset sees it.
 
     Raises:
-        UnusableInputError: the file holds nothing that can be imported.
+        UnusableInputError: the file holds nothing that can be imported, or what it says itself is no claim.
     """
-    return WORDS[status] if status else preset.of_file(Path(path).name.lower(), columns)
+    told = WORDS[status] if status else None
+    if told and told is not CLAIMED:
+        return told
+    seen = preset.of_file(Path(path).name.lower(), Names(columns))
+    if told and seen and seen is not CLAIMED:
+        raise UnusableInputError(
+            "the file itself says that its people left, so --status can't say that they are subscribed"
+        )
+    return told or seen
+
+
+_PARTS: Final = re.compile(r"[^\W\d_]+")
+_CAMEL: Final = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])")
+_CONSENT: Final = re.compile(
+    r"(un|re|de)?subscri(be|bed|bes|ption|ptions)|opt|opts|optin|optout|opted|consents?|consented|permissions?|gdpr|dsgvo"
+    r"|(black|block)list(ed)?|blocked|suppress(ed|ion|ions)?|bounce[ds]?|bouncing|complain(t|ts|ed)?|spam|abuse|junk"
+    r"|status|disabled|enabled|active|inactive|cleaned|dnc|noemail|donotemail|donotmail|donotcontact|marketing|accepts"
+    r"|newsletters?|confirmed|confirmation|unconfirmed|deliverable|undeliverable|deliverability|invalid|deleted|removed|mailable|reachable"
+    r"|unreachable|cancell?ed|paused|quarantined?|deactivated|left|unsub|unsubs|allowed|preferences?|mailings?"
+    r"|abgemeldet|angemeldet|abmeldung|anmeldung|abbestellt|einwilligung|gesperrt|zustimmung|bestätigt|widerspruch"
+    r"|abonné|désabonné|désinscrit|inscrit|désinscription|désabonnement|consentement|suscrito|suscrita|baja|consentimiento"
+    r"|iscritto|disiscritto|consenso|afgemeld|aangemeld|uitgeschreven|toestemming|inscrito|descadastrado|zgoda|wypisany"
+)
+"""Words in the name of a column that says, or may say, whether somebody may be mailed."""
+_REFUSALS: Final = frozenset({"do not", "no mail", "no email", "dont email", "dont mail", "no contact"})
+
+
+def consents(names: Names, read: Collection[str], ignored: Collection[str]) -> list[str]:
+    """The columns that say something of consent, by their names, and that nobody reads.
+
+    Args:
+        names: all columns.
+        read: folded names of those that are read.
+        ignored: names of those that are waved away.
+    """
+    waved = {folded(name) for name in ignored}
+    mapped = names.mapped_to()
+    found = []
+    for column in names.of:
+        name = folded(column)
+        words = [part.casefold() for part in _PARTS.findall(_CAMEL.sub(" ", column))]
+        pairs = {" ".join(pair) for pair in pairwise(words)}
+        if name in waved or name in read or name in mapped:
+            continue
+        if any(_CONSENT.fullmatch(word) for word in words) or pairs & _REFUSALS:
+            found.append(column)
+    return found
+
+
+def certain(preset: Preset, of_file: Meaning | None, names: Names, ignored: Collection[str]) -> None:
+    """See that what rows mean is certain: nothing is taken for a claim because nobody says otherwise.
+
+    Args:
+        preset: how they are read.
+        of_file: what the file says.
+        names: the columns that there are; none where rows differ.
+        ignored: columns that the operator waves away.
+
+    Raises:
+        UnusableInputError: it isn't.
+    """
+    if not names.of:
+        return
+    if of_file is None and not any(column in names for column in preset.speaks):
+        looked = f" and there is no column {' or '.join(preset.speaks)}" if preset.speaks else ""
+        raise UnusableInputError(
+            f"what the rows mean isn't certain: the file's name doesn't say it{looked};"
+            f" say it with --status: {', '.join(WORDS)}"
+        )
+    if doubled := sorted(names.twice & preset.reads()):
+        raise UnusableInputError(
+            f"more than one column is called {', '.join(doubled)}: rename all but the one that counts"
+        )
+    if of_file is CLAIMED and (unread := consents(names, preset.reads(), ignored)):
+        raise UnusableInputError(
+            f"with --status subscribed, {listed(unread)} may say that somebody left, and isn't read: say whose export"
+            " it is with --preset, or which column counts with --column status=NAME, or --ignore-column NAME"
+        )
 
 
 def topics_of(value: object) -> tuple[str, ...]:

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from consentry import addresses
 from consentry.addresses import MalformedAddressError
-from consentry.bulk.rows import UnusableInputError, UnusableRowError
+from consentry.bulk.records import UnusableRowError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from consentry.bulk.rows import Reader, Row
 
 EMAIL: Final = "email"
 SUBSCRIBER_ID: Final = "subscriber_id"
+
+
+_BYTES: Final = re.compile("[\udc80-\udcff]")
+"""Bytes that aren't UTF-8, as they are read."""
+
+
+def address_in(row: Row, columns: Iterable[str]) -> str:
+    """The address of a row: what the first column holds that has something.
+
+    Raises:
+        UnusableRowError: it isn't in the file's encoding.
+    """
+    address = next((text for column in columns if (text := row.text(column))), "")
+    if not address.isascii() and (_BYTES.search(address) or "\ufffd" in address):
+        raise UnusableRowError("email: not in UTF-8: save the file as UTF-8, or say its encoding with --encoding")
+    return address
 
 
 class Recipients:
@@ -27,9 +44,7 @@ class Recipients:
             UnusableInputError: the header has neither column.
         """
         self._pepper = pepper
-        self._email, self._id = reader.named(EMAIL), reader.named(SUBSCRIBER_ID)
-        if reader.columns and not {self._email, self._id} & set(reader.columns):
-            raise UnusableInputError("the header has neither email nor subscriber_id")
+        reader.need(EMAIL, SUBSCRIBER_ID)
 
     def of(self, row: Row) -> str:
         """The subscriber id of a row; where both are given, the id counts.
@@ -37,12 +52,12 @@ class Recipients:
         Raises:
             UnusableRowError: it names nobody.
         """
-        given = row.id(self._id)
+        given = row.id(SUBSCRIBER_ID)
         if given:
             if addresses.is_subscriber_id(given):
                 return given
             raise UnusableRowError("subscriber_id: 22 characters of base64url")
-        email = row.text(self._email)
+        email = address_in(row, (EMAIL,))
         if not email:
             raise UnusableRowError("neither email nor subscriber_id")
         try:
