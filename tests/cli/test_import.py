@@ -264,7 +264,7 @@ def test_an_instant_in_the_future_is_taken_as_now(deployment: Deployment) -> Non
                     "cy": {"complaint": 1_576_591_113_999},
                 },
             )
-            for suffix in ("csv", "ndjson")
+            for suffix in ("csv", "ndjson", "json")
         ),
     ],
 )

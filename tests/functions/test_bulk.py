@@ -244,6 +244,50 @@ def test_an_export_of_another_system_is_understood(bulk: Bulk) -> None:
     assert bulk.run(work="import", preset="mailchimp", topics=["news"]) == {"new opt-outs": 2}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_file_is_read_in_parts_whatever_its_dialect(bulk: Bulk, encoding: str, separator: str) -> None:
+    lines = ["", f"Email {separator}STATUS{separator}Note"]
+    lines += [f"zoë{each}@example.com{separator}unsubscribed{separator}Ζωή 🎈" for each in range(4)]
+    lines += [f'open@example.com{separator}unsubscribed{separator}"open', f"ann@example.com{separator}Unsubscribed"]
+    bulk.put("\r\n".join(lines).encode(encoding))
+    assert bulk.run(work="import") == {"malformed lines": 1, "new opt-outs": 5}
+    assert len(bulk.parts()) > 1
+    assert [each["line"] for each in bulk.rows("report")] == ["7", "8"]
+    assert bulk.world.status("zoë3@example.com") == "unsubscribed"
+
+
+def test_an_answer_of_an_api_is_read_in_parts(bulk: Bulk) -> None:
+    reasons = ("HardBounce", "SpamComplaint", "ManualSuppression")
+    people = [{"EmailAddress": f"p{n}@example.com", "SuppressionReason": reasons[n % 3]} for n in range(9)]
+    bulk.put(json.dumps({"Suppressions": people, "Total": 9}), "inputs/dump.json")
+    counts = bulk.run(work="import", preset="postmark", input="inputs/dump.json")
+    assert counts == {"new bounces": 3, "new complaints": 3, "new opt-outs": 3}
+    assert len(bulk.parts()) == 3
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        ({}, "--status"),
+        ({"status": "subscribed", "topics": ["news"]}, "email_disabled"),
+        ({"status": "subscribed", "topics": ["news"], "columns": ["email"]}, "NAME=COLUMN"),
+        ({"status": "subscribed", "topics": ["news"], "columns": ["email=who"]}, "neither email"),
+        ({"status": "subscribed", "topics": ["news"], "ignore_columns": [1]}, "names"),
+    ],
+)
+def test_what_is_not_certain_is_refused_in_aws_too(bulk: Bulk, job: dict[str, Any], said: str) -> None:
+    bulk.put("E-Mail,email_disabled\nann@example.com,true\n")
+    job = {"work": "import", "brand": "demo", "input": "inputs/people.csv", "columns": ["email=E-Mail"], **job}
+    assert said in bulk.step("plan", job=job, started_at=STARTED)["refused"]
+
+
+def test_columns_may_be_mapped_and_waved_away_in_aws_too(bulk: Bulk) -> None:
+    bulk.put("E-Mail,email_disabled\n" + "".join(f"p{n}@example.com,false\n" for n in range(5)))
+    told = {"columns": ["email=E-Mail"], "ignore_columns": ["email_disabled"]}
+    assert bulk.run(work="import", status="subscribed", topics=["news"], **told) == {"new claims": 5}
+
+
 # --- screen -----------------------------------------------------------------------------------------------------------
 
 

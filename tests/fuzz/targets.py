@@ -285,7 +285,7 @@ class Rows:
         files = sorted((ROOT / "tests/cli/samples").iterdir())
         for file in files:
             preset = next((name for name in presets.PRESETS if name in file.name), "mailchimp")
-            form = NDJSON if file.suffix == ".ndjson" else CSV
+            form = CSV if file.suffix == ".csv" else NDJSON
             yield f"{preset} {form} {file.name}\n".encode() + file.read_bytes()
         yield b"plain csv x.csv\nemail,status,topics,occurred_at,reference\na@example.com,subscribed,all,1704067200,r\n"
         yield b'plain ndjson x.json\n{"email":"a@example.com","status":"bounced","topics":["news"],"occurred_at":1.5}\n'
@@ -298,8 +298,8 @@ class Rows:
         stream = io.TextIOWrapper(io.BytesIO(rest), encoding="utf-8-sig", errors="surrogateescape", newline="")
         out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="surrogateescape", newline="")
         try:
-            reader = Reader(stream, form)
-            said = presets.of_file(preset, file, reader.columns, None)
+            reader = Reader(stream, form, who=preset.who())
+            said = presets.of_file(preset, file, reader.first, None)
             interpreter = importing.Interpreter(wiring.intake(), self._brand, preset, reader, said, ("news",), NOW)
             writer = Writer(out, form, reader.columns, ())
             for row in reader:

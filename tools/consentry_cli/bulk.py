@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from consentry.bulk import presets
 from consentry.bulk.exporting import CONSENTS, WHAT
-from consentry.bulk.importing import MALFORMED
+from consentry.bulk.importing import MALFORMED, check
 from consentry.bulk.job import EXPORT, IMPORT, INPUTS, MOST_AT_ONCE, SCREEN
 from consentry.bulk.rows import CSV, Reader, form_of, text_of
 from consentry.bulk.shelf import Shelf
@@ -139,7 +139,7 @@ def import_(
         with reading(str(source), encoding) as text:
             reader = Reader(text, form, who=chosen.who(), mapped=mapped)
             meaning = presets.of_file(chosen, str(source), reader.first, status)
-            presets.certain(chosen, meaning, reader.names, ignored)
+            check(chosen, reader, meaning, ignored)
         job["status"] = _word(meaning)
         job |= {"columns": [f"{name}={column}" for name, column in mapped.items()], "ignore_columns": list(ignored)}
         run = _begin(stack, IMPORT, brand_id, {**job, "concurrency": concurrency or 0}, source, encoding)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import click
 
 from consentry.bulk import presets
-from consentry.bulk.importing import COUNTED, MALFORMED, Interpreter, Weigher, Writers, take
+from consentry.bulk.importing import COUNTED, MALFORMED, Interpreter, Weigher, Writers, check, take
 from consentry.bulk.rows import Reader, form_of
 from consentry.intake import Intake
 from consentry.spool import Recorder
@@ -94,34 +94,28 @@ def import_(
         deployment.check_topics(brand, topics)
         keys = deployment.keyring(secret_id)
         store = deployment.store(table, keys)
-        journal = None
-        begun = Progress(deployment.now(secret_id))
-        if not dry_run and source != STANDARD:
-            settings = {"brand": brand_id, "table": table, "preset": preset, "status": status, "topics": topics}
-            said: dict[str, Any] = {"columns": mapped, "ignored": list(ignored), "encoding": encoding}
-            settings |= {name: value for name, value in said.items() if value}
-            journal = Journal(source, journal_file, {**settings, "topics": list(topics)})
-            begun = journal.restart(begun.started_at) if restart else journal.resume(begun.started_at)
-        if begun.complete:
-            click.echo(f"{source} was imported before; --restart imports it again", err=True)
-            _tell(begun.counts)
-            return
-        if begun.line:
-            click.echo(f"going on after line {begun.line}", err=True)
+        chosen = presets.PRESETS[preset] if preset else presets.PLAIN
         with ExitStack() as stack:
             stream = stack.enter_context(reading(source, encoding))
-            chosen = presets.PRESETS[preset] if preset else presets.PLAIN
             reader = Reader(stream, form_of(source, form), who=chosen.who(), mapped=mapped)
-            interpreter = Interpreter(
-                Intake(store, keys.pepper, Recorder(store)),
-                brand,
-                chosen,
-                reader,
-                presets.of_file(chosen, source, reader.first, status),
-                topics,
-                begun.started_at,
-                ignored,
-            )
+            meaning = presets.of_file(chosen, source, reader.first, status)
+            check(chosen, reader, meaning, ignored)  # before a journal says that something was begun
+            journal = None
+            begun = Progress(deployment.now(secret_id))
+            if not dry_run and source != STANDARD:
+                settings = {"brand": brand_id, "table": table, "preset": preset, "status": status, "topics": topics}
+                said: dict[str, Any] = {"columns": mapped, "ignored": list(ignored), "encoding": encoding}
+                settings |= {name: value for name, value in said.items() if value}
+                journal = Journal(source, journal_file, {**settings, "topics": list(topics)})
+                begun = journal.restart(begun.started_at) if restart else journal.resume(begun.started_at)
+            if begun.complete:
+                click.echo(f"{source} was imported before; --restart imports it again", err=True)
+                _tell(begun.counts)
+                return
+            if begun.line:
+                click.echo(f"going on after line {begun.line}", err=True)
+            intake = Intake(store, keys.pepper, Recorder(store))
+            interpreter = Interpreter(intake, brand, chosen, reader, meaning, topics, begun.started_at, ignored)
             noted: _Report | _NoReport = _Report(report, begun.line) if report else _NoReport()
             stack.enter_context(noted)
             show = stack.enter_context(progress("rows"))

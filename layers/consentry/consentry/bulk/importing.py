@@ -118,6 +118,16 @@ def take(
             noted(fact.row.line, "note", fact.note)
 
 
+def check(preset: Preset, reader: Reader, of_file: Meaning | None, ignored: Collection[str]) -> None:
+    """See that an input can be imported; the arguments are as for `Interpreter`.
+
+    Raises:
+        UnusableInputError: rows can't say whom they are about, or what they say isn't certain.
+    """
+    reader.need(*preset.email, SUBSCRIBER_ID, remedy="say which it is with --column email=NAME")
+    presets.certain(preset, of_file, reader.names if reader.first else Names(), ignored)
+
+
 class Interpreter:
     """Reads what rows say."""
 
@@ -155,8 +165,7 @@ class Interpreter:
         self._started_at = started_at
         self._ignored = ignored
         self._seen = reader.names
-        reader.need(*preset.email, SUBSCRIBER_ID, remedy="say which it is with --column email=NAME")
-        presets.certain(preset, of_file, reader.names if reader.first else Names(), ignored)
+        check(preset, reader, of_file, ignored)
 
     def fact(self, row: Row) -> Fact | None:
         """What a row says; None if it says nothing about consent.

@@ -74,6 +74,15 @@ def unspoken(_name: str, _columns: Collection[str]) -> Meaning | None:
     return None
 
 
+def said(row: Row, column: str, meanings: Mapping[str, Meaning], of_file: Meaning | None) -> Meaning:
+    """What a column's word means; where it is empty, what the file says.
+
+    Raises:
+        UnusableRowError: nothing that is known.
+    """
+    return of_file if of_file and not row.word(column) else one_of(row, column, meanings)
+
+
 def one_of(row: Row, column: str, meanings: Mapping[str, Meaning]) -> Meaning:
     """What a column's word means.
 

@@ -12,7 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from consentry import instants
+from consentry.bulk.dates import instant
+from consentry.bulk.exports import EXPORTS
 from consentry.bulk.meanings import (
     BOUNCED,
     CLAIMED,
@@ -24,11 +25,11 @@ from consentry.bulk.meanings import (
     Meaning,
     Preset,
     one_of,
+    said,
     unspoken,
 )
 from consentry.bulk.records import Names, UnusableInputError, UnusableRowError, folded, listed
 from consentry.consent import EVERY_TOPIC
-from consentry.instants import Instant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -51,9 +52,7 @@ _SENDGRID_FILES: Final = (
 
 
 def _plain(row: Row, of_file: Meaning | None) -> Meaning:
-    if of_file and not row.word("status"):
-        return of_file
-    return one_of(row, "status", WORDS)
+    return said(row, "status", WORDS, of_file)
 
 
 def _listmonk(row: Row, of_file: Meaning | None) -> Meaning:
@@ -127,6 +126,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "sendgrid": Preset(
         ("email",), _of_file_alone, _sendgrid_file, ("created",), ("created", "created_at"), knows=("status", "reason")
     ),
+    **EXPORTS,
     "postmark": Preset(("EmailAddress",), _postmark, unspoken, (), ("CreatedAt",), speaks=("SuppressionReason",)),
 }
 
@@ -226,28 +226,3 @@ def topics_of(value: object) -> tuple[str, ...]:
 
 
 _SEPARATORS: Final = re.compile(r"[,;|]")
-_EPOCH: Final = re.compile(r"[0-9]{9,13}(\.[0-9]{1,9})?")
-_MILLISECONDS: Final = 100_000_000_000
-"""Epochs from here on are milliseconds: as seconds they would be after the year 5000."""
-_GO: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) ([+-]\d{4})(?: [+-]?\w+)?(?: m=\S+)?")
-"""Go's time.Time.String()."""
-
-
-def instant(text: str) -> Instant:
-    """What a text means.
-
-    RFC 3339, a date alone, seconds or milliseconds since 1970, or as exports write it. Without an offset it is UTC.
-
-    Raises:
-        ValueError, OverflowError: it is none of these, or not after 1970.
-    """
-    if _EPOCH.fullmatch(text):
-        number = float(text)
-        at = Instant(int(number)) if number >= _MILLISECONDS else instants.from_seconds(number)
-    else:
-        if go := _GO.fullmatch(text):
-            text = f"{go[1]}{go[2]}"
-        at = instants.from_iso(text)
-    if at <= 0:
-        raise ValueError("before 1970")
-    return at

@@ -1,0 +1,155 @@
+"""Nothing is a claim because nobody says otherwise: what isn't certain is refused, with the remedy."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from consentry.bulk.presets import consents
+from consentry.bulk.records import Names
+
+if TYPE_CHECKING:
+    from support.deployments import Deployment
+
+IMPORT = ("import", "--brand", "demo")
+CLAIMS = (*IMPORT, "--topic", "news", "--status", "subscribed")
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "header"),
+    [
+        ((), "people.csv", "email,name"),
+        ((), "subscribed_people.csv", "email,name"),
+        (("--preset", "mailchimp"), "Copy of unsubscribed_audience.csv", '"Email Address","First Name"'),
+        (("--preset", "mailchimp"), "audience.csv", '"Email Address",MEMBER_RATING,OPTIN_TIME,CONFIRM_TIME,EUID'),
+        (("--preset", "sendgrid"), "list.csv", "email,created"),
+        (("--preset", "mailgun"), "list.csv", "address,created_at"),
+        (("--preset", "ghost"), "members.csv", "id,email,name"),
+        (("--preset", "substack"), "email_list.csv", "email,plan"),
+        (("--preset", "klaviyo"), "list.csv", "Email,First Name"),
+        (("--preset", "brevo"), "list.csv", "EMAIL;LASTNAME"),
+        (("--preset", "kit"), "confirmed.csv", "email,first_name"),
+        (("--preset", "listmonk"), "subscribers.csv", "email,name"),
+    ],
+)
+def test_a_file_whose_kind_is_not_certain_is_refused_and_asks_for_status(
+    deployment: Deployment, options: tuple[str, ...], name: str, header: str
+) -> None:
+    columns = header.replace(";", ",").count(",") + 1
+    row = ",".join(["ann@example.com", *["x"] * (columns - 1)]).replace(",", ";" if ";" in header else ",")
+    if "id," in header[:3]:
+        row = "1,ann@example.com,x"
+    done = deployment.run(*IMPORT, "--topic", "news", *options, deployment.write(name, f"{header}\n{row}\n"))
+    assert done.exit_code == 2
+    assert "--status" in done.stderr
+    assert deployment.items() == []
+    said = deployment.run(*IMPORT, *options, "--status", "unsubscribed", deployment.folder / name)
+    assert said.exit_code == (1 if "listmonk" in options else 0)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "subscribed_to_emails",
+        "email_disabled",
+        "Email Marketing Consent",
+        "EMAIL_BLACKLISTED",
+        "emailBlacklisted",
+        "Unsubscribed from all email",
+        "OptOut",
+        "opt-in date",
+        "do_not_email",
+        "Hard bounces",
+        "List Status",
+        "Member_Status",
+        "accepts_marketing",
+        "Newsletter",
+        "unsubscribe_reason",
+        "GDPR",
+        "Abgemeldet am",
+        "Désabonné",
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "ndjson", "json"])
+def test_a_column_that_may_say_that_somebody_left_must_be_read_or_waved_away(
+    deployment: Deployment, column: str, form: str
+) -> None:
+    row = {"email": "ann@example.com", "city": "Ulm", column: "yes"}
+    text = {
+        "csv": ",".join(row) + "\n" + ",".join(row.values()) + "\n",
+        "ndjson": json.dumps(row),
+        "json": json.dumps({"people": [row]}, indent=1),
+    }[form]
+    source = deployment.write(f"people.{form}", text)
+    done = deployment.run(*CLAIMS, source)
+    assert done.exit_code == 2
+    assert column in done.stderr
+    assert "--ignore-column" in done.stderr
+    assert deployment.items() == []
+    assert deployment.run(*CLAIMS, "--ignore-column", column.upper(), "--restart", source).exit_code == 0
+    assert deployment.status("ann@example.com") == "subscribed"
+
+
+def test_a_later_row_may_have_such_a_column_too(deployment: Deployment) -> None:
+    rows = [{"email": "ann@example.com"}, {"email": "bob@example.com", "optedOut": True}, {"email": "cy@example.com"}]
+    done = deployment.run(*CLAIMS, "--format", "ndjson", "-", stdin="\n".join(map(json.dumps, rows)))
+    assert done.exit_code == 1
+    assert done.stderr.startswith("line 2: optedOut may say that somebody left")
+    assert [deployment.status(f"{who}@example.com") for who in ("ann", "bob", "cy")] == [
+        "subscribed",
+        "none",
+        "subscribed",
+    ]
+
+
+def test_such_a_column_matters_to_claims_alone(deployment: Deployment) -> None:
+    text = "email,email_disabled\nann@example.com,false\n"
+    assert deployment.run(*IMPORT, "--status", "unsubscribed", "-", stdin=text).exit_code == 0
+    assert deployment.status("ann@example.com") == "unsubscribed"
+
+
+def test_a_column_may_be_mapped(deployment: Deployment) -> None:
+    text = "mail,Abo Status,Thema\nann@example.com,subscribed,news\nbob@example.com,unsubscribed,news\n"
+    columns = [f"--column={each}" for each in ("email=Mail", "status=abo status", "topics=Thema")]
+    assert deployment.run(*IMPORT, "--status", "subscribed", *columns, "-", stdin=text).exit_code == 0
+    assert deployment.status("ann@example.com") == "subscribed"
+    assert deployment.status("bob@example.com") == "unsubscribed"
+
+
+def test_two_columns_of_one_name_are_refused(deployment: Deployment) -> None:
+    text = "email,status,Status\nann@example.com,subscribed,unsubscribed\n"
+    done = deployment.run(*IMPORT, "--topic", "news", "-", stdin=text)
+    assert done.exit_code == 2
+    assert "more than one column is called status" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("preset", "name", "header"),
+    [
+        ("mailchimp", "unsubscribed_audience.csv", "Email Address"),
+        ("mailchimp", "cleaned.csv", "Email Address,CLEAN_TIME"),
+        ("mailchimp", "nonsubscribed_audience.csv", "Email Address"),
+        ("mailchimp", "subscribed_audience.csv", "Email Address,UNSUB_TIME"),
+        ("sendgrid", "suppression_bounces.csv", "email"),
+        ("mailgun", "x.csv", "address,tags"),
+    ],
+)
+def test_status_can_not_make_subscribers_of_a_file_of_people_who_left(
+    deployment: Deployment, preset: str, name: str, header: str
+) -> None:
+    text = f"{header}\nann@example.com{',' * header.count(',')}\n"
+    done = deployment.run(*CLAIMS, "--preset", preset, deployment.write(name, text))
+    assert (done.exit_code, deployment.items()) == (2, [])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("subscriber_id", "First Name", "Email Format", "State", "Marital", "Country", "Optician", "Latitude"),
+        ("Purchases", "LTV", "created_at", "IP", "Company", "Tags", "Notes", "birthday", "options", "topical"),
+    ],
+)
+def test_columns_that_say_nothing_of_consent_are_let_be(names: tuple[str, ...]) -> None:
+    assert consents(Names(names), frozenset({"subscriber_id"}), ()) == []
