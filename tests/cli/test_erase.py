@@ -67,6 +67,31 @@ def test_a_malformed_line_is_told_by_number_and_the_rest_is_erased(known: Deploy
     assert sort_keys(known) == {"STATE", "E"}
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.txt", f"\n{ANN}\nbob@example.com\n"),
+        ("list.csv", f"Name;E-Mail;Email\nAnn;x;Ann <{ANN}>\nBob;x;bob@example.com;;\n"),
+        ("list.csv", f"sep=;\r\nEMAIL;name\r\n{ANN};Ann\r\nbob@example.com\r\n"),
+        ("list.ndjson", f'{{"Email": "{ANN}"}}\n{{"Email": "bob@example.com"}}\n'),
+        ("list.json", f'{{"people": [{{"email": "{ANN}"}}, {{"email": "bob@example.com"}}]}}'),
+        ("list", f'[{{"email": "{ANN}"}}, {{"email": "bob@example.com"}}]'),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_list_or_a_table_says_whom_to_forget(known: Deployment, name: str, text: str, encoding: str) -> None:
+    done = known.run(*ERASE, known.write(name, text.encode(encoding)))
+    assert done.exit_code == 0
+    assert done.stdout == f"{known.id_of(ANN)}\terased\n{known.id_of('bob@example.com')}\terased\n"
+    assert sort_keys(known) == {"STATE", "E"}
+
+
+def test_a_list_of_nobody_forgets_nobody(known: Deployment) -> None:
+    before = known.items()
+    assert known.run(*ERASE, stdin="\n").exit_code == 0
+    assert known.items() == before
+
+
 def test_somebody_whose_address_no_parser_likes_can_be_forgotten(known: Deployment) -> None:
     known.report("a..b@docomo.ne.jp", ReportKind.UNSUBSCRIBED, 1_700_000_000_000)
     done = known.run(*ERASE, stdin="A..b@docomo.ne.jp\n")

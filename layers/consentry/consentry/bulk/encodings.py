@@ -150,6 +150,8 @@ class Text:
 
     def ahead(self) -> str:
         """What the input begins with, up to `AHEAD` characters. It is read again afterwards."""
+        if self._beginning is not None and not self._beginning.tell():
+            return self._beginning.getvalue()
         text = self._stream.read(AHEAD)
         while text.endswith("\r") and (more := self._stream.read(1)):
             text += more
