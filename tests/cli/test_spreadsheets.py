@@ -73,6 +73,18 @@ def test_a_platforms_own_columns_pass_through_as_they_are(deployment: Deployment
     assert (row["phone"], row["balance"]) == ("+49 30 1234", "-5")
 
 
+@pytest.mark.parametrize("command", [("decide", "--brand", "demo", "--topic", "news"), MINT], ids=["decide", "mint"])
+def test_for_a_spreadsheet_no_cell_is_a_formula(deployment: Deployment, dash: str, command: tuple[str, ...]) -> None:
+    deployment.write("people.csv", f"email;=name;note\n{dash};=HYPERLINK(A1);-5\n+a@example.com;@x;+1\n")
+    done = deployment.run(*command, "--for-spreadsheets", "people.csv")
+    assert done.exit_code == 0
+    assert [cell for cell in cells(done.stdout) if cell.startswith(("=", "+", "-", "@", "\t", "\r"))] == []
+    first, second = rows_of(done.stdout)
+    assert (first["'=name"], first["note"], second["email"]) == ("'=HYPERLINK(A1)", "'-5", "'+a@example.com")
+    again = deployment.run("decide", "--brand", "demo", "--topic", "news", "-", stdin=done.stdout)
+    assert [row["subscriber_id"] for row in rows_of(again.stdout)] == [first["subscriber_id"], second["subscriber_id"]]
+
+
 @pytest.mark.parametrize("text", ["-dash", "=1+1", "+plus", "@at", "\ttab", "plain", "'quoted", "", "a-b"])
 @pytest.mark.parametrize("form", [CSV, NDJSON])
 def test_an_id_is_read_as_it_was_written(text: str, form: str) -> None:

@@ -313,6 +313,12 @@ def test_an_audience_of_ids_alone_comes_as_ndjson_and_leaves_as_it(bulk: Bulk) -
     assert all(line["allowed"] for line in lines), "an opt_out topic"
 
 
+def test_an_audience_may_be_written_for_spreadsheets(bulk: Bulk) -> None:
+    bulk.put("email\tnote\nann@example.com\t=1+1\n")
+    bulk.run(work="screen", topics=["news"], for_spreadsheets=True)
+    assert [row["note"] for row in bulk.rows("result")] == ["'=1+1"]
+
+
 def test_an_audience_of_nobody_has_a_result_of_nobody(bulk: Bulk) -> None:
     bulk.put("email\n")
     assert bulk.run(work="screen", topics=["news"]) == {}

@@ -24,7 +24,14 @@ from consentry.bulk.rows import CSV, Reader, form_of, text_of
 from consentry.bulk.shelf import Shelf
 from consentry_cli import deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
-from consentry_cli.options import column_option, encoding_option, format_option, ignore_option, output_option
+from consentry_cli.options import (
+    column_option,
+    encoding_option,
+    format_option,
+    ignore_option,
+    output_option,
+    spreadsheets_option,
+)
 from consentry_cli.progress import progress
 from consentry_cli.records import reading, writing
 
@@ -156,6 +163,7 @@ def import_(
 @_report_option
 @_wait_option
 @encoding_option
+@spreadsheets_option
 @format_option
 @_file_argument
 @output_option
@@ -167,6 +175,7 @@ def screen(
     report: Path | None,
     wait: bool,
     encoding: str,
+    for_spreadsheets: bool,
     form: str | None,
     source: Path,
     output: str,
@@ -175,6 +184,8 @@ def screen(
     with plain_errors():
         stack = _stack(stack_name)
         job = {"topics": [topic], "form": form_of(str(source), form), "concurrency": concurrency or 0}
+        if for_spreadsheets:
+            job["for_spreadsheets"] = True
         run = _begin(stack, SCREEN, brand_id, job, source, encoding)
         if wait:
             _wait(stack, run)

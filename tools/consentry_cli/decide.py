@@ -12,7 +12,7 @@ from consentry.bulk.rows import Reader, Writer, form_of
 from consentry.bulk.screening import ADDED, screen
 from consentry_cli import deployment
 from consentry_cli.errors import plain_errors
-from consentry_cli.options import encoding_option, format_option, input_argument, output_option
+from consentry_cli.options import encoding_option, format_option, input_argument, output_option, spreadsheets_option
 from consentry_cli.progress import progress
 from consentry_cli.records import Complaints, reading, writing
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @deployment.keyring_option
 @deployment.brands_option
 @encoding_option
+@spreadsheets_option
 @format_option
 @input_argument
 @output_option
@@ -37,6 +38,7 @@ def decide(
     secret_id: str,
     folder: Path | None,
     encoding: str,
+    for_spreadsheets: bool,
     form: str | None,
     source: str,
     output: str,
@@ -56,7 +58,7 @@ def decide(
             reader = Reader(stream, form)
             recipients = Recipients(reader, lambda: keys.pepper(brand_id))
             with writing(output) as out:
-                writer, done = Writer(out, form, reader.columns, ADDED), 0
+                writer, done = Writer(out, form, reader.columns, ADDED, for_spreadsheets=for_spreadsheets), 0
                 rows = complaints.sift(reader)
                 clock = partial(deployment.now, secret_id)
                 for screened in screen(rows, recipients, store, brand, topic, clock, complaints.add):

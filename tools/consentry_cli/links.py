@@ -15,7 +15,7 @@ from consentry.bulk.rows import Reader, UnusableRowError, Writer, form_of
 from consentry.tokens import Tokens
 from consentry_cli import deployment, keys
 from consentry_cli.errors import CanNotRunError, plain_errors
-from consentry_cli.options import encoding_option, format_option, input_argument, output_option
+from consentry_cli.options import encoding_option, format_option, input_argument, output_option, spreadsheets_option
 from consentry_cli.progress import progress
 from consentry_cli.records import Complaints, reading, writing
 
@@ -50,6 +50,7 @@ def group() -> None:
 )
 @deployment.brands_option
 @encoding_option
+@spreadsheets_option
 @format_option
 @input_argument
 @output_option
@@ -62,6 +63,7 @@ def mint(
     reference_column: str,
     folder: Path | None,
     encoding: str,
+    for_spreadsheets: bool,
     form: str | None,
     source: str,
     output: str,
@@ -83,7 +85,7 @@ def mint(
             recipients = Recipients(reader, pepper)
             reference = reader.named(reference_column)
             with writing(output) as out:
-                writer = Writer(out, form, reader.columns, ADDED)
+                writer = Writer(out, form, reader.columns, ADDED, for_spreadsheets=for_spreadsheets)
                 for count, row in enumerate(complaints.sift(reader), 1):
                     show(count)
                     try:

@@ -59,3 +59,8 @@ ignore_option = click.option(
     metavar="COLUMN",
     help="A column that sounds of consent, and says nothing of it; can be repeated.",
 )
+spreadsheets_option = click.option(
+    "--for-spreadsheets",
+    is_flag=True,
+    help="In CSV, put an apostrophe before every text that a spreadsheet would compute, in INPUT's columns too.",
+)

@@ -39,6 +39,8 @@ class Job(NamedTuple):
     status: str = ""
     what: str = exporting.CONSENTS
     dry_run: bool = False
+    for_spreadsheets: bool = False
+    """To screen: no text of the result is computed by a spreadsheet, in the input's columns either."""
     columns: tuple[str, ...] = ()
     """To import: `NAME=COLUMN`, for what is called otherwise there."""
     ignore_columns: tuple[str, ...] = ()
@@ -50,7 +52,7 @@ class Job(NamedTuple):
 _WANTED: Final[Mapping[str, type]] = {
     **dict.fromkeys(("work", "brand", "input", "form", "preset", "status", "what"), str),
     **dict.fromkeys(("topics", "columns", "ignore_columns"), list),
-    "dry_run": bool,
+    **dict.fromkeys(("dry_run", "for_spreadsheets"), bool),
     "concurrency": int,
 }
 

@@ -266,7 +266,7 @@ class Jobs:
         recipients = Recipients(reader, lambda: self._keys.pepper(brand.id))
         rows = _readable(reader, complain)
         with _Text() as out:
-            writer = Writer(out.text, job.form, reader.columns, ADDED)
+            writer = Writer(out.text, job.form, reader.columns, ADDED, for_spreadsheets=job.for_spreadsheets)
             for screened in screen(rows, recipients, self._store, brand, job.topics[0], self._clock, complain):
                 for row in screened:
                     writer.row(row)

@@ -19,16 +19,27 @@ class Writer:
 
     One subscriber id of 64 begins with `-`, and a spreadsheet takes that for a formula. So in CSV an apostrophe goes
     before what begins so in the columns that are ours (OWASP, "CSV Injection"). Other columns are whoever's file it
-    is, and pass through as they are; NDJSON has no such marks.
+    is, and pass through as they are, unless all of it is to be opened in a spreadsheet; NDJSON has no such marks.
     """
 
-    def __init__(self, stream: IO[str], form: str, columns: Sequence[str], added: Sequence[str]) -> None:
-        """`columns` came with the rows, `added` are ours; a column in both is ours."""
+    def __init__(
+        self,
+        stream: IO[str],
+        form: str,
+        columns: Sequence[str],
+        added: Sequence[str],
+        *,
+        for_spreadsheets: bool = False,
+    ) -> None:
+        """`columns` came with the rows, `added` are ours; a column in both is ours.
+
+        `for_spreadsheets`: the apostrophe goes before every text that a spreadsheet would compute, whoever's it is.
+        """
         self._stream = stream
-        self._columns = {name: name in added for name in (*columns, *added)}
+        self._columns = {name: for_spreadsheets or name in added for name in (*columns, *added)}
         self._write = csv.writer(_Rows(stream)).writerow if form == CSV else None
         if self._write:
-            self._write(self._columns)
+            self._write([_cell(name, ours=for_spreadsheets) for name in self._columns])
 
     def row(self, values: Mapping[str, Any]) -> None:
         """Write one row. In CSV None is empty, and yes and no are `true` and `false`."""
