@@ -118,11 +118,62 @@ def test_a_column_may_be_mapped(deployment: Deployment) -> None:
     assert deployment.status("bob@example.com") == "unsubscribed"
 
 
-def test_two_columns_of_one_name_are_refused(deployment: Deployment) -> None:
-    text = "email,status,Status\nann@example.com,subscribed,unsubscribed\n"
+@pytest.mark.parametrize("second", ["status", "Status", " STATUS "])
+def test_two_columns_of_one_name_are_refused(deployment: Deployment, second: str) -> None:
+    text = f"email,status,{second}\nann@example.com,subscribed,unsubscribed\n"
     done = deployment.run(*IMPORT, "--topic", "news", "-", stdin=text)
     assert done.exit_code == 2
     assert "more than one column is called status" in done.stderr
+
+
+def test_two_columns_of_addresses_are_refused_by_every_command(deployment: Deployment) -> None:
+    text = "email,Email\nann@example.com,bob@example.com\n"
+    for command in (("decide", "--brand", "demo", "--topic", "news", "-"), ("erase", "--brand", "demo", "-")):
+        assert deployment.run(*command, stdin=text).exit_code == 2
+
+
+def test_names_of_an_object_that_differ_by_case_alone_make_no_subscriber(deployment: Deployment) -> None:
+    rows = [{"email": "ann@example.com", "status": "subscribed", "topics": "news"}]
+    rows.append({"email": "bob@example.com", "status": "subscribed", "Status": "unsubscribed", "topics": "news"})
+    done = deployment.run(*IMPORT, "--format", "ndjson", "-", stdin="\n".join(map(json.dumps, rows)))
+    assert (done.exit_code, deployment.status("bob@example.com")) == (1, "none")
+
+
+@pytest.mark.parametrize(
+    ("header", "preset"),
+    [
+        ("EMAIL;EMAIL_BLACKLISTED", "brevo"),
+        ("email;subscribed_to_emails", "ghost"),
+        ("Email;Email Marketing Consent", "klaviyo"),
+        ("email;MEMBER_RATING", "mailchimp"),
+    ],
+)
+def test_a_refusal_names_the_preset_whose_columns_these_are(deployment: Deployment, header: str, preset: str) -> None:
+    text = f"{header}\nann@example.com;Yes\n"
+    for options in ((), ("--status", "subscribed", "--topic", "news")):
+        done = deployment.run(*IMPORT, *options, "-", stdin=text)
+        if options and preset == "mailchimp":
+            continue
+        assert done.exit_code == 2
+        assert f"--preset {preset}" in done.stderr
+
+
+def test_a_word_that_is_not_known_is_told_and_a_name_is_not(deployment: Deployment) -> None:
+    text = "email,status\nann@example.com,Active\nbob@example.com,Robert\ncy@example.com,\n"
+    done = deployment.run(*IMPORT, "-", stdin=text)
+    assert done.exit_code == 1
+    assert [line.rpartition("bounced")[2] for line in done.stderr.splitlines()] == [", but active", "", ", but empty"]
+    assert "Robert" not in done.output.title()
+
+
+def test_many_malformed_lines_are_counted_by_what_is_wrong(deployment: Deployment) -> None:
+    rows = ["nobody,unsubscribed"] * 30 + ["ann@example.com,happy"] * 40 + ["dan@example.com,unsubscribed"]
+    done = deployment.run(*IMPORT, "-", stdin="email,status\n" + "\n".join(rows))
+    assert done.exit_code == 1
+    assert len(done.stderr.splitlines()) == 22
+    assert "and 40 malformed lines more: status: none of" in done.stderr
+    assert "and 10 malformed lines more: email: not a valid email address" in done.stderr
+    assert "malformed lines: 70" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,8 @@ class Interpreter:
             raise UnusableRowError(f"{row.note}: a subscriber needs a whole row")
         if row.names is self._seen:
             return
+        if row.names.twice & self._preset.reads():
+            raise UnusableRowError("more than one name is the same but for its case")
         if self._of_file is presets.WORDS["subscribed"]:
             unread = presets.consents(row.names, self._preset.reads(), self._ignored)
             if unread:

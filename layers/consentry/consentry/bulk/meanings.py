@@ -39,6 +39,54 @@ WORDS: Final[Mapping[str, Meaning]] = {
 """What `--status` and the plain form's `status` may say."""
 
 
+_SHOWN: Final = frozenset(
+    [
+        "active",
+        "inactive",
+        "enabled",
+        "disabled",
+        "pending",
+        "confirmed",
+        "unconfirmed",
+        "cleaned",
+        "archived",
+        "blocked",
+        "blocklisted",
+        "blacklisted",
+        "deleted",
+        "removed",
+        "suppressed",
+        "bounce",
+        "complaint",
+        "complained",
+        "bounced",
+        "subscribed",
+        "unsubscribed",
+        "cancelled",
+        "canceled",
+        "transactional",
+        "nonsubscribed",
+        "unsubscribe",
+        "subscribe",
+        "opted-in",
+        "opted-out",
+        "optin",
+        "optout",
+        "invalid",
+        "spam",
+        "yes",
+        "no",
+        "true",
+        "false",
+        "0",
+        "1",
+        "2",
+        "3",
+    ]
+)
+"""Words that messages may repeat: whatever else stands there may be somebody's name."""
+
+
 class Preset(NamedTuple):
     """How one system exports."""
 
@@ -89,7 +137,9 @@ def one_of(row: Row, column: str, meanings: Mapping[str, Meaning]) -> Meaning:
     Raises:
         UnusableRowError: nothing that is known.
     """
-    found = meanings.get(row.word(column))
+    word = row.word(column)
+    found = meanings.get(word)
     if found is None:
-        raise UnusableRowError(f"{column}: none of {', '.join(meanings)}")
+        shown = f", but {word}" if word in _SHOWN else ", but empty" if not word else ""
+        raise UnusableRowError(f"{column}: none of {', '.join(filter(None, meanings))}{shown}")
     return found

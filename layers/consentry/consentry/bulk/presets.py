@@ -186,6 +186,22 @@ def consents(names: Names, read: Collection[str], ignored: Collection[str]) -> l
     return found
 
 
+_OF_MANY: Final = frozenset({"status", "state", "reason", "list status"})
+"""Columns that many systems have."""
+_SIGNS: Final = {
+    **{
+        name: [column for column in preset.speaks if folded(column) not in _OF_MANY] for name, preset in PRESETS.items()
+    },
+    "mailchimp": ["MEMBER_RATING", "OPTIN_TIME", "UNSUB_TIME", "CLEAN_TIME"],
+}
+
+
+def like(names: Names) -> str:
+    """A hint at the presets whose columns these are, if there are any."""
+    found = [name for name, signs in _SIGNS.items() if any(sign in names for sign in signs)]
+    return f"; the columns look like {' or '.join(f'--preset {name}' for name in found)}" if found else ""
+
+
 def certain(preset: Preset, of_file: Meaning | None, names: Names, ignored: Collection[str]) -> None:
     """See that what rows mean is certain: nothing is taken for a claim because nobody says otherwise.
 
@@ -204,7 +220,7 @@ def certain(preset: Preset, of_file: Meaning | None, names: Names, ignored: Coll
         looked = f" and there is no column {' or '.join(preset.speaks)}" if preset.speaks else ""
         raise UnusableInputError(
             f"what the rows mean isn't certain: the file's name doesn't say it{looked};"
-            f" say it with --status: {', '.join(WORDS)}"
+            f" say it with --status: {', '.join(WORDS)}{like(names)}"
         )
     if doubled := sorted(names.twice & preset.reads()):
         raise UnusableInputError(
@@ -214,6 +230,7 @@ def certain(preset: Preset, of_file: Meaning | None, names: Names, ignored: Coll
         raise UnusableInputError(
             f"with --status subscribed, {listed(unread)} may say that somebody left, and isn't read: say whose export"
             " it is with --preset, or which column counts with --column status=NAME, or --ignore-column NAME"
+            f"{like(names)}"
         )
 
 

@@ -17,6 +17,7 @@ _AROUND: Final = "\x00\ufeff\u200b'\""
 """What programs leave around a word: padding, byte-order marks, a spreadsheet's apostrophe, quotes."""
 _NAME: Final = re.compile(r"[^\W\d_][\w .:/()$&'-]{0,39}")
 _NUMBER: Final = re.compile(r"\d{3}")
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 _MANY_NAMES: Final = 12
 
 
@@ -34,9 +35,10 @@ def folded(name: str) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names of columns for a message; what doesn't look like a name may be somebody's, and is left out."""
-    shown = [name.strip() for name in names if _NAME.fullmatch(name.strip()) and not _NUMBER.search(name)]
-    if not shown:
+    """Names of columns for a message. Where one has an address or a number, these are no names, but somebody's row."""
+    stripped = [name.strip() for name in names]
+    shown = [name for name in stripped if _NAME.fullmatch(name)]
+    if not shown or any("@" in name or _NUMBER.search(name) or _ID.fullmatch(name) for name in stripped):
         return "nothing that looks like names of columns"
     return ", ".join(shown[:_MANY_NAMES]) + (" and more" if len(shown) > _MANY_NAMES else "")
 

@@ -106,6 +106,7 @@ class Reader:
         self.first: tuple[str, ...] = ()
         """The columns of CSV; of JSON, those of the first row that can be read."""
         self._lines = _Lines(self._text)
+        self._twice: set[str] = set()
         self._document: Document | None = None
         if form == CSV:
             if header is None:
@@ -118,6 +119,7 @@ class Reader:
             self._look(form)
         self.names = Names(self.columns or self.first, mapped)
         """Where columns are, by any name."""
+        self.names.twice |= self._twice
         self._identified = next((self.columns.index(name) for name in self.columns if folded(name) in self._who), None)
 
     def __iter__(self) -> Iterator[Row | Malformed]:
@@ -143,8 +145,10 @@ class Reader:
         """See that rows can say whom they are about.
 
         Raises:
-            UnusableInputError: there is none of these columns; says which there are.
+            UnusableInputError: there is none of these columns, or one of them twice; says which there are.
         """
+        if doubled := sorted(self.names.twice & {folded(name) for name in names}):
+            raise UnusableInputError(f"more than one column is called {', '.join(doubled)}: rename all but one")
         if self.columns and not any(name in self.names for name in names):
             raise UnusableInputError(
                 f"the header has neither {' nor '.join(names)}: line {self._after} has {listed(self.columns)}; {remedy}"
@@ -195,6 +199,7 @@ class Reader:
             raise UnusableInputError("the input is empty: CSV starts with a header")
         self._after += len(self._lines.taken)
         self._lines.begin()
+        self._twice = {folded(name) for name in header if header.count(name) > 1}
         # Mailchimp's exports repeat names: from the second on, a column is told by its place.
         return [name if header.index(name) == at else f"{name} (column {at + 1})" for at, name in enumerate(header)]
 
@@ -320,6 +325,8 @@ class _Lines:
     def __init__(self, text: Text) -> None:
         self._text = text
         self._again: deque[str] = deque()
+        self._ahead = 0
+        """Bytes of those."""
         self.taken: list[str] = []
         self._size = 0
         self.wanted_more = False
@@ -346,7 +353,7 @@ class _Lines:
     @property
     def at(self) -> int:
         """Bytes of the input up to the end of the last record."""
-        return self._text.at - sum(map(self._text.size, self._again))
+        return self._text.at - self._ahead
 
     def begin(self) -> None:
         """Begin a record."""
@@ -356,6 +363,7 @@ class _Lines:
 
     def keep(self, count: int) -> None:
         """So many lines are the record; those after it are read again."""
+        self._ahead += sum(map(self._text.size, self.taken[count:]))
         self._again.extendleft(reversed(self.taken[count:]))
         del self.taken[count:]
 
@@ -366,7 +374,9 @@ class _Lines:
     def line(self) -> str:
         """The next line; empty where there is none."""
         if self._again:
-            return self._again.popleft()
+            line = self._again.popleft()
+            self._ahead -= self._text.size(line)
+            return line
         line = self._text.readline(_MAX_LINE)
         if len(line) == _MAX_LINE and line[-1] not in "\r\n":
             while (more := self._text.readline(_MAX_LINE)) and more[-1] not in "\r\n":
