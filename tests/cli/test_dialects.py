@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 
 from consentry.bulk.encodings import encoding_of, text_of
 from consentry.bulk.parts import Cutter
-from consentry.bulk.rows import CSV, NDJSON, Malformed, Reader, Row, UnusableInputError
+from consentry.bulk.rows import CSV, NDJSON, Malformed, Reader, Row, UnusableInputError, unguarded
+from consentry.table.gateway import StoreUnavailableError
+from consentry.table.store import Store
+from consentry_cli import importing
+from support.deployments import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -256,6 +260,65 @@ def test_an_address_in_another_encoding_is_told_or_read(deployment: Deployment) 
     assert deployment.run(*IMPORT, "--encoding", "windows-1252", "-", stdin=rows).exit_code == 0
     assert deployment.status("zoë@example.com") == "unsubscribed"
     assert deployment.run(*IMPORT, "--encoding", "klingon", "-", stdin=rows).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("decide", "--brand", "demo", "--topic", "news"),
+        ("links", "mint", "--brand", "demo", "--topic", "news", "--base-url", "https://links.example.com"),
+    ],
+    ids=["decide", "mint"],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_every_command_that_reads_rows_reads_them_so(
+    deployment: Deployment, command: tuple[str, ...], encoding: str
+) -> None:
+    lines = ["sep=;", "", "Name; E-MAIL ;EMAIL", "Zoë;x;Zoë <zoë@example.com>"]
+    text = "\r\n".join([*lines, 'Ann;"x;ann@example.com', "Bob;;bob@example.com;;"])
+    done = deployment.run(*command, deployment.write("people.csv", text.encode(encoding)))
+    assert done.exit_code == 1
+    assert done.stderr.startswith('line 5: a quote (") is opened')
+    rows = rows_of(done.stdout_bytes.decode())
+    assert [row["Name"] for row in rows] == ["Zoë", "Bob"]
+    ids = [deployment.id_of(f"{who}@example.com") for who in ("zoë", "bob")]
+    assert [unguarded(row["subscriber_id"]) for row in rows] == ids
+    document = json.dumps({"people": [{"Email": "bob@example.com"}]}).encode(encoding)
+    done = deployment.run(*command, deployment.write("people.json", document))
+    assert json.loads(done.stdout)["subscriber_id"] == ids[1]
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_an_import_that_was_ended_goes_on_where_it_was(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr("consentry.bulk.importing.PATIENCE", (0.001,))
+    monkeypatch.setattr(importing, "BATCH", 10)
+    rows = [{"email": f"p{n}@example.com", "status": "unsubscribed"} for n in range(40)]
+    text = json.dumps({"list": rows})
+    if form == "csv":
+        lines = [";".join(row.values()) for row in rows]
+        lines[12] = 'x@example.com;"unsubscribed'
+        text = "\r\n".join(["sep=;", "Email;Status", *lines])
+    source = deployment.write(f"people.{form}", text.encode("utf-16"))
+    record, calls = Store.record, 0
+
+    def failing(self: Store, *arguments: object, **named: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > 25:
+            raise StoreUnavailableError("away")
+        return record(self, *arguments, **named)  # type: ignore[arg-type]  # as it is called
+
+    monkeypatch.setattr(Store, "record", failing)
+    stopped = deployment.run(*IMPORT, source)
+    assert stopped.exit_code == 2
+    assert f"done up to line {22 if form == 'csv' else 20}" in stopped.stderr
+    calls = -1_000
+    assert deployment.run(*IMPORT, source).exit_code == (1 if form == "csv" else 0)
+    assert len(deployment.events()) == (39 if form == "csv" else 40)
+    assert len({event["occurred_at"]["N"] for event in deployment.events()}) == 1
+    assert calls == -1_000 + 20
 
 
 @pytest.mark.hypothesis
