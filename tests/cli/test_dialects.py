@@ -127,6 +127,18 @@ def test_a_quote_that_is_left_open_costs_its_own_line(lines: int) -> None:
         assert "close it" in bad[0].reason
 
 
+@pytest.mark.parametrize(
+    ("header", "rest"), [("email,name,status", ",A,unsubscribed"), ("email", ""), ("status,name,email", "")]
+)
+def test_a_quote_that_is_left_open_around_an_address_costs_no_other_line(header: str, rest: str) -> None:
+    """Also if another one closes what looks like one address of many lines."""
+    before = "unsubscribed,A," if header.startswith("status") else ""
+    lines = [f'{before}"a@example.com{rest}', f"{before}b@example.com{rest}", f'{before}c@example.com"{rest}']
+    found = read("\n".join([header, *lines, f"{before}d@example.com{rest}"]).encode())
+    assert [row.line for row in found if isinstance(row, Malformed)] == [2]
+    assert [person.strip('"') for person in people(found)] == ["b@example.com", "c@example.com", "d@example.com"]
+
+
 def test_a_field_of_several_lines_is_a_field() -> None:
     note = 'Hello,\nwrite to me@work.example,\n\n"quoted", and more\r\nbye'
     text = 'email,note,status\r\n"ann@example.com","{}",unsubscribed\r\nbob@example.com,,bounced\r\n'

@@ -233,7 +233,7 @@ class Reader:
             except StopIteration:
                 return
             except csv.Error as exc:
-                why = _OPEN if lines.wanted_more else f"not CSV: {exc}"
+                why = _OPEN if lines.wanted_more else f'not CSV: {exc}; write "" for a quote within a field'
             if not why and lines.too_long:
                 why = _TOO_LONG
             if not why and len(lines.taken) > 1 and self._swallowed(fields):
@@ -267,12 +267,14 @@ class Reader:
         width, at = len(self.columns), self._identified
         if len(fields) != width:
             return True
-        if at is None or width == 1:
+        if at is None:
             return False
         own = fields[at].strip()
+        if sum("@" in line.strip("@ ") for line in _LINE_END.split(own)) > 1:
+            return True  # several lines with an address each
         alone = (line.split(self.separator) for line in self._lines.taken)
-        return any(
-            len(parts) == width and "@" in parts[at] and parts[at].strip().strip('"') not in own for parts in alone
+        return width > 1 and any(
+            len(parts) == width and "@" in parts[at] and parts[at].strip().strip('"') != own for parts in alone
         )
 
     def _ndjson(self) -> Iterator[Row | Malformed]:
@@ -287,7 +289,7 @@ class Reader:
                 continue
             values = _loaded(line)
             if values is None:
-                yield Malformed(at, at, "not JSON")
+                yield Malformed(at, at, "not JSON: write an object a line, or a document with a list of objects")
             elif isinstance(values, dict):
                 names = self._names(values, names)
                 yield Row(at, at, values, names=names)
