@@ -85,20 +85,16 @@ _KLAVIYO_SUPPRESSIONS: Final = (
 def _klaviyo(row: Row, of_file: Meaning | None) -> Meaning:
     """A profile: https://help.klaviyo.com/hc/en-us/articles/115005246108 has why profiles are suppressed."""
     consent = "Email Marketing Consent"
-    for column in ("Email Suppressions",) if consent in row.names else ("Email Suppressions", "Reason"):
-        value = row.value(column)
-        why = str(value).casefold() if isinstance(value, list | dict) else row.word(column)
-        if why in _NONE:
-            continue
+    value = row.value("Email Suppressions")
+    why = str(value).casefold() if isinstance(value, list | dict) else row.word("Email Suppressions")
+    if why not in _NONE:
         return next((meaning for part, meaning in _KLAVIYO_SUPPRESSIONS if part in why), OUT_EVERYWHERE)
     return said(row, consent, _KLAVIYO, of_file) if consent in row.names else of_file or NOTHING
 
 
 def _brevo(row: Row, of_file: Meaning | None) -> Meaning:
     """A contact: https://developers.brevo.com/reference/request-contact-export; "unsubscribed" is blocklisted there."""
-    column = next(
-        (name for name in ("EMAIL_BLACKLISTED", "emailBlacklisted", "EMAIL_BLOCKLISTED") if name in row.names), ""
-    )
+    column = next((name for name in ("EMAIL_BLACKLISTED", "emailBlacklisted") if name in row.names), "")
     if column and _flag(row, column):
         return OUT_EVERYWHERE
     return of_file or NOTHING
@@ -109,6 +105,7 @@ _KIT: Final = {
     "confirmed": CLAIMED,
     "inactive": NOTHING,
     "unconfirmed": NOTHING,
+    "cold": NOTHING,
     "cancelled": OUT_EVERYWHERE,
     "canceled": OUT_EVERYWHERE,
     "unsubscribed": OUT_EVERYWHERE,
@@ -119,8 +116,8 @@ _KIT: Final = {
 
 def _kit(row: Row, of_file: Meaning | None) -> Meaning:
     """A subscriber's state: https://developers.kit.com/api-reference/subscribers; `inactive` hasn't confirmed."""
-    column = next((name for name in ("state", "status") if row.word(name)), "")
-    return said(row, column or "state", _KIT, of_file)
+    column = next((name for name in ("status", "state") if row.word(name)), "")
+    return said(row, column or "status", _KIT, of_file)
 
 
 _ACTIVECAMPAIGN: Final = {
@@ -152,8 +149,7 @@ _SES: Final = {"bounce": BOUNCED, "complaint": COMPLAINED}
 
 def _activecampaign(row: Row, of_file: Meaning | None) -> Meaning:
     """A contact's status on a list, by word or code: https://help.activecampaign.com/hc/en-us/articles/221073788."""
-    column = next((name for name in ("Status", "List Status") if row.word(name)), "")
-    return said(row, column or "Status", _ACTIVECAMPAIGN, of_file)
+    return said(row, "Status", _ACTIVECAMPAIGN, of_file)
 
 
 def _keila(row: Row, of_file: Meaning | None) -> Meaning:
@@ -236,7 +232,7 @@ EXPORTS: Final[Mapping[str, Preset]] = {
         ("Email Marketing Consent Timestamp",),
         ("Email Marketing Consent Timestamp",),
         "Klaviyo ID",
-        speaks=("Email Marketing Consent", "Email Suppressions", "Reason"),
+        speaks=("Email Marketing Consent", "Email Suppressions"),
         knows=("SMS Marketing Consent", "SMS Marketing Consent Timestamp", "SMS Suppressions"),
     ),
     "brevo": Preset(
@@ -245,14 +241,14 @@ EXPORTS: Final[Mapping[str, Preset]] = {
         unspoken,
         ("ADDED_TIME", "createdAt"),
         ("MODIFIED_TIME", "modifiedAt"),
-        speaks=("EMAIL_BLACKLISTED", "emailBlacklisted", "EMAIL_BLOCKLISTED"),
-        knows=("SMS_BLACKLISTED", "smsBlacklisted", "SMS_BLOCKLISTED"),
+        speaks=("EMAIL_BLACKLISTED", "emailBlacklisted"),
+        knows=("SMS_BLACKLISTED", "smsBlacklisted"),
     ),
     "kit": Preset(
         ("email_address", "email", "Email Address"),
         _kit,
         unspoken,
-        ("subscribed_at", "created_at"),
+        ("created_at",),
         ("canceled_at", "cancelled_at"),
         speaks=("state", "status"),
     ),
@@ -260,9 +256,9 @@ EXPORTS: Final[Mapping[str, Preset]] = {
         ("Email", "Email Address"),
         _activecampaign,
         unspoken,
-        ("sdate", "Date Subscribed"),
-        ("udate", "Date Unsubscribed"),
-        speaks=("Status", "List Status"),
+        ("sdate",),
+        ("udate",),
+        speaks=("Status",),
     ),
     "keila": Preset(
         ("Email",), _keila, unspoken, ("double_opt_in_at", "inserted_at"), ("updated_at",), "id", speaks=("Status",)
@@ -281,7 +277,7 @@ EXPORTS: Final[Mapping[str, Preset]] = {
         _beehiiv,
         unspoken,
         ("created_at", "created"),
-        ("unsubscribed_at",),
+        (),
         "id",
         speaks=("status",),
     ),

@@ -124,7 +124,8 @@ def check(preset: Preset, reader: Reader, of_file: Meaning | None, ignored: Coll
     Raises:
         UnusableInputError: rows can't say whom they are about, or what they say isn't certain.
     """
-    reader.need(*preset.email, SUBSCRIBER_ID, remedy="say which it is with --column email=NAME")
+    remedy = f"say which it is with --column email=NAME{presets.like(reader.names)}"
+    reader.need(*preset.email, SUBSCRIBER_ID, remedy=remedy)
     presets.certain(preset, of_file, reader.names if reader.first else Names(), ignored)
 
 
