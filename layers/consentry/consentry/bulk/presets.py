@@ -56,7 +56,7 @@ def _plain(row: Row, of_file: Meaning | None) -> Meaning:
 
 
 def _listmonk(row: Row, of_file: Meaning | None) -> Meaning:
-    account = one_of(row, "status", _LISTMONK)
+    account = said(row, "status", _LISTMONK, of_file)
     if account is not CLAIMED:
         return account
     subscription = (
@@ -95,8 +95,9 @@ def _sendgrid_file(name: str, _columns: Collection[str]) -> Meaning | None:
     return next((meaning for part, meaning in _SENDGRID_FILES if part in name), None)
 
 
-def _postmark(row: Row, _of_file: Meaning | None) -> Meaning:
-    found = _POSTMARK.get(row.word("SuppressionReason"))
+def _postmark(row: Row, of_file: Meaning | None) -> Meaning:
+    word = row.word("SuppressionReason")
+    found = _POSTMARK.get(word) or (None if word else of_file)
     if found is None:
         raise UnusableRowError("SuppressionReason: none of HardBounce, SpamComplaint, ManualSuppression")
     return found
