@@ -122,13 +122,13 @@ def peak(deployment: Deployment, *arguments: str | Path) -> int:
 
 
 @pytest.mark.skipif(not LINUX.exists(), reason="memory is read from /proc, which only Linux has")
-def test_ten_times_the_rows_take_no_more_memory(deployment: Deployment) -> None:
+@pytest.mark.parametrize(("encoding", "separator"), [("utf-8", ","), ("utf-16", ";")])
+def test_ten_times_the_rows_take_no_more_memory(deployment: Deployment, encoding: str, separator: str) -> None:
     deployment.run("keys", "export", "--brand", "demo", "-o", "demo.keys")
     peaks = []
     for rows in (20_000, 200_000):
-        source = deployment.write(
-            "people.csv", "email,note\n" + "".join(f"p{n}@example.com,a note\n" for n in range(rows))
-        )
+        text = "".join(f"p{n}@example.com{separator}a note\n" for n in range(rows))
+        source = deployment.write("people.csv", f"email{separator}note\n{text}".encode(encoding))
         peaks.append(peak(deployment, *MINT, "--keys", "demo.keys", source, "-o", "out.csv"))
     assert peaks[1] - peaks[0] < 4_096
 

@@ -259,7 +259,8 @@ class Reader:
             elif not any(field.strip() for field in fields[width:]):
                 note = f"{told}: empty ones were taken off"
             else:
-                return Malformed(start, self._after, f'{told}: put a field with "{self.separator}" in it in quotes')
+                sign = "a tab" if self.separator == "\t" else self.separator
+                return Malformed(start, self._after, f"{told}: put a field with {sign} in it in quotes")
         return Row(start, self._after, dict(zip(self.columns, fields, strict=False)), note, whole, self.names)
 
     def _swallowed(self, fields: list[str]) -> bool:
@@ -282,10 +283,10 @@ class Reader:
         while line := self._lines.line():
             self._after += 1
             at = self._after
+            if not line.strip():
+                continue
             if len(line) >= _MAX_LINE:
                 yield Malformed(at, at, _TOO_LONG)
-                continue
-            if not line.strip():
                 continue
             values = _loaded(line)
             if values is None:
