@@ -16,8 +16,7 @@ from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
 import boto3
-import botocore.session
-from botocore.loaders import create_loader
+from botocore.config import Config
 from cfnlint.decode.cfn_yaml import loads
 
 from consentry import brands as brands_module
@@ -29,7 +28,6 @@ from consentry_doctor.findings import Finding
 from consentry_doctor.reach import Visit
 
 ROOT = Path(__file__).parents[2]
-MODELS = create_loader()
 TEMPLATE = (ROOT / "template.yaml").read_text("utf-8")
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 REGION = "eu-west-1"
@@ -62,6 +60,28 @@ class Refused:
         self.code, self.message = code, message
 
 
+class _At:
+    """The clinic whose answers all clients get: making a client takes far longer than asking it."""
+
+    clinic: Clinic
+
+
+@cache
+def _client(service: str, config: Config | None) -> Any:
+    made = boto3.Session("testing", "testing", region_name=REGION).client(service, config=config)  # type: ignore[call-overload]  # a variable here
+    made.meta.events.register("provide-client-params.*.*", _remember)
+    made.meta.events.register("before-call.*.*", _answer)
+    return made
+
+
+def _remember(**call: Any) -> None:
+    _At.clinic._remember(**call)
+
+
+def _answer(**call: Any) -> tuple[Any, dict[str, Any]]:
+    return _At.clinic._answer(**call)
+
+
 class Clinic:
     """AWS, the DNS and the stack's address, as the doctor finds them."""
 
@@ -84,11 +104,7 @@ class Clinic:
         """Values of a metric, by its name and what it is of."""
         self.resources = dict(resources())
         self.answers: dict[str, Any] = self._well()
-        core = botocore.session.Session()
-        core.register_component("data_loader", MODELS)  # read once for all
-        self.session = boto3.Session("testing", "testing", region_name=REGION, botocore_session=core)
-        self.session.events.register("provide-client-params.*.*", self._remember)
-        self.session.events.register("before-call.*.*", self._answer)
+        self.session: Any = SimpleNamespace(client=self._client)
         self._asked: dict[str, Any] = {}
 
     def deployed(self) -> Deployed:
@@ -121,6 +137,10 @@ class Clinic:
         """Change the keyring's document."""
         document = json.loads(self.answers["GetSecretValue"]["SecretString"]) | changes
         self.answers["GetSecretValue"] = {"SecretString": json.dumps(document)}
+
+    def _client(self, service: str, config: Config | None = None) -> Any:
+        _At.clinic = self
+        return _client(service, config)
 
     def _resolve(self, name: str, kind: str) -> list[str]:
         if self.dns is None:

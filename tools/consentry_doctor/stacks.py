@@ -94,7 +94,7 @@ def version(deployed: Deployed) -> Generator[Ill, None, str]:
 _EVENTS: Final = "The stack's events in CloudFormation say which resource failed, and why"
 
 
-class _AnyTag(yaml.SafeLoader):
+class _AnyTag(yaml.CSafeLoader):
     """Reads CloudFormation's short forms as nothing: only names are compared."""
 
 
