@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -170,10 +170,33 @@ def pytest_testnodedown(node: Any) -> None:
     node.config.stash.setdefault(FIGURES, []).extend(getattr(node, "workeroutput", {}).get("figures", []))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """What tests measured."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Iterator[None]:
+    """What tests measured; and in the last lines, how to run again what failed."""
     lines = config.stash.get(FIGURES, [])
     if lines:
         terminalreporter.section("figures")
         for line in lines:
             terminalreporter.write_line(line)
+    yield
+    again = again_with([*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")], os.environ)
+    if again:
+        terminalreporter.section("to run again what failed")
+        terminalreporter.write_line(again)
+
+
+SEEDS: Final = {"FAULTS_SEED": "1", drawing.ANEW: ""}
+"""What a run may be told by its environment to do otherwise, and what it does untold."""
+MOST_AGAIN: Final = 5
+
+
+def again_with(failed: Sequence[pytest.TestReport], environment: Mapping[str, str]) -> str:
+    """The command that runs again what failed, with the run's seeds.
+
+    Tests are named without their parameters, which no shell need understand; where they are many, their modules are.
+    """
+    names = dict.fromkeys(report.nodeid.partition("[")[0] for report in failed)
+    if len(names) > MOST_AGAIN:
+        names = dict.fromkeys(name.partition("::")[0] for name in names)
+    seeds = [f"{name}={seed}" for name, untold in SEEDS.items() if (seed := environment.get(name, untold))]
+    return " ".join([*seeds, f'make test ARGS="{" ".join(names)}"']) if names else ""
