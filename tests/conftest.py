@@ -129,10 +129,20 @@ def _turn(nodeid: str, *, several: bool) -> int:
     return 2 if _unit(module) == "e2e" else 3
 
 
+NOT_OF_THE_LAYER: Final = (
+    *(f"tests/unit/{tool}/" for tool in ("audit", "benchmarks", "capacity", "deploying", "doctor", "embedded", "lint")),
+    "tests/e2e/",
+    "tests/template/",
+)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Order the tests."""
+    """Order the tests, and measure what of the layer they run only where that is what they test: it costs a third."""
     several = "workerinput" in vars(config)
     items.sort(key=lambda item: _turn(item.nodeid, several=several))
+    for item in items:
+        if item.nodeid.startswith(NOT_OF_THE_LAYER):
+            item.add_marker("no_cover")
 
 
 class ByUnit(LoadScopeScheduling):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LEVELS: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 """The rules of axe that count, by their tags: WCAG 2.2 AA, and more."""
+OF_COLOURS: Final = ("cat.color",)
+"""Those whose answer follows from a page's colours."""
 _RUN: Final = """levels => axe.run({runOnly: levels, preload: false, resultTypes: ['violations', 'incomplete'],
     iframes: false, rules: {'frame-tested': {enabled: false}}})
   .then(({violations, incomplete, passes, inapplicable}) => ({
@@ -61,14 +63,16 @@ def _axe() -> str:
     return (AXE / "axe.min.js").read_text("utf-8")
 
 
-def examine(page: Page) -> dict[str, Any]:
+def examine(page: Page, rules: Sequence[str] = LEVELS) -> dict[str, Any]:
     """What axe says of the page as it is shown now: `passed` names rules, `found` holds rules and where they fail.
+
+    `rules` are those with one of these tags.
 
     The page's policy forbids scripts; axe comes in through the browser's debugger, which no policy binds.
     """
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(_axe())
-    told: dict[str, Any] = page.evaluate(_RUN, list(LEVELS))
+    told: dict[str, Any] = page.evaluate(_RUN, list(rules))
     return told
 
 
