@@ -40,9 +40,16 @@ class KeyFile(NamedTuple):
 
     def sign(self, link: Link) -> str:
         """The token that the keyring would sign now. See `Minter.sign`."""
+        return self._minter().sign(link)
+
+    def mac(self, link: Link, said: bytes) -> bytes:
+        """What the keyring would vouch with now. See `Minter.mac`."""
+        return self._minter().mac(link, said)
+
+    def _minter(self) -> Minter:
         now = time.time() * 1_000
         begun = [minter for since, minter in self.minters if since <= now]
-        return (begun or [self.minters[0][1]])[-1].sign(link)
+        return (begun or [self.minters[0][1]])[-1]
 
 
 class _Alone(NamedTuple):

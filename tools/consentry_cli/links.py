@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consentry.brands import Brand
-    from consentry.platforms import Signer
+    from consentry.tokens import LinkSigner
 
 ADDED: Final = ("subscriber_id", "unsubscribe_url", "preferences_url", "list_unsubscribe", "list_unsubscribe_post")
 _BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
@@ -109,7 +109,7 @@ def _brand(folder: Path | None, brand_id: str, topic: str) -> Brand:
     return known
 
 
-def _signer(key_file: Path | None, secret_id: str | None, brand_id: str) -> tuple[Signer, Callable[[], bytes]]:
+def _signer(key_file: Path | None, secret_id: str | None, brand_id: str) -> tuple[LinkSigner, Callable[[], bytes]]:
     """What signs the brand's links, and its pepper. What is wrong with the keys is said before anything is written."""
     if key_file:
         held = keys.load(key_file, brand_id)

@@ -121,6 +121,10 @@ class Keyring:
         """The brand's signing keys with their lives, in the order in which they sign."""
         return generations(self._content(), brand)
 
+    def brands(self) -> list[str]:
+        """The brands that have a part of the document, also those whose file is gone."""
+        return list(self._content().get("brands", {}))
+
     def _arranged(self, brand: str) -> _Signing:
         self._freshen(_KEYS_SECONDS)
         known = self._signing.get(brand)

@@ -6,7 +6,7 @@ The API and the command line both go through here. Times leave as RFC 3339, UTC.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry import addresses, mails
 from consentry import consent as rules
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from consentry.consent import Consent, Decision
     from consentry.ledger import Event, Evidence
     from consentry.table.store import LedgerPage
+    from consentry.tokens import LinkSigner
 
 TERMS: Final = "ISO/IEC TS 27560:2023"
 _EVENT_STATES: Final = {
@@ -36,17 +37,6 @@ _EVENT_STATES: Final = {
 """The event state of a ledger event in a consent record (TS 27560, 6.4: event information)."""
 
 
-class Signer(Protocol):
-    """Signs what platforms mint: the keyring's `Tokens`, or keys that were derived for that alone."""
-
-    def sign(self, link: Link) -> str:
-        """The token that says `link`.
-
-        Raises:
-            ValueError: it can't be said, or isn't for this signer to say.
-        """
-
-
 class MintedLinks(NamedTuple):
     """The links and headers for one person's mail."""
 
@@ -57,7 +47,7 @@ class MintedLinks(NamedTuple):
 
 
 def mint(
-    signer: Signer, brand: Brand, subscriber_id: str, topic: str, base_url: str, reference: str = ""
+    signer: LinkSigner, brand: Brand, subscriber_id: str, topic: str, base_url: str, reference: str = ""
 ) -> MintedLinks:
     """The links for a mail on `topic`.
 

@@ -17,6 +17,7 @@ there was a difference counts as a platform's.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -27,7 +28,7 @@ from itsdangerous.encoding import base64_decode, base64_encode
 from consentry.consent import DAY_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 MAX_REFERENCE: Final = 64
 """Characters of a platform's reference, printable ASCII."""
@@ -37,6 +38,8 @@ LONGEST: Final = 2_000
 """Characters of a payload; ours are far shorter."""
 SPELLING: Final = rf"[A-Za-z0-9_-]{{20,{LONGEST}}}\.[A-Za-z0-9_-]{{43}}"
 """What every token looks like, as a regular expression."""
+MAC_BYTES: Final = 10
+"""Of a MAC where a token has no place."""
 
 _SPELLING: Final = re.compile(SPELLING)
 _OURS: Final = "o"
@@ -120,6 +123,24 @@ class Keys(Protocol):
         """
 
 
+class LinkSigner(Protocol):
+    """Signs what platforms mint: the keyring's `Tokens`, or keys that were derived for that alone."""
+
+    def sign(self, link: Link) -> str:
+        """The token that says `link`.
+
+        Raises:
+            ValueError: it can't be said, or isn't for this signer to say.
+        """
+
+    def mac(self, link: Link, said: bytes) -> bytes:
+        """What vouches for `said`, `MAC_BYTES` long, as a signature of `link`'s purpose and brand does; see `_mac`.
+
+        Raises:
+            ValueError: it isn't for this signer to say.
+        """
+
+
 class Tokens:
     """Signs links and reads tokens, with the keys of every brand."""
 
@@ -134,6 +155,30 @@ class Tokens:
             ValueError: a reference longer than `MAX_REFERENCE` or not printable ASCII; a link of ours without instant.
         """
         return self._signer(_code(link), link.brand).sign(_payload(link)).decode()
+
+    def mac(self, link: Link, said: bytes) -> bytes:
+        """What vouches for `said` in `link`'s name, with the brand's key that signs now. See `LinkSigner`."""
+        signer = self._signer(_code(link), link.brand)
+        return _mac(signer, signer.secret_key, link, said)
+
+    def vouched_for(self, links: Sequence[Link], said: bytes, mac: bytes) -> Link:
+        """The one among links to opt out in whose name `mac` vouches for `said`: retired keys count, too.
+
+        Raises:
+            NotOursError: none is. Keys are fetched once more before this is said, in case one was added.
+            SecretUnavailableError: no known key verifies it, and newer keys can't be had now.
+        """
+        found = self._vouched_for(links, said, mac) or (self._keys.refresh() and self._vouched_for(links, said, mac))
+        if not found:
+            raise NotOursError
+        return found
+
+    def _vouched_for(self, links: Iterable[Link], said: bytes, mac: bytes) -> Link | None:
+        for link in links:
+            signer = self._signer(_code(link), link.brand, leaving=True)
+            if any(hmac.compare_digest(_mac(signer, key, link, said), mac) for key in reversed(signer.secret_keys)):
+                return link
+        return None
 
     def read(self, purpose: Purpose, token: str, now: int, *, leaving: bool = False) -> Link:
         """What `token` says, if it was signed for this purpose, and isn't past its time at `now` (epoch ms).
@@ -210,10 +255,22 @@ class Minter:
         Raises:
             ValueError: no key for its purpose; or a reference longer than `MAX_REFERENCE` or not printable ASCII.
         """
+        return self._signer(link).sign(_payload(link)).decode()
+
+    def mac(self, link: Link, said: bytes) -> bytes:
+        """What `Tokens.mac` makes of it.
+
+        Raises:
+            ValueError: no key for its purpose.
+        """
+        signer = self._signer(link)
+        return _mac(signer, signer.secret_key, link, said)
+
+    def _signer(self, link: Link) -> _Minting:
         signer = self._signers.get(_code(link))
         if signer is None:
             raise ValueError(f"no key for {link.purpose.name.lower()}: platforms mint links to leave and to choose")
-        return signer.sign(_payload(link)).decode()
+        return signer
 
 
 def minting_keys(keys: Keys, brand: str) -> dict[str, bytes]:
@@ -274,6 +331,17 @@ class _Minting(Signer):
 
     def __init__(self, key: bytes) -> None:
         super().__init__(key, key_derivation="none", digest_method=hashlib.sha256)
+
+
+def _mac(signer: Signer, secret_key: bytes, link: Link, said: bytes) -> bytes:
+    """The first 80 bits of HMAC-SHA256 over purpose, brand and `said`, under the key that signs such tokens.
+
+    So minters away from AWS have the key already. No signature of a token can pass for such a MAC, or the other way
+    round: what tokens sign is base64url, and this begins with a NUL. Purpose and brand are in the key as well, and no
+    name holds a NUL, so that no two readings of the same bytes exist.
+    """
+    message = b"\0".join((b"", _code(link).encode(), link.brand.encode(), said))
+    return signer.algorithm.get_signature(signer.derive_key(secret_key), message)[:MAC_BYTES]
 
 
 def is_reference(text: str) -> bool:
