@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from consentry import unsubscribe_addresses
+from consentry.brands import Brands
 from consentry.tokens import MINTED, Link, NotOursError, Purpose, Tokens
 from consentry_cli import keys as key_files
+from support import people
 from support.deployments import Deployment, rows_of
 
 BASE = "https://links.example.com"
@@ -38,7 +41,12 @@ def test_each_row_gets_links_that_the_deployment_accepts(deployment: Deployment)
     )
     choose = tokens.read(Purpose.PREFERENCES, row["preferences_url"].removeprefix(f"{BASE}/p/"), 0)
     assert choose.subscriber_id == row["subscriber_id"]
-    assert row["list_unsubscribe"].startswith(f"<{row['unsubscribe_url']}>, <mailto:unsubscribe@reply.meadow.example?")
+    web, mailto = row["list_unsubscribe"].split(", ")
+    assert web == f"<{row['unsubscribe_url']}>"
+    assert mailto.endswith("@reply.meadow.example?subject=unsubscribe>")
+    (code,) = unsubscribe_addresses.find(mailto)
+    left = unsubscribe_addresses.read(tokens, Brands([people.brand()]), code)
+    assert left == Link(Purpose.UNSUBSCRIBE, "demo", row["subscriber_id"], ("news",))
     assert row["list_unsubscribe_post"] == "List-Unsubscribe=One-Click"
 
 
@@ -163,6 +171,7 @@ def test_exported_keys_mint_the_same_links_without_aws(deployment: Deployment) -
     deployment.environment = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
     offline = deployment.run(*MINT, "--keys", "demo.keys", "-", stdin=text)
     assert (offline.exit_code, offline.stdout) == (0, online.stdout)
+    assert unsubscribe_addresses.find(offline.stdout)
 
 
 def test_from_exported_keys_nobody_makes_a_link_that_only_we_make(deployment: Deployment) -> None:

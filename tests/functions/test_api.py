@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import pytest
 
-from consentry import platforms, wiring
+from consentry import platforms, unsubscribe_addresses, wiring
 from consentry.brands import Bounds
 from consentry.keyring import edit
+from consentry.tokens import Link, Purpose
 from support import calls
 from support.world import HOUR, Answer, World
 
@@ -444,7 +445,10 @@ def test_minted_links_work_and_carry_the_reference(world: World) -> None:
     assert link["headers"]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     web, mail = re.fullmatch(r"<([^>]+)>, <(mailto:[^>]+)>", link["headers"]["List-Unsubscribe"]).groups()
     assert web == link["unsubscribe_url"]
-    assert mail == f"mailto:unsubscribe@reply.meadow.example?subject={web.rpartition('/')[2]}"
+    assert re.fullmatch(r"mailto:unsubscribe-[a-z2-7]{48}@reply\.meadow\.example\?subject=unsubscribe", mail)
+    (code,) = unsubscribe_addresses.find(mail)
+    left = unsubscribe_addresses.read(wiring.tokens(), wiring.brands(), code)
+    assert left == Link(Purpose.UNSUBSCRIBE, "demo", link["subscriber_id"], ("product",))
     assert len(link["headers"]["List-Unsubscribe"]) < 998 - len("List-Unsubscribe: ")
     assert ANN not in answer.body
     assert world.get(link["preferences_url"].removeprefix(base)).status == 200

@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutErr
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consentry import addresses, mails
+from consentry import addresses, mails, unsubscribe_addresses
+from consentry.brands import Brands
 from consentry.keyring import Keyring
 from consentry.mails import Body, Links, Mail, NotSentError, UnknownFateError
 from consentry.table.schema import Contact
@@ -226,12 +227,36 @@ def test_the_links_confirm_and_leave_what_was_asked_for() -> None:
     assert links.mailto == f"mailto:unsubscribe@reply.meadow.example?subject={links.unsubscribe.rpartition('/')[2]}"
 
 
-def test_the_way_out_is_one_line_with_both_ways() -> None:
+def test_who_asked_for_one_topic_leaves_it_by_an_email_to_an_address_of_their_own() -> None:
+    contact = CONTACT._replace(topics=("offers",))
+    links = mails.confirmation_links(tokens(), people.brand(), people.SUBSCRIBER, contact, BASE)
+    assert links.mailto.endswith("@reply.meadow.example?subject=unsubscribe")
+    assert left_by(links) == Link(Purpose.UNSUBSCRIBE, "demo", people.SUBSCRIBER, ("offers",), ours=True)
+
+
+@pytest.mark.parametrize(
+    ("topics", "left"), [((), ()), (("news",), ("news",)), (tuple(f"{n}{'t' * 15}" for n in range(9)), ())]
+)
+def test_who_has_chosen_before_leaves_a_topic_or_everything_by_an_address(
+    topics: tuple[str, ...], left: tuple[str, ...]
+) -> None:
+    links = mails.choosing_links(tokens(), people.brand(), people.SUBSCRIBER, topics, BASE, people.NOW)
+    assert left_by(links).topics == left
+
+
+def left_by(links: mails.Links) -> Link:
+    """What an email to the address in a letter's header opts out of."""
+    (code,) = unsubscribe_addresses.find(links.mailto)
+    return unsubscribe_addresses.read(tokens(), Brands([people.brand()]), code)
+
+
+@pytest.mark.parametrize("topics", [("t" * 16,), ("t" * 16, "u" * 16)])
+def test_the_way_out_is_one_line_with_both_ways(topics: tuple[str, ...]) -> None:
     """Folded inside its URL, some readers lose it; over 998 octets, SMTP does."""
     brand = people.brand(
         id="b" * 16, inbound_domain=f"{'d' * 63}.{'e' * 63}.example", sender="s@meadow.example", list_domain="x.example"
     )
-    contact = CONTACT._replace(topics=("t" * 16,))
+    contact = CONTACT._replace(topics=topics)
     links = mails.confirmation_links(tokens(), brand, people.SUBSCRIBER, contact, f"https://{'l' * 63}.example.com")
     raw = mails.compose(brand, contact, links, BODY)
     line = header_lines(raw)["List-Unsubscribe"]

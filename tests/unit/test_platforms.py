@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentry import consent as rules
-from consentry import platforms
+from consentry import platforms, unsubscribe_addresses
+from consentry.brands import Brands
 from consentry.consent import Choice, Consent, Mode
 from consentry.keyring import Keyring
 from consentry.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.table.store import LedgerPage
-from consentry.tokens import Purpose, Tokens
+from consentry.tokens import Link, Purpose, Tokens
 from support import people
 
 NOW = people.NOW
@@ -62,8 +64,26 @@ def test_the_headers_fit_into_a_mail() -> None:
     minted = platforms.mint(tokens(), brand, people.SUBSCRIBER, "t" * 16, BASE, "r" * 64)
     assert minted.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     line = f"List-Unsubscribe: {minted.headers['List-Unsubscribe']}"
-    assert line.startswith(f"List-Unsubscribe: <{minted.unsubscribe_url}>, <mailto:unsubscribe@reply.meadow.example?")
+    assert line.startswith(f"List-Unsubscribe: <{minted.unsubscribe_url}>, <mailto:unsubscribe-")
     assert len(line) <= 998
+
+
+def test_the_header_offers_an_address_that_opts_this_person_out_of_this_topic() -> None:
+    brand = people.brand(id="other")
+    minted = platforms.mint(tokens(), brand, people.SUBSCRIBER, "offers", BASE, "spring-2027")
+    header = minted.headers["List-Unsubscribe"]
+    (mailto,) = re.findall("<(mailto:[^>]*)>", header)
+    local, _, end = mailto.removeprefix("mailto:").partition("@")
+    assert end == "reply.meadow.example?subject=unsubscribe"
+    assert len(local) <= 64
+    (code,) = unsubscribe_addresses.find(header)
+    left = unsubscribe_addresses.read(tokens(), Brands([people.brand(), brand]), code)
+    assert left == Link(Purpose.UNSUBSCRIBE, "other", people.SUBSCRIBER, ("offers",))
+
+
+def test_a_brand_without_an_inbound_domain_offers_no_address() -> None:
+    minted = platforms.mint(tokens(), people.brand(inbound_domain=""), people.SUBSCRIBER, "news", BASE)
+    assert minted.headers["List-Unsubscribe"] == f"<{minted.unsubscribe_url}>"
 
 
 # --- decisions -----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import string
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -125,10 +126,17 @@ def test_a_signature_of_a_token_never_passes_for_an_address_nor_the_other_way_ro
 
 
 @pytest.mark.parametrize("ours", [False, True])
-def test_keys_that_leaked_no_longer_vouch(ours: bool) -> None:
-    stolen = code(LEAVE._replace(ours=ours), Bare(b"stolen"))
+def test_a_key_that_leaked_no_longer_vouches(ours: bool) -> None:
+    link = LEAVE._replace(ours=ours)
+    document: dict[str, Any] = {"root": "r", "brands": {"demo": {"generations": ["1"]}}}
+    made = local_part(Tokens(Keyring(lambda: json.dumps(document))), link)[-48:]
+    document["brands"]["demo"] |= {"generations": ["1", "2"], "retired": {"1": {"at": NOW}}}
+    retired = Tokens(Keyring(lambda: json.dumps(document)))
+    assert unsubscribe_addresses.read(retired, brands(), made) == link
+    document["brands"]["demo"]["retired"]["1"]["leaked"] = True
+    leaked = Tokens(Keyring(lambda: json.dumps(document)))
     with pytest.raises(NotOursError):
-        read(stolen, Bare(b"new"))
+        unsubscribe_addresses.read(leaked, brands(), made)
 
 
 def test_minters_away_from_aws_cant_say_ours() -> None:

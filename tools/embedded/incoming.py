@@ -20,8 +20,10 @@ PATH = "/_local/inbound"
 RECIPIENT = "unsubscribe@reply.meadow.example"
 """The demonstration brand's, where a mail names no recipient."""
 
-_SENDER = re.compile(rb"^from:.*?([\w.+-]+@[\w.-]+)", re.IGNORECASE | re.MULTILINE)
-_RECIPIENT = re.compile(rb"^to:.*?([\w.+-]+@[\w.-]+)", re.IGNORECASE | re.MULTILINE)
+_ADDRESS = rb"([\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+)"
+"""What may stand before the `@` without quotes: RFC 5322, 3.2.3."""
+_SENDER = re.compile(rb"^from:(?:[^\r\n]|\r?\n[ \t])*?" + _ADDRESS, re.IGNORECASE | re.MULTILINE)
+_RECIPIENT = re.compile(rb"^to:(?:[^\r\n]|\r?\n[ \t])*?" + _ADDRESS, re.IGNORECASE | re.MULTILINE)
 
 
 def deliver(raw: bytes, bucket: str, endpoint: str, at: datetime) -> str:

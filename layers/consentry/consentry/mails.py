@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consentry.tokens import Link, Purpose
+from consentry.unsubscribe_addresses import local_part
 
 if TYPE_CHECKING:
     from consentry.brands import Brand
     from consentry.table.schema import Contact
-    from consentry.tokens import Tokens
+    from consentry.tokens import LinkSigner, Tokens
 
 # A List-Unsubscribe folded inside its URL is broken for some readers, so nothing is folded short of SMTP's limit.
 _POLICY: Final = SMTP.clone(max_line_length=998, utf8=False)
@@ -83,7 +84,7 @@ class Links(NamedTuple):
     """Empty in a mail that asks for nothing."""
     unsubscribe: str
     mailto: str
-    """Empty where the brand has no inbound domain."""
+    """See `unsubscribe_links`."""
     preferences: str = ""
     """Empty in a confirmation mail: who gets it has agreed to nothing yet."""
 
@@ -116,8 +117,7 @@ def confirmation_links(tokens: Tokens, brand: Brand, subscriber_id: str, contact
     # The line in the header has room for so many topics; who asked for more leaves them all at once.
     topics = contact.topics if len(",".join(contact.topics)) <= _MAX_TOPICS else ()
     leave = Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, topics, at=contact.asked_at, ours=True)
-    confirm, unsubscribe = tokens.sign(asked), tokens.sign(leave)
-    return Links(f"{base_url}/c/{confirm}", f"{base_url}/u/{unsubscribe}", mailto(brand, unsubscribe))
+    return Links(f"{base_url}/c/{tokens.sign(asked)}", *unsubscribe_links(tokens, brand, leave, base_url))
 
 
 def choosing_links(
@@ -129,14 +129,27 @@ def choosing_links(
     """
     if len(",".join(topics)) > _MAX_TOPICS:
         topics = ()
-    unsubscribe = tokens.sign(Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, topics, at=now, ours=True))
+    leave = Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, topics, at=now, ours=True)
     preferences = tokens.sign(Link(Purpose.PREFERENCES, brand.id, subscriber_id, at=now, ours=True))
-    return Links("", f"{base_url}/u/{unsubscribe}", mailto(brand, unsubscribe), f"{base_url}/p/{preferences}")
+    return Links("", *unsubscribe_links(tokens, brand, leave, base_url), f"{base_url}/p/{preferences}")
 
 
-def mailto(brand: Brand, token: str) -> str:
-    """The `mailto:` way to opt out; empty where the brand has no inbound domain."""
-    return f"mailto:unsubscribe@{brand.inbound_domain}?subject={token}" if brand.inbound_domain else ""
+def unsubscribe_links(signer: LinkSigner, brand: Brand, link: Link, base_url: str) -> tuple[str, str]:
+    """The `https:` and the `mailto:` way to opt out as `link` says; the second empty without an inbound domain.
+
+    Programs may drop or overwrite a subject, so the address says it all, where it can: a link of several topics has its
+    token in the subject.
+
+    Raises:
+        ValueError: it can't be said, or isn't for this signer to say.
+    """
+    token = signer.sign(link)
+    mailto = ""
+    if brand.inbound_domain:
+        several = len(link.topics) > 1
+        local, subject = ("unsubscribe", token) if several else (local_part(signer, link), "unsubscribe")
+        mailto = f"mailto:{local}@{brand.inbound_domain}?subject={subject}"
+    return f"{base_url}/u/{token}", mailto
 
 
 def list_headers(unsubscribe: str, mailto_url: str) -> dict[str, str]:

@@ -56,14 +56,11 @@ def mint(
     """
     if addresses.may_stand_in(reference):
         raise ValueError("an address (@ or %40) may not stand in a link: use a mark of your own")
-    leave = signer.sign(Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, (topic,), reference))
+    leave = Link(Purpose.UNSUBSCRIBE, brand.id, subscriber_id, (topic,), reference)
     choose = signer.sign(Link(Purpose.PREFERENCES, brand.id, subscriber_id, (), reference))
-    unsubscribe_url = f"{base_url}/u/{leave}"
+    unsubscribe_url, mailto_url = mails.unsubscribe_links(signer, brand, leave, base_url)
     return MintedLinks(
-        subscriber_id,
-        unsubscribe_url,
-        f"{base_url}/p/{choose}",
-        mails.list_headers(unsubscribe_url, mails.mailto(brand, leave)),
+        subscriber_id, unsubscribe_url, f"{base_url}/p/{choose}", mails.list_headers(unsubscribe_url, mailto_url)
     )
 
 

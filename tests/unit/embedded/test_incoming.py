@@ -30,6 +30,15 @@ def test_what_ses_adds_stands_above_what_was_posted(raw: bytes) -> None:
     assert (mail["Subject"], mail.get_content().strip()) == ("x", "Text")
 
 
+@pytest.mark.parametrize("local", ["unsubscribe-" + "a2" * 24, "UNSUBSCRIBE-" + "A2" * 24, "complaints", "a=b/c+d"])
+@pytest.mark.parametrize("written", ["{}", "<{}>", '"Leave" <{}>', "Leave\r\n\t<{}>"])
+def test_whoever_it_is_for_at_the_domain_it_is_for_them(local: str, written: str) -> None:
+    to = f"{local}@reply.meadow.example"
+    raw = f"From: Ada <ada@example.com>\r\nTo: {written.format(to)}\r\nSubject: x\r\n\r\nText\r\n".encode()
+    mail = message_from_bytes(incoming.as_ses_stores_it(raw, "an-id", AT), policy=default)
+    assert f"for {to}; Mon" in mail["Received"]
+
+
 def test_a_mail_of_nobody_to_nobody_comes_from_somebody() -> None:
     mail = message_from_bytes(incoming.as_ses_stores_it(b"\n\nFrom: not@a.header\n", "an-id", AT), policy=default)
     assert mail["Return-Path"] == "<somebody@example.com>"
