@@ -81,7 +81,7 @@ def test_the_mail_is_what_mailbox_providers_want(stack: Any, someone: str) -> No
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     https, mailto = (way.strip("<> ") for way in mail["List-Unsubscribe"].split(","))
     assert https.startswith(stack.base + "/u/")
-    assert mailto.startswith("mailto:unsubscribe@reply.meadow.example?subject=")
+    assert re.fullmatch(r"mailto:unsubscribe-[a-z2-7]{48}@reply\.meadow\.example\?subject=unsubscribe", mailto)
     assert (mail["Auto-Submitted"], mail["X-Auto-Response-Suppress"]) == ("auto-generated", "All")
     assert "demo." in mail["List-Id"]
     text, page = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))

@@ -1266,6 +1266,14 @@ def test_mails_are_scanned_and_taken_over_whatever_line_they_come() -> None:
     assert rule["Actions"] == [{"S3Action": {"BucketName": {"Ref": "InboundBucket"}}}], "and never an answer"
 
 
+def test_whatever_stands_before_the_at_of_an_inbound_domain_is_taken() -> None:
+    """A rule for a domain takes all of its addresses; InboundDomains allows nothing but domains."""
+    assert RESOURCES["InboundRule"]["Properties"]["Rule"]["Recipients"] == {
+        "Fn::Split": [",", {"Ref": "InboundDomains"}]
+    }
+    assert not re.fullmatch(TEMPLATE["Parameters"]["InboundDomains"]["AllowedPattern"], "unsubscribe@reply.example.com")
+
+
 # --- HTTP -------------------------------------------------------------------------------------------------------------
 
 

@@ -76,9 +76,13 @@ def rules(deployed: Deployed) -> Generator[Ill, None, str]:
     elif not any(rule.get("Enabled") for rule in storing):
         yield fault("The rule that stores mails is turned off.", "Enable it in the SES console.")
     else:
-        covered = {domain for rule in storing if rule.get("Enabled") for domain in rule.get("Recipients", ())}
-        if missing := sorted(set(deployed.listed("InboundDomains")) - covered):
-            yield fault(f"No rule takes the mail of {', '.join(missing)}.", "Deploy with these InboundDomains.")
+        # A domain takes all of its addresses, and each has its own; a rule that names no recipient takes everything
+        # (https://docs.aws.amazon.com/ses/latest/APIReference/API_ReceiptRule.html).
+        taken = [rule.get("Recipients") for rule in storing if rule.get("Enabled")]
+        covered = {domain for each in taken for domain in each or ()}
+        missing = sorted(set(deployed.listed("InboundDomains")) - covered) if all(taken) else ()
+        if missing:
+            yield fault(f"No rule takes all mail of {', '.join(missing)}.", "Deploy with these InboundDomains.")
     return "The stack's rule set is the active one, and its rule is on."
 
 

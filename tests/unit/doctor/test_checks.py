@@ -365,8 +365,17 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
     (
         "inbound-rules",
         Verdict.FAULT,
-        "mail of reply.meadow.example",
+        "all mail of reply.meadow.example",
         changed("DescribeActiveReceiptRuleSet", Rules__0__Recipients=["reply.other.example"]),
+    ),
+    (
+        "inbound-rules",
+        Verdict.FAULT,
+        "all mail of reply.meadow.example",
+        changed(
+            "DescribeActiveReceiptRuleSet",
+            Rules__0__Recipients=["unsubscribe@reply.meadow.example", "reply.other.example"],
+        ),
     ),
     ("inbound-bucket", Verdict.FAULT, "may not write", gone("GetBucketPolicy", "NoSuchBucketPolicy")),
     (
@@ -683,6 +692,7 @@ def test_every_check_is_tried_on_something_ill() -> None:
         ("dmarc", "1 domain ", brands_with(sender="a@news.meadow.example")),
         ("suppression", "is on", gone("GetConfigurationSet", "NotFoundException")),
         ("inbound-rules", "no opt-outs by mail", output("InboundRuleSetName", None)),
+        ("inbound-rules", "the active one", changed("DescribeActiveReceiptRuleSet", Rules__0__Recipients=[])),
         (
             "inbound-bucket",
             "told of",

@@ -351,6 +351,7 @@ def test_encoded_words_in_a_name_are_as_they_must_be() -> None:
 @pytest.mark.parametrize(
     "raw",
     [
+        made(List_Unsubscribe=f"<{URL}>, <mailto:unsubscribe-{'a2' * 24}@reply.shop.example?subject=unsubscribe>"),
         made(List_Unsubscribe=f"(Leave (at once)) <{URL}> (or), <mailto:a@shop.example> (by mail)"),
         made(List_Unsubscribe=f"<{URL}>, <mailto:?to=leave@shop.example&subject=x>, <mailto:a@b.example,c@d.example>"),
         made(text="", html="", Content_Type="application/pkcs7-mime; smime-type=signed-data"),
