@@ -21,6 +21,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -115,5 +116,6 @@ def read(tokens: Tokens, brands: Brands, code: str, gone: Iterable[str] = ()) ->
     return link._replace(topics=tuple(each for each in topics if _topic(each) == said[_ID_BYTES:]))
 
 
+@lru_cache(maxsize=1_000)  # a mailing has one topic, and many people
 def _topic(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()[:_TOPIC_BYTES]
