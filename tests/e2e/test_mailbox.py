@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
@@ -19,6 +20,12 @@ def someone() -> str:
 
 def mint(stack: Any, address: str) -> Any:
     return stack.api("POST", "/v1/links", {"topic": "news", "recipients": [{"email": address}]}).json()["links"][0]
+
+
+def address_of(minted: Any) -> str:
+    """What the header offers beside the link."""
+    (address,) = re.findall("<mailto:([^?>]*)", minted["headers"]["List-Unsubscribe"])
+    return str(address)
 
 
 def written_by_a_mail_program(minted: Any) -> bytes:
@@ -57,9 +64,21 @@ def test_somebody_leaves_by_the_mail_that_their_program_sends(stack: Any, someon
     assert eventually(lambda: kept(stack), lambda mails: mails == 0) == 0
 
 
+@pytest.mark.parametrize("subject", ["", "Please take me off", "Re: unsubscribe"])
+@pytest.mark.parametrize("spelt", [str.lower, str.upper])
+def test_whatever_the_subject_says_the_address_that_the_header_offers_is_enough(
+    stack: Any, someone: str, subject: str, spelt: Any
+) -> None:
+    raw = letter(subject=subject, to=spelt(address_of(mint(stack, someone))))
+    answer = stack.call("POST", stack.told["inbound_url"], body=raw)
+    assert answer.status == 202
+    assert eventually(lambda: stack.status(someone), lambda status: status == "unsubscribed")
+
+
 def test_a_mail_that_means_nothing_goes_and_changes_nothing(stack: Any, someone: str) -> None:
     minted = mint(stack, someone)
-    away = b"Auto-Submitted: auto-replied\n" + written_by_a_mail_program(minted)
+    head = "Auto-Submitted: auto-replied\n"
+    away = letter(head, "I am away.", subject="Automatic reply: unsubscribe", to=address_of(minted))
     assert stack.call("POST", stack.told["inbound_url"], body=away).status == 202
     assert eventually(lambda: kept(stack), lambda mails: mails == 0) == 0
     assert stack.status(someone) == "none"

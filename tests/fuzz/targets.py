@@ -27,7 +27,8 @@ from consentry.providers import Call, Setup, UnreadableError, UnsignedError
 from consentry.spool import Spooled, Unverified
 from consentry.table.schema import Contact, event_item, last_event
 from consentry.table.store import Address
-from consentry.tokens import ExpiredError, NotOursError, Purpose
+from consentry.tokens import ExpiredError, Link, NotOursError, Purpose
+from consentry.unsubscribe_addresses import local_part
 from consentry.web import ALWAYS, MAX_BODY, MAX_FIELDS, Request
 from consentry_build import brandfile
 from fuzz.deployment import API_KEY, EMAIL, IP, NOW, ROOT, Deployment, Finding
@@ -446,6 +447,8 @@ class Mails:
     def __init__(self) -> None:
         self._deployment = Deployment()
         self._token = self._deployment.token(Purpose.UNSUBSCRIBE)
+        link = Link(Purpose.UNSUBSCRIBE, "demo", self._deployment.subscriber_id, ("news",))
+        self._address = f"{local_part(self._deployment.tokens, link)}@reply.meadow.example"
         record = {"eventTime": "2027-01-15T08:00:00.000Z", "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}}
         body = json.dumps({"Records": [record]})
         self._message = {"messageId": "1", "receiptHandle": "r", "body": body, "eventSource": "aws:sqs"}
@@ -454,6 +457,7 @@ class Mails:
     def examples(self) -> Iterator[bytes]:
         head = f"From: Ann <{EMAIL}>\nTo: unsubscribe@reply.meadow.example\n"
         yield f"{head}Subject: {self._token}\n\n".encode()
+        yield f"From: Ann <{EMAIL}>\nTo: Leave <{self._address}>\n\nGoodbye".encode()
         yield f"{head}Subject: =?utf-8?q?{self._token[:60]}?=\n =?utf-8?b?Zm9v?=\nAuto-Submitted: no\n\n".encode()
         parts = f"--x\nContent-Type: text/html\n\n<a href='https://e.example/u/{self._token}'>\n--x--\n"
         yield f"{head}MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n{parts}".encode()
