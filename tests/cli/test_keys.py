@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from moto import mock_aws
 
 from consentry.keyring import Keyring
-from consentry.tokens import MINTED, Link, Tokens
+from consentry.tokens import MINTED, Link, Purpose, Tokens
+from consentry.unsubscribe_addresses import local_part
 from consentry_cli import keys
 from consentry_cli.main import main
 from support import tables
@@ -125,14 +126,17 @@ def test_a_key_file_changes_over_when_the_containers_do(terminal: Terminal, tmp_
     terminal.run("rotate", "--brand", "demo")
     assert terminal.run("export", "--brand", "demo", "-o", "demo.keys").exit_code == 0
     loaded = keys.load(tmp_path / "demo.keys", "demo")
-    signed = set()
+    signed, addresses = set(), set()
     for _ in range(2):
         for purpose in MINTED:
             link = Link(purpose, "demo", "K9Xdq1X4AVefMXC3P9olGg", ("news",), "spring")
             assert loaded.sign(link) == Tokens(terminal.keyring()).sign(link)
             signed.add(loaded.sign(link))
+        leave = Link(Purpose.UNSUBSCRIBE, "demo", "K9Xdq1X4AVefMXC3P9olGg", ("news",))
+        assert local_part(loaded, leave) == local_part(Tokens(terminal.keyring()), leave)
+        addresses.add(local_part(loaded, leave))
         terminal.now += 2 * HOUR
-    assert len(signed) == 4
+    assert (len(signed), len(addresses)) == (4, 2)
     terminal.run("retire", "1", "--brand", "demo", "--yes")
     terminal.run("export", "--brand", "demo", "-o", "demo.keys")
     assert len(json.loads((tmp_path / "demo.keys").read_text())["minting"]) == 1
