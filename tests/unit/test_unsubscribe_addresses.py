@@ -283,6 +283,15 @@ def test_it_is_found_where_it_was_broken(gap: str, at: int) -> None:
     assert find(f"To: {ADDRESS[:at]}{gap}{ADDRESS[at:]}") == [code()]
 
 
+@pytest.mark.parametrize(("times", "found"), [(4, [code()]), (5, [])])
+def test_only_so_many_encodings_are_taken_off(times: int, found: list[str]) -> None:
+    """More than programs and proxies put on: taking off another would do no harm, taking off without end would."""
+    text = "".join(f"%{ord(each):02X}" for each in ADDRESS)
+    for _ in range(times - 1):
+        text = text.replace("%", "%25")
+    assert find(text) == found
+
+
 def test_percent_encoded_letters_are_read() -> None:
     assert find("".join(f"%{ord(each):02x}" for each in ADDRESS)) == [code()]
 
