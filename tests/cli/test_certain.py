@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consentry.bulk.presets import consents
+from consentry.bulk.presets import PLAIN, consents
 from consentry.bulk.records import Names
 
 if TYPE_CHECKING:
@@ -213,4 +213,18 @@ def test_status_can_not_make_subscribers_of_a_file_of_people_who_left(
     ],
 )
 def test_columns_that_say_nothing_of_consent_are_let_be(names: tuple[str, ...]) -> None:
-    assert consents(Names(names), frozenset({"subscriber_id"}), ()) == []
+    assert consents(Names(names), PLAIN, ()) == []
+
+
+def test_a_subscriber_without_a_topic_is_told_how_to_give_one(deployment: Deployment) -> None:
+    done = deployment.run(*IMPORT, "-", stdin="email,status\nann@example.com,subscribed\n")
+    assert done.exit_code == 1
+    assert "say --topic" in done.stderr
+
+
+def test_the_preset_that_was_chosen_is_not_recommended(deployment: Deployment) -> None:
+    text = "Email Address,OPTIN_TIME,CONFIRM_TIME\nann@example.com,,\n"
+    assert "look like --preset mailchimp" in deployment.run(*IMPORT, "-", stdin=text).stderr
+    done = deployment.run(*IMPORT, "--preset", "mailchimp", "-", stdin=text)
+    assert done.exit_code == 2
+    assert "look like" not in done.stderr

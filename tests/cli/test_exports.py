@@ -82,6 +82,12 @@ Record ID,Email,Unsubscribed from all email,Email hard bounce reason
 2,bounced@example.com,,UNKNOWN_USER
 3,none@example.com,No,
 """
+HUBSPOT_TYPES = """\
+Record ID,Email,Unsubscribed from all email,Opted out of email: Newsletter,Opted out of email: One to One
+1,out@example.com,Yes,,
+2,left@example.com,,,true
+3,none@example.com,No,false,
+"""
 BEEHIIV = """\
 email,status,created_at
 in@example.com,active,2024-01-15 10:00:00 UTC
@@ -141,6 +147,7 @@ CASES = [
         },
     ),
     ("hubspot", HUBSPOT_CONTACTS, {"out": {"out.*": NOW}, "bounced": {"bounce": NOW}, "none": {}}),
+    ("hubspot", HUBSPOT_TYPES, {"out": {"out.*": NOW}, "left": {"out.news": NOW}, "none": {}}),
     ("beehiiv", BEEHIIV, {"in": IN, "out": {"out.news": NOW}, "none": {}}),
     ("mailgun", MAILGUN, {"out": {"out.news": 1_319_194_975_999}}),
     ("mailgun", MAILGUN_BOUNCES, {"bounced": {"bounce": 1_319_194_975_999}}),
@@ -161,9 +168,11 @@ def test_an_export_says_what_it_says(
         assert {register: at if registers.get(register) else None for register, at in found.items()} == registers
 
 
-@pytest.mark.parametrize("preset", ["brevo", "hubspot"])
-def test_who_did_not_leave_is_no_claim_until_somebody_says_so(deployment: Deployment, preset: str) -> None:
-    source = deployment.write("export.csv", {"brevo": BREVO, "hubspot": HUBSPOT_CONTACTS}[preset])
+@pytest.mark.parametrize(
+    ("preset", "export"), [("brevo", BREVO), ("hubspot", HUBSPOT_CONTACTS), ("hubspot", HUBSPOT_TYPES)]
+)
+def test_who_did_not_leave_is_no_claim_until_somebody_says_so(deployment: Deployment, preset: str, export: str) -> None:
+    source = deployment.write("export.csv", export)
     claims = ("import", "--brand", "demo", "--preset", preset, "--topic", "news", "--status", "subscribed")
     assert deployment.run(*claims, source).exit_code == 0
     assert deployment.status("none@example.com") == "subscribed"
@@ -185,6 +194,14 @@ def test_a_word_that_is_not_known_is_no_claim(deployment: Deployment, preset: st
     source = deployment.write("export.csv" if isinstance(export, str) else "export.json", odd)
     done = deployment.run("import", "--brand", "demo", "--preset", preset, "--topic", "news", source)
     assert "new claims: 0" in done.stdout
+
+
+def test_a_file_that_speaks_of_types_of_subscription_alone_is_certain(deployment: Deployment) -> None:
+    source = deployment.write("export.csv", "Email,Opted out of email: News\nout@example.com,true\nin@example.com,\n")
+    done = deployment.run("import", "--brand", "demo", "--preset", "hubspot", "--topic", "news", source)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert deployment.status("out@example.com") == "unsubscribed"
+    assert deployment.status("in@example.com") == "none"
 
 
 def test_each_preset_is_on_the_page() -> None:

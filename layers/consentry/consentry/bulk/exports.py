@@ -173,6 +173,9 @@ _HUBSPOT: Final = (
     ("Unsubscribed from all email", OUT_EVERYWHERE),
 )
 _HUBSPOT_BOUNCES: Final = ("Portal Bounce", "Email hard bounce reason", "Global Bounce")
+_HUBSPOT_TYPES: Final = "opted out of email"
+"""`Opted out of email: Newsletter`, a column for each type of subscription that contacts have
+(https://knowledge.hubspot.com/articles/kcs_article/email/once-a-new-email-type-is-created-when-will-a-corresponding-contact-property-be-created)."""
 _HUBSPOT_OWN: Final = frozenset(folded(name) for name in (*dict(_HUBSPOT), *_HUBSPOT_BOUNCES))
 
 
@@ -181,6 +184,7 @@ def _hubspot(row: Row, of_file: Meaning | None) -> Meaning:
 
     https://knowledge.hubspot.com/articles/kcs_article/contacts/how-can-i-delete-contacts-who-have-unsubscribed-or-hard-bounce
     has the columns: a bounce's reason or TRUE; every further column is a type of subscription, TRUE for who left it.
+    A contact has `Opted out of email: …` for each type.
     """
     for column, meaning in _HUBSPOT:
         if _flag(row, column):
@@ -190,7 +194,8 @@ def _hubspot(row: Row, of_file: Meaning | None) -> Meaning:
     if "Portal Unsubscribe" in row.names:
         types = (column for column in row.names.of if folded(column) not in _HUBSPOT_OWN)
         return OUT if any(row.word(column) == "true" for column in types) else NOTHING
-    return of_file or NOTHING
+    left = (column for column in row.names.of if folded(column).startswith(_HUBSPOT_TYPES))
+    return OUT if any([_flag(row, column) for column in left]) else of_file or NOTHING
 
 
 def _of_file(_row: Row, of_file: Meaning | None) -> Meaning:
@@ -271,6 +276,7 @@ EXPORTS: Final[Mapping[str, Preset]] = {
         (),
         "Record ID",
         speaks=(*dict(_HUBSPOT), *_HUBSPOT_BOUNCES),
+        begins=_HUBSPOT_TYPES,
     ),
     "beehiiv": Preset(
         ("email", "Email Address"),

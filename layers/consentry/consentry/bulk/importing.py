@@ -124,7 +124,7 @@ def check(preset: Preset, reader: Reader, of_file: Meaning | None, ignored: Coll
     Raises:
         UnusableInputError: rows can't say whom they are about, or what they say isn't certain.
     """
-    remedy = f"say which it is with --column email=NAME{presets.like(reader.names)}"
+    remedy = f"say which it is with --column email=NAME{presets.like(reader.names, preset)}"
     reader.need(*preset.email, SUBSCRIBER_ID, remedy=remedy)
     presets.certain(preset, of_file, reader.names if reader.first else Names(), ignored)
 
@@ -183,6 +183,8 @@ class Interpreter:
         if meaning.kind is ReportKind.CLAIMED:
             self._sure(row)
         topics = () if meaning.everywhere else presets.topics_of(row.value("topics")) or self._topics
+        if meaning.kind is ReportKind.CLAIMED and not topics:
+            raise UnusableRowError("topics: a claim names the topics that it is about: say --topic, or add the column")
         occurred_at, note = self._instant(row, meaning.kind)
         reference = row.text(self._preset.reference) if self._preset.reference else ""
         if not is_reference(reference) or addresses.may_stand_in(reference):
@@ -215,7 +217,7 @@ class Interpreter:
         if row.names.twice & self._preset.reads():
             raise UnusableRowError("more than one name is the same but for its case")
         if self._of_file is presets.WORDS["subscribed"]:
-            unread = presets.consents(row.names, self._preset.reads(), self._ignored)
+            unread = presets.consents(row.names, self._preset, self._ignored)
             if unread:
                 raise UnusableRowError(f"{listed(unread)} may say that somebody left, and isn't read; --ignore-column")
         self._seen = row.names

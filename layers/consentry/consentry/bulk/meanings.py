@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from consentry.bulk.records import UnusableRowError
+from consentry.bulk.records import UnusableRowError, folded
 from consentry.intake import ReportKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from consentry.bulk.records import Row
 
@@ -106,6 +106,8 @@ class Preset(NamedTuple):
     certain."""
     knows: tuple[str, ...] = ()
     """Columns that sound of consent, and are taken into account, or say nothing of it."""
+    begins: str = ""
+    """How the names of further columns begin by which rows speak for themselves, folded; none if empty."""
 
     def who(self) -> tuple[str, ...]:
         """The columns, one of which says whom a row is about."""
@@ -115,6 +117,10 @@ class Preset(NamedTuple):
         """Every column that counts, folded."""
         named = (*self.email, *self.instants, *self.left_at, self.reference, *self.speaks, *self.knows)
         return frozenset(name.casefold() for name in named) | {"subscriber_id", "topics", "expires_at"}
+
+    def further(self, columns: Iterable[str]) -> tuple[str, ...]:
+        """Those of some columns whose names begin as `begins` says."""
+        return tuple(each for each in columns if self.begins and folded(each).startswith(self.begins))
 
 
 def unspoken(_name: str, _columns: Collection[str]) -> Meaning | None:

@@ -165,22 +165,21 @@ _CONSENT: Final = re.compile(
 _REFUSALS: Final = frozenset({"do not", "no mail", "no email", "dont email", "dont mail", "no contact"})
 
 
-def consents(names: Names, read: Collection[str], ignored: Collection[str]) -> list[str]:
+def consents(names: Names, preset: Preset, ignored: Collection[str]) -> list[str]:
     """The columns that say something of consent, by their names, and that nobody reads.
 
     Args:
         names: all columns.
-        read: folded names of those that are read.
+        preset: which of them are read.
         ignored: names of those that are waved away.
     """
-    waved = {folded(name) for name in ignored}
-    mapped = names.mapped_to()
+    read = preset.reads() | {folded(name) for name in (*ignored, *preset.further(names.of))} | names.mapped_to()
     found = []
     for column in names.of:
         name = folded(column)
         words = [part.casefold() for part in _PARTS.findall(_CAMEL.sub(" ", column))]
         pairs = {" ".join(pair) for pair in pairwise(words)}
-        if name in waved or name in read or name in mapped:
+        if name in read:
             continue
         if any(_CONSENT.fullmatch(word) for word in words) or pairs & _REFUSALS:
             found.append(column)
@@ -197,9 +196,11 @@ _SIGNS: Final = {
 }
 
 
-def like(names: Names) -> str:
-    """A hint at the presets whose columns these are, if there are any."""
-    found = [name for name, signs in _SIGNS.items() if any(sign in names for sign in signs)]
+def like(names: Names, chosen: Preset) -> str:
+    """A hint at the presets whose columns these are, if there are any but the one that was chosen."""
+    found = [
+        name for name, signs in _SIGNS.items() if PRESETS[name] is not chosen and any(sign in names for sign in signs)
+    ]
     return f"; the columns look like {' or '.join(f'--preset {name}' for name in found)}" if found else ""
 
 
@@ -217,21 +218,22 @@ def certain(preset: Preset, of_file: Meaning | None, names: Names, ignored: Coll
     """
     if not names.of:
         return
-    if of_file is None and not any(column in names for column in preset.speaks):
+    spoken = any(column in names for column in preset.speaks) or preset.further(names.of)
+    if of_file is None and not spoken:
         looked = f" and there is no column {' or '.join(preset.speaks)}" if preset.speaks else ""
         raise UnusableInputError(
             f"what the rows mean isn't certain: the file's name doesn't say it{looked};"
-            f" say it with --status: {', '.join(WORDS)}{like(names)}"
+            f" say it with --status: {', '.join(WORDS)}{like(names, preset)}"
         )
     if doubled := sorted(names.twice & preset.reads()):
         raise UnusableInputError(
             f"more than one column is called {', '.join(doubled)}: rename all but the one that counts"
         )
-    if of_file is CLAIMED and (unread := consents(names, preset.reads(), ignored)):
+    if of_file is CLAIMED and (unread := consents(names, preset, ignored)):
         raise UnusableInputError(
             f"with --status subscribed, {listed(unread)} may say that somebody left, and isn't read: say whose export"
             " it is with --preset, or which column counts with --column status=NAME, or --ignore-column NAME"
-            f"{like(names)}"
+            f"{like(names, preset)}"
         )
 
 
