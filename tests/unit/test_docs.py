@@ -18,21 +18,17 @@ from consentry.consent import Choice, Consent, Mode, Reason, Status
 from consentry.tokens import Purpose
 from consentry_build import catalogues
 from consentry_cli.main import main as consentry
+from support.documents import ROOT, page, rows, section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 DECISIONS = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
 TEMPLATE: Any = loads((ROOT / "template.yaml").read_text("utf-8"))
 SCHEMA = json.loads((ROOT / "tools/consentry_build/brand.schema.json").read_text("utf-8"))
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-
-
-def page(name: str) -> str:
-    return (ROOT / name).read_text("utf-8")
 
 
 def prose(text: str) -> str:
@@ -44,20 +40,6 @@ def commands(text: str) -> str:
     """What a page tells one to type, a command a line."""
     blocks = [body for _, language, body in FENCE.findall(text) if language == "sh"]
     return "\n".join(blocks).replace("\\\n", " ")
-
-
-def section(text: str, heading: str) -> str:
-    """What stands below a heading, to the next one of any level."""
-    found = re.search(rf"^#+ {heading}\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert found, f"no section {heading}"
-    return found[1]
-
-
-def rows(text: str) -> list[list[str]]:
-    """The cells of a section's tables, without their heads."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return [row for row, below in zip(cells, [*cells[1:], [""]], strict=True) if "---" not in row[0] + below[0]]
 
 
 def anchors(text: str) -> set[str]:
