@@ -195,7 +195,7 @@ def _hubspot(row: Row, of_file: Meaning | None) -> Meaning:
         types = (column for column in row.names.of if folded(column) not in _HUBSPOT_OWN)
         return OUT if any(row.word(column) == "true" for column in types) else NOTHING
     left = (column for column in row.names.of if folded(column).startswith(_HUBSPOT_TYPES))
-    return OUT if any([_flag(row, column) for column in left]) else of_file or NOTHING
+    return OUT if any(_flag(row, column) for column in left) else of_file or NOTHING
 
 
 def _of_file(_row: Row, of_file: Meaning | None) -> Meaning:
