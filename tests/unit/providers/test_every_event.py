@@ -131,3 +131,18 @@ def test_whatever_means_something_and_names_nobody_is_told(desk: Any, provider: 
 def test_a_kind_that_no_table_has_is_counted_as_unknown(desk: Any, provider: str) -> None:
     reading = desk.read(provider, happening(provider, "something-new"))
     assert (reading.reports, reading.ignored, reading.unknown) == ([], 1, 1)
+
+
+@pytest.mark.parametrize("provider", NAMES)
+def test_each_page_tells_how_to_set_it_up_and_what_to_expect(provider: str) -> None:
+    page = (ROOT / f"docs/webhooks/{provider}.md").read_text("utf-8")
+    setup, *parts = re.split(r"^## ", page, flags=re.MULTILINE)
+    assert f"`https://<your API>/hooks/demo/{provider}" in setup
+    assert f"{provider}:" in setup
+    secrets = providers.provider(provider).SECRETS
+    assert all(re.search(rf"webhooks set --brand demo {provider} {name}=-", setup) for name in secrets)
+    assert secrets or "There is no secret" in setup
+    told = {heading: text.strip() for heading, _, text in (part.partition("\n") for part in parts)}
+    assert "`unreadable address`" in told["Whose event can't be told"]
+    assert "again" in told["Tries and repetitions"]
+    assert list(told)[-1] == "Every kind of event"
