@@ -23,9 +23,12 @@ from consentry.bulk.meanings import (
 )
 from consentry.bulk.presets import PLAIN, PRESETS
 from consentry.bulk.records import Names, Row, UnusableInputError
+from consentry.link_repair import find
 from consentry.providers import NAMES
+from consentry.tokens import Link, Purpose, Tokens
 from consentry_build import catalogues
 from consentry_lint import visible, words
+from support.damage import AROUND, BEYOND_REPAIR, INSIDE
 from support.documents import ROOT, page, quoted, rows, section, tables
 
 PAGE: Final = page("docs/understood.md")
@@ -128,6 +131,38 @@ def test_a_reader_finds_every_provider_with_a_link_to_its_table() -> None:
     for name, events, nobody, _ in table:
         assert f"webhooks/{name.strip('`')}.md#every-kind-of-event" in events
         assert nobody
+
+
+class Bare:
+    """Keys without a keyring."""
+
+    def signing_keys(self, brand: str) -> tuple[bytes, ...]:
+        return (b"a key",)
+
+
+TOKEN: Final = Tokens(Bare()).sign(Link(Purpose.UNSUBSCRIBE, "demo", "K9Xdq1X4AVefMXC3P9olGg", ("news",)))
+ENDS: Final = (TOKEN[:40], TOKEN[40:])
+DAMAGES: Final = {
+    "something around the token": [each.format(TOKEN) for each in AROUND],
+    "a break in it": [each.join(ENDS) for each in INSIDE],
+    "characters that nobody sees": [each.join(ENDS) for each in "\u00ad\u200b\u200d\u200e\u2060\ufeff"],
+    "percent-encoding": [TOKEN.replace(".", each) for each in ("%2E", "%252E", "%25252E", "%2525252E", "=2E")],
+    "dots doubled": [TOKEN.replace(".", "..")],
+    "cut at": [cut(TOKEN) for name, cut in BEYOND_REPAIR.items() if name.startswith(("cut", "without"))],
+    "another case": [TOKEN.lower(), TOKEN.upper()],
+    "a character changed": [change(TOKEN) for name, change in BEYOND_REPAIR.items() if "character" in name],
+    "a word run on": [run_on(TOKEN) for name, run_on in BEYOND_REPAIR.items() if name.startswith("a word")],
+}
+"""Examples of each kind of damage, by how its row begins."""
+
+
+def test_each_kind_of_damage_is_repaired_or_not_as_the_page_says() -> None:
+    table = rows(section(PAGE, "Links"))
+    assert len(table) == len(DAMAGES)
+    for (damage, repaired, _), (begins, examples) in zip(table, DAMAGES.items(), strict=True):
+        assert damage.startswith(begins)
+        assert examples
+        assert {find(each) == TOKEN for each in examples} == {repaired == "yes"}, damage
 
 
 def test_a_reader_finds_the_languages_in_which_lint_knows_the_words() -> None:
