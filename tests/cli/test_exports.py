@@ -41,9 +41,10 @@ none@example.com;None;No;15-01-2024 10:00;16-01-2024 10:00
 BREVO_JSON = {
     "contacts": [
         {"email": "out@example.com", "emailBlacklisted": True, "modifiedAt": "2024-01-16T10:00:00.000+01:00"},
-        {"email": "none@example.com", "emailBlacklisted": False},
+        {"email": "left@example.com", "emailBlacklisted": False, "listIds": [2], "listUnsubscribed": [3]},
+        {"email": "none@example.com", "emailBlacklisted": False, "listUnsubscribed": []},
     ],
-    "count": 2,
+    "count": 3,
 }
 KIT = {
     "subscribers": [
@@ -123,7 +124,7 @@ CASES = [
         },
     ),
     ("brevo", BREVO, {"out": {"out.*": 1_705_399_259_999}, "none": {}}),
-    ("brevo", BREVO_JSON, {"out": {"out.*": 1_705_395_600_000}, "none": {}}),
+    ("brevo", BREVO_JSON, {"out": {"out.*": 1_705_395_600_000}, "left": {"out.news": NOW}, "none": {}}),
     (
         "kit",
         KIT,

@@ -93,10 +93,15 @@ def _klaviyo(row: Row, of_file: Meaning | None) -> Meaning:
 
 
 def _brevo(row: Row, of_file: Meaning | None) -> Meaning:
-    """A contact: https://developers.brevo.com/reference/request-contact-export; "unsubscribed" is blocklisted there."""
+    """A contact: https://developers.brevo.com/reference/request-contact-export; "unsubscribed" is blocklisted there.
+
+    As https://developers.brevo.com/reference/get-contacts answers, `listUnsubscribed` has the lists that somebody left.
+    """
     column = next((name for name in ("EMAIL_BLACKLISTED", "emailBlacklisted") if name in row.names), "")
     if column and _flag(row, column):
         return OUT_EVERYWHERE
+    if str(row.value("listUnsubscribed") or "").strip().casefold() not in _NONE:
+        return OUT  # from one list of Brevo's, or several: which of ours that is, only `--topic` says
     return of_file or NOTHING
 
 
@@ -247,7 +252,7 @@ EXPORTS: Final[Mapping[str, Preset]] = {
         ("ADDED_TIME", "createdAt"),
         ("MODIFIED_TIME", "modifiedAt"),
         speaks=("EMAIL_BLACKLISTED", "emailBlacklisted"),
-        knows=("SMS_BLACKLISTED", "smsBlacklisted"),
+        knows=("SMS_BLACKLISTED", "smsBlacklisted", "listUnsubscribed"),
     ),
     "kit": Preset(
         ("email_address", "email", "Email Address"),
