@@ -1,4 +1,4 @@
-"""The mailbox: opts out whoever sends a mail to the unsubscribe address, and removes the mail.
+"""The mailbox: does what mails that came in ask for, opt-outs above all and complaints, and removes the mails.
 
 Nothing is ever answered: senders are forged, and an answer would go to somebody who wrote nothing.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from consentry import batches, inbound, mailbox, wiring
-from consentry.inbound import Origin
+from consentry import addresses, batches, inbound, mail_reading, mailbox, telemetry, unsubscribe_addresses, wiring
+from consentry.automatic_replies import Origin
+from consentry.inbound import Finding
+from consentry.intake import Report, ReportKind
 from consentry.journeys import Circumstances
 from consentry.ledger import Channel, event_id_of
 from consentry.tokens import Purpose
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+    from consentry.brands import Brand
     from consentry.inbound import Understood
     from consentry.mailbox import Arrived
+    from consentry.sender_authentication import Sender
     from consentry.tokens import Link
 
 
@@ -31,37 +35,85 @@ def handler(event: dict[str, Any], _context: object) -> PartialItemFailureRespon
 def take(message: SQSRecord) -> None:
     """Do what each mail asks for, then remove it."""
     for mail in mailbox.arrivals(message.body):
-        raw = wiring.mailbox().read(mail, inbound.MOST)
+        raw = wiring.mailbox().read(mail, mail_reading.MOST)
         if raw is None:
             wiring.logger().info("mail is gone")  # it was dealt with before
             continue
-        understood = inbound.understand(raw, _read)
-        for link in understood.links:
-            _leave(mail, understood, link)
+        understood = inbound.understand(raw, _read, mail.at)
+        done = _act(mail, understood)
         wiring.mailbox().remove(mail)
+        complaint = understood.finding is Finding.COMPLAINT
         wiring.logger().info(
             "mail",
             finding=understood.finding.value,
             origin=understood.origin.value,
-            opt_outs=len(understood.links),
+            opt_outs=0 if complaint else done,
+            complaints=done if complaint else 0,
         )
 
 
-def _read(token: str) -> Link:
-    return wiring.tokens().read(Purpose.UNSUBSCRIBE, token, _now())
-
-
-def _leave(mail: Arrived, understood: Understood, link: Link) -> None:
+def _act(mail: Arrived, understood: Understood) -> int:
+    """Do what a mail asks for; answers how many things that were."""
     at = min(mail.at, _now())
-    how = Circumstances(
+    if understood.finding is Finding.UNATTRIBUTED:
+        telemetry.unreadable(1, inbound.SOURCE, "")
+    if understood.sender:
+        brands = _brands(understood.sender)
+        for brand in brands:
+            _leave_everything(brand, understood.sender, understood, at)
+        return len(brands)
+    act = _complain if understood.finding is Finding.COMPLAINT else _leave
+    for link in understood.links:
+        act(link, understood, at)
+    return len(understood.links)
+
+
+def _read(candidate: str) -> Link:
+    """What a token says, or the code of an unsubscribe address, which has no dot."""
+    if "." not in candidate:
+        return unsubscribe_addresses.read(wiring.tokens(), wiring.brands(), candidate, wiring.keyring().brands())
+    return wiring.tokens().read(Purpose.UNSUBSCRIBE, candidate, _now())
+
+
+def _leave(link: Link, understood: Understood, at: int) -> None:
+    how = _circumstances(understood, at, event_id_of(link.brand, link.subscriber_id, Channel.MAILTO, link.topics, at))
+    wiring.queued_journeys().unsubscribe(wiring.brands().even_if_gone(link.brand), link, how)
+
+
+def _leave_everything(brand: Brand, sender: Sender, understood: Understood, at: int) -> None:
+    """Opt the sender out of everything of a brand, known to us or not: their id is a hash of their address."""
+    subscriber_id = addresses.subscriber_id(wiring.keyring().pepper(brand.id), sender.address)
+    how = _circumstances(understood, at, event_id_of(brand.id, subscriber_id, Channel.MAILTO, "sender", at))
+    wiring.queued_journeys().unsubscribe_sender(brand, subscriber_id, how)
+
+
+def _complain(link: Link, understood: Understood, at: int) -> None:
+    """Record a complaint, as SES's own are."""
+    report = Report(ReportKind.COMPLAINED, at, subscriber_id=link.subscriber_id, reference=link.reference)
+    brand = wiring.brands().even_if_gone(link.brand)
+    receipt = wiring.queued_intake().take(brand, report, Channel.FEEDBACK, at, _source(understood))
+    if receipt.nobody:
+        telemetry.unreadable(1, inbound.SOURCE, brand.id)
+
+
+def _brands(sender: Sender) -> list[Brand]:
+    """The brands that get mail where the sender wrote to; several, if they share the domain."""
+    return [brand for brand in wiring.brands() if brand.inbound_domain.lower() in sender.domains]
+
+
+def _circumstances(understood: Understood, at: int, event_id: str) -> Circumstances:
+    return Circumstances(
         at,
         Channel.MAILTO,
-        suspected_automation=understood.origin is Origin.MACHINE,
-        source=f"mailbox {understood.verdicts}".strip(),
-        event_id=event_id_of(link.brand, link.subscriber_id, Channel.MAILTO, link.topics, at),
+        suspected_automation=understood.origin is not Origin.PERSON,
+        source=_source(understood),
+        event_id=event_id,
         seen=False,
     )
-    wiring.queued_journeys().unsubscribe(wiring.brands().even_if_gone(link.brand), link, how)
+
+
+def _source(understood: Understood) -> str:
+    return f"{inbound.SOURCE} {understood.verdicts}".strip()
 
 
 def _now() -> int:

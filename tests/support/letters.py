@@ -6,6 +6,7 @@ What Gmail's and Apple's say is known from senders who got them; no provider doc
 from __future__ import annotations
 
 import base64
+import quopri
 from datetime import UTC, datetime
 from typing import Final
 
@@ -180,4 +181,97 @@ Subject: {token}
 --A--
 """.encode(),
         return_path="",
+    )
+
+
+def feedback_report(
+    reported: str,
+    *,
+    kind: str = "abuse",
+    part: str = "message/rfc822",
+    encoding: str = "",
+    to: str = "complaints@reply.meadow.example",
+) -> bytes:
+    """A mailbox provider's report (RFC 5965) about an email, or about its header."""
+    held = reported.encode()
+    if encoding == "base64":
+        held = base64.encodebytes(held)
+    elif encoding == "quoted-printable":
+        held = quopri.encodestring(held)
+    coded = f"Content-Transfer-Encoding: {encoding}\n" if encoding else ""
+    return stored(
+        f"""From: Feedback loop <feedback@provider.example>
+To: {to}
+Subject: FW: Stories from the garden
+Date: Fri, 15 Jan 2027 07:59:58 +0000
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=feedback-report;
+\tboundary="part1_13d.2e68ed54"
+
+--part1_13d.2e68ed54
+Content-Type: text/plain; charset="US-ASCII"
+
+This is an email abuse report for an email message received from 192.0.2.1.
+
+--part1_13d.2e68ed54
+Content-Type: message/feedback-report
+
+Feedback-Type: {kind}
+User-Agent: SomeGenerator/1.0
+Version: 1
+Original-Rcpt-To: redacted@provider.example
+Removal-Recipient: redacted@provider.example
+
+--part1_13d.2e68ed54
+Content-Type: {part}
+Content-Disposition: inline
+{coded}
+""".encode()
+        + held
+        + b"\n--part1_13d.2e68ed54--\n",
+        return_path="",
+    )
+
+
+def marketing(unsubscribe: str, *links: str) -> str:
+    """An email of a platform's: header with `List-Unsubscribe`, and a text with links."""
+    return f"""From: Meadow & Finch <hello@meadow.example>
+To: redacted@provider.example
+Subject: Stories from the garden
+List-Unsubscribe: {unsubscribe}
+List-Unsubscribe-Post: List-Unsubscribe=One-Click
+MIME-Version: 1.0
+Content-Type: multipart/alternative; boundary="=_a"
+
+--=_a
+Content-Type: text/plain; charset=utf-8
+
+{" ".join(links)}
+--=_a--
+"""
+
+
+def signed(
+    *,
+    author: str = "Ann Example <ann@example.com>",
+    to: str = TO,
+    subject: str = "Please stop",
+    date: str = "Fri, 15 Jan 2027 07:59:58 +0000",
+    signature: str = "d=example.com; h=from:to:cc:subject:date:message-id",
+    head: str = "",
+    **how: str,
+) -> bytes:
+    """A person's mail without a token, with the signature of their provider (RFC 6376) and what SES says of it."""
+    return stored(
+        f"""DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; {signature};
+\ts=20230601; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=ZXhhbXBsZQ==
+From: {author}
+To: {to}
+Subject: {subject}
+Date: {date}
+Message-ID: <1@example.com>
+{head}
+I don't want this any more.
+""".encode(),
+        **how,
     )

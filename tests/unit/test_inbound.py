@@ -14,52 +14,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from consentry import inbound
-from consentry.inbound import Finding, Origin, Understood
-from consentry.tokens import Link, NotOursError, Purpose, Tokens
+from consentry import inbound, mail_reading
+from consentry.automatic_replies import Origin
+from consentry.inbound import Finding
+from consentry.tokens import Link, NotOursError, Purpose
 from support import letters
+from support.inbox import ANN, BOB, NOW, TOKENS, T, left, link, token, understand
 from support.letters import TO, letter, stored
-
-NOW: Final = 1_800_000_000_000
-
-
-class _Keys:
-    def signing_keys(self, brand: str) -> tuple[bytes, ...]:
-        return (brand.encode(),)
-
-    def retired_keys(self, brand: str) -> tuple[bytes, ...]:
-        return ()
-
-    def refresh(self) -> bool:
-        return False
-
-
-TOKENS: Final = Tokens(_Keys())
-
-
-def token(
-    *topics: str, of: str = "K9Xdq1X4AVefMXC3P9olGg", brand: str = "demo", purpose: Purpose = Purpose.UNSUBSCRIBE
-) -> str:
-    at = NOW if purpose is Purpose.CONFIRM else 0
-    return TOKENS.sign(Link(purpose, brand, of, topics or ("news",), at=at))
-
-
-def link(*topics: str, **of: str) -> str:
-    return f"https://links.example.com/u/{token(*topics, **of)}"  # type: ignore[arg-type]
-
-
-def understand(raw: bytes) -> Understood:
-    return inbound.understand(raw, lambda each: TOKENS.read(Purpose.UNSUBSCRIBE, each, NOW))
-
-
-def left(raw: bytes) -> list[tuple[str, ...]]:
-    """The topics that a mail opts out of, a link each."""
-    return [each.topics for each in understand(raw).links]
-
-
-T: Final = token()
-BOB: Final = "ZZZdq1X4AVefMXC3P9olGg"
-
 
 # --- what must not count ---------------------------------------------------------------------------------------------
 
@@ -76,26 +37,166 @@ def test_a_forged_token_opts_nobody_out() -> None:
     assert understand(letter(text=forged, subject=forged)).finding is Finding.NOTHING
 
 
-@pytest.mark.parametrize("raw", [letters.vacation(T), letters.bounce(T, link())], ids=["vacation", "bounce"])
-def test_a_machines_reply_that_quotes_the_mail_opts_nobody_out(raw: bytes) -> None:
-    assert understand(raw)[:3] == (Finding.REPLY, (), Origin.REPLY)
+def test_a_machines_reply_that_quotes_the_mail_opts_nobody_out() -> None:
+    assert understand(letters.vacation(T))[:3] == (Finding.REPLY, (), Origin.REPLY)
+    assert understand(letters.bounce(T, link()))[:3] == (Finding.REPLY, (), Origin.REPORT)
 
 
 @pytest.mark.parametrize(
     "head",
     [
-        "Auto-Submitted: auto-replied (vacation)\n",
-        "Auto-Submitted: no\nAuto-Submitted: auto-replied\n",
-        "Precedence: auto_reply\n",
-        "X-Autoreply: yes\n",
-        "X-Autorespond: Re\n",
         "X-Failed-Recipients: ann@example.com\n",
         'Content-Type: multipart/report; report-type="disposition-notification"; boundary=b\n',
         "From: Mailer-Daemon@mail.example.com\n",
     ],
 )
-def test_a_machines_reply_opts_nobody_out_even_if_its_subject_is_the_bare_token(head: str) -> None:
+def test_a_report_opts_nobody_out_even_if_its_subject_is_the_bare_token(head: str) -> None:
     assert understand(stored(letter(head, T, subject=T))).finding is Finding.REPLY
+
+
+REPLIES: Final = [
+    "Auto-Submitted: auto-replied (vacation)\n",
+    "Auto-Submitted: no\nAuto-Submitted: auto-replied\n",
+    "Precedence: auto_reply\n",
+    "X-Autoreply: yes\n",
+    "X-Autorespond: Re\n",
+]
+"""What vacation notices say of themselves, and some mail programs of what they send when their button is pressed."""
+
+
+@pytest.mark.parametrize("head", REPLIES)
+def test_an_automatic_reply_is_a_button_if_its_subject_is_the_token_alone_and_else_nothing(head: str) -> None:
+    understood = understand(stored(letter(head, subject=T)))
+    assert (understood.finding, understood.origin) == (Finding.OPT_OUT, Origin.REPLY)
+    for subject in (f"Automatic reply: {T}", f"Re: {T}", f"{T} (away)", "", "unsubscribe"):
+        assert understand(stored(letter(head, link(), subject=subject)))[:2] == (Finding.REPLY, ())
+
+
+@pytest.mark.parametrize("head", [*REPLIES, "Auto-Submitted: auto-generated\n"])
+def test_a_button_whose_subject_is_the_word_opts_out_whom_its_address_names(head: str) -> None:
+    named = f"unsubscribe+{T}@reply.meadow.example"
+    for subject in ("unsubscribe", "Unsubscribe", " UNSUBSCRIBE ", "<unsubscribe>"):
+        assert left(letter(head, subject=subject, to=named)) == [("news",)]
+    for subject in ("unsubscribe me", "Re: unsubscribe", "Automatic reply: unsubscribe", "", "News"):
+        assert left(letter(head, subject=subject, to=named)) == []
+
+
+def test_apple_mails_button_opts_out_whatever_its_subject_is() -> None:
+    for head in ("Auto-Submitted: auto-replied\n", ""):
+        apple = f"{head}X-Apple-Unsubscribe: true\n"
+        assert left(letter(apple, subject=T)) == [("news",)]
+        assert left(letter(apple, subject=f"Leave {T}")) == [("news",)]
+        assert left(letter(apple, subject="Leave", to=f"unsubscribe+{T}@reply.meadow.example")) == [("news",)]
+        assert left(letter(apple, link(), subject="Leave")) == [], "what it quotes is no button"
+        assert understand(letter(apple, subject=T)).origin is not Origin.PERSON
+    assert understand(letter("Auto-Submitted: auto-replied\nX-Apple-Unsubscribe: no\n", subject=f"Re: {T}")).links == ()
+
+
+@pytest.mark.parametrize(
+    ("head", "subject"),
+    [
+        ("From: Postmaster@mail.example.org\n", "News"),
+        ('Sender: "The postmaster" <POSTMASTER@mail.example.org>\n', "News"),
+        ("Return-Path: <postmaster+x@mail.example.org>\n", "News"),
+        ("Return-Path: <Mailer-Daemon@mail.example.org>\n", "News"),
+        ("Return-Path: <MAILER-DAEMON>\n", "News"),
+        ("Return-Path: <double-bounce@mail.example.org>\n", "News"),
+        ("X-Autoresponder: yes\n", "News"),
+        ("X-Precedence: auto_reply\n", "News"),
+        ("X-AutoReply-From: ann@example.com\n", "News"),
+        ("X-POST-MessageClass: 9; Autoresponder\n", "News"),
+        ("Delivered-To: Autoresponder\n", "News"),
+        ("X-FC-MachineGenerated: true\n", "News"),
+        ("X-MS-Exchange-Message-Is-Ndr:\n", "News"),
+        ("Content-Type: message/delivery-status\n", "News"),
+    ],
+)
+def test_a_reply_or_report_is_known_by_any_one_sign(head: str, subject: str) -> None:
+    raw = letter(f"{head}Content-Type: text/plain\n", f"> {link()}\n", subject=subject)
+    assert understand(raw)[:2] == (Finding.REPLY, ())
+    assert understand(stored(raw))[:2] == (Finding.REPLY, ())
+
+
+SUBJECTS: Final = [
+    "Automatic reply: News",
+    "Auto reply: News",
+    "Auto-Reply",
+    "autoreply: News",
+    "Auto: News",
+    "Automated response",
+    "Out of Office AutoReply: News",
+    "out of the office",
+    "Ann Example is out of the office (returning Monday)",
+    "Automatische Antwort: News",
+    "Abwesenheitsnotiz: News",
+    "Réponse automatique\u00a0: News",
+    "Absent(e) du bureau : News",
+    "Respuesta automática: News",
+    "Fuera de la oficina",
+    "Risposta automatica: News",
+    "Fuori sede: News",
+    "Resposta automática: News",
+    "Ausência temporária: News",
+    "Automatisch antwoord: News",
+    "Afwezig: News",
+    "Automatyczna odpowiedź: News",
+    "Odpowiedź automatyczna",
+    "رد تلقائي: News",
+    "自動応答: News",
+    "不在通知",
+    "Undelivered Mail Returned to Sender",
+    "Delayed Mail (still being retried)",
+    "Delivery Status Notification (Failure)",
+    "Mail delivery failed: returning message to sender",
+    "Warning: message 1abc-2 delayed 24 hours",
+    "Returned mail: see transcript for details",
+    "Warning: could not send message for past 4 hours",
+    "failure notice",
+    "DELIVERY FAILURE: User bob not listed",
+    "Mail System Error - Returned Mail",
+    "Message status - undeliverable",
+    "Undeliverable: News",
+    "Delivery delayed: News",
+    "Read: News",
+    "Not read: News",
+    "Return Receipt (displayed) - News",
+    "Unzustellbar: News",
+    "Gelesen: News",
+    "Lesebestätigung: News",
+    "Non remis : News",
+    "Lu : News",
+    "No se puede entregar: News",
+    "Leído: News",
+    "Non recapitabile: News",
+    "Letto: News",
+    "Não é possível entregar: News",
+    "Lida: News",
+    "Onbestelbaar: News",
+    "Gelezen: News",
+    "Niedostarczalne: News",
+    "Przeczytano: News",
+    "لم يتم التسليم: News",
+    "配信不能: News",
+    "開封済み: News",
+]
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_a_reply_or_report_is_known_by_its_subject_alone(subject: str) -> None:
+    word = base64.b64encode(subject.encode()).decode()
+    for spelt in (subject, subject.upper(), f"=?utf-8?B?{word}?="):
+        assert understand(letter(text=link(), subject=spelt))[:2] == (Finding.REPLY, ())
+    assert understand(letter(subject=f"{subject} {T}"))[:2] == (Finding.REPLY, ())
+    assert left(letter(text=link(), subject=f"Re: {subject}")) == [("news",)], "somebody answers it"
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["unsubscribe", "", "Re: News", "Abmelden", "Stop", "Read this!", "Automobile news: no more", "Urlaub in Italien",
+     "Luna park", "Delivered to you by mistake", "Absences and leave", "autoreplying", "Undeliverables"],
+)  # fmt: skip
+def test_a_persons_subject_is_taken_for_no_machines(subject: str) -> None:
+    assert left(letter(text=link(), subject=subject)) == [("news",)]
 
 
 MACHINE: Final = [
@@ -112,8 +213,8 @@ MACHINE: Final = [
 def test_what_a_machine_sends_counts_only_if_its_subject_is_the_token_alone(head: str) -> None:
     for bare in (T, f"<{T}>", f'"{T}"', f"{T[:50]}\n {T[50:]}"):
         assert left(letter(head, subject=bare)) == [("news",)]
+    assert understand(letter(head, subject=f"Automatic reply: {T}"))[:2] == (Finding.REPLY, ())
     for raw in (
-        letter(head, subject=f"Automatic reply: {T}"),
         letter(head, subject=f"Re: {T}"),
         letter(head, f"{link()}\n", subject="Stories from the garden"),
         letter(head, to=f"unsubscribe+{T}@reply.meadow.example"),
@@ -260,15 +361,15 @@ def test_a_part_within_parts_is_read() -> None:
 def test_a_mail_cut_off_within_its_attachment_is_read() -> None:
     head = 'Content-Type: multipart/mixed; boundary="b"\n'
     raw = letter(head, f"--b\n\n{link()}\n--b\nContent-Type: image/jpeg\nContent-Transfer-Encoding: base64\n\n")
-    assert left(raw + b"/9j/" * inbound.MOST) == [("news",)]
+    assert left(raw + b"/9j/" * mail_reading.MOST) == [("news",)]
     assert left(letter(head, f"--b\n\n{link()}")) == [("news",)]
 
 
 @pytest.mark.parametrize("more", range(4))
 def test_a_long_text_cut_off_anywhere_is_read(more: int) -> None:
-    encoded = base64.encodebytes(f"{link()} {'x ' * inbound.MOST}".encode()).decode()
+    encoded = base64.encodebytes(f"{link()} {'x ' * mail_reading.MOST}".encode()).decode()
     raw = letter(f"Content-Transfer-Encoding: base64\nX-More: {'x' * more}\n", encoded)
-    assert left(raw) == left(raw[: inbound.MOST]) == [("news",)]
+    assert left(raw) == left(raw[: mail_reading.MOST]) == [("news",)]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +407,7 @@ def test_a_part_that_cant_be_decoded_spoils_no_other() -> None:
     mail.make_mixed()
     mail.attach(Odd())
     mail.attach(readable)
-    assert [each.strip() for each in inbound._texts(mail)] == [link()]
+    assert [each.strip() for each in mail_reading.texts(mail)] == [link()]
 
 
 def test_of_a_mail_that_cant_be_parsed_subject_and_addresses_still_count() -> None:
@@ -317,7 +418,7 @@ def test_of_a_mail_that_cant_be_parsed_subject_and_addresses_still_count() -> No
 
 
 def test_a_text_that_comes_after_too_much_is_not_read() -> None:
-    for much in ("x " * inbound.MOST, "\n" * 20_000):
+    for much in ("x " * mail_reading.MOST, "\n" * 20_000):
         assert understand(letter(text=much + link())).finding is Finding.NOTHING
     assert left(letter(text="\n" * 19_000 + link())) == [("news",)]
 
@@ -331,13 +432,23 @@ def test_a_part_that_comes_after_a_hundred_is_not_read() -> None:
 
 
 def test_several_links_of_one_person_all_count_and_each_once() -> None:
-    elsewhere = TOKENS.sign(Link(Purpose.UNSUBSCRIBE, "demo", "K9Xdq1X4AVefMXC3P9olGg", ("news",), "another mailing"))
+    elsewhere = TOKENS.sign(Link(Purpose.UNSUBSCRIBE, "demo", ANN, ("news",), "another mailing"))
     raw = letters.reply(link(), link("offers"), link(), elsewhere, link("news", "offers"))
     assert left(raw) == [("news",), ("offers",), ("news", "offers")]
 
 
 def test_the_subject_counts_before_the_text() -> None:
     assert left(letters.reply(link("offers"), subject=T)) == [("news",)]
+
+
+def test_subject_and_addresses_count_together() -> None:
+    two = f"unsubscribe+{token(of=BOB)}@reply.meadow.example, unsubscribe+{token('offers')}@reply.meadow.example"
+    understood = understand(letter(subject=T, to=two))
+    assert [(each.subscriber_id == BOB, each.topics) for each in understood.links] == [
+        (False, ("news",)),
+        (True, ("news",)),
+        (False, ("offers",)),
+    ]
 
 
 def test_whoever_puts_two_peoples_links_into_the_subject_means_both() -> None:
@@ -407,7 +518,7 @@ def test_a_damaged_mail_opts_out_its_person_or_nobody(raw: bytes, damages: list[
     for at, length, instead in damages:
         raw = raw[:at] + instead + raw[at + length :]
     understood = understand(raw)
-    assert {each.subscriber_id for each in understood.links} <= {"K9Xdq1X4AVefMXC3P9olGg"}
+    assert {each.subscriber_id for each in understood.links} <= {ANN}
     assert (understood.finding is Finding.OPT_OUT) == bool(understood.links)
 
 
@@ -464,5 +575,5 @@ def test_no_mail_makes_us_try_more_than_fifty_tokens() -> None:
         raise NotOursError
 
     made_up = " ".join(f"dXx{n:030}.{'b' * 43}" for n in range(500))
-    inbound.understand(letter(text=made_up, to=made_up, subject=made_up[:50_000]), read)
+    inbound.understand(letter(text=made_up, to=made_up, subject=made_up[:50_000]), read, NOW)
     assert len(tried) <= 150

@@ -28,6 +28,7 @@ _KINDS: Final = {
     Kind.ASKED: "asked for a confirmation mail",
     Kind.CONFIRMED: "confirmed",
     Kind.UNSUBSCRIBED: "unsubscribed",
+    Kind.SENDER: "unsubscribed by an email of their own",
     Kind.PAUSED: "paused all mail",
     Kind.PREFERENCES: "saved their preferences",
     Kind.UNDONE: "undid an opt-out or a pause",

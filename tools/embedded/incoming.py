@@ -24,6 +24,7 @@ _ADDRESS = rb"([\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+)"
 """What may stand before the `@` without quotes: RFC 5322, 3.2.3."""
 _SENDER = re.compile(rb"^from:(?:[^\r\n]|\r?\n[ \t])*?" + _ADDRESS, re.IGNORECASE | re.MULTILINE)
 _RECIPIENT = re.compile(rb"^to:(?:[^\r\n]|\r?\n[ \t])*?" + _ADDRESS, re.IGNORECASE | re.MULTILINE)
+_SIGNED_BY = re.compile(rb"^dkim-signature:(?:[^\r\n]|\r?\n[ \t])*?\bd=([\w.-]+)", re.IGNORECASE | re.MULTILINE)
 
 
 def deliver(raw: bytes, bucket: str, endpoint: str, at: datetime) -> str:
@@ -52,13 +53,19 @@ def as_ses_stores_it(
         return_path: the envelope's sender; None for the mail's own, empty for none, as bounces have it.
         spam: `X-SES-Spam-Verdict`.
         virus: `X-SES-Virus-Verdict`.
-        results: what `Authentication-Results` says, each followed by the domain that it is about.
+        results: what `Authentication-Results` says, each followed by the domain that it is about: for DKIM those of the
+            mail's own signatures, one after the other.
     """
     head = raw.partition(b"\n\n")[0].partition(b"\r\n\r\n")[0]
     sender = _found(_SENDER, head, "somebody@example.com") if return_path is None else return_path
     domain = sender.rpartition("@")[2] or "mail.example.com"
-    about = {"spf": "smtp.mailfrom", "dkim": "header.i", "dmarc": "header.from"}
-    told = ";\r\n ".join(f"{each} {about[each.partition('=')[0]]}={domain}" for each in results.split("; "))
+    signed_by = iter([each.decode() for each in _SIGNED_BY.findall(head)])
+    about = {
+        "spf": lambda: f"smtp.mailfrom={domain}",
+        "dkim": lambda: f"header.i=@{next(signed_by, domain)}",
+        "dmarc": lambda: f"header.from={domain}",
+    }
+    told = ";\r\n ".join(f"{each} {about[each.partition('=')[0]]()}" for each in results.split("; "))
     host = f"mail.{domain}"
     fields = (
         f"Return-Path: <{sender}>",

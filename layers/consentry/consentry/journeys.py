@@ -287,6 +287,17 @@ class Journeys:
         )
         return known | recorded.effect
 
+    def unsubscribe_sender(self, brand: Brand, subscriber_id: str, how: Circumstances) -> None:
+        """Opt somebody out of everything who wrote that they want to leave, by no link of ours."""
+        everything = Consent({rules.opt_out(EVERY_TOPIC): how.now})
+        self._recorder.record(
+            self._event(Kind.SENDER, brand, subscriber_id, how, everything, (EVERY_TOPIC,)),
+            evidence=how.evidence,
+            evidence_days=brand.evidence_days,
+            address=None if brand.keeps_address else Address.FORGET,
+            sees=_sees(brand, how),
+        )
+
     def _left(self, brand: Brand, link: Link, how: Circumstances, *, everything: bool) -> Spooled:
         topics = (EVERY_TOPIC,) if everything else self._known_topics(brand, link)
         event = self._event(

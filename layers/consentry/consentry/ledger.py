@@ -40,6 +40,8 @@ class Kind(StrEnum):
     ASKED = "asked"
     CONFIRMED = "confirmed"
     UNSUBSCRIBED = "unsubscribed"
+    SENDER = "unsubscribed_by_sender"
+    """The person left everything by an email without a token, and it was certain who wrote it."""
     PAUSED = "paused"
     PREFERENCES = "preferences_saved"
     UNDONE = "undone"

@@ -24,6 +24,7 @@ _EVENT_STATES: Final = {
     "asked": "consent requested",
     "confirmed": "consent given",
     "unsubscribed": "consent withdrawn",
+    "unsubscribed_by_sender": "consent withdrawn",
     "paused": "consent paused",
     "preferences_saved": "consent updated",
     "undone": "withdrawal taken back",
