@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from consentry import mail_reading, wiring
+from consentry import mail_reading, unsubscribe_addresses, wiring
 from consentry.tokens import Link, Purpose
 from support import calls, letters
 from support.letters import letter, stored
@@ -220,6 +220,180 @@ def test_a_mail_with_a_large_picture_counts(world: World, post: Post) -> None:
     assert fetched == [f"bytes=0-{mail_reading.MOST - 1}"] * 2, "no more of it than is looked at"
 
 
+# --- unsubscribe addresses -------------------------------------------------------------------------------------------
+
+
+def address(world: World, *topics: str, domain: str = "reply.meadow.example", brand: str = "demo") -> str:
+    """The address that opts somebody out of a topic, or of everything."""
+    link = Link(Purpose.UNSUBSCRIBE, brand, world.subscriber_id(brand=brand), topics)
+    return f"{unsubscribe_addresses.local_part(wiring.tokens(), link)}@{domain}"
+
+
+@pytest.mark.parametrize("subject", ["unsubscribe", "", "Please keep me!", "Re: Stories from the garden"])
+def test_a_mail_to_somebodys_unsubscribe_address_opts_out_whatever_it_says(
+    world: World, post: Post, subject: str
+) -> None:
+    world.subscribed("news", "offers")
+    quoted = world.leave_url(email="bob@example.com")
+    to = address(world, "news").upper() if subject else f'"Stop" <{address(world, "news", domain="other.example")}>'
+    assert post.deliver(post.store(letter(text=f"I like it.\n> {quoted}", subject=subject, to=to))) == []
+    assert (world.status(), world.status(topic="offers")) == ("unsubscribed", "subscribed")
+    assert world.status("bob@example.com") == "none"
+    event = world.events()[-1]
+    assert (event["kind"]["S"], event["channel"]["S"]) == ("unsubscribed", "mailto")
+    assert "suspected_automation" not in event
+
+
+@pytest.mark.parametrize("name", ["Cc", "Delivered-To", "X-Original-To", "Resent-To"])
+def test_the_unsubscribe_address_is_found_wherever_the_recipient_stands(world: World, post: Post, name: str) -> None:
+    raw = letter(f"{name}: {address(world)}\n", to="somebody@example.org")
+    post.deliver(post.store(raw), post.store(stored(letter(to=address(world, "news"))), key="2"))
+    assert {world.status(topic=each) for each in ("news", "offers")} == {"unsubscribed"}
+
+
+def test_the_envelope_alone_may_name_the_unsubscribe_address(world: World, post: Post) -> None:
+    raw = letter(to="undisclosed-recipients:;")
+    raw = f"Received: from a by b\r\n for {address(world)};\r\n Fri, 15 Jan 2027 08:00:00 +0000\r\n".encode() + raw
+    post.deliver(post.store(raw))
+    assert world.status() == "unsubscribed"
+
+
+def test_a_machine_at_an_unsubscribe_address_opts_nobody_out_but_by_a_button(world: World, post: Post) -> None:
+    to = address(world, "news")
+    for number, raw in enumerate(
+        (
+            letter("Auto-Submitted: auto-replied\n", subject="Away", to=to),
+            letter(subject="Automatic reply: News", to=to),
+            letter("From: postmaster@example.com\n", subject="News", to=to),
+            letter("Return-Path: <>\n", subject="News", to=to),
+        )
+    ):
+        post.deliver(post.store(raw, key=str(number)))
+    assert world.status() == "none"
+    post.deliver(post.store(letter("Auto-Submitted: auto-replied\n", subject="Unsubscribe", to=to)))
+    assert world.status() == "unsubscribed"
+    assert world.events()[-1]["suspected_automation"] == {"BOOL": True}
+
+
+def test_a_quoted_unsubscribe_address_counts_in_a_mail_to_us(world: World, post: Post) -> None:
+    post.deliver(post.store(letters.reply(f"mailto:{address(world, 'news')}?subject=unsubscribe")))
+    assert world.status() == "unsubscribed"
+
+
+def test_two_peoples_unsubscribe_addresses_opt_both_out(world: World, post: Post) -> None:
+    bob = Link(Purpose.UNSUBSCRIBE, "demo", world.subscriber_id("bob@example.com"), ("news",))
+    both = f"{address(world)}, {unsubscribe_addresses.local_part(wiring.tokens(), bob)}@reply.meadow.example"
+    post.deliver(post.store(letter(to=both)))
+    assert (world.status(), world.status("bob@example.com")) == ("unsubscribed", "unsubscribed")
+
+
+def test_an_unsubscribe_address_with_another_character_is_nobodys(world: World, post: Post) -> None:
+    right = address(world)
+    post.deliver(post.store(letter(to=right.replace(right[20], "a" if right[20] != "a" else "b", 1))))
+    assert world.items() == []
+
+
+# --- feedback reports ------------------------------------------------------------------------------------------------
+
+
+def test_a_feedback_report_is_a_complaint_of_the_person_whose_email_it_was(world: World, post: Post) -> None:
+    world.subscribed("news")
+    for number, unsubscribe in enumerate((f"<{world.leave_url()}>", f"<mailto:{address(world)}?subject=unsubscribe>")):
+        reported = letters.marketing(unsubscribe)
+        told = post.store(letters.feedback_report(reported), key=str(number), at=world.now + number * SECOND)
+        assert post.deliver(told, told) == []
+        event = world.events()[-1]
+        said = {name: event[name]["S"] for name in ("kind", "actor", "channel", "source")}
+        assert said == {
+            "kind": "complained",
+            "actor": "provider",
+            "channel": "feedback",
+            "source": "mailbox spf=pass dkim=pass dmarc=pass spam=pass",
+        }
+    assert world.consent().registers["complaint"]
+    assert not any(name.startswith("out") for name in world.consent().registers)
+    assert world.intact()
+    assert post.kept() == []
+
+
+def test_a_report_that_somebody_wants_out_opts_out(world: World, post: Post) -> None:
+    reported = letters.marketing(f"<https://links.example.com{world.leave_url()}>")
+    post.deliver(post.store(letters.feedback_report(reported, kind="opt-out")))
+    assert world.status() == "unsubscribed"
+    assert world.events()[-1]["suspected_automation"] == {"BOOL": True}
+
+
+@pytest.mark.parametrize("kind", ["not-spam", "virus", "auth-failure"])
+def test_a_report_of_something_else_does_nothing(
+    world: World, post: Post, kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reported = letters.marketing(f"<{world.leave_url()}>")
+    assert post.deliver(post.store(letters.feedback_report(reported, kind=kind))) == []
+    assert world.items() == []
+    assert "Unreadable" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(("kind", "unsubscribe"), [("abuse", "<https://x.example/u/XXXX>"), ("other", "")])
+def test_a_report_of_nobody_or_of_nothing_that_can_be_told_is_counted(
+    world: World, post: Post, kind: str, unsubscribe: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reported = letters.marketing(unsubscribe or f"<{world.leave_url()}>")
+    assert post.deliver(post.store(letters.feedback_report(reported, kind=kind))) == []
+    assert world.items() == []
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines() if "Unreadable" in line]
+    assert [(each["Unreadable"], each["provider"]) for each in lines] == [(1, "mailbox")]
+
+
+# --- no token at all -------------------------------------------------------------------------------------------------
+
+
+def test_somebody_who_certainly_wrote_leaves_everything_of_the_brands_of_that_address(world: World, post: Post) -> None:
+    world.subscribed("news")
+    told = post.store(letters.signed())
+    again = post.store(letters.signed())
+    assert post.deliver(told, again, told) == []
+    assert len(world.events()) == 2, "it opts out once"
+    assert {world.status(topic=each) for each in ("news", "offers", "product")} == {"unsubscribed"}
+    assert world.consent().registers["out.*"] == world.now
+    event = world.events()[-1]
+    said = {name: event[name]["S"] for name in ("kind", "actor", "channel", "topics", "source")}
+    assert said == {
+        "kind": "unsubscribed_by_sender",
+        "actor": "recipient",
+        "channel": "mailto",
+        "topics": "*",
+        "source": "mailbox spf=pass dkim=pass dmarc=pass spam=pass",
+    }
+    assert "link" not in event or not event["link"]["S"]
+    assert world.status(brand="other") == "none", "its mail comes in elsewhere"
+    assert world.intact()
+    assert post.kept() == []
+
+
+def test_somebody_whom_nobody_knows_is_opted_out_all_the_same(world: World, post: Post) -> None:
+    post.deliver(post.store(letters.signed(author="Zoe <ZOE@Example.com>")))
+    assert world.status("zoe@example.com") == "unsubscribed"
+    assert world.items()
+
+
+def test_somebody_who_may_not_have_written_is_not(world: World, post: Post) -> None:
+    for number, how in enumerate(
+        ({"results": "spf=pass; dkim=pass; dmarc=fail"}, {"signature": "d=example.com; h=from"}, {"spam": "FAIL"})
+    ):
+        assert post.deliver(post.store(letters.signed(**how), key=str(number))) == []  # type: ignore[arg-type]
+    assert post.deliver(post.store(letters.signed(to="unsubscribe@nobodys.example"), key="elsewhere")) == []
+    assert post.deliver(post.store(letters.signed(), key="old", at=world.now - 3 * DAY)) == []
+    assert world.items() == []
+
+
+def test_a_sender_who_leaves_while_the_table_is_away_waits(world: World, post: Post) -> None:
+    told = post.store(letters.signed())
+    with world.table_away():
+        assert post.deliver(told) == ["0"]
+    assert post.deliver(told) == []
+    assert world.status() == "unsubscribed"
+
+
 # --- what comes to nothing -------------------------------------------------------------------------------------------
 
 
@@ -272,14 +446,19 @@ def test_no_log_line_names_a_sender_a_subject_or_a_token(
 ) -> None:
     secret = token(world)
     write = (letters.gmail, letters.apple, letters.yahoo, letters.outlook, letters.vacation, letters.reply)
-    told = [post.store(each(secret), key=f"mail-{number}") for number, each in enumerate(write)]
+    raws = [each(secret) for each in write]
+    raws += [letters.signed(), letters.feedback_report(letters.marketing(f"<{world.leave_url()}>"))]
+    raws += [letters.feedback_report(letters.marketing("<https://ann.example>"))]
+    told = [post.store(raw, key=f"mail-{number}") for number, raw in enumerate(raws)]
     with world.table_away():
         assert post.deliver(*told)
     with calls.answering(wiring.mailbox()._client, "GetObject", "SlowDown"):
         assert post.deliver(told[0]) == ["0"]
-    assert post.deliver(*told, "ann@example.com") == ["6"]
+    assert post.deliver(*told, "ann@example.com") == ["9"]
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]
-    assert {"opt-out", "reply"} <= {line.get("finding") for line in lines}
+    assert {"opt-out", "reply", "opt-out-of-sender", "complaint", "unattributed-report"} <= {
+        line.get("finding") for line in lines
+    }
     everything = "".join([logged.getvalue(), *capfd.readouterr(), caplog.text])
     for private in (secret, secret[:30], "ann@", "Ann", "example", "Stories", "mail-1", world.subscriber_id()):
         assert private not in everything, private

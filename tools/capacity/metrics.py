@@ -13,7 +13,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from capacity.template import ROOT, deployed
-from consentry import batches, feedback, providers, telemetry
+from consentry import batches, feedback, inbound, providers, telemetry
 from consentry.courier import Delivery
 from consentry.ledger import Channel, Kind
 from consentry.mails import Mail
@@ -64,7 +64,7 @@ def by_code() -> frozenset[Combination]:
             *product(["webhook"], _passed("RefusedError", 0) | _passed("_problem", 0, "webhook")),
         },
         "Webhooks": set(product(providers.NAMES, _listed(webhook, "_COUNTED_AS"))),
-        "Unreadable": _each([*providers.NAMES, feedback.SOURCE]),
+        "Unreadable": _each([*providers.NAMES, feedback.SOURCE, inbound.SOURCE]),
         "Mails": {
             *product(Mail, _emitted(courier, "outcome")),
             *product(_listed(courier, "_WAITING"), [Delivery.NOT_NEEDED]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from consentry import feedback, providers
+from consentry import feedback, inbound, providers
 from consentry_doctor.findings import Check, number, warning
 
 if TYPE_CHECKING:
@@ -15,14 +15,19 @@ if TYPE_CHECKING:
 
 _METRIC: Final = "Unreadable"
 _HOURS: Final = 24
+_OTHERS: Final = {
+    feedback.SOURCE: ("feedback", ""),
+    inbound.SOURCE: ("mailbox", "docs/deploying.md#email-that-comes-in and "),
+}
+"""The function whose log tells more, and a page, of sources that aren't webhooks."""
 
 
 def readable(deployed: Deployed) -> Generator[Ill, None, str]:
-    """No webhook, and nothing that SES tells, said something of nobody, or nothing that can be understood."""
-    sources = (*providers.NAMES, feedback.SOURCE)
+    """No webhook, nothing that SES tells, and no report by email said something of nobody, or nothing that can be understood."""
+    sources = (*providers.NAMES, *_OTHERS)
     found = deployed.last(_HOURS, f"Consentry/{deployed.name}", "provider", (_METRIC,), sources)
     for (source, _), count in sorted(found.items()):
-        where, page = ("feedback", "") if source == feedback.SOURCE else ("webhook", f"docs/webhooks/{source}.md and ")
+        where, page = _OTHERS.get(source, ("webhook", f"docs/webhooks/{source}.md and "))
         yield warning(
             f"{number(count, 'report')} of {source} counted for nothing within the last day: it can't be told whom "
             f"{'it is' if count == 1 else 'they are'} about, or what {'it says' if count == 1 else 'they say'}. "

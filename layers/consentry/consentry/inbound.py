@@ -109,7 +109,8 @@ def understand(raw: bytes, read: Callable[[str], Link], at: int) -> Understood:
     """
     mail = mail_reading.read(raw)
     header, ours = mail_reading.fields(mail), mail_reading.fields(mail, until="x-ses-receipt")
-    origin = automatic_replies.origin(header, mail_reading.subjects(mail))
+    subjects = mail_reading.subjects(mail)
+    origin = automatic_replies.origin(header, subjects)
     report = feedback_reports.read(raw) if automatic_replies.is_feedback_report(header) else None
     sender = None
     found: tuple[Finding, tuple[Link, ...]]
@@ -118,21 +119,21 @@ def understand(raw: bytes, read: Callable[[str], Link], at: int) -> Understood:
     elif report:
         found = _reported(report, read)
     elif origin is Origin.PERSON:
-        found = _asked_by_person(header, mail, read)
+        found = _asked_by_person(header, subjects, mail, read)
         sender = sender_authentication.sender(ours, header, at) if found[0] is Finding.NOTHING else None
         found = (Finding.SENDER, ()) if sender else found
     else:
-        found = _pressed(origin, header, mail, read)
+        found = _pressed(origin, header, subjects, read)
     finding, links = found
     return Understood(finding, links, origin, sender_authentication.verdicts(ours), sender)
 
 
 def _asked_by_person(
-    header: Fields, mail: EmailMessage, read: Callable[[str], Link]
+    header: Fields, subjects: list[str], mail: EmailMessage, read: Callable[[str], Link]
 ) -> tuple[Finding, tuple[Link, ...]]:
     """The links in subject and addresses: whoever puts one there means it. Else those in the text: it may be quoted."""
     recipients = _recipients(header)
-    if links := _links(_candidates(_squeezed([*mail_reading.subjects(mail), *recipients])), read):
+    if links := _links(_candidates(_squeezed([*subjects, *recipients])), read):
         return _opting_out(links)
     if not any(_OURS.search(each) for each in recipients):
         return Finding.NOTHING, ()
@@ -140,7 +141,7 @@ def _asked_by_person(
 
 
 def _pressed(
-    origin: Origin, header: Fields, mail: EmailMessage, read: Callable[[str], Link]
+    origin: Origin, header: Fields, subjects: list[str], read: Callable[[str], Link]
 ) -> tuple[Finding, tuple[Link, ...]]:
     """The links of a button: a mail program or provider writes what our header asks for, and nothing more.
 
@@ -149,7 +150,6 @@ def _pressed(
     nothing = Finding.NOTHING if origin is Origin.MACHINE else Finding.REPLY
     if origin is Origin.REPORT:
         return nothing, ()
-    subjects = mail_reading.subjects(mail)
     bare = ["".join(each.split()).strip(_AROUND) for each in subjects]
     links = _links(bare, read)
     apple = any(each.lower() == "true" for each in header.get("x-apple-unsubscribe", ()))

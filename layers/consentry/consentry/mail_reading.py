@@ -32,6 +32,7 @@ MOST_FIELD: Final = 4 * 1024
 """Characters of a field that are ever parsed: the parser's time grows with their square."""
 _MOST_LINES: Final = 20_000
 _MOST_PARTS: Final = 100
+_MOST_SUBJECTS: Final = 20
 
 _LINE: Final = re.compile(rb"^(?:([!-9;-~]+)[ \t]*(:)|(?![ \t]).+\n?(?:[ \t].*\n?)*)", re.MULTILINE)
 """The beginning of a field, or a line of a header that is none, folds and all: the parser takes that for the text."""
@@ -77,8 +78,9 @@ def first(header: Fields, name: str) -> str:
 
 
 def subjects(mail: MIMEPart) -> list[str]:
-    """The subjects, with their encoded words read."""
-    return [str(each) for each in mail.get_all("subject", ())]
+    """The subjects, with their encoded words read: the first of them, if there are many."""
+    found = ((name, value) for name, value in mail.raw_items() if name.lower() == "subject")
+    return [str(_POLICY.header_fetch_parse(name, value)) for name, value in itertools.islice(found, _MOST_SUBJECTS)]
 
 
 def texts(part: MIMEPart) -> Iterator[str]:

@@ -34,6 +34,7 @@ def test_every_metric_is_counted_with_a_value_for_each_of_its_dimensions() -> No
         Combination("Waiting", ("SpoolQueue",)),
         Combination("Waiting", ("stream",)),
         Combination("Unreadable", ("ses",)),
+        Combination("Unreadable", ("mailbox",)),
     ],
 )
 def test_what_the_code_can_emit_is_found(emitted: Combination) -> None:

@@ -464,6 +464,7 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
     ("feedback-subscription", Verdict.FAULT, "is gone", gone("ListSubscriptionsByTopic", "NotFound")),
     ("unreadable-reports", Verdict.WARNING, "3 reports of klaviyo", metric("Unreadable", "klaviyo", 1, 2)),
     ("unreadable-reports", Verdict.WARNING, "1 report of ses counted", metric("Unreadable", "ses", 1)),
+    ("unreadable-reports", Verdict.WARNING, "1 report of mailbox counted", metric("Unreadable", "mailbox", 1)),
     ("table", Verdict.FAULT, "is gone", gone("DescribeTable")),
     ("table", Verdict.WARNING, "is UPDATING", changed("DescribeTable", Table__TableStatus="UPDATING")),
     ("table", Verdict.WARNING, "isn't on demand", changed("DescribeTable", Table__BillingModeSummary={})),
