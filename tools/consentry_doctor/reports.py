@@ -23,7 +23,7 @@ _OTHERS: Final = {
 
 
 def readable(deployed: Deployed) -> Generator[Ill, None, str]:
-    """No webhook, nothing that SES tells, and no report by email said something of nobody, or nothing that can be understood."""
+    """No webhook, nothing that SES tells, and no report by email said something of nobody, or made no sense."""
     sources = (*providers.NAMES, *_OTHERS)
     found = deployed.last(_HOURS, f"Consentry/{deployed.name}", "provider", (_METRIC,), sources)
     for (source, _), count in sorted(found.items()):
