@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import uuid
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import boto3
 import pytest
 
-from support.letters import letter
+from support.letters import feedback_report, letter, marketing, signed
 from support.waiting import eventually
 
 
@@ -82,3 +84,34 @@ def test_a_mail_that_means_nothing_goes_and_changes_nothing(stack: Any, someone:
     assert stack.call("POST", stack.told["inbound_url"], body=away).status == 202
     assert eventually(lambda: kept(stack), lambda mails: mails == 0) == 0
     assert stack.status(someone) == "none"
+
+
+def test_a_feedback_report_is_a_complaint(stack: Any, someone: str) -> None:
+    minted = mint(stack, someone)
+    raw = feedback_report(marketing(minted["headers"]["List-Unsubscribe"]))
+    assert stack.call("POST", stack.told["inbound_url"], body=raw).status == 202
+
+    def events() -> Any:
+        return stack.api("GET", f"/v1/subscribers/{minted['subscriber_id']}/ledger").json()["events"]
+
+    [event] = eventually(events, bool)
+    assert (event["kind"], event["channel"], event["actor"]) == ("complained", "feedback", "provider")
+    assert stack.api("GET", f"/v1/subscribers/{minted['subscriber_id']}").json()["suppressed"] is True
+
+
+def test_somebody_leaves_everything_by_a_mail_without_a_token(stack: Any, someone: str) -> None:
+    minted = mint(stack, someone)
+    raw = signed(author=f"Ann <{someone}>", date=format_datetime(datetime.now(UTC)), bare=True)
+    refused = raw.replace(b"h=from:to", b"h=from")
+    for each in (refused, b"Authentication-Results: amazonses.com; dkim=pass; dmarc=fail\n" + raw):
+        assert stack.call("POST", stack.told["inbound_url"], body=each).status == 202
+    assert eventually(lambda: kept(stack), lambda mails: mails == 0) == 0
+    assert stack.status(someone) == "none"
+    assert stack.call("POST", stack.told["inbound_url"], body=raw).status == 202
+    assert eventually(lambda: stack.status(someone), lambda status: status == "unsubscribed")
+    told = stack.api("GET", f"/v1/subscribers/{minted['subscriber_id']}/ledger").json()
+    [event] = told["events"]
+    assert (event["kind"], event["channel"], event["topics"]) == ("unsubscribed_by_sender", "mailto", ["*"])
+    assert (event["actor"], event["link"], told["intact"]) == ("recipient", "", True)
+    records = stack.api("GET", f"/v1/subscribers/{minted['subscriber_id']}/record").json()["records"]
+    assert {each["event_state"] for record in records for each in record["events"]} == {"consent withdrawn"}

@@ -259,11 +259,14 @@ def signed(
     date: str = "Fri, 15 Jan 2027 07:59:58 +0000",
     signature: str = "d=example.com; h=from:to:cc:subject:date:message-id",
     head: str = "",
+    bare: bool = False,
     **how: str,
 ) -> bytes:
-    """A person's mail without a token, with the signature of their provider (RFC 6376) and what SES says of it."""
-    return stored(
-        f"""DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; {signature};
+    """A person's mail without a token, with the signature of their provider (RFC 6376) and what SES says of it.
+
+    `bare`: as it is before SES gets it.
+    """
+    raw = f"""DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; {signature};
 \ts=20230601; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=ZXhhbXBsZQ==
 From: {author}
 To: {to}
@@ -272,6 +275,5 @@ Date: {date}
 Message-ID: <1@example.com>
 {head}
 I don't want this any more.
-""".encode(),
-        **how,
-    )
+""".encode()
+    return raw if bare else stored(raw, **how)

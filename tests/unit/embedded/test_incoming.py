@@ -45,6 +45,36 @@ def test_a_mail_of_nobody_to_nobody_comes_from_somebody() -> None:
     assert incoming.RECIPIENT in mail["Received"]
 
 
+@pytest.mark.parametrize("results", ["dkim=fail header.i=@example.com;\n dmarc=fail", "spf=none"])
+@mock_aws
+def test_what_a_posted_mail_says_that_ses_found_out_is_what_ses_found_out(results: str) -> None:
+    s3 = aws.client("s3", AWS)
+    s3.create_bucket(Bucket="inbound")
+    said = f"Return-Path: <>\nX-SES-Spam-Verdict: FAIL\nAuthentication-Results: amazonses.com; {results};\n"
+    other = "Authentication-Results: mx.example.org; dkim=pass\n"
+    for above, below in ((said, other), (other, said)):
+        raw = f"{above}{below}".encode() + MAIL.replace(b"\r\n", b"\n")
+        stored = s3.get_object(Bucket="inbound", Key=incoming.deliver(raw, "inbound", AWS, AT))["Body"].read()
+        assert stored.endswith(raw)
+        mail = message_from_bytes(stored, policy=default)
+        assert (mail["Return-Path"], mail["X-SES-Spam-Verdict"], mail["X-SES-Virus-Verdict"]) == ("<>", "FAIL", "PASS")
+        assert mail["Authentication-Results"] == f"amazonses.com; {' '.join(results.split())};"
+        assert mail.keys()[7:9] == [
+            "X-SES-DKIM-SIGNATURE",
+            "Return-Path" if above == said else "Authentication-Results",
+        ]
+
+
+def test_each_signature_is_found_to_be_good() -> None:
+    raw = b"DKIM-Signature: v=1;\r\n\ts=a; d=mail.example.org; bh=x\r\nDKIM-Signature: d=relay.example\r\n" + MAIL
+    results = "spf=pass; dkim=pass; dkim=fail; dmarc=pass"
+    mail = message_from_bytes(incoming.as_ses_stores_it(raw, "an-id", AT, results=results), policy=default)
+    assert mail["Authentication-Results"] == (
+        "amazonses.com; spf=pass smtp.mailfrom=example.com; dkim=pass header.i=@mail.example.org; "
+        "dkim=fail header.i=@relay.example; dmarc=pass header.from=example.com;"
+    )
+
+
 @mock_aws
 def test_a_posted_mail_lies_in_the_bucket() -> None:
     s3 = aws.client("s3", AWS)
