@@ -235,7 +235,7 @@ Content-Disposition: inline
 
 def marketing(unsubscribe: str, *links: str) -> str:
     """An email of a platform's: header with `List-Unsubscribe`, and a text with links."""
-    return f"""From: Meadow & Finch <hello@meadow.example>
+    return f"""From: Meadow & Finch <stories@meadow.example>
 To: redacted@provider.example
 Subject: Stories from the garden
 List-Unsubscribe: {unsubscribe}
