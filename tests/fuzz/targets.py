@@ -32,7 +32,7 @@ from consentry.unsubscribe_addresses import local_part
 from consentry.web import ALWAYS, MAX_BODY, MAX_FIELDS, Request
 from consentry_build import brandfile
 from fuzz.deployment import API_KEY, EMAIL, IP, NOW, ROOT, Deployment, Finding
-from support import events, hooks, ses
+from support import events, hooks, letters, ses
 from support.memory import contact_image
 
 if TYPE_CHECKING:
@@ -440,7 +440,10 @@ class Feedback:
 
 
 class Mails:
-    """The mailbox reads whatever comes in; only a token of ours opts anybody out, and no mail comes back."""
+    """The mailbox reads whatever comes in; no mail comes back.
+
+    Only by a token of ours is anybody opted out, or complains; or they are the sender, and the ledger says so.
+    """
 
     rooms = ("mailbox",)
 
@@ -463,6 +466,13 @@ class Mails:
         yield f"{head}MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n{parts}".encode()
         report = "Content-Type: multipart/report; report-type=delivery-status; boundary=x\nReturn-Path: <>\n"
         yield f"{head}{report}Subject: {self._token}\n\n--x\n\n--x--".encode()
+        yield f"{head}Auto-Submitted: auto-replied\nX-Apple-Unsubscribe: true\nSubject: {self._token}\n\n".encode()
+        yield f"{head}\nhttps://urldefense.com/v3/__https://e.example/u/{self._token}*x__;Pw!!a!b$".encode()
+        yield f"{head}\nhttps://a.protection.sophos.com/?u=aHR0cHM6Ly9lLmV4YW1wbGUvdS8&i=x".encode()
+        for encoding in ("base64", "quoted-printable", ""):
+            yield letters.feedback_report(letters.marketing(f"<mailto:{self._address}>"), encoding=encoding)
+        yield letters.signed(author=EMAIL)
+        yield letters.signed(head="DKIM-Signature: d=example.com; h=from:to; l=1\n", results="dkim=pass; dmarc=pass")
 
     def __call__(self, data: bytes) -> None:
         self._deployment.forget()
@@ -471,9 +481,9 @@ class Mails:
         if answer != {"batchItemFailures": []}:
             raise Finding(f"a mail comes back: {answer}")
         self._deployment.require_quiet()
-        people = [each for each, events in self._deployment.store.events.items() if events]
-        if people not in ([], [self._deployment.subscriber_id]):
-            raise Finding("somebody was opted out by a token that nobody signed")
+        for person, told in self._deployment.store.events.items():
+            if person != self._deployment.subscriber_id and {event.kind for event in told} - {Kind.SENDER}:
+                raise Finding("somebody was opted out by a token that nobody signed")
 
 
 class BrandFiles:
