@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from consentry import mail_reading, unsubscribe_addresses, wiring
+from consentry.brands import Brands
 from consentry.tokens import Link, Purpose
 from support import calls, letters
 from support.letters import letter, stored
@@ -368,6 +369,13 @@ def test_somebody_who_certainly_wrote_leaves_everything_of_the_brands_of_that_ad
     assert world.status(brand="other") == "none", "its mail comes in elsewhere"
     assert world.intact()
     assert post.kept() == []
+
+
+def test_brands_that_share_the_domain_are_all_left(world: World, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    sharing = Brands(brand._replace(inbound_domain="Reply.Meadow.example") for brand in wiring.brands())
+    monkeypatch.setattr(wiring, "brands", lambda: sharing)
+    post.deliver(post.store(letters.signed()))
+    assert (world.status(), world.status(brand="other")) == ("unsubscribed", "unsubscribed")
 
 
 def test_somebody_whom_nobody_knows_is_opted_out_all_the_same(world: World, post: Post) -> None:

@@ -323,6 +323,14 @@ def test_a_token_is_found_in_the_address(head: str, to: str) -> None:
         f"https://eur01.safelinks.protection.outlook.com/?url={quote(link(), safe='')}&data=05%7C02",
         f"I want out\n\n> {T[:50]}\n> {T[50:]}\n\nAnn",
         f"{T[:76]} \n{T[76:]}",
+        f"> {link()[:35]}\n> {link()[35:]}",
+        f"{T[:40]}\u200b{T[40:50]}\u00ad{T[50:]}",
+        f"https://eur01.safelinks.protection.outlook.com/?url={quote(quote(link(), safe=''), safe='')}&data=05%7C02",
+        f"> https://a.safelinks.protection.outlook.com/?url=https%3A%2F%2Flinks.example.com%2Fu%2F{T[:9]}\n> {T[9:]}",
+        f"https://urldefense.com/v3/__{link()}__;!!A1b!x$",
+        "https://urldefense.proofpoint.com/v2/url?u="
+        + link().replace("-", "-2D").replace("_", "-5F").replace(":", "-3A").replace("/", "_"),
+        f"https://b.protection.sophos.com/?d=a.example&u={base64.urlsafe_b64encode(link().encode()).decode()}&i=x",
         f"token: {T}\nThanks",
         f"a-word-that-looks-like-one.{T}",
         f'<a href=3D"{link()}">'.replace("=3D", "="),
@@ -338,11 +346,15 @@ def test_a_reply_that_quotes_the_mail_opts_its_reader_out() -> None:
 
 
 def test_a_text_is_read_in_every_encoding_of_mail() -> None:
+    utf_16 = base64.encodebytes(f"Bitte: {link()}".encode("utf-16")).decode()
+    broken = base64.encodebytes(f"> {link()[:60]}\r\n> {link()[60:]}".encode()).decode()
     soft = "=\n".join(link()[at : at + 30].replace("=", "=3D") for at in range(0, len(link()), 30))
     encoded = base64.encodebytes(f"Bitte: {link()}".encode()).decode()
     for name, text in (
         ("quoted-printable", soft),
         ("base64", encoded),
+        ("base64", utf_16),
+        ("base64", broken),
         ("base64", encoded.rstrip("=\n")),
         ("8BIT", link()),
         ("x-unheard-of", link()),
@@ -556,6 +568,17 @@ HOSTILE: Final = {
     "broken lines": "\n" + ("a" * 20 + " \n>") * 11_000,
     "blanks": "\n" + "a" * 20 + " " * 250_000,
     "percent signs": "\n" + "%2F" * 85_000,
+    "signatures": "DKIM-Signature: v=1; d=example.com; h=from:to\n" * 6_000 + "\n",
+    "a signature of tags": "DKIM-Signature: " + "d=a;" * 65_000 + "\n\n",
+    "results": "Authentication-Results: amazonses.com" + "; dkim=pass header.i=@a" * 11_000 + "\n\n",
+    "a date": "Date: " + "Fri, " * 50_000 + "\n\n",
+    "senders": "From: " + '"' * 130_000 + "<" * 130_000 + "\n\n",
+    "unsubscribe addresses": "\n" + f"unsubscribe-{'a2' * 24}@reply.meadow.example " * 3_000,
+    "beginnings of unsubscribe addresses": "\n" + "unsubscribe-" * 21_000,
+    "links of Proofpoint": "\n" + "/v3/__a*__;JQ!/v2/url?u=a-2Db_" * 8_000,
+    "nested percent signs": "\n" + "%2525" * 50_000,
+    "what nobody sees": "\n" + "a\u200b" * 60_000,
+    "lines without an end": "\n" + ("a" * 20 + "\n" + ">" * 40 + "\n") * 4_000,
     "equals signs": "Content-Transfer-Encoding: quoted-printable\n\n" + "=" * 250_000,
 }
 

@@ -61,7 +61,7 @@ def read(raw: bytes) -> FeedbackReport | None:
     fields: list[str] = []
     texts: list[str] = []
     for part in mail.iter_parts():
-        held = mail_reading.content(part).lstrip().encode("latin-1")
+        held = mail_reading.payload(part).lstrip()
         if part.get_content_type() == "application/x-feedback-report":
             said.append(first(mail_reading.fields(mail_reading.read(held)), "feedback-type"))
         elif part.get_content_type() in _REPORTED:

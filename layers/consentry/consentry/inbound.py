@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from consentry import (
     automatic_replies,
     feedback_reports,
+    link_repair,
     mail_reading,
     rewritten_links,
     sender_authentication,
@@ -47,15 +48,18 @@ _MOST_CANDIDATES: Final = 50
 # Overlapping: what only looks like a token may end within one. Nothing is asked of what follows: a signature has
 # one length, so words that were run on to it don't count.
 _CANDIDATE: Final = re.compile(rf"(?<![A-Za-z0-9_-])(?=({SPELLING}))")
-_BROKEN: Final = re.compile(r"(?<=[A-Za-z0-9_.-]{20})[ \t]*\n[ \t>]*(?=[A-Za-z0-9_.-])")
-"""A line break within what may be a token, also where it is quoted."""
+_BROKEN: Final = re.compile(r"(?<=[^\s<>\"']{20})[ \t\r]*\n[ \t>]*(?=[A-Za-z0-9_.%-])")
+"""A line break within what may be a link or token, also where it is quoted."""
 _ADDRESSED: Final = re.compile("unsubscribe", re.IGNORECASE)
 _AROUND: Final = "<>()[]\"'"
 _OURS: Final = re.compile(r"(?<![\w.+-])unsubscribe(?:[+-][^@\s]{0,300})?@", re.IGNORECASE)
 _PRESSED: Final = "unsubscribe"
 """The subject that the header of an email asks for where an address names the person (`?subject=unsubscribe`)."""
 
-_RECIPIENTS: Final = ("to", "cc", "resent-to", "delivered-to", "x-original-to", "envelope-to", "received")
+_RECIPIENTS: Final = (
+    *("to", "cc", "bcc", "resent-to", "resent-cc", "delivered-to", "x-delivered-to", "x-original-to", "envelope-to"),
+    *("x-envelope-to", "x-rcpt-to", "received"),
+)
 
 
 class Finding(StrEnum):
@@ -215,7 +219,8 @@ def _distinct(links: Iterable[Link]) -> tuple[Link, ...]:
 def _candidates(texts: Iterable[str]) -> list[str]:
     """What may be a token in some texts, as it stands, across line breaks, or in links that were rewritten."""
     found: dict[str, None] = {}
-    for text in texts:
+    for shown in texts:
+        text = link_repair.UNSEEN.sub("", shown)
         for whole in dict.fromkeys((text, _BROKEN.sub("", text))):
             for spelt in rewritten_links.spellings(whole):
                 codes = unsubscribe_addresses.find(spelt) if _ADDRESSED.search(spelt) else ()

@@ -18,14 +18,15 @@ from consentry import tokens
 _MOST_ENCODINGS: Final = 4
 """Layers of percent-encoding: two programs on the way, and proxies before us."""
 _SIGNATURE: Final = 43
+_UNSEEN: Final = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
+"""What nobody sees: soft hyphen, zero-width space and joiners, marks of direction, word joiner, byte order mark."""
+UNSEEN: Final = re.compile(f"[{_UNSEEN}]+")
 _BREAK: Final = re.compile(r"[\r\n][\s>]*|<[Ww]?[Bb][Rr] ?/?>")
 """A line break, with the mark of a quoted line (RFC 3676, 4.5), or one of HTML."""
 _GAP: Final = (
     # White space (a `+` may stand for it), and quoted-printable's soft line break (RFC 2045, 6.7), of which browsers
     # leave the `=`: they take line breaks out of an address (https://url.spec.whatwg.org/#concept-basic-url-parser).
-    "[\\s+="
-    # What nobody sees: soft hyphen, zero-width space and joiners, marks of direction, word joiner, byte order mark.
-    "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+"
+    f"[\\s+={_UNSEEN}]+"
 )
 _PIECE: Final = re.compile(rf"(?:[A-Za-z0-9_.-]+(?:{_GAP}(?=[A-Za-z0-9_.-]))?)+")
 _GAPS: Final = re.compile(_GAP)

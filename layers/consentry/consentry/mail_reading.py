@@ -84,24 +84,27 @@ def subjects(mail: MIMEPart) -> list[str]:
 
 
 def texts(part: MIMEPart) -> Iterator[str]:
-    """The text of a mail: its plain and HTML parts, but no attachments, and not the mails attached."""
+    """The text of a mail: its plain and HTML parts, but no attachments, and not the mails attached.
+
+    The charset doesn't matter: a token is ASCII, also in UTF-16 without its zeros.
+    """
     if part.get_content_maintype() == "multipart":
         for each in part.iter_parts():
             yield from texts(each)
     elif (
         part.get_content_type() in {"text/plain", "text/html"}
         and part.get_content_disposition() != "attachment"
-        and (text := content(part))
+        and (text := payload(part).decode("utf-8", "replace").replace("\0", ""))
     ):
         yield text
 
 
-def content(part: MIMEPart) -> str:
+def payload(part: MIMEPart) -> bytes:
     """What a part holds, its transfer encoding undone; empty where that fails, or it holds parts itself."""
     found: object = None
     with suppress(Exception):  # as in `read`; the other parts still count
         found = part.get_payload(decode=True)
-    return found.decode("latin-1") if isinstance(found, bytes) else ""  # the charset doesn't matter: a token is ASCII
+    return found if isinstance(found, bytes) else b""
 
 
 def _field(name: str, value: str) -> str:
