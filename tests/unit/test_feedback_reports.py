@@ -71,8 +71,8 @@ def test_a_report_that_names_nobody_or_several_does_nothing() -> None:
     assert understand(feedback_report(marketing(REDACTED))).finding is Finding.UNATTRIBUTED
     assert understand(feedback_report("")).finding is Finding.UNATTRIBUTED
     both = f"<{link()}>, <mailto:unsubscribe@reply.meadow.example?subject={token(of=BOB)}>"
-    assert understand(feedback_report(marketing(both)))[:2] == (Finding.SEVERAL_PEOPLE, ())
-    assert understand(feedback_report(marketing(REDACTED, link(), link(of=BOB))))[:2] == (Finding.SEVERAL_PEOPLE, ())
+    assert understand(feedback_report(marketing(both)))[:2] == (Finding.UNATTRIBUTED, ())
+    assert understand(feedback_report(marketing(REDACTED, link(), link(of=BOB))))[:2] == (Finding.UNATTRIBUTED, ())
 
 
 def test_only_the_reported_email_is_looked_into() -> None:

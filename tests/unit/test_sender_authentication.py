@@ -78,6 +78,7 @@ def test_somebody_who_certainly_wrote_is_opted_out(how: dict[str, Any], address:
         {"signature": "d=example.com; h=from:to", "to": "b@example.org", "head": f"Cc: {TO}\n"},
         {"to": "b@example.org", "head": f"Delivered-To: {TO}\n"},
         {"to": f"b@example.org\nTo: {TO}"},
+        {"to": f"{TO}\nTo: b@example.org"},
         {"to": f'"{TO}" <mallory@example.org>'},
         {"to": f"{TO} <mallory@example.org>"},
         {"to": f"mallory@example.org ({TO})"},
@@ -98,6 +99,14 @@ def test_somebody_who_certainly_wrote_is_opted_out(how: dict[str, Any], address:
 )
 def test_where_anything_is_uncertain_nobody_is(how: dict[str, Any]) -> None:
     assert author(signed(**how)) == ""
+
+
+def test_a_result_of_another_domain_is_of_somebody_else() -> None:
+    for name in (b"header.from=", b"header.i=@"):
+        assert author(signed().replace(name + b"example.com", name + b"other.example")) == ""
+        assert author(signed().replace(b" " + name + b"example.com", b"")) == (
+            "ann@example.com" if b"from" in name else ""
+        )
 
 
 def test_each_signature_of_the_domain_covers_what_it_must() -> None:

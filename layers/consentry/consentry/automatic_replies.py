@@ -33,8 +33,8 @@ class Origin(StrEnum):
     """A machine that tells what became of a mail: a bounce, a receipt. Nobody presses a button for that."""
 
 
-def origin(header: Fields, subjects: Iterable[str]) -> Origin:
-    """Who seems to have written a mail, by its header fields and by its subjects, encoded words read."""
+def origin(header: Fields, subjects: Iterable[str], types: Iterable[str]) -> Origin:
+    """Who seems to have written a mail, by its header fields, subjects (encoded words read) and parts' types."""
 
     def said(*names: str) -> list[str]:
         return [value.strip().lower() for name in names for value in header.get(name, ())]
@@ -45,6 +45,7 @@ def origin(header: Fields, subjects: Iterable[str]) -> Origin:
     if (
         any(not _FEEDBACK.search(value) for value in reports)
         or any(name in header for name in _OF_REPORTS)
+        or any(each in _REPORTING for each in types)
         or any(_DAEMON.search(value) for value in said(*_SENDERS))
         or any(_begins(_REPORT, each) for each in subjects)
     ):
@@ -82,10 +83,26 @@ def _begins(pattern: re.Pattern[str], subject: str) -> bool:
     return pattern.match(" ".join(plain.split())) is not None
 
 
-_REPORTS: Final = ("multipart/report", "message/delivery-status", "message/disposition-notification")
+_REPORTING: Final = frozenset(
+    f"message/{each}"
+    for each in (
+        "delivery-status",
+        "global-delivery-status",
+        "disposition-notification",
+        "global-disposition-notification",
+    )
+)
+"""Parts of reports (RFC 3464, RFC 8098, RFC 6533): what adds a footer to one makes `multipart/mixed` of it."""
+_REPORTS: Final = "multipart/report"
 _FEEDBACK: Final = re.compile(r"report-type\s*=\s*\"?feedback-report\b", re.IGNORECASE)
 _SENDERS: Final = ("from", "sender", "return-path")
-_DAEMON: Final = re.compile(r"(?<![\w.+-])(?:mailer-daemon|double-bounce(?=@))(?![\w-])", re.IGNORECASE)
+_DAEMON: Final = re.compile(
+    r"(?<![\w.+-])(?:mailer-daemon|mail delivery (?:sub)?system|double-bounce(?=@)|microsoftexchange[0-9a-f]{32}(?=@))"
+    r"(?![\w-])",
+    re.IGNORECASE,
+)
+"""Also Exchange's own recipient, in whose name it reports
+(https://learn.microsoft.com/exchange/mail-flow/transport-logs/search-message-tracking-logs)."""
 _POSTMASTER: Final = re.compile(r"(?<![\w.+-])postmaster(?:\+[^@\s<>]{0,100})?(?:@|\s*>)", re.IGNORECASE)
 _OF_REPORTS: Final = ("x-failed-recipients", "x-ms-exchange-message-is-ndr")
 """Exim's and Gmail's, and Exchange's."""

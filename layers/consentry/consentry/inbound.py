@@ -114,7 +114,7 @@ def understand(raw: bytes, read: Callable[[str], Link], at: int) -> Understood:
     mail = mail_reading.read(raw)
     header, ours = mail_reading.fields(mail), mail_reading.fields(mail, until="x-ses-receipt")
     subjects = mail_reading.subjects(mail)
-    origin = automatic_replies.origin(header, subjects)
+    origin = automatic_replies.origin(header, subjects, mail_reading.types(mail))
     report = feedback_reports.read(raw) if automatic_replies.is_feedback_report(header) else None
     sender = None
     found: tuple[Finding, tuple[Link, ...]]
@@ -174,7 +174,9 @@ def _reported(report: FeedbackReport, read: Callable[[str], Link]) -> tuple[Find
             return Finding.UNATTRIBUTED, ()
     for place in report.places:
         if links := _links(_candidates(_squeezed(place)), read):
-            return _of_one_person(links, Finding.COMPLAINT if report.meaning is Meaning.COMPLAINT else Finding.OPT_OUT)
+            wish = Finding.COMPLAINT if report.meaning is Meaning.COMPLAINT else Finding.OPT_OUT
+            found = _of_one_person(links, wish)
+            return (Finding.UNATTRIBUTED, ()) if found[0] is Finding.SEVERAL_PEOPLE else found
     return Finding.UNATTRIBUTED, ()
 
 

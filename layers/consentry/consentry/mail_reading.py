@@ -99,6 +99,14 @@ def texts(part: MIMEPart) -> Iterator[str]:
         yield text
 
 
+def types(part: MIMEPart) -> Iterator[str]:
+    """The content types of a mail and its parts; not of the mails attached."""
+    yield part.get_content_type()
+    if part.get_content_maintype() == "multipart":
+        for each in part.iter_parts():
+            yield from types(each)
+
+
 def payload(part: MIMEPart) -> bytes:
     """What a part holds, its transfer encoding undone; empty where that fails, or it holds parts itself."""
     found: object = None
