@@ -178,10 +178,10 @@ def _tags(signature: str) -> Mapping[str, str]:
     return {name: value for name, _, value in pairs if name}
 
 
-def _covers(signature: Mapping[str, str], *names: str) -> bool:
-    """Whether a signature is over these fields, and over the whole text."""
-    signed = signature.get("h", "").lower().split(":")
-    return "l" not in signature and all(name in signed for name in names)
+def _covers(tags: Mapping[str, str], *names: str) -> bool:
+    """Whether the signature of these tags is over some fields, and over the whole text."""
+    signed = tags.get("h", "").lower().split(":")
+    return "l" not in tags and all(name in signed for name in names)
 
 
 def _are_aligned(one: str, other: str) -> bool:
