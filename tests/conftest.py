@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import sys
@@ -158,6 +159,13 @@ class ByUnit(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByUnit:
     return ByUnit(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector, which takes an eighth of the time, need not look at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
 
 
 FIGURES: Final = pytest.StashKey[list[str]]()

@@ -184,11 +184,11 @@ def peak(brand: Brand, *options: str | Path) -> int:
 
 
 def test_ten_times_the_subscribers_take_no_more_memory(brand: Brand, tmp_path: Path, small: None) -> None:
-    brand.fill(100)
+    brand.fill(50)
     brand.archive(tmp_path / "small")
     brand.verify("--archive", tmp_path / "small")  # what is loaded once is loaded
     few = peak(brand, "--archive", tmp_path / "small")
-    brand.fill(900, first=100)
+    brand.fill(450, first=50)
     brand.archive(tmp_path / "large")
     many = peak(brand, "--archive", tmp_path / "large")
     assert many < few * 1.5

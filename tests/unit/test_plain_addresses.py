@@ -60,7 +60,7 @@ def judged(text: str) -> Address | None:
         return None
 
 
-@settings(max_examples=2_000)
+@settings(max_examples=500)
 @given(near_addresses)
 @example("Info@Example.COM")
 @example("a@b.co\n")

@@ -13,6 +13,7 @@ import io
 import re
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -58,6 +59,7 @@ def languages() -> tuple[str, ...]:
     return (SOURCE_LANGUAGE, *sorted(path.stem for path in LOCALES.glob("*.po")))
 
 
+@cache
 def extract() -> Catalog:
     """The texts in templates and code, without translations."""
     catalogue = Catalog(project=DOMAIN, charset="utf-8")
