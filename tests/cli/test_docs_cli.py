@@ -32,7 +32,7 @@ def shell(deployment: Deployment, script: str) -> str:
         env=deployment.process_environment() | {"PATH": f"{command.parent}:/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -115,7 +115,7 @@ def test_on_a_terminal_it_asks(served: Deployment, answer: bytes, status: int, l
     process = served.spawn(*ERASE, "--subscriber-id", served.id_of(ANN), stdin=theirs)
     os.close(theirs)
     os.write(ours, answer)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     os.close(ours)
     assert b"Forget 1 person of demo?" in said
     assert process.returncode == status

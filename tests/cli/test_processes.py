@@ -38,7 +38,7 @@ def people() -> str:
 
 
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
-    stdout, stderr = process.communicate(timeout=240)
+    stdout, stderr = process.communicate(timeout=300)
     return process.returncode, stdout.decode(), stderr.decode()
 
 
@@ -89,14 +89,14 @@ def test_a_pipe_that_is_closed_is_no_trouble(deployment: Deployment) -> None:
     mint.stdout.close()
     assert mint.stderr
     assert mint.stderr.read() == b""
-    assert mint.wait(60) == 2
+    assert mint.wait(300) == 2
     mint.stderr.close()
 
 
 def test_a_pipe_in_and_a_pipe_out_see_no_progress(deployment: Deployment) -> None:
     deployment.run("keys", "export", "--brand", "demo", "-o", "demo.keys")
     mint = deployment.spawn(*MINT, "--keys", "demo.keys", "-", stdin=subprocess.PIPE)
-    stdout, stderr = mint.communicate(b"email\nann@example.com\n", timeout=60)
+    stdout, stderr = mint.communicate(b"email\nann@example.com\n", timeout=300)
     assert (mint.returncode, stderr) == (0, b"")
     assert len(stdout.splitlines()) == 2
 

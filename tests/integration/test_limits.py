@@ -116,7 +116,7 @@ def test_many_who_spend_at_once_get_what_there_is_and_no_more(real_table: Table)
     together = threading.Barrier(6)
 
     def spend(_: int) -> list[bool]:
-        together.wait(60)
+        together.wait(300)
         return [real_table.limits.spend("name", 10, 60, NOW) for _ in range(5)]
 
     with ThreadPoolExecutor(6) as pool:
@@ -397,7 +397,7 @@ def test_of_many_who_find_the_minute_spent_one_says_so(real_table: Table) -> Non
     together = threading.Barrier(6)
 
     def hand_over(_: int) -> int:
-        together.wait(60)
+        together.wait(300)
         return breaker.holds(two, NOW)
 
     with ThreadPoolExecutor(6) as pool:

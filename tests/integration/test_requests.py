@@ -203,7 +203,7 @@ def test_of_many_who_race_for_a_mail_one_gets_it(real_table: Table) -> None:
     together = threading.Barrier(6)
 
     def race(name: int) -> Claim:
-        together.wait(60)
+        together.wait(300)
         return real_table.outbox.claim(DUE, f"claimant-{name}", NOW)
 
     with ThreadPoolExecutor(6) as pool:
@@ -408,7 +408,7 @@ def test_many_who_ask_at_once_for_one_domain_get_what_it_has_and_no_more(real_ta
     together = threading.Barrier(4)
 
     def ask(at: int) -> list[Outcome]:
-        together.wait(60)
+        together.wait(300)
         outcomes = []
         for number in range(at, 24, 4):
             email = f"p{number}@company.example"

@@ -381,7 +381,7 @@ def test_nothing_is_lost_when_many_flip_one_subscriber_at_once(real_table: Table
     together = threading.Barrier(6)
 
     def flip(mine: list[Event]) -> list[Outcome]:
-        together.wait(60)
+        together.wait(300)
         return [_record_until_it_works(store, each) for each in mine]
 
     with ThreadPoolExecutor(6) as pool:
@@ -410,7 +410,7 @@ def test_of_two_requests_at_the_same_moment_one_mail_is_due(real_table: Table) -
 
     def ask(at: int) -> Outcome:
         request = asked(NOW + at)
-        together.wait(60)
+        together.wait(300)
         return store.request(*request).outcome
 
     with ThreadPoolExecutor(4) as pool:
@@ -655,7 +655,7 @@ def test_many_who_leave_in_the_same_second_all_leave(real_table: Table) -> None:
     together = threading.Barrier(8)
 
     def leave(mine: list[str]) -> list[Outcome]:
-        together.wait(60)
+        together.wait(300)
         return [leave_together(real_table, who).outcome for who in mine]
 
     with ThreadPoolExecutor(8) as pool:

@@ -17,7 +17,7 @@ from embedded.places import DYNAMODB_LOCAL
 
 JAR: Final = DYNAMODB_LOCAL / "DynamoDBLocal.jar"
 _TICK_S: Final = 0.1
-_PATIENCE: Final = 300
+_PATIENCE: Final = 3_000
 """Ticks in which it has to listen."""
 
 

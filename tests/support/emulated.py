@@ -129,7 +129,7 @@ class Emulated:
 
 def ask(url: str, method: str = "GET", **headers: str) -> tuple[int, str]:
     """Status and body of an answer."""
-    answer = urllib3.request(method, url, headers=headers, timeout=30, retries=False)
+    answer = urllib3.request(method, url, headers=headers, timeout=300, retries=False)
     return answer.status, answer.data.decode()
 
 

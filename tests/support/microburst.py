@@ -25,7 +25,7 @@ from microburst.cli import main
 sys.exit(main())
 """
 _TICK_S: Final = 0.1
-_PATIENCE: Final = 300
+_PATIENCE: Final = 3_000
 """Ticks in which it has to answer."""
 
 
@@ -34,7 +34,7 @@ class Microburst:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = urllib3.PoolManager(retries=False, timeout=30)
+        self._http = urllib3.PoolManager(retries=False, timeout=300)
 
     def obey(self, *rules: dict[str, Any]) -> None:
         """These rules and no others, for calls of the table (not of its stream); the first that fits applies."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def eventually(look: Callable[[], Any], there: Callable[[Any], bool], seconds: float = 60) -> Any:
+def eventually(look: Callable[[], Any], there: Callable[[Any], bool], seconds: float = 300) -> Any:
     """What `look` sees once `there` holds; the stream takes its time."""
     until = time.monotonic() + seconds
     while True:

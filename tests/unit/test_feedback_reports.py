@@ -106,7 +106,9 @@ HEAD: Final = "Content-Type: multipart/report; report-type=feedback-report; boun
 def test_a_report_made_to_break_parsers_costs_little(body: str) -> None:
     spent = time.process_time()
     assert understand(letter(HEAD, body)).links == ()
-    assert time.process_time() - spent < 2, "seconds of CPU"
+    assert time.process_time() - spent < 20, (
+        "seconds of CPU: far less than one where nothing else runs, and minutes in quadratic time"
+    )
 
 
 def test_every_type_has_its_meaning() -> None:

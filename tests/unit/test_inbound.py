@@ -601,7 +601,9 @@ HOSTILE: Final = {
 def test_a_mail_made_to_break_parsers_costs_little(raw: str) -> None:
     spent = time.process_time()
     assert understand(f"To: {TO}\n{raw}".encode()).links == ()
-    assert time.process_time() - spent < 2, "seconds of CPU; half of one where nothing else runs"
+    assert time.process_time() - spent < 20, (
+        "seconds of CPU: half of one where nothing else runs, and minutes in quadratic time"
+    )
 
 
 def test_no_mail_makes_us_try_more_than_fifty_tokens() -> None:

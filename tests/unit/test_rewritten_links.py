@@ -116,4 +116,6 @@ def test_time_grows_with_length_alone(piece: str) -> None:
     spent = time.process_time()
     for _ in rewritten_links.spellings(piece * (256 * 1024 // len(piece))):
         pass
-    assert time.process_time() - spent < 1, "seconds of CPU"
+    assert time.process_time() - spent < 20, (
+        "seconds of CPU: far less than one where nothing else runs, and minutes in quadratic time"
+    )
