@@ -85,6 +85,7 @@ def test_mail_that_mailgun_kept_back_says_why_whatever_its_severity(
         (606, [ReportKind.UNSUBSCRIBED]),
         (607, [ReportKind.COMPLAINED]),
         (550, [ReportKind.BOUNCED]),
+        ("9" * 5_000, [ReportKind.BOUNCED]),
         (None, [ReportKind.BOUNCED]),
     ],
 )

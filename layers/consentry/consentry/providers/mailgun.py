@@ -56,7 +56,12 @@ EVENTS: Final[dict[str, Meaning]] = {
 
 https://documentation.mailgun.com/docs/mailgun/user-manual/events/event-types
 """
-_REASONS: Final = {602: "old", 605: "suppress-bounce", 606: "suppress-unsubscribe", 607: "suppress-complaint"}
+_REASONS: Final = {
+    "602": "old",
+    "605": "suppress-bounce",
+    "606": "suppress-unsubscribe",
+    "607": "suppress-complaint",
+}
 """By Mailgun's own codes, which stand in `delivery-status` where the reason is left out or `generic`."""
 
 
@@ -94,6 +99,5 @@ def _names(event: Any) -> list[str]:
     if name != "failed":
         return [name]
     if reason in {"", "generic"}:
-        code = payload.text(event, "delivery-status", "code")
-        reason = _REASONS.get(int(code), reason) if code.isdecimal() else reason
+        reason = _REASONS.get(payload.text(event, "delivery-status", "code"), reason)
     return [f"{name} {reason}", f"{name} {payload.text(event, 'severity')}"]
