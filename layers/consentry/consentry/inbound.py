@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 SOURCE: Final = "mailbox"
 """Who says it, in the ledger and in metrics."""
 
-_MOST_CANDIDATES: Final = 50
+_MOST_CANDIDATES: Final = 2_000
+"""More than the links of any email: trackers sign theirs as JSON Web Tokens (RFC 7519), which look like ours."""
 
 # Overlapping: what only looks like a token may end within one. Nothing is asked of what follows: a signature has
 # one length, so words that were run on to it don't count.
