@@ -623,3 +623,15 @@ def test_what_only_looks_like_a_token_hides_none_however_often_it_stands_there()
     head = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
     tracked = [f"https://click.esp.example/{head}.{at:050d}.{at:043d}" for at in range(300)]
     assert left(letters.reply(*tracked, link())) == [("news",)]
+
+
+@pytest.mark.parametrize(
+    "broken_by", ["<wbr>", "<WBR/>", "&shy;", "&#8203;", "<br>\n&gt; ", "</span><span>", "<wbr>&shy;"]
+)
+def test_a_token_counts_as_html_shows_it(broken_by: str) -> None:
+    html = "Content-Type: text/html; charset=utf-8\n"
+    for whole in (link(), T):
+        assert left(letter(html, f"<p>{whole[:60]}{broken_by}{whole[60:]}</p>")) == [("news",)]
+    spelt = link().replace(".", "&#46;").replace("-", "&#x2d;").replace("_", "&lowbar;")
+    assert left(letter(html, f'<p><a href="{spelt}">here</a></p>')) == [("news",)]
+    assert left(letter(html, f'<p><a href="{link()[:60]}{broken_by}">{link()[60:]}</a></p>')) == []

@@ -7,6 +7,7 @@ alone is read. Subject and addresses count then, the text doesn't.
 
 from __future__ import annotations
 
+import html
 import itertools
 import re
 from contextlib import suppress
@@ -34,6 +35,8 @@ _MOST_LINES: Final = 20_000
 _MOST_PARTS: Final = 100
 _MOST_SUBJECTS: Final = 20
 
+_TAG: Final = re.compile(r"<(?!a\b)[a-z/!][^<>]{0,2000}>", re.IGNORECASE)
+"""All but those of links: the address in one counts, whatever it is spelt with."""
 _LINE: Final = re.compile(rb"^(?:([!-9;-~]+)[ \t]*(:)|(?![ \t]).+\n?(?:[ \t].*\n?)*)", re.MULTILINE)
 """The beginning of a field, or a line of a header that is none, folds and all: the parser takes that for the text."""
 
@@ -86,7 +89,8 @@ def subjects(mail: MIMEPart) -> list[str]:
 def texts(part: MIMEPart) -> Iterator[str]:
     """The text of a mail: its plain and HTML parts, but no attachments, and not the mails attached.
 
-    The charset doesn't matter: a token is ASCII, also in UTF-16 without its zeros.
+    The charset doesn't matter: a token is ASCII, also in UTF-16 without its zeros. HTML is there as it stands, and as
+    it is shown: without tags, which may break a word (`<wbr>`), and with what it spells by name or number.
     """
     if part.get_content_maintype() == "multipart":
         for each in part.iter_parts():
@@ -97,6 +101,8 @@ def texts(part: MIMEPart) -> Iterator[str]:
         and (text := payload(part).decode("utf-8", "replace").replace("\0", ""))
     ):
         yield text
+        if part.get_content_type() == "text/html" and (shown := html.unescape(_TAG.sub("", text))) != text:
+            yield shown
 
 
 def types(part: MIMEPart) -> Iterator[str]:
