@@ -170,3 +170,19 @@ def test_a_mail_that_arrives_days_after_it_was_written_is_old() -> None:
     late = understand(signed(), at=NOW + 3 * DAY)
     assert (late.finding, late.origin, late.sender) == (Finding.NOTHING, Origin.PERSON, None)
     assert understand(signed(), at=NOW + DAY).sender
+
+
+@pytest.mark.parametrize("method", ["REPLY", "reply", '"REPLY"', "COUNTER"])
+def test_a_calendars_answer_is_nobodys_wish(method: str) -> None:
+    """Whoever sends an invitation chooses whom it is answered to: us, in the name of whoever accepts or declines."""
+    calendar = f"Content-Type: text/calendar; method={method}; charset=utf-8\n"
+    assert author(signed(head=calendar, subject="Accepted: Lunch")) == ""
+    parts = (
+        f'Content-Type: multipart/alternative; boundary="b"\n\n--b\n\nNo.\n--b\n{calendar}\nBEGIN:VCALENDAR\n--b--\n'
+    )
+    assert author(signed(head=parts, subject="Declined: Lunch")) == ""
+
+
+def test_a_calendar_that_answers_nothing_takes_nothing_from_a_wish() -> None:
+    for said in ("", "; method=REQUEST", "; method*=utf-8''REQUEST", "; method"):
+        assert author(signed(head=f"Content-Type: text/calendar{said}\n")) == "ann@example.com"

@@ -106,8 +106,10 @@ def texts(part: MIMEPart) -> Iterator[str]:
 
 
 def types(part: MIMEPart) -> Iterator[str]:
-    """The content types of a mail and its parts; not of the mails attached."""
+    """The content types of a mail and its parts, a calendar's with its method; not of the mails attached."""
     yield part.get_content_type()
+    if part.get_content_type() == "text/calendar":
+        yield f"text/calendar {part.get_param('method', '')}".lower()
     if part.get_content_maintype() == "multipart":
         for each in part.iter_parts():
             yield from types(each)
