@@ -186,3 +186,7 @@ def test_a_calendars_answer_is_nobodys_wish(method: str) -> None:
 def test_a_calendar_that_answers_nothing_takes_nothing_from_a_wish() -> None:
     for said in ("", "; method=REQUEST", "; method*=utf-8''REQUEST", "; method"):
         assert author(signed(head=f"Content-Type: text/calendar{said}\n")) == "ann@example.com"
+
+
+def test_yahoos_vacation_notice_is_nobodys_wish() -> None:
+    assert author(signed(subject="Yahoo! Auto Response")) == ""

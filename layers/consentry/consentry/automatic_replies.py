@@ -158,7 +158,7 @@ _REPLY_WORDS: Final = """
     |fuera de oficina|fuori sede|fuori ufficio|خارج المكتب|رد تلقائي|自動応答|自動返信|不在|不在通知
 """
 _REPLY_PHRASES: Final = r"""
-    auto(?:mat(?:ic|ed))?[\ -]?(?:reply|response|answer|responder)
+    (?:yahoo!\ )?auto(?:mat(?:ic|ed))?[\ -]?(?:reply|response|answer|responder)
     |(?:i\ am\ |i'm\ )?(?:currently\ )?out\ of\ (?:the\ )?office|away\ from\ (?:the\ )?(?:office|my\ mail)
     |vacation\ (?:reply|response|message|notice)|on\ (?:vacation|holiday)[.!]?$
     |(?:[^\ :]{1,60}\ ){1,4}is\ out\ of\ (?:the\ )?office(?=\.|\ \(|$)
