@@ -224,7 +224,14 @@ def test_other_events_are_ignored(desk: Any, event: object) -> None:
 def test_a_hello_in_plain_text_is_ignored(desk: Any) -> None:
     sent = hooks.send("sns", {}, Message="Successfully validated SNS topic for Amazon SES event publishing.")
     desk.verify("sns", sent)
-    assert sns.translate(desk.call(sent), SETUP).ignored == 1
+    reading = sns.translate(desk.call(sent), SETUP)
+    assert (reading.ignored, reading.unclear) == (1, 0)
+
+
+def test_an_event_that_was_cut_is_told(desk: Any) -> None:
+    sent = hooks.send("sns", {}, Message='{"eventType":"Complaint","complaint":{')
+    reading = sns.translate(desk.call(sent), SETUP)
+    assert (reading.reports, reading.ignored, reading.unclear) == ([], 1, 1)
 
 
 def test_everybody_in_a_bounce_is_reported(desk: Any) -> None:

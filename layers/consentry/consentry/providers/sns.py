@@ -107,10 +107,11 @@ def translate(call: Call, setup: Setup) -> Reading:
                 raise UnreadableError("the confirmation is elsewhere")
             return Reading([], fetch=url)
         case "Notification":
+            said = payload.text(body, "Message")
             try:
-                message = payload.parse(payload.text(body, "Message").encode())
-            except UnreadableError:
-                return Reading([], ignored=1)  # SES says hello to a new topic in plain text
+                message = payload.parse(said.encode())
+            except UnreadableError:  # SES says hello to a new topic in plain text; an event that was cut is none
+                return Reading([], ignored=1, unclear=int(said.startswith("{")))
             return payload.gather([message], lambda event: reports(event, setup))
         case _:
             return Reading([], ignored=1)
