@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import TYPE_CHECKING
 
 import pytest
 
-from consentry.bulk.presets import PLAIN, consents
-from consentry.bulk.records import Names
+from consentry.bulk.presets import sounding
 
 if TYPE_CHECKING:
     from support.deployments import Deployment
@@ -75,6 +75,17 @@ COLUMNS = (
     "GDPR",
     "Abgemeldet am",
     "Désabonné",
+    "De\u0301sabonne\u0301",
+    "emailoptout",
+    "isunsubscribed",
+    "CONTACTSTATUS",
+    "Newsletterabmeldung",
+    "banned",
+    "mail_ok",
+    "配信停止",
+    "Подписка",
+    "수신거부",
+    "退订",
 )
 
 
@@ -93,7 +104,7 @@ def test_a_column_that_may_say_that_somebody_left_must_be_read_or_waved_away(
     source = deployment.write(f"people.{form}", text)
     done = deployment.run(*CLAIMS, source)
     assert done.exit_code == 2
-    assert column in done.stderr
+    assert unicodedata.normalize("NFC", column) in done.stderr
     assert "--ignore-column" in done.stderr
     assert deployment.items() == []
     assert deployment.run(*CLAIMS, "--ignore-column", column.upper(), "--restart", source).exit_code == 0
@@ -210,10 +221,11 @@ def test_status_can_not_make_subscribers_of_a_file_of_people_who_left(
     [
         ("subscriber_id", "First Name", "Email Format", "State", "Marital", "Country", "Optician", "Latitude"),
         ("Purchases", "LTV", "created_at", "IP", "Company", "Tags", "Notes", "birthday", "options", "topical"),
+        ("Description", "Adoption", "Subscriber", "Descrição", "Straße", "会社名", "Город", "이름", "discriminator"),
     ],
 )
 def test_columns_that_say_nothing_of_consent_are_let_be(names: tuple[str, ...]) -> None:
-    assert consents(Names(names), PLAIN, ()) == []
+    assert sounding(names) == []
 
 
 def test_a_subscriber_without_a_topic_is_told_how_to_give_one(deployment: Deployment) -> None:
@@ -228,3 +240,76 @@ def test_the_preset_that_was_chosen_is_not_recommended(deployment: Deployment) -
     done = deployment.run(*IMPORT, "--preset", "mailchimp", "-", stdin=text)
     assert done.exit_code == 2
     assert "look like" not in done.stderr
+
+
+@pytest.mark.parametrize("column", ["配信停止", "abonn\u00e9"])
+@pytest.mark.parametrize("encoding", ["cp932", "cp1252"])
+def test_names_of_columns_in_another_encoding_make_no_subscriber(
+    deployment: Deployment, column: str, encoding: str
+) -> None:
+    text = f"email,{column}\nann@example.com,x\n".encode(encoding, "replace")
+    if text.isascii():
+        return
+    done = deployment.run(*CLAIMS, deployment.write("people.csv", text))
+    assert (done.exit_code, deployment.items()) == (2, [])
+    assert "--encoding" in done.stderr
+    said = deployment.run(*CLAIMS, "--encoding", encoding, deployment.folder / "people.csv")
+    assert (said.exit_code, deployment.items()) == (2, [])
+    assert column in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("form", "value"),
+    [
+        ("csv", "Unsubscribed"),
+        ("csv", " cancelled "),
+        ("ndjson", "bounced"),
+        ("ndjson", {"emails": {"unsubscribed": True}}),
+        ("json", [{"list": "news", "is": "Bounced"}]),
+    ],
+)
+def test_a_row_whose_unread_cells_say_that_somebody_left_makes_no_subscriber(
+    deployment: Deployment, form: str, value: object
+) -> None:
+    rows = [{"email": "ann@example.com", "group": ""}, {"email": "bob@example.com", "group": value}]
+    text = {
+        "csv": f"email,group\nann@example.com,\nbob@example.com,{value}\n",
+        "ndjson": "\n".join(map(json.dumps, rows)),
+        "json": json.dumps(rows),
+    }[form]
+    source = deployment.write(f"people.{form}", text)
+    done = deployment.run(*CLAIMS, source)
+    assert done.exit_code == 1
+    assert "group may say that somebody left" in done.stderr
+    assert (deployment.status("ann@example.com"), deployment.status("bob@example.com")) == ("subscribed", "none")
+    assert deployment.run(*CLAIMS, "--restart", "--ignore-column", "group", source).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("preset", "header"),
+    [
+        ("sendgrid", "status,reason,email,created"),
+        ("mailgun", "address,created_at"),
+        ("postmark", "EmailAddress,SuppressionReason"),
+        ("ses", "EmailAddress,LastUpdateTime"),
+    ],
+)
+def test_a_list_of_suppressed_people_makes_no_subscriber(deployment: Deployment, preset: str, header: str) -> None:
+    row = ",".join("ann@example.com" if "ddress" in name or name == "email" else "" for name in header.split(","))
+    done = deployment.run(*CLAIMS, "--preset", preset, "-", stdin=f"{header}\n{row}\n")
+    assert (done.exit_code, deployment.items()) == (2, [])
+    assert "aren't to be mailed" in done.stderr
+
+
+def test_klaviyos_consent_alone_makes_no_subscriber(deployment: Deployment) -> None:
+    text = "Email,Email Marketing Consent\nann@example.com,SUBSCRIBED\nbob@example.com,UNSUBSCRIBED\n"
+    done = deployment.run(*IMPORT, "--topic", "news", "--preset", "klaviyo", "-", stdin=text)
+    assert done.exit_code == 1
+    assert "Email Suppressions" in done.stderr
+    assert (deployment.status("ann@example.com"), deployment.status("bob@example.com")) == ("none", "unsubscribed")
+
+
+def test_accents_of_a_name_count_however_they_are_written(deployment: Deployment) -> None:
+    text = "email,E\u0301tat\nann@example.com,unsubscribed\n"
+    done = deployment.run(*IMPORT, "--column", "status=\u00c9tat", "-", stdin=text)
+    assert (done.exit_code, deployment.status("ann@example.com")) == (0, "unsubscribed")

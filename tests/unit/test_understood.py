@@ -70,6 +70,8 @@ def said(preset: str, column: str, value: str) -> Meaning:
         values["status"] = "enabled"
     if preset == "hubspot" and column == "Portal Unsubscribe":
         values["Portal Bounce"] = ""
+    if column == "Email Marketing Consent":
+        values["Email Suppressions"] = ""
     row = Row(1, 1, values, names=Names(values))
     return (PRESETS[preset] if preset != "none" else PLAIN).meaning(row, None)
 

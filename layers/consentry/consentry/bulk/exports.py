@@ -89,7 +89,13 @@ def _klaviyo(row: Row, of_file: Meaning | None) -> Meaning:
     why = str(value).casefold() if isinstance(value, list | dict) else row.word("Email Suppressions")
     if why not in _NONE:
         return next((meaning for part, meaning in _KLAVIYO_SUPPRESSIONS if part in why), OUT_EVERYWHERE)
-    return said(row, consent, _KLAVIYO, of_file) if consent in row.names else of_file or NOTHING
+    found = said(row, consent, _KLAVIYO, of_file) if consent in row.names else of_file or NOTHING
+    if found is CLAIMED and of_file is not CLAIMED and "Email Suppressions" not in row.names:
+        raise UnusableRowError(
+            "Email Suppressions: not in the file, and people who are suppressed may be SUBSCRIBED all the same:"
+            " export it with that column"
+        )
+    return found
 
 
 def _brevo(row: Row, of_file: Meaning | None) -> Meaning:
@@ -292,6 +298,6 @@ EXPORTS: Final[Mapping[str, Preset]] = {
         "id",
         speaks=("status",),
     ),
-    "mailgun": Preset(("address",), _of_file, _mailgun_file, ("created_at",), ("created_at",)),
-    "ses": Preset(("EmailAddress",), _ses, unspoken, (), ("LastUpdateTime",), speaks=("Reason",)),
+    "mailgun": Preset(("address",), _of_file, _mailgun_file, ("created_at",), ("created_at",), suppressions=True),
+    "ses": Preset(("EmailAddress",), _ses, unspoken, (), ("LastUpdateTime",), speaks=("Reason",), suppressions=True),
 }

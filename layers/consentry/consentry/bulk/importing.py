@@ -165,7 +165,9 @@ class Interpreter:
         self._topics = topics
         self._started_at = started_at
         self._ignored = ignored
-        self._seen = reader.names
+        self._seen = Names()
+        self._unread: list[str] = []
+        self._sounding: list[str] = []
         check(preset, reader, of_file, ignored)
 
     def fact(self, row: Row) -> Fact | None:
@@ -212,15 +214,15 @@ class Interpreter:
         """
         if not row.whole:
             raise UnusableRowError(f"{row.note}: a subscriber needs a whole row")
-        if row.names is self._seen:
-            return
-        if row.names.twice & self._preset.reads():
-            raise UnusableRowError("more than one name is the same but for its case")
-        if self._of_file is presets.WORDS["subscribed"]:
-            unread = presets.consents(row.names, self._preset, self._ignored)
-            if unread:
-                raise UnusableRowError(f"{listed(unread)} may say that somebody left, and isn't read; --ignore-column")
-        self._seen = row.names
+        if row.names is not self._seen:
+            if row.names.twice & self._preset.reads():
+                raise UnusableRowError("more than one name is the same but for its case")
+            self._seen, self._unread = row.names, presets.unread(row.names, self._preset, self._ignored)
+            self._sounding = presets.sounding(self._unread)
+        if self._of_file is presets.WORDS["subscribed"] and (
+            doubtful := self._sounding or presets.doubts(row, self._unread)
+        ):
+            raise UnusableRowError(f"{listed(doubtful)} may say that somebody left, and isn't read; --ignore-column")
 
     def _instant(self, row: Row, kind: ReportKind) -> tuple[int, str]:
         """When it happened; where the row doesn't tell, the import's beginning."""

@@ -108,6 +108,8 @@ class Preset(NamedTuple):
     """Columns that sound of consent, and are taken into account, or say nothing of it."""
     begins: str = ""
     """How the names of further columns begin by which rows speak for themselves, folded; none if empty."""
+    suppressions: bool = False
+    """It lists who isn't to be mailed, and nobody else: no row of it is a claim."""
 
     def who(self) -> tuple[str, ...]:
         """The columns, one of which says whom a row is about."""

@@ -8,6 +8,8 @@ plain form, without a preset, has the columns `email` or `subscriber_id`, `statu
 from __future__ import annotations
 
 import re
+import unicodedata
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,15 +30,28 @@ from consentry.bulk.meanings import (
     said,
     unspoken,
 )
-from consentry.bulk.records import Names, UnusableInputError, UnusableRowError, folded, listed
+from consentry.bulk.records import Names, UnusableInputError, UnusableRowError, folded, garbled, listed
 from consentry.consent import EVERY_TOPIC
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from consentry.bulk.records import Row
 
-__all__ = ("PLAIN", "PRESETS", "WORDS", "Meaning", "Preset", "certain", "consents", "instant", "of_file", "topics_of")
+__all__ = (
+    "PLAIN",
+    "PRESETS",
+    "WORDS",
+    "Meaning",
+    "Preset",
+    "certain",
+    "doubts",
+    "instant",
+    "of_file",
+    "sounding",
+    "topics_of",
+    "unread",
+)
 
 
 _LISTMONK: Final = {"enabled": CLAIMED, "disabled": OUT_EVERYWHERE, "blocklisted": OUT_EVERYWHERE}
@@ -125,10 +140,18 @@ PRESETS: Final[Mapping[str, Preset]] = {
         knows=("OPTIN_IP", "CONFIRM_IP", "UNSUB_REASON", "MEMBER_RATING"),
     ),
     "sendgrid": Preset(
-        ("email",), _of_file_alone, _sendgrid_file, ("created",), ("created", "created_at"), knows=("status", "reason")
+        ("email",),
+        _of_file_alone,
+        _sendgrid_file,
+        ("created",),
+        ("created", "created_at"),
+        knows=("status", "reason"),
+        suppressions=True,
     ),
     **EXPORTS,
-    "postmark": Preset(("EmailAddress",), _postmark, unspoken, (), ("CreatedAt",), speaks=("SuppressionReason",)),
+    "postmark": Preset(
+        ("EmailAddress",), _postmark, unspoken, (), ("CreatedAt",), speaks=("SuppressionReason",), suppressions=True
+    ),
 }
 
 
@@ -139,6 +162,11 @@ def of_file(preset: Preset, path: str, columns: Iterable[str], status: str | Non
         UnusableInputError: the file holds nothing that can be imported, or what it says itself is no claim.
     """
     told = WORDS[status] if status else None
+    if told is CLAIMED and preset.suppressions:
+        raise UnusableInputError(
+            "these exports list people who aren't to be mailed, so --status can't say that they are subscribed;"
+            " import subscribers without --preset"
+        )
     if told and told is not CLAIMED:
         return told
     seen = preset.of_file(Path(path).name.lower(), Names(columns))
@@ -157,16 +185,53 @@ _CONSENT: Final = re.compile(
     r"|status|disabled|enabled|active|inactive|cleaned|dnc|noemail|donotemail|donotmail|donotcontact|marketing|accepts"
     r"|newsletters?|confirmed|confirmation|unconfirmed|deliverable|undeliverable|deliverability|invalid|deleted|removed|mailable|reachable"
     r"|unreachable|cancell?ed|paused|quarantined?|deactivated|left|unsub|unsubs|allowed|preferences?|mailings?"
-    r"|abgemeldet|angemeldet|abmeldung|anmeldung|abbestellt|einwilligung|gesperrt|zustimmung|bestätigt|widerspruch"
-    r"|abonné|désabonné|désinscrit|inscrit|désinscription|désabonnement|consentement|suscrito|suscrita|baja|consentimiento"
-    r"|iscritto|disiscritto|consenso|afgemeld|aangemeld|uitgeschreven|toestemming|inscrito|descadastrado|zgoda|wypisany"
+    r"|banned|archived|excluded?|exclusions?|stopped|rejected|revoked|withdrawn|withdrawal|objections?|refused|declined"
+    r"|churned|unwanted|trashed|sendable"
+    r"|zustimmung|bestatigt|widerspruch|werbung|inscrit|baja|statut|estado|stato|estatus|consenso|afgemeld|aangemeld"
+    r"|uitgeschreven|inscrito|zgody?"
 )
-"""Words in the name of a column that says, or may say, whether somebody may be mailed."""
-_REFUSALS: Final = frozenset({"do not", "no mail", "no email", "dont email", "dont mail", "no contact"})
+"""Words in the name of a column that says, or may say, whether somebody may be mailed; without accents."""
+_WITHIN: Final = (
+    r"unsub|subscription|opt(ed)?out|opt(ed)?in|status|suppress|blacklist|blocklist|bounc|complain|consent|permission"
+    r"|gdpr|dsgvo|newsletter|donot(e?mail|contact|send)"
+    r"|abgemeldet|angemeldet|abmeld|anmeld|abbestell|einwillig|sperr[et]|abonn|desinscri|inscription|suscri|iscritt|iscrizion"
+    r"|toestemming|descadastr|wypisa"
+    r"|配信|購読|停止|解除|退会|同意|許諾|拒否|状態|ステータス|オプトアウト|オプトイン|メルマガ|退订|订阅|屏蔽|状态|拒收"
+    r"|수신|구독|подпис|отпис|рассыл|согласи|статус"
+)
+"""The same where words are written as one, and in languages that leave no blanks between them."""
+_REFUSALS: Final = frozenset(
+    {"do not", "no mail", "no email", "dont email", "dont mail", "no contact", "mail ok", "email ok"}
+)
+_LEFT: Final = frozenset(
+    {"unsubscribed", "unsubscribe", "opted out", "opted-out", "opted_out", "optout", "opt-out", "opt out", "bounced"}
+    | {"hard bounce", "hardbounce", "hard_bounce", "complained", "spam complaint", "spamcomplaint", "spam_complaint"}
+    | {
+        "cancelled",
+        "canceled",
+        "cleaned",
+        "suppressed",
+        "blocklisted",
+        "blacklisted",
+        "nonsubscribed",
+        "non-subscribed",
+    }
+    | {"do not contact", "do not email", "abgemeldet", "désabonné", "désinscrit", "desuscrito", "disiscritto"}
+)
+"""What a cell that nobody reads says of somebody who left."""
 
 
-def consents(names: Names, preset: Preset, ignored: Collection[str]) -> list[str]:
-    """The columns that say something of consent, by their names, and that nobody reads.
+def _plain_letters(text: str) -> str:
+    """A text without accents, however they are written (`é`, or `e` and an accent), and without case."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+_WRITTEN_AS_ONE: Final = re.compile(_plain_letters(_WITHIN))
+
+
+def unread(names: Names, preset: Preset, ignored: Collection[str]) -> list[str]:
+    """The columns that nobody reads, and nobody waves away.
 
     Args:
         names: all columns.
@@ -174,16 +239,48 @@ def consents(names: Names, preset: Preset, ignored: Collection[str]) -> list[str
         ignored: names of those that are waved away.
     """
     read = preset.reads() | {folded(name) for name in (*ignored, *preset.further(names.of))} | names.mapped_to()
+    return [column for column in names.of if folded(column) not in read]
+
+
+def sounding(columns: Iterable[str]) -> list[str]:
+    """Those columns that say something of consent, or may, by their names."""
+    return [column for column in columns if _sounds(column)]
+
+
+@lru_cache(maxsize=1_024)
+def _sounds(column: str) -> bool:
+    words = _PARTS.findall(_plain_letters(_CAMEL.sub(" ", column)))
+    pairs = {" ".join(pair) for pair in pairwise(words)}
+    return bool(
+        any(_CONSENT.fullmatch(word) for word in words)
+        or not pairs.isdisjoint(_REFUSALS)
+        or _WRITTEN_AS_ONE.search("".join(words))
+    )
+
+
+def doubts(row: Row, columns: Iterable[str]) -> list[str]:
+    """Those of some unread columns in which a row may say that somebody left: by a word, or by names within it."""
     found = []
-    for column in names.of:
-        name = folded(column)
-        words = [part.casefold() for part in _PARTS.findall(_CAMEL.sub(" ", column))]
-        pairs = {" ".join(pair) for pair in pairwise(words)}
-        if name in read:
-            continue
-        if any(_CONSENT.fullmatch(word) for word in words) or pairs & _REFUSALS:
+    for column in columns:
+        value = row.values.get(column)
+        if isinstance(value, dict | list):
+            if any(_sounds(name) or word in _LEFT for name, word in _within(value)):
+                found.append(column)
+        elif row.word(column) in _LEFT:
             found.append(column)
     return found
+
+
+def _within(value: object) -> Iterator[tuple[str, str]]:
+    """The names and words that a value of JSON holds, however deep."""
+    held = [("", value)]
+    while held:
+        name, value = held.pop()
+        if isinstance(value, dict):
+            held.extend((str(key), each) for key, each in value.items())
+        elif isinstance(value, list):
+            held.extend((name, each) for each in value)
+        yield name, value.strip().casefold() if isinstance(value, str) else ""
 
 
 _OF_MANY: Final = frozenset({"status", "state", "reason", "list status"})
@@ -229,9 +326,14 @@ def certain(preset: Preset, of_file: Meaning | None, names: Names, ignored: Coll
         raise UnusableInputError(
             f"more than one column is called {', '.join(doubled)}: rename all but the one that counts"
         )
-    if of_file is CLAIMED and (unread := consents(names, preset, ignored)):
+    if of_file is CLAIMED and any(garbled(column) for column in names.of):
         raise UnusableInputError(
-            f"with --status subscribed, {listed(unread)} may say that somebody left, and isn't read: say whose export"
+            "names of columns aren't in UTF-8, and one of them may say that somebody left: save the file as UTF-8, or"
+            " say its encoding with --encoding"
+        )
+    if of_file is CLAIMED and (doubtful := sounding(unread(names, preset, ignored))):
+        raise UnusableInputError(
+            f"with --status subscribed, {listed(doubtful)} may say that somebody left, and isn't read: say whose export"
             " it is with --preset, or which column counts with --column status=NAME, or --ignore-column NAME"
             f"{like(names, preset)}"
         )

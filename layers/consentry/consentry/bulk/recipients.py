@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from consentry import addresses
 from consentry.addresses import MalformedAddressError
-from consentry.bulk.records import UnusableRowError
+from consentry.bulk.records import UnusableRowError, garbled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,10 +17,6 @@ EMAIL: Final = "email"
 SUBSCRIBER_ID: Final = "subscriber_id"
 
 
-_BYTES: Final = re.compile("[\udc80-\udcff]")
-"""Bytes that aren't UTF-8, as they are read."""
-
-
 def address_in(row: Row, columns: Iterable[str]) -> str:
     """The address of a row: what the first column holds that has something.
 
@@ -29,7 +24,7 @@ def address_in(row: Row, columns: Iterable[str]) -> str:
         UnusableRowError: it isn't in the file's encoding.
     """
     address = next((text for column in columns if (text := row.text(column))), "")
-    if not address.isascii() and (_BYTES.search(address) or "\ufffd" in address):
+    if garbled(address):
         raise UnusableRowError("email: not in UTF-8: save the file as UTF-8, or say its encoding with --encoding")
     return address
 

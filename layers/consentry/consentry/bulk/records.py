@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 MARK: Final = "'"
 _AROUND: Final = "\x00\ufeff\u200b'\""
 """What programs leave around a word: padding, byte-order marks, a spreadsheet's apostrophe, quotes."""
+_BYTES: Final = re.compile("[\udc80-\udcff\ufffd]")
+"""Bytes that aren't UTF-8, as they are read, and what stands for them elsewhere."""
 _NAME: Final = re.compile(r"[^\W\d_][\w .:/()$&'-]{0,39}")
 _NUMBER: Final = re.compile(r"\d{3}")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -30,13 +33,18 @@ class UnusableRowError(ValueError):
 
 
 def folded(name: str) -> str:
-    """A column's name as it is told from others: whatever its case, and the blanks and marks around it."""
-    return name.strip().strip(_AROUND).strip().casefold()
+    """A column's name as it is told from others: whatever its case, accents' spelling, and blanks and marks around."""
+    return unicodedata.normalize("NFC", name.strip().strip(_AROUND).strip().casefold())
+
+
+def garbled(text: str) -> bool:
+    """Whether a text has bytes that aren't in the file's encoding."""
+    return not text.isascii() and _BYTES.search(text) is not None
 
 
 def listed(names: Iterable[str]) -> str:
     """Names of columns for a message. Where one has an address or a number, these are no names, but somebody's row."""
-    stripped = [name.strip() for name in names]
+    stripped = [unicodedata.normalize("NFC", name.strip()) for name in names]
     shown = [name for name in stripped if _NAME.fullmatch(name)]
     if not shown or any("@" in name or _NUMBER.search(name) or _ID.fullmatch(name) for name in stripped):
         return "nothing that looks like names of columns"
