@@ -173,6 +173,13 @@ def test_whoever_gets_email_is_somebody(text: str, normalised: str) -> None:
         '"ann@example.com',
         "ann@example.com\0\0",
         "\ufeffann@example.com",
+        "\u200bann@example.com",
+        "ann@example.com\u200b",
+        "an\u00adn@exam\u00adple.com",
+        "ann\u2060@\u200bexample.com",
+        "\u202aann@example.com\u202c",
+        "\u200e Ann <ann@example.com>",
+        "\u2068ann@example.com\u2069",
     ],
     ids=ascii,
 )

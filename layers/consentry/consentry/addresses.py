@@ -53,6 +53,10 @@ _NAMED: Final = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
 _SCHEME: Final = "mailto:"
 _LEFT_OVER: Final = "\x00\ufeff"
 """What fields of a fixed length and byte-order marks leave at the ends."""
+_UNSEEN: Final = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+"""What nobody sees and copying leaves: soft hyphen, zero-width space, marks of direction, word joiner, byte-order mark.
+No address is spelt with them (RFC 8264, 9.13, has them in no identifier); joiners are let be, which IDNA needs in some
+scripts (RFC 5892, A.1)."""
 _LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
@@ -100,8 +104,8 @@ def identify(text: str) -> Identified:
     """Whose address `text` is, whether or not a parser likes it: nothing is sent to it from here.
 
     What stands around it is taken off: a name, `mailto:`, quotes, the apostrophe that spreadsheets begin a text with, a
-    final dot. What is left is an address if it has a last `@` with something on both sides, at most 254 octets, no
-    control character, and no `<`, `>`, comma or blank outside quotes.
+    final dot. What nobody sees is taken out. What is left is an address if it has a last `@` with something on both
+    sides, at most 254 octets, no control character, and no `<`, `>`, comma or blank outside quotes.
 
     Raises:
         MalformedAddressError: it names nobody, or several.
@@ -109,7 +113,7 @@ def identify(text: str) -> Identified:
     stripped = text.strip()
     if (plain := _plain(stripped)) and not stripped.startswith("'"):
         return Identified(plain)
-    bare = _unwrapped(stripped) if len(stripped) <= _MAX_WRAPPED else ""
+    bare = _unwrapped(_UNSEEN.sub("", stripped).strip()) if len(stripped) <= _MAX_WRAPPED else ""
     local, _, domain = bare.rpartition("@")
     unquoted = _QUOTED.sub("", local)
     if not local or not domain or _NEVER.search(bare) or _SEPARATING.search(f"{unquoted}@{domain}"):
