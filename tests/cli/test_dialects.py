@@ -50,6 +50,38 @@ def test_whatever_separates_fields_and_lines(separator: str, end: str) -> None:
     assert [row.line for row in found] == [2, 3]
 
 
+@pytest.mark.parametrize("said", ["utf-16", "UTF16", "utf_32"])
+@pytest.mark.parametrize("is_in", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_an_encoding_that_wants_a_mark_is_read_without(deployment: Deployment, said: str, is_in: str) -> None:
+    if "32" in said:
+        is_in = is_in.replace("16", "32")
+    source = deployment.write("left.csv", "email,status\ngil@example.com,unsubscribed\n".encode(is_in))
+    done = deployment.run(*IMPORT, "--encoding", said, source)
+    if is_in == "utf-32-be":  # nothing says it
+        assert (done.exit_code, deployment.items()) == (2, [])
+    else:
+        assert (done.exit_code, deployment.status("gil@example.com")) == (0, "unsubscribed")
+
+
+@pytest.mark.parametrize("name", ["base64", "rot13", "undefined", "klingon", "a\0b"])
+def test_what_is_no_encoding_of_text_is_told(deployment: Deployment, name: str) -> None:
+    done = deployment.run(*IMPORT, "--encoding", name, "-", stdin="email,status\n")
+    assert done.exit_code == 2
+    assert "no encoding of this name" in done.stderr
+
+
+@pytest.mark.parametrize("length", [131_072, 200_000, 1_000_000])
+def test_a_field_may_be_as_long_as_a_line(length: int) -> None:
+    found = read(f'email,note\ngil@example.com,"{"x" * length}"\nhal@example.com,\n'.encode())
+    assert people(found) == ["gil@example.com", "hal@example.com"]
+
+
+def test_what_is_longer_than_a_line_may_be_is_told_so() -> None:
+    found = read(f"email,note\ngil@example.com,{'x' * 1_100_000}\nhal@example.com,\n".encode())
+    assert people(found) == ["hal@example.com"]
+    assert "mebibyte" in next(row.reason for row in found if isinstance(row, Malformed))
+
+
 @pytest.mark.parametrize(
     ("encoding", "mark"),
     [

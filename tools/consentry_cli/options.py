@@ -26,8 +26,9 @@ format_option = click.option(
 
 def _encoding(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     try:
+        "email".encode(value or "utf-8")  # codecs that aren't of text can't
         return codecs.lookup(value).name if value else ""
-    except LookupError:
+    except (LookupError, ValueError):
         raise click.BadParameter("no encoding of this name is known; utf-8, cp1252 and shift_jis are") from None
 
 

@@ -134,7 +134,10 @@ def text_of(binary: IO[bytes], *, whole: bool = True, encoding: str = "", close:
     if not whole:
         return decoded(binary, encoding or UTF_8)
     seen, rest = found(binary, close=close)
-    return decoded(rest, encoding if encoding and not seen.mark else seen.name)
+    # These two want a mark, which an input may lack; what it looks like says the order of its bytes.
+    wanted = {"utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(encoding, encoding)
+    named = seen.mark or (wanted != encoding and seen.name != UTF_8)
+    return decoded(rest, wanted if wanted and not named else seen.name)
 
 
 class Text:

@@ -54,6 +54,7 @@ COMMA: Final = ","
 _SEPARATORS: Final = (COMMA, ";", "\t", "|")
 _MAX_LINE: Final = 1 << 20
 """Characters of one line; nothing longer is held in memory."""
+csv.field_size_limit(2 * _MAX_LINE)  # for the process, and more than a record may have: its lines are limited here
 _MAX_LINES: Final = 1_000
 """Lines of one record: a quote that is still open then was opened by mistake."""
 _SUFFIXES: Final = {".csv": CSV, ".ndjson": NDJSON, ".jsonl": NDJSON, ".json": NDJSON}
