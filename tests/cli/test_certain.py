@@ -313,3 +313,38 @@ def test_accents_of_a_name_count_however_they_are_written(deployment: Deployment
     text = "email,E\u0301tat\nann@example.com,unsubscribed\n"
     done = deployment.run(*IMPORT, "--column", "status=\u00c9tat", "-", stdin=text)
     assert (done.exit_code, deployment.status("ann@example.com")) == (0, "unsubscribed")
+
+
+@pytest.mark.parametrize(
+    ("preset", "row"),
+    [
+        ("listmonk", {"status": "enabled", "lists": [{"id": 1, "subscription_status": "unsubscribed"}]}),
+        ("kit", {"status": "active", "state": "cancelled"}),
+        ("beehiiv", {"status": "active", "custom_fields": [{"name": "old", "value": "Unsubscribed"}]}),
+    ],
+)
+def test_a_row_that_says_both_makes_no_subscriber(deployment: Deployment, preset: str, row: dict[str, object]) -> None:
+    text = json.dumps({"data": [{"email": "ann@example.com", "created_at": "2024-01-01", **row}]})
+    deployment.run(*IMPORT, "--topic", "news", "--preset", preset, "--format", "ndjson", "-", stdin=text)
+    assert deployment.status("ann@example.com") in {"none", "unsubscribed"}
+
+
+@pytest.mark.parametrize("form", ["ndjson", "json"])
+def test_a_name_that_an_object_has_twice_makes_no_subscriber(deployment: Deployment, form: str) -> None:
+    text = '{"email": "ann@example.com", "status": "unsubscribed", "status": "subscribed", "topics": "news"}'
+    source = deployment.write(f"people.{form}", text if form == "ndjson" else f"[{text}]")
+    deployment.run(*IMPORT, source)
+    assert deployment.status("ann@example.com") != "subscribed"
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"),
+    [("WAHR", "FALSCH"), ("VRAI", "FAUX"), ("VERO", "FALSO"), ("VERDADERO", "FALSO"), ("WAAR", "ONWAAR")],
+)
+def test_yes_and_no_as_spreadsheets_write_them_elsewhere(deployment: Deployment, yes: str, no: str) -> None:
+    text = f"EMAIL;EMAIL_BLACKLISTED\nann@example.com;{yes}\nbob@example.com;{no}\n"
+    assert deployment.run(*IMPORT, "--preset", "brevo", "-", stdin=text).exit_code == 0
+    text = f"Email;Portal Unsubscribe;Newsletter\ncy@example.com;{no};{yes}\ndan@example.com;{no};{no}\n"
+    assert deployment.run(*IMPORT, "--preset", "hubspot", "-", stdin=text).exit_code == 0
+    stand = [deployment.status(f"{who}@example.com") for who in ("ann", "bob", "cy", "dan")]
+    assert stand == ["unsubscribed", "none", "unsubscribed", "none"]

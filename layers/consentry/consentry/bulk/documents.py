@@ -25,7 +25,21 @@ _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _NEXT: Final = re.compile(r"\}\s*,\s*(?=\{|\Z)")
 """Where an object after a broken one begins."""
 _BETWEEN: Final = " \t\r\n,"
-_DECODER: Final = json.JSONDecoder()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object in which a name that is there twice stays twice: with a blank, which names are told without."""
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        values = {}
+        for name, value in pairs:
+            while name in values:
+                name += " "  # noqa: PLW2901 - the name that it gets
+            values[name] = value
+    return values
+
+
+DECODER: Final = json.JSONDecoder(object_pairs_hook=_object)
 _UNREADABLE: Final = object()
 
 
@@ -73,14 +87,15 @@ def list_in(beginning: str, who: AbstractSet[str]) -> Place | None:
     has = "; ".join(listed(place.columns) for place in places if place.columns)
     raise UnusableInputError(
         f"the objects of the document have {has}, and none of {', '.join(sorted(who))}:"
-        " say whose export it is with --preset, or rename the column of addresses to email"
+        " rename the column of addresses to email; or say, for an import, whose export it is with --preset, or which"
+        " column it is with --column email=NAME"
     )
 
 
 def _decoded(text: str, at: int) -> tuple[Any, bool]:
     """What stands there, if it is whole, and whether it is all there is."""
     try:
-        values, end = _DECODER.raw_decode(text, at)
+        values, end = DECODER.raw_decode(text, at)
     except (ValueError, RecursionError):
         return None, True
     return values, not text[end:].strip()
@@ -162,7 +177,7 @@ class Document:
         """What stands next; `_UNREADABLE` if it isn't JSON."""
         while True:
             try:
-                values, end = _DECODER.raw_decode(self._held)
+                values, end = DECODER.raw_decode(self._held)
             except (ValueError, RecursionError):
                 end = 0
             # A number, or a word, may go on where what is held ends.

@@ -28,8 +28,13 @@ if TYPE_CHECKING:
 
     from consentry.bulk.records import Row
 
-_YES: Final = frozenset({"yes", "true", "1", "y", "t", "x", "ja", "oui", "sí", "si", "sì", "sim"})
-_NO: Final = frozenset({"", "no", "false", "0", "n", "f", "nein", "non", "não", "null", "none"})
+_TRUE: Final = frozenset({"true", "wahr", "vrai", "vero", "verdadero", "verdadeiro", "waar", "prawda"})
+"""As spreadsheets write it where they are German, French, Italian, Spanish, Portuguese, Dutch or Polish."""
+_YES: Final = _TRUE | {"yes", "1", "y", "t", "x", "ja", "oui", "sí", "si", "sì", "sim"}
+_NO: Final = frozenset(
+    {"", "no", "false", "0", "n", "f", "nein", "non", "não", "null", "none"}
+    | {"falsch", "faux", "falso", "onwaar", "fałsz"}
+)
 _NONE: Final = frozenset({"", "[]", "{}", "null", "none"})
 
 
@@ -127,8 +132,9 @@ _KIT: Final = {
 
 def _kit(row: Row, of_file: Meaning | None) -> Meaning:
     """A subscriber's state: https://developers.kit.com/api-reference/subscribers; `inactive` hasn't confirmed."""
-    column = next((name for name in ("status", "state") if row.word(name)), "")
-    return said(row, column or "status", _KIT, of_file)
+    found = [said(row, name, _KIT, of_file) for name in ("status", "state") if row.word(name)]
+    found = found or [said(row, "status", _KIT, of_file)]
+    return next((meaning for meaning in found if meaning is not CLAIMED), CLAIMED)
 
 
 _ACTIVECAMPAIGN: Final = {
@@ -204,7 +210,7 @@ def _hubspot(row: Row, of_file: Meaning | None) -> Meaning:
         return BOUNCED
     if "Portal Unsubscribe" in row.names:
         types = (column for column in row.names.of if folded(column) not in _HUBSPOT_OWN)
-        return OUT if any(row.word(column) == "true" for column in types) else NOTHING
+        return OUT if any(row.word(column) in _TRUE for column in types) else NOTHING
     left = (column for column in row.names.of if folded(column).startswith(_HUBSPOT_TYPES))
     return OUT if any(_flag(row, column) for column in left) else of_file or NOTHING
 

@@ -219,9 +219,9 @@ class Interpreter:
                 raise UnusableRowError("more than one name is the same but for its case")
             self._seen, self._unread = row.names, presets.unread(row.names, self._preset, self._ignored)
             self._sounding = presets.sounding(self._unread)
-        if self._of_file is presets.WORDS["subscribed"] and (
-            doubtful := self._sounding or presets.doubts(row, self._unread)
-        ):
+        itself = self._of_file is not presets.WORDS["subscribed"]
+        doubtful = presets.doubts(row, self._unread, itself=itself) if itself or not self._sounding else self._sounding
+        if doubtful:
             raise UnusableRowError(f"{listed(doubtful)} may say that somebody left, and isn't read; --ignore-column")
 
     def _instant(self, row: Row, kind: ReportKind) -> tuple[int, str]:

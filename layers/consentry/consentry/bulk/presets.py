@@ -258,15 +258,21 @@ def _sounds(column: str) -> bool:
     )
 
 
-def doubts(row: Row, columns: Iterable[str]) -> list[str]:
-    """Those of some unread columns in which a row may say that somebody left: by a word, or by names within it."""
+def doubts(row: Row, columns: Iterable[str], *, itself: bool) -> list[str]:
+    """Those of some unread columns in which a row may say that somebody left.
+
+    Args:
+        row: of which it isn't said yet that somebody left.
+        columns: that nobody reads.
+        itself: the row says how somebody stands; lists within it that say otherwise count, and nothing else does.
+    """
     found = []
     for column in columns:
         value = row.values.get(column)
         if isinstance(value, dict | list):
-            if any(_sounds(name) or word in _LEFT for name, word in _within(value)):
+            if any(word in _LEFT or (not itself and _sounds(name)) for name, word in _within(value)):
                 found.append(column)
-        elif row.word(column) in _LEFT:
+        elif not itself and row.word(column) in _LEFT:
             found.append(column)
     return found
 

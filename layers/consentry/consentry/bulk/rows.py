@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections import deque
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from consentry.bulk.documents import Document, Item, list_in
+from consentry.bulk.documents import DECODER, Document, Item, list_in
 from consentry.bulk.encodings import Text, text_of
 from consentry.bulk.records import (
     WHO,
@@ -315,7 +314,7 @@ class Reader:
 
 def _loaded(text: str) -> Any:
     try:
-        return json.loads(text)
+        return DECODER.decode(text)
     except (ValueError, RecursionError):
         return None
 
