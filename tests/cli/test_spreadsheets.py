@@ -85,7 +85,9 @@ def test_for_a_spreadsheet_no_cell_is_a_formula(deployment: Deployment, dash: st
     assert [row["subscriber_id"] for row in rows_of(again.stdout)] == [first["subscriber_id"], second["subscriber_id"]]
 
 
-@pytest.mark.parametrize("text", ["-dash", "=1+1", "+plus", "@at", "\ttab", "plain", "'quoted", "", "a-b"])
+@pytest.mark.parametrize(
+    "text", ["-dash", "=1+1", "+plus", "@at", "\ttab", "\n=line", "\uff1d1", "\uff0d1", "plain", "'quoted", "", "a-b"]
+)
 @pytest.mark.parametrize("form", [CSV, NDJSON])
 def test_an_id_is_read_as_it_was_written(text: str, form: str) -> None:
     out = io.StringIO(newline="")
@@ -93,4 +95,20 @@ def test_an_id_is_read_as_it_was_written(text: str, form: str) -> None:
     [row] = Reader(io.StringIO(out.getvalue(), newline=""), form)
     assert isinstance(row, Row)
     assert (row.values["name"], row.id("id").strip()) == (text, text.strip())
-    assert form == NDJSON or not str(row.values["id"]).startswith(("=", "+", "-", "@", "\t"))
+    assert form == NDJSON or not str(row.values["id"]).startswith(("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0d"))
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_a_column_that_a_command_writes_is_there_once_whatever_its_case(deployment: Deployment, form: str) -> None:
+    source = deployment.write(
+        f"people.{form}",
+        {
+            "csv": "Email,Subscriber_ID,ALLOWED\nann@example.com,,true\n",
+            "ndjson": '{"Email": "ann@example.com", "Subscriber_ID": "", "ALLOWED": true}\n',
+        }[form],
+    )
+    decided = deployment.run("decide", "--brand", "demo", "--topic", "news", source)
+    assert decided.exit_code == 0
+    assert "true" not in decided.stdout.lower()
+    again = deployment.run(*MINT, "--format", form, "-", stdin=decided.stdout)
+    assert (again.exit_code, again.stdout.lower().count("subscriber_id")) == (0, 1)

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 WHO: Final = ("email", "subscriber_id")
 """The columns that say whom a row is about, unless a preset knows others."""
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that spreadsheets compute."""
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\x00", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a cell begins that spreadsheets compute (OWASP, "CSV Injection", and its ASVS 1.2.10 for NUL); the last four are
+the first in full width, which East Asian ones take for them."""
 MARK: Final = "'"
 _AROUND: Final = "\x00\ufeff\u200b'\""
 """What programs leave around a word: padding, byte-order marks, a spreadsheet's apostrophe, quotes."""

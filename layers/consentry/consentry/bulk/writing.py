@@ -6,7 +6,7 @@ import csv
 import json
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from consentry.bulk.records import FORMULA, MARK
+from consentry.bulk.records import FORMULA, MARK, folded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,12 +31,14 @@ class Writer:
         *,
         for_spreadsheets: bool = False,
     ) -> None:
-        """`columns` came with the rows, `added` are ours; a column in both is ours.
+        """`columns` came with the rows, `added` are ours; a column in both is ours, whatever the case of its name.
 
         `for_spreadsheets`: the apostrophe goes before every text that a spreadsheet would compute, whoever's it is.
         """
         self._stream = stream
-        self._columns = {name: for_spreadsheets or name in added for name in (*columns, *added)}
+        self._ours = {folded(name): name for name in added}
+        names = (self._ours.get(folded(name), name) for name in (*columns, *added))
+        self._columns = {name: for_spreadsheets or name in added for name in names}
         self._write = csv.writer(_Rows(stream)).writerow if form == CSV else None
         if self._write:
             self._write([_cell(name, ours=for_spreadsheets) for name in self._columns])
@@ -46,7 +48,8 @@ class Writer:
         if self._write:
             self._write([_cell(values.get(name), ours=ours) for name, ours in self._columns.items()])
         else:
-            self._stream.write(_json(values) + "\n")
+            kept = {name: value for name, value in values.items() if self._ours.get(folded(name), name) == name}
+            self._stream.write(_json(kept) + "\n")
 
 
 class _Rows:
