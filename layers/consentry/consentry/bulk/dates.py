@@ -24,7 +24,10 @@ _BY_PLACE: Final = re.compile(
     re.IGNORECASE,
 )
 """A day and a month, in either order, and a year; perhaps a time of day."""
-_YEAR_FIRST: Final = re.compile(r"(\d{4})[/.](\d\d)[/.](\d\d)(.*)")
+_YEAR_FIRST: Final = re.compile(r"(\d{4})[-/.年] ?(\d{1,2})[-/.月] ?(\d{1,2})[.日]?(?:[ T]+(\d{1,2})(:.+))?")
+"""As spreadsheets write it where they are Japanese, Chinese or Korean: `2024/2/1 9:05`."""
+_OFFSET: Final = re.compile(r"\b(?:GMT|UTC)(?=[+-]\d{4}\b)")
+"""Before an offset, as JavaScript's `Date.toString` writes it (ECMA-262, TimeZoneString), this says nothing."""
 _NAMED: Final = ("%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y")
 _TIMES: Final = (("", DAY_MS), (" %H:%M", 60_000), (" %H:%M:%S", 1_000), (" %I:%M %p", 60_000), (" %I:%M:%S %p", 1_000))
 _NOON: Final = 12
@@ -53,9 +56,11 @@ def instant(text: str) -> Instant:
 def _written(text: str) -> Instant:
     if go := _GO.fullmatch(text):
         return instants.from_iso(f"{go[1]}{go[2]}")
+    text = _OFFSET.sub("", text)
     bare = _ZONE.sub("", text)
     if year_first := _YEAR_FIRST.fullmatch(bare):
-        bare = "-".join(year_first.groups()[:3]) + year_first[4]
+        year, month, day, hour, rest = year_first.groups()
+        bare = f"{year}-{month:0>2}-{day:0>2}" + (f" {hour:0>2}{rest}" if hour else "")
     if by_place := _BY_PLACE.fullmatch(bare):
         return _by_place(by_place)
     try:
