@@ -348,3 +348,22 @@ def test_yes_and_no_as_spreadsheets_write_them_elsewhere(deployment: Deployment,
     assert deployment.run(*IMPORT, "--preset", "hubspot", "-", stdin=text).exit_code == 0
     stand = [deployment.status(f"{who}@example.com") for who in ("ann", "bob", "cy", "dan")]
     assert stand == ["unsubscribed", "none", "unsubscribed", "none"]
+
+
+def test_a_name_that_is_not_found_for_its_encoding_is_told_so(deployment: Deployment) -> None:
+    source = deployment.write("left.csv", "email;L\u00e4ndle\nann@example.com;unsubscribed\n".encode("cp1252"))
+    done = deployment.run(*IMPORT, "--column", "status=L\u00e4ndle", source)
+    assert done.exit_code == 2
+    assert "--encoding" in done.stderr
+    done = deployment.run(*IMPORT, "--column", "status=L\u00e4ndle", "--encoding", "cp1252", source)
+    assert (done.exit_code, deployment.status("ann@example.com")) == (0, "unsubscribed")
+
+
+def test_a_file_of_subscribers_by_its_name_is_not_said_to_be_so_by_an_option(deployment: Deployment) -> None:
+    text = "Email Address,Marketing Permissions\nann@example.com,x\n"
+    done = deployment.run(
+        *IMPORT, "--topic", "news", "--preset", "mailchimp", deployment.write("subscribed_a.csv", text)
+    )
+    assert done.exit_code == 2
+    assert "Marketing Permissions may say" in done.stderr
+    assert "with --status" not in done.stderr

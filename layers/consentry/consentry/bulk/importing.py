@@ -222,7 +222,10 @@ class Interpreter:
         itself = self._of_file is not presets.WORDS["subscribed"]
         doubtful = presets.doubts(row, self._unread, itself=itself) if itself or not self._sounding else self._sounding
         if doubtful:
-            raise UnusableRowError(f"{listed(doubtful)} may say that somebody left, and isn't read; --ignore-column")
+            raise UnusableRowError(
+                f"{listed(doubtful)} may say that somebody left, and isn't read: say which column counts with --column"
+                " status=NAME, or --ignore-column NAME"
+            )
 
     def _instant(self, row: Row, kind: ReportKind) -> tuple[int, str]:
         """When it happened; where the row doesn't tell, the import's beginning."""

@@ -307,6 +307,11 @@ def like(names: Names, chosen: Preset) -> str:
     return f"; the columns look like {' or '.join(f'--preset {name}' for name in found)}" if found else ""
 
 
+_SAY_ENCODING: Final = (
+    "; not all names of columns are in UTF-8: save the file as UTF-8, or say its encoding with --encoding"
+)
+
+
 def certain(preset: Preset, of_file: Meaning | None, names: Names, ignored: Collection[str]) -> None:
     """See that what rows mean is certain: nothing is taken for a claim because nobody says otherwise.
 
@@ -321,27 +326,24 @@ def certain(preset: Preset, of_file: Meaning | None, names: Names, ignored: Coll
     """
     if not names.of:
         return
+    unreadable = any(garbled(column) for column in names.of)
     spoken = any(column in names for column in preset.speaks) or preset.further(names.of)
     if of_file is None and not spoken:
         looked = f" and there is no column {' or '.join(preset.speaks)}" if preset.speaks else ""
         raise UnusableInputError(
             f"what the rows mean isn't certain: the file's name doesn't say it{looked};"
-            f" say it with --status: {', '.join(WORDS)}{like(names, preset)}"
+            f" say it with --status: {', '.join(WORDS)}{like(names, preset)}{_SAY_ENCODING if unreadable else ''}"
         )
     if doubled := sorted(names.twice & preset.reads()):
         raise UnusableInputError(
             f"more than one column is called {', '.join(doubled)}: rename all but the one that counts"
         )
-    if of_file is CLAIMED and any(garbled(column) for column in names.of):
-        raise UnusableInputError(
-            "names of columns aren't in UTF-8, and one of them may say that somebody left: save the file as UTF-8, or"
-            " say its encoding with --encoding"
-        )
+    if of_file is CLAIMED and unreadable:
+        raise UnusableInputError(f"a column may say that somebody left{_SAY_ENCODING}")
     if of_file is CLAIMED and (doubtful := sounding(unread(names, preset, ignored))):
         raise UnusableInputError(
-            f"with --status subscribed, {listed(doubtful)} may say that somebody left, and isn't read: say whose export"
-            " it is with --preset, or which column counts with --column status=NAME, or --ignore-column NAME"
-            f"{like(names, preset)}"
+            f"{listed(doubtful)} may say that somebody left, and isn't read: say whose export it is with --preset, or"
+            f" which column counts with --column status=NAME, or --ignore-column NAME{like(names, preset)}"
         )
 
 
