@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
-import boto3
+from boto3.session import Session  # a test may put another in its place
 from botocore.config import Config
 from cfnlint.decode.cfn_yaml import loads
 
@@ -68,7 +68,7 @@ class _At:
 
 @cache
 def _client(service: str, config: Config | None) -> Any:
-    made = boto3.Session("testing", "testing", region_name=REGION).client(service, config=config)  # type: ignore[call-overload]  # a variable here
+    made = Session("testing", "testing", region_name=REGION).client(service, config=config)  # type: ignore[call-overload]  # a variable here
     made.meta.events.register("provide-client-params.*.*", _remember)
     made.meta.events.register("before-call.*.*", _answer)
     return made
