@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -96,10 +97,17 @@ def test_every_route_with_a_token_is_tried_here() -> None:
     )
 
 
+def _broken_twice(inside: str, token: str) -> str:
+    return f"{token[:40]}{inside}{token[40:-9]}{inside}{token[-9:]}"
+
+
+def _broken_in_brackets(inside: str, token: str) -> str:
+    return f"<{token[:60]}{inside}{token[60:]}>."
+
+
 DAMAGES: Final[list[Callable[[str], str]]] = [
     *(around.format for around in AROUND),
-    *(lambda token, inside=inside: f"{token[:40]}{inside}{token[40:-9]}{inside}{token[-9:]}" for inside in INSIDE),  # type: ignore[misc]
-    *(lambda token, inside=inside: f"<{token[:60]}{inside}{token[60:]}>." for inside in INSIDE),  # type: ignore[misc]
+    *(partial(damage, inside) for damage in (_broken_twice, _broken_in_brackets) for inside in INSIDE),
 ]
 
 

@@ -388,7 +388,7 @@ def test_somebody_who_may_not_have_written_is_not(world: World, post: Post) -> N
     for number, how in enumerate(
         ({"results": "spf=pass; dkim=pass; dmarc=fail"}, {"signature": "d=example.com; h=from"}, {"spam": "FAIL"})
     ):
-        assert post.deliver(post.store(letters.signed(**how), key=str(number))) == []  # type: ignore[arg-type]
+        assert post.deliver(post.store(letters.signed(**how), key=str(number))) == []  # type: ignore[arg-type]  # texts by name, as the table has them
     assert post.deliver(post.store(letters.signed(to="unsubscribe@nobodys.example"), key="elsewhere")) == []
     assert post.deliver(post.store(letters.signed(), key="old", at=world.now - 3 * DAY)) == []
     assert world.items() == []

@@ -39,7 +39,7 @@ def token(*topics: str, of: str = ANN, brand: str = "demo", purpose: Purpose = P
 
 def link(*topics: str, **of: str) -> str:
     """A link of somebody's."""
-    return f"https://links.example.com/u/{token(*topics, **of)}"  # type: ignore[arg-type]
+    return f"https://links.example.com/u/{token(*topics, **of)}"  # type: ignore[arg-type]  # the purpose is no text, and never among these
 
 
 def understand(raw: bytes, at: int = NOW) -> Understood:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import sys
+from functools import partial
 from typing import Final
 
 import pytest
@@ -12,22 +12,11 @@ from hypothesis import strategies as st
 
 from consentry.link_repair import find
 from consentry.tokens import Link, NotOursError, Purpose, Tokens
+from support.bare_keys import Bare
 from support.damage import AROUND, BEYOND_REPAIR, INSIDE
+from support.steps import steps
 
 NOW: Final = 1_800_000_000_000
-
-
-class Bare:
-    """Keys without a keyring."""
-
-    def signing_keys(self, brand: str) -> tuple[bytes, ...]:
-        return (b"a key",)
-
-    def retired_keys(self, brand: str) -> tuple[bytes, ...]:
-        return ()
-
-    def refresh(self) -> bool:
-        return False
 
 
 TOKENS: Final = Tokens(Bare())
@@ -132,25 +121,6 @@ def test_only_what_says_what_ours_say_is_taken_for_one() -> None:
         assert find(text) == text
 
 
-def steps(text: str) -> int:
-    """How much is called and run to find the token in a text: lines of Python, and calls into C."""
-    count = 0
-
-    def step(_frame: object, _event: str, _arg: object) -> object:
-        nonlocal count
-        count += 1
-        return step
-
-    sys.setprofile(step)
-    sys.settrace(step)
-    try:
-        find(text)
-    finally:
-        sys.settrace(None)
-        sys.setprofile(None)
-    return count
-
-
 @pytest.mark.parametrize(
     "piece",
     [
@@ -160,5 +130,5 @@ def steps(text: str) -> int:
 )  # fmt: skip
 def test_finding_a_link_takes_a_time_that_grows_with_the_text_alone(piece: str) -> None:
     """Twice the text, at most about twice the steps."""
-    once, twice = (steps(piece * (size // len(piece))) for size in (4_000, 8_000))
+    once, twice = (steps(partial(find, piece * (size // len(piece)))) for size in (4_000, 8_000))
     assert twice <= 2.2 * once + 200

@@ -28,36 +28,16 @@ from consentry.tokens import (
     is_reference,
     minting_keys,
 )
+from support.bare_keys import Bare
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    pass
 
 NOW = 1_800_000_000_000
 SUBSCRIBER = "K9Xdq1X4AVefMXC3P9olGg"
 YEARS = 20 * 365 * 24 * 3_600_000
 SAFE = string.ascii_letters + string.digits + "-_"
 DATED = (Purpose.CONFIRM, Purpose.UNDO, Purpose.STAMP, Purpose.REASON)
-
-
-class Bare:
-    """Keys without a keyring, as when links are minted offline. Counts how often it is asked for newer ones."""
-
-    def __init__(self, *keys: bytes) -> None:
-        self.keys: tuple[bytes, ...] = keys or (b"a key",)
-        self.newer: tuple[bytes, ...] = ()
-        self.retired: tuple[bytes, ...] = ()
-        self.refreshed = 0
-
-    def signing_keys(self, brand: str) -> Sequence[bytes]:
-        return self.keys
-
-    def retired_keys(self, brand: str) -> Sequence[bytes]:
-        return self.retired
-
-    def refresh(self) -> bool:
-        self.refreshed += 1
-        self.keys = self.newer or self.keys
-        return True
 
 
 def link(purpose: Purpose = Purpose.UNSUBSCRIBE, brand: str = "demo", **what: object) -> Link:

@@ -18,9 +18,10 @@ from consentry.keyring import Keyring, SecretUnavailableError
 from consentry.tokens import Link, Minter, NotOursError, Purpose, Tokens, minting_keys
 from consentry.unsubscribe_addresses import find, local_part
 from support import people
+from support.bare_keys import Bare
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    pass
 
 NOW = people.NOW
 DOMAIN = "reply.meadow.example"
@@ -28,30 +29,6 @@ LEAVE = Link(Purpose.UNSUBSCRIBE, "demo", people.SUBSCRIBER, ("news",))
 OURS = LEAVE._replace(ours=True)
 BASE32 = string.ascii_lowercase + "234567"
 IDS = st.binary(min_size=16, max_size=16).map(lambda raw: base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
-
-
-class Bare:
-    """Keys without a keyring, the same for every brand. Counts how often it is asked for newer ones."""
-
-    def __init__(self, *keys: bytes) -> None:
-        self.keys: tuple[bytes, ...] = keys or (b"a key",)
-        self.retired: tuple[bytes, ...] = ()
-        self.newer: tuple[bytes, ...] = ()
-        self.away = False
-        self.refreshed = 0
-
-    def signing_keys(self, brand: str) -> Sequence[bytes]:
-        return self.keys
-
-    def retired_keys(self, brand: str) -> Sequence[bytes]:
-        return self.retired
-
-    def refresh(self) -> bool:
-        self.refreshed += 1
-        if self.away:
-            raise SecretUnavailableError("away")
-        self.keys = self.newer or self.keys
-        return True
 
 
 def brands(*more: Any, **demo: Any) -> Brands:

@@ -9,7 +9,7 @@
     no token at all                   an opt-out from everything for the sender, if it is certain who that is
 
 Who wrote a mail with a token doesn't matter, the token does; but what a machine answers by itself is nobody's wish. A
-token is an unsubscribe token, as `mails.mailto` puts it into the subject, or the code of an unsubscribe address.
+token is an unsubscribe token, as `mails.unsubscribe_links` puts it into a subject, or an unsubscribe address's code.
 """
 
 from __future__ import annotations

@@ -15,18 +15,18 @@ from urllib.parse import unquote
 
 from consentry import tokens
 
-_MOST_ENCODINGS: Final = 4
+MOST_ENCODINGS: Final = 4
 """Layers of percent-encoding: two programs on the way, and proxies before us."""
 _SIGNATURE: Final = 43
-_UNSEEN: Final = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
+NOT_SEEN: Final = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
 """What nobody sees: soft hyphen, zero-width space and joiners, marks of direction, word joiner, byte order mark."""
-UNSEEN: Final = re.compile(f"[{_UNSEEN}]+")
+UNSEEN: Final = re.compile(f"[{NOT_SEEN}]+")
 _BREAK: Final = re.compile(r"[\r\n][\s>]*|<[Ww]?[Bb][Rr] ?/?>")
 """A line break, with the mark of a quoted line (RFC 3676, 4.5), or one of HTML."""
 _GAP: Final = (
     # White space (a `+` may stand for it), and quoted-printable's soft line break (RFC 2045, 6.7), of which browsers
     # leave the `=`: they take line breaks out of an address (https://url.spec.whatwg.org/#concept-basic-url-parser).
-    f"[\\s+={_UNSEEN}]+"
+    f"[\\s+={NOT_SEEN}]+"
 )
 _PIECE: Final = re.compile(rf"(?:[A-Za-z0-9_.-]+(?:{_GAP}(?=[A-Za-z0-9_.-]))?)+")
 _GAPS: Final = re.compile(_GAP)
@@ -45,7 +45,7 @@ def find(text: str) -> str:
     limits (10,240 characters, https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html).
     """
     plain = text
-    for _ in range(_MOST_ENCODINGS):
+    for _ in range(MOST_ENCODINGS):
         plain, before = unquote(plain), plain
         if plain == before:
             break

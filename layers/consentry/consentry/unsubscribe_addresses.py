@@ -27,6 +27,7 @@ from urllib.parse import unquote
 
 from consentry import addresses
 from consentry.consent import EVERY_TOPIC
+from consentry.link_repair import MOST_ENCODINGS, NOT_SEEN
 from consentry.tokens import MAC_BYTES, Link, NotOursError, Purpose
 
 if TYPE_CHECKING:
@@ -43,11 +44,9 @@ _CHARACTERS: Final = (_ID_BYTES + _TOPIC_BYTES + MAC_BYTES) * 8 // 5
 _CODE: Final = re.compile(rf"[a-z2-7]{{{_CHARACTERS}}}", re.ASCII | re.IGNORECASE)
 # Nothing is asked of what stands around it: senders of bounces and forwarders put `+tag`, `=domain` or `prvs=…=` there.
 _LOCAL_PART: Final = re.compile(rf"{PREFIX}({_CODE.pattern})", re.ASCII | re.IGNORECASE)
-_GAP: Final = re.compile(r"=?[\r\n]+[\s>]*|[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+")
+_GAP: Final = re.compile(rf"=?[\r\n]+[\s>]*|[\s{NOT_SEEN}]+")
 """What stands within it when a text was broken: line breaks, also quoted-printable's and quoted ones, white space, and
 what nobody sees."""
-_MOST_ENCODINGS: Final = 4
-"""Layers of percent-encoding."""
 _MOST: Final = 50
 
 
@@ -74,7 +73,7 @@ def find(text: str) -> list[str]:
     """
     found: dict[str, None] = {}
     plain = text
-    for _ in range(_MOST_ENCODINGS + 1):
+    for _ in range(MOST_ENCODINGS + 1):
         for spelt in (plain, _GAP.sub("", plain)):
             for match in _LOCAL_PART.finditer(spelt):
                 found.setdefault(match[1].lower())

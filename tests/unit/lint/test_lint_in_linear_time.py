@@ -6,38 +6,28 @@ Counted, not timed: lines of Python that run, calls into C, and what is copied b
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import pytest
 
 from consentry_lint import checking, words
 from consentry_lint.mail import NotAMailError
+from support import steps as counting
 
 SIZE: Final = 6_000
 """Characters; each input is tried at this size and at twice that."""
 
 
 def steps(raw: bytes) -> int:
-    """Lines of Python, and calls into C, to check a mail."""
-    count = 0
+    """What it takes to check a mail."""
 
-    def step(_frame: object, _event: str, _arg: object) -> object:
-        nonlocal count
-        count += 1
-        return step
+    def check() -> None:
+        with suppress(NotAMailError):
+            checking.check(raw)
 
-    sys.setprofile(step)
-    sys.settrace(step)
-    try:
-        checking.check(raw)
-    except NotAMailError:
-        pass
-    finally:
-        sys.settrace(None)
-        sys.setprofile(None)
-    return count
+    return counting.steps(check)
 
 
 def field(name: str, piece: str) -> Callable[[int], bytes]:

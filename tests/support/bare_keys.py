@@ -1,0 +1,31 @@
+"""Signing keys without a keyring, as when links are minted offline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from consentry.keyring import SecretUnavailableError
+
+
+class Bare:
+    """The same keys for every brand. Counts how often it is asked for newer ones, which are `newer` or `away`."""
+
+    def __init__(self, *keys: bytes) -> None:
+        self.keys: tuple[bytes, ...] = keys or (b"a key",)
+        self.retired: tuple[bytes, ...] = ()
+        self.newer: tuple[bytes, ...] = ()
+        self.away = False
+        self.refreshed = 0
+
+    def signing_keys(self, brand: str) -> Sequence[bytes]:
+        return self.keys
+
+    def retired_keys(self, brand: str) -> Sequence[bytes]:
+        return self.retired
+
+    def refresh(self) -> bool:
+        self.refreshed += 1
+        if self.away:
+            raise SecretUnavailableError("away")
+        self.keys = self.newer or self.keys
+        return True
