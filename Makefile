@@ -32,6 +32,7 @@ check: ## formatting, lint, types, the template, the documentation, a rehearsal 
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	PYTHONPATH=layers/consentry .venv/bin/lint-imports --no-logo --no-cache
 	.venv/bin/cfn-lint template.yaml
 	$(SAM) validate --lint --region us-east-1
 	PYTHONPATH=tools .venv/bin/python -m handbook

@@ -15,10 +15,12 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Serve
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from pydantic import BaseModel, ValidationError
 
-from consentry import addresses, languages, platforms, web, wiring
-from consentry import consent as rules
-from consentry.addresses import MalformedAddressError
-from consentry.api_models import (
+from consentry import wiring
+from consentry.actions import platforms
+from consentry.actions.recipients import Circumstances
+from consentry.actions.reports import Report, Result
+from consentry.http import web
+from consentry.http.api_models import (
     MAX_EVENT_ID,
     MAX_FAULTS,
     Accepted,
@@ -37,17 +39,18 @@ from consentry.api_models import (
     Subscriber,
     Subscription,
 )
-from consentry.intake import Report, Result
-from consentry.journeys import Circumstances
-from consentry.keyring import SecretUnavailableError
-from consentry.ledger import Channel
+from consentry.links.keyring import SecretUnavailableError
+from consentry.rules import addresses, languages
+from consentry.rules import consent as rules
+from consentry.rules.addresses import MalformedAddressError
+from consentry.rules.ledger import Channel
 from consentry.table.gateway import StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from consentry.brands import Brand
-    from consentry.keyring import ApiKey
+    from consentry.links.keyring import ApiKey
+    from consentry.rules.brands import Brand
 
 MAX_BODY: Final = 1024 * 1024
 MAX_IDEMPOTENCY_KEY: Final = 255

@@ -8,7 +8,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from consentry import archive, archivist, batches, telemetry, wiring
+from consentry import telemetry, wiring
+from consentry.actions import archive, archiving
+from consentry.http import batches
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -28,7 +30,7 @@ def handler(event: dict[str, Any], context: Any) -> Any:
 
 def go_on(message: SQSRecord) -> None:
     """Do one step of one segment."""
-    task = archivist.task_from_json(message.body)
+    task = archiving.task_from_json(message.body)
     wiring.archivist().go_on(task, _now())
     wiring.logger().info("archive step", month=task.month, segment=task.segment)
 

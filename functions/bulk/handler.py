@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from consentry import web, wiring
-from consentry.bulk.rows import UnusableInputError
+from consentry import wiring
+from consentry.actions.bulk.rows import UnusableInputError
+from consentry.http import web
 
 
 class StepFailedError(Exception):

@@ -6,15 +6,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from consentry import pages, scanners, web, wiring
-from consentry.journeys import Circumstances, Form
-from consentry.ledger import Channel
-from consentry.tokens import ExpiredError, NotOursError, Purpose
+from consentry import wiring
+from consentry.actions.recipients import Circumstances, Form
+from consentry.http import pages, web
+from consentry.links.tokens import ExpiredError, NotOursError, Purpose
+from consentry.rules import scanners
+from consentry.rules.ledger import Channel
 
 if TYPE_CHECKING:
-    from consentry.brands import Brand
-    from consentry.tokens import Link
-    from consentry.web import Request, Response
+    from consentry.http.web import Request, Response
+    from consentry.links.tokens import Link
+    from consentry.rules.brands import Brand
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 

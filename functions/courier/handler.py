@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import batches, mails, pages, telemetry, web, wiring
-from consentry.batches import LaterError
-from consentry.courier import Courier, Delivery, HeldBackError, PutOffError
-from consentry.ledger import new_event_id
-from consentry.mails import Body
+from consentry import telemetry, wiring
+from consentry.actions import mails
+from consentry.actions.courier import Courier, Delivery, HeldBackError, PutOffError
+from consentry.actions.mails import Body
+from consentry.http import batches, pages, web
+from consentry.http.batches import LaterError
+from consentry.rules.ledger import new_event_id
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from consentry.table.outbox import MailDue
 from consentry.table.schema import CONTACT, GOODBYE, RETURN, STATE, change_of
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-    from consentry.brands import Brand
-    from consentry.mails import Letter, Mail
+    from consentry.actions.mails import Letter, Mail
+    from consentry.rules.brands import Brand
 
 _LONGEST_DELAY_S: Final = 900
 """SQS's own limit."""

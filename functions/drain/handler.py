@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from consentry import batches, replay, telemetry, wiring
+from consentry import telemetry, wiring
+from consentry.actions import replay
+from consentry.http import batches
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse

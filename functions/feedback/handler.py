@@ -9,19 +9,21 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from consentry import batches, feedback, telemetry, wiring
-from consentry.feedback import UnintelligibleError
-from consentry.intake import Result
-from consentry.keyring import SecretUnavailableError
-from consentry.ledger import Channel
+from consentry import telemetry, wiring
+from consentry.actions.reports import Result
+from consentry.http import batches
+from consentry.inbound import feedback
+from consentry.inbound.feedback import UnintelligibleError
+from consentry.links.keyring import SecretUnavailableError
+from consentry.rules.ledger import Channel
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-    from consentry.brands import Brand
-    from consentry.feedback import Feedback
+    from consentry.inbound.feedback import Feedback
+    from consentry.rules.brands import Brand
 
 
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:

@@ -8,23 +8,28 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from consentry import addresses, batches, inbound, mail_reading, mailbox, telemetry, unsubscribe_addresses, wiring
-from consentry.automatic_replies import Origin
-from consentry.inbound import Finding
-from consentry.intake import Report, ReportKind
-from consentry.journeys import Circumstances
-from consentry.ledger import Channel, event_id_of
-from consentry.tokens import Purpose
+from consentry import telemetry, wiring
+from consentry.actions.recipients import Circumstances
+from consentry.actions.reports import Report, ReportKind
+from consentry.aws import mailbox
+from consentry.http import batches
+from consentry.inbound import emails, reading
+from consentry.inbound.automatic_replies import Origin
+from consentry.inbound.emails import Finding
+from consentry.links import unsubscribe_addresses
+from consentry.links.tokens import Purpose
+from consentry.rules import addresses
+from consentry.rules.ledger import Channel, event_id_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-    from consentry.brands import Brand
-    from consentry.inbound import Understood
-    from consentry.mailbox import Arrived
-    from consentry.sender_authentication import Sender
-    from consentry.tokens import Link
+    from consentry.aws.mailbox import Arrived
+    from consentry.inbound.emails import Understood
+    from consentry.inbound.sender_authentication import Sender
+    from consentry.links.tokens import Link
+    from consentry.rules.brands import Brand
 
 
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
@@ -35,11 +40,11 @@ def handler(event: dict[str, Any], _context: object) -> PartialItemFailureRespon
 def take(message: SQSRecord) -> None:
     """Do what each mail asks for, then remove it."""
     for mail in mailbox.arrivals(message.body):
-        raw = wiring.mailbox().read(mail, mail_reading.MOST)
+        raw = wiring.mailbox().read(mail, reading.MOST)
         if raw is None:
             wiring.logger().info("mail is gone")  # it was dealt with before
             continue
-        understood = inbound.understand(raw, _read, mail.at)
+        understood = emails.understand(raw, _read, mail.at)
         done = _act(mail, understood)
         wiring.mailbox().remove(mail)
         complaint = understood.finding is Finding.COMPLAINT
@@ -56,7 +61,7 @@ def _act(mail: Arrived, understood: Understood) -> int:
     """Do what a mail asks for; answers how many things that were."""
     at = min(mail.at, _now())
     if understood.finding is Finding.UNATTRIBUTED:
-        telemetry.unreadable(1, inbound.SOURCE, "")
+        telemetry.unreadable(1, emails.SOURCE, "")
     if understood.sender:
         brands = _brands(understood.sender)
         for brand in brands:
@@ -93,7 +98,7 @@ def _complain(link: Link, understood: Understood, at: int) -> None:
     brand = wiring.brands().even_if_gone(link.brand)
     receipt = wiring.queued_intake().take(brand, report, Channel.FEEDBACK, at, _source(understood))
     if receipt.nobody:
-        telemetry.unreadable(1, inbound.SOURCE, brand.id)
+        telemetry.unreadable(1, emails.SOURCE, brand.id)
 
 
 def _brands(sender: Sender) -> list[Brand]:
@@ -113,7 +118,7 @@ def _circumstances(understood: Understood, at: int, event_id: str) -> Circumstan
 
 
 def _source(understood: Understood) -> str:
-    return f"{inbound.SOURCE} {understood.verdicts}".strip()
+    return f"{emails.SOURCE} {understood.verdicts}".strip()
 
 
 def _now() -> int:

@@ -1,7 +1,7 @@
 """The notifier: tells a brand's platforms what people decided.
 
 The table's stream tells of changes; each goes to a queue, a message an endpoint, and from there to the endpoint. What
-an endpoint doesn't take is tried again, less and less often, for three days; `consentry.notifier` decides when.
+an endpoint doesn't take is tried again, less and less often, for three days; `consentry.actions.notifier` decides when.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import batches, notifications, outgoing, telemetry, web, wiring
-from consentry.keyring import SecretUnavailableError
-from consentry.notifications import Waited
-from consentry.notifier import Notifier
-from consentry.outgoing import UnreachableError
+from consentry import telemetry, wiring
+from consentry.actions import notifications
+from consentry.actions.notifications import Waited
+from consentry.actions.notifier import Notifier
+from consentry.http import batches, outgoing, web
+from consentry.http.outgoing import UnreachableError
+from consentry.links.keyring import SecretUnavailableError
 from consentry.table import schema
 from consentry.table.gateway import StoreUnavailableError
 
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-    from consentry.brands import Brand, Endpoint
-    from consentry.notifications import Notification
+    from consentry.actions.notifications import Notification
+    from consentry.rules.brands import Brand, Endpoint
 
 _AWAY_S: Final = 60
 """What can't be tried for want of table or keys comes again after so long, and that is no try."""

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from consentry import web, wiring
-from consentry.journeys import Circumstances
-from consentry.keyring import SecretUnavailableError
-from consentry.ledger import Channel
-from consentry.spool import Unverified
-from consentry.tokens import Purpose
+from consentry import wiring
+from consentry.actions.recipients import Circumstances
+from consentry.actions.spool import Unverified
+from consentry.http import web
+from consentry.links.keyring import SecretUnavailableError
+from consentry.links.tokens import Purpose
+from consentry.rules.ledger import Channel
 
 if TYPE_CHECKING:
-    from consentry.web import Request, Response
+    from consentry.http.web import Request, Response
 
 LEFT: Final = "You are unsubscribed."
 
@@ -25,7 +26,7 @@ def leave(request: Request) -> Response:
     """Opt out. What is not plainly the page's own form is a one-click opt-out from the link's topics."""
     form = request.form()
     if "scope" in form:
-        from consentry import leaving  # noqa: PLC0415 - rendering is loaded by the first form
+        from consentry.http import leaving  # noqa: PLC0415 - rendering is loaded by the first form
 
         if leaving.is_form(form):
             return leaving.take(request, form)
@@ -44,7 +45,7 @@ def leave(request: Request) -> Response:
 
 def problem(request: Request, status: int, code: str) -> Response:
     """The page of an error."""
-    from consentry import pages  # noqa: PLC0415 - as above
+    from consentry.http import pages  # noqa: PLC0415 - as above
 
     return pages.problem_of_link(Purpose.UNSUBSCRIBE, request, status, code)
 

@@ -8,20 +8,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import addresses, journeys, pages, scanners, web, wiring
-from consentry import consent as rules
-from consentry.addresses import MalformedAddressError
-from consentry.journeys import Circumstances, Form, Wishes
-from consentry.keyring import SecretUnavailableError
-from consentry.ledger import Channel, Evidence
-from consentry.spool import Unverified
-from consentry.tokens import NotOursError, Purpose
+from consentry import wiring
+from consentry.actions import recipients
+from consentry.actions.recipients import Circumstances, Form, Wishes
+from consentry.actions.spool import Unverified
+from consentry.http import pages, web
+from consentry.links.keyring import SecretUnavailableError
+from consentry.links.tokens import NotOursError, Purpose
+from consentry.rules import addresses, scanners
+from consentry.rules import consent as rules
+from consentry.rules.addresses import MalformedAddressError
+from consentry.rules.ledger import Channel, Evidence
 
 if TYPE_CHECKING:
-    from consentry.brands import Brand
-    from consentry.consent import Consent
-    from consentry.tokens import Link
-    from consentry.web import Request, Response
+    from consentry.http.web import Request, Response
+    from consentry.links.tokens import Link
+    from consentry.rules.brands import Brand
+    from consentry.rules.consent import Consent
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 LONGEST_PAUSE_DAYS: Final = 365
@@ -86,7 +89,7 @@ def _circumstances(request: Request, link: Link, form: dict[str, list[str]], lan
         request.evidence,
         lang,
         suspected_automation=scanners.recognised(request.evidence.user_agent),
-        form=journeys.form_name(stamp, request.body) if shown else "",
+        form=recipients.form_name(stamp, request.body) if shown else "",
     )
 
 
@@ -184,7 +187,7 @@ def _page(
     rows: list[dict[str, Any]] = [
         {
             "topic": topic,
-            "on": journeys.accepts(consent, topic.id, brand, request.now),
+            "on": recipients.accepts(consent, topic.id, brand, request.now),
             "decision": rules.decide(consent, topic.id, topic.mode, request.now),
         }
         for topic in brand.topics.values()
@@ -197,7 +200,7 @@ def _page(
         rows=rows,
         locale=consent.chosen(rules.LOCALE),
         paused_until=rules.pause_end(consent, request.now),
-        days=journeys.PAUSE_DAYS,
+        days=recipients.PAUSE_DAYS,
         stamp=wiring.journeys().stamp(Form.PREFERENCES, link, request.now),
         state=state,
         held=held,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from consentry import rotation, wiring
+from consentry import wiring
+from consentry.links import rotation
 
 
 def handler(event: dict[str, Any], _context: object) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from consentry import addresses, pages, web, wiring
-from consentry.addresses import MalformedAddressError
-from consentry.journeys import Circumstances
-from consentry.ledger import Channel
+from consentry import wiring
+from consentry.actions.recipients import Circumstances
+from consentry.http import pages, web
+from consentry.rules import addresses
+from consentry.rules.addresses import MalformedAddressError
+from consentry.rules.ledger import Channel
 
 if TYPE_CHECKING:
-    from consentry.brands import Brand
-    from consentry.web import Request, Response
+    from consentry.http.web import Request, Response
+    from consentry.rules.brands import Brand
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 HONEYPOT: Final = "website"

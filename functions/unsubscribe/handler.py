@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from consentry import journeys, leaving, pages, scanners, web, wiring
-from consentry.journeys import Circumstances
-from consentry.ledger import Channel
+from consentry import wiring
+from consentry.actions import recipients
+from consentry.actions.recipients import Circumstances
+from consentry.http import leaving, pages, web
+from consentry.links.tokens import ExpiredError, Purpose
+from consentry.rules import scanners
+from consentry.rules.ledger import Channel
 from consentry.table.gateway import StoreUnavailableError
-from consentry.tokens import ExpiredError, Purpose
 
 if TYPE_CHECKING:
-    from consentry.web import Request, Response
+    from consentry.http.web import Request, Response
 
 
 def ask(request: Request) -> Response:
@@ -56,7 +59,7 @@ def tell_why(request: Request) -> Response:
     form = request.form()
     lang = pages.language(request, brand, shown=form.get("lang", [""])[0])
     said = form.get("reason", [""])[0]
-    noted = said in journeys.REASONS
+    noted = said in recipients.REASONS
     if noted:
         machine = scanners.recognised(request.evidence.user_agent)
         how = Circumstances(request.now, Channel.PAGE, locale=lang, suspected_automation=machine)

@@ -18,20 +18,21 @@ from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import providers, telemetry, web, wiring
-from consentry.intake import Result
-from consentry.keyring import SecretUnavailableError
-from consentry.ledger import Channel
-from consentry.outgoing import UnreachableError
+from consentry import providers, telemetry, wiring
+from consentry.actions.reports import Result
+from consentry.http import web
+from consentry.http.outgoing import UnreachableError
+from consentry.links.keyring import SecretUnavailableError
 from consentry.providers import Call, Setup, UnreadableError, UnsignedError
+from consentry.rules.ledger import Channel
 from consentry.table.gateway import StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consentry.brands import Brand
+    from consentry.http.web import Response
     from consentry.providers import Provider, Reading
-    from consentry.web import Response
+    from consentry.rules.brands import Brand
 
 MAX_BODY: Final = 1024 * 1024
 RETRY_AFTER_S: Final = 30

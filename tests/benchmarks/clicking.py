@@ -13,14 +13,14 @@ from itsdangerous import URLSafeSerializer
 from benchmarks.figures import Figure
 from benchmarks.lambdas import running, take_turns
 from benchmarks.surroundings import BRAND, TABLE
-from consentry.brands import load
-from consentry.journeys import Circumstances, Journeys
-from consentry.ledger import Channel
-from consentry.spool import Recorder
+from consentry.actions.recipients import Circumstances, Journeys
+from consentry.actions.spool import Recorder
+from consentry.links.tokens import Purpose
+from consentry.rules.brands import load
+from consentry.rules.ledger import Channel
 from consentry.table.gateway import Gateway
 from consentry.table.limits import Limits
 from consentry.table.store import Store
-from consentry.tokens import Purpose
 from embedded import build
 from support import events
 from support.gate import gate

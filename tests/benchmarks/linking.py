@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.figures import Figure
 from benchmarks.surroundings import BRAND, TOPIC
-from consentry.tokens import Link, Purpose
+from consentry.links.tokens import Link, Purpose
 from embedded import build
 from embedded.places import ROOT, VENV_PYTHON
 

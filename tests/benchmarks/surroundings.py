@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 
 from benchmarks.lambdas import PYTHON, Code
-from consentry import addresses
-from consentry.consent import Consent
-from consentry.keyring import Keyring, hash_api_key
-from consentry.ledger import Actor, Channel, Event, Kind, hash_event
+from consentry.links.keyring import Keyring, hash_api_key
+from consentry.links.tokens import Link, Purpose, Tokens
+from consentry.rules import addresses
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Actor, Channel, Event, Kind, hash_event
 from consentry.table import schema
 from consentry.table.gateway import Gateway
 from consentry.table.store import Store
-from consentry.tokens import Link, Purpose, Tokens
 from embedded import aws, build
 from embedded.places import BENCH_VENV, BUILD_LOCK, LOCAL, ROOT
 from support import dynamodb_local, tables

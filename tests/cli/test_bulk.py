@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consentry.bulk import presets
-from consentry.bulk.rows import UnusableInputError
+from consentry.actions.bulk import presets
+from consentry.actions.bulk.rows import UnusableInputError
 from consentry_cli.bulk import _status_of
 
 if TYPE_CHECKING:

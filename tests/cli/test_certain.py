@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consentry.bulk.presets import sounding
+from consentry.actions.bulk.presets import sounding
 
 if TYPE_CHECKING:
     from support.deployments import Deployment

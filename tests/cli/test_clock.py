@@ -12,10 +12,10 @@ from typing import Any
 import boto3
 import pytest
 
-from consentry import archive
-from consentry.intake import ReportKind
-from consentry.keyring import OVERLAP_MS, Keyring, generations
-from consentry.tokens import Purpose, Tokens
+from consentry.actions import archive
+from consentry.actions.reports import ReportKind
+from consentry.links.keyring import OVERLAP_MS, Keyring, generations
+from consentry.links.tokens import Purpose, Tokens
 from consentry_cli import deployment as deployments
 from support.deployments import ROOT, Deployment
 

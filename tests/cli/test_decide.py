@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from support.deployments import Deployment, rows_of
 
 DECIDE = ("decide", "--brand", "demo")

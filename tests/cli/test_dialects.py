@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentry.bulk.encodings import encoding_of, text_of
-from consentry.bulk.parts import Cutter
-from consentry.bulk.rows import CSV, NDJSON, Malformed, Reader, Row, UnusableInputError, unguarded
+from consentry.actions.bulk.encodings import encoding_of, text_of
+from consentry.actions.bulk.parts import Cutter
+from consentry.actions.bulk.rows import CSV, NDJSON, Malformed, Reader, Row, UnusableInputError, unguarded
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.store import Store
 from consentry_cli import importing
@@ -336,7 +336,7 @@ def test_every_command_that_reads_rows_reads_them_so(
 def test_an_import_that_was_ended_goes_on_where_it_was(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
-    monkeypatch.setattr("consentry.bulk.importing.PATIENCE", (0.001,))
+    monkeypatch.setattr("consentry.actions.bulk.importing.PATIENCE", (0.001,))
     monkeypatch.setattr(importing, "BATCH", 10)
     rows = [{"email": f"p{n}@example.com", "status": "unsubscribed"} for n in range(40)]
     text = json.dumps({"list": rows})
@@ -382,7 +382,7 @@ def test_a_table_is_read_in_any_encoding_and_in_parts_as_it_was_written() -> Non
         body = text.encode(encoding)
         assert [tuple(row.values.values()) for row in read(body) if isinstance(row, Row)] == rows
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("consentry.bulk.parts.ROWS", most)
+            patch.setattr("consentry.actions.bulk.parts.ROWS", most)
             cutter = Cutter(io.BytesIO(body), CSV)
             cut = list(cutter.parts(lambda _row: None))
         again: list[Row | Malformed] = []
@@ -400,7 +400,7 @@ def test_a_table_is_read_in_any_encoding_and_in_parts_as_it_was_written() -> Non
 def test_a_document_is_read_in_parts_as_it_is_in_one(
     monkeypatch: pytest.MonkeyPatch, document: str, encoding: str
 ) -> None:
-    monkeypatch.setattr("consentry.bulk.parts.ROWS", 3)
+    monkeypatch.setattr("consentry.actions.bulk.parts.ROWS", 3)
     rows = [json.dumps({"email": f"zoë{n}@example.com"}, ensure_ascii=False) for n in range(10)]
     body = (document % ", ".join([*rows, '{"email": broken}', *rows])).encode(encoding)
     cutter = Cutter(io.BytesIO(body), NDJSON)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from consentry.bulk.rows import unguarded
-from consentry.intake import ReportKind
+from consentry.actions.bulk.rows import unguarded
+from consentry.actions.reports import ReportKind
 from support.deployments import Deployment, rows_of
 
 EXPORT = ("export", "--brand", "demo")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consentry.bulk.presets import PRESETS, instant
+from consentry.actions.bulk.presets import PRESETS, instant
 from support.deployments import ROOT
 
 if TYPE_CHECKING:

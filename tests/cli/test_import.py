@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from consentry.consent import Consent
-from consentry.intake import ReportKind
-from consentry.ledger import Actor, Channel, Event, Kind
+from consentry.actions.reports import ReportKind
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Actor, Channel, Event, Kind
 from consentry_cli import importing
 from support.deployments import SAMPLES, Deployment
 
@@ -322,7 +322,7 @@ def test_listmonk_subscriptions_count_where_the_file_has_them(deployment: Deploy
 def test_a_table_that_is_away_stops_the_import_and_the_journal_stays(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consentry.bulk.importing.PATIENCE", (0.001, 0.001))
+    monkeypatch.setattr("consentry.actions.bulk.importing.PATIENCE", (0.001, 0.001))
     monkeypatch.setattr(importing, "BATCH", 10)
     from consentry.table.gateway import StoreUnavailableError
     from consentry.table.store import Store
@@ -362,7 +362,7 @@ def test_a_passing_fault_is_waited_for(deployment: Deployment, monkeypatch: pyte
     from consentry.table.gateway import StoreUnavailableError
     from consentry.table.store import Store
 
-    monkeypatch.setattr("consentry.bulk.importing.PATIENCE", (0.001, 0.001, 0.001))
+    monkeypatch.setattr("consentry.actions.bulk.importing.PATIENCE", (0.001, 0.001, 0.001))
     read_many, record, failures = Store.read_many, Store.record, 2
 
     def flaky(real: object) -> object:

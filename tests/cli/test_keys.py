@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 from moto import mock_aws
 
-from consentry.keyring import Keyring
-from consentry.tokens import MINTED, Link, Purpose, Tokens
-from consentry.unsubscribe_addresses import local_part
+from consentry.links.keyring import Keyring
+from consentry.links.tokens import MINTED, Link, Purpose, Tokens
+from consentry.links.unsubscribe_addresses import local_part
 from consentry_cli import keys
 from consentry_cli.main import main
 from support import tables

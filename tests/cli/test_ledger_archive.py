@@ -13,10 +13,10 @@ from typing import Any
 import boto3
 import pytest
 
-from consentry import archive
-from consentry.intake import ReportKind
-from consentry.keyring import Keyring
-from consentry.ledger import hash_event
+from consentry.actions import archive
+from consentry.actions.reports import ReportKind
+from consentry.links.keyring import Keyring
+from consentry.rules.ledger import hash_event
 from support import archives
 from support.archives import BUCKET
 from support.deployments import TABLE, Deployment
@@ -160,7 +160,7 @@ def test_somebody_in_several_parts_and_months_is_told_of_once_for_each_loss(
     filled: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("consentry.table.store._ITEMS_A_PAGE", 1)
-    monkeypatch.setattr("consentry.archivist.PART_BYTES", 0)
+    monkeypatch.setattr("consentry.actions.archiving.PART_BYTES", 0)
     for month in ("2023-11", "2023-12"):  # whose window begins four weeks before
         run(filled, archives.into(tmp_path / "archive"), month)
     drop(filled, *of(filled, ANN))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from consentry.table.gateway import Gateway
 from consentry.table.store import Store
 from support.deployments import Deployment

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from consentry import unsubscribe_addresses
-from consentry.brands import Brands
-from consentry.tokens import MINTED, Link, NotOursError, Purpose, Tokens
+from consentry.links import unsubscribe_addresses
+from consentry.links.tokens import MINTED, Link, NotOursError, Purpose, Tokens
+from consentry.rules.brands import Brands
 from consentry_cli import keys as key_files
 from support import people
 from support.deployments import Deployment, rows_of

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentry.bulk.rows import CSV, NDJSON, Malformed, Reader, Row, UnusableInputError, Writer
+from consentry.actions.bulk.rows import CSV, NDJSON, Malformed, Reader, Row, UnusableInputError, Writer
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 noise = st.lists(st.sampled_from(['"', ",", "\n", "\r\n", "\r", "a", "é", "{", "}", ":", "null", "\0", "\udc80"]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from support.deployments import Deployment
 
 EXPORT = ("export", "--brand", "demo", "--what", "ledger")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from support.deployments import TABLE, Deployment
 
 COPY = "consentry-restored"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from consentry import dead_letters
-from consentry.consent import Consent
-from consentry.ledger import Actor, Channel, Event, Kind
-from consentry.spool import Spooled, Unverified
-from consentry.tokens import Link, Purpose, Tokens
+from consentry.actions.spool import Spooled, Unverified
+from consentry.links import sealed_log
+from consentry.links.tokens import Link, Purpose, Tokens
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Actor, Channel, Event, Kind
 
 if TYPE_CHECKING:
     from support.deployments import Deployment
@@ -43,7 +43,7 @@ def opt_out(deployment: Deployment, email: str = ANN) -> Spooled:
 
 def logged(deployment: Deployment, waiting: Spooled | Unverified) -> str:
     """The line that a function writes when nothing else takes an opt-out."""
-    letter = dead_letters.seal(deployment.keyring.dead_letter_key(), waiting.to_json())
+    letter = sealed_log.seal(deployment.keyring.dead_letter_key(), waiting.to_json())
     return json.dumps({"level": "ERROR", "message": "kept in the log alone", "dead_letter": letter})
 
 
@@ -58,8 +58,8 @@ def test_without_a_log_there_is_nothing_to_replay(deployment: Deployment) -> Non
 def test_a_letter_that_was_changed_or_sealed_elsewhere_is_counted_and_spoils_no_other(deployment: Deployment) -> None:
     line = logged(deployment, opt_out(deployment))
     changed = line.replace("gAAAAA", "gAAAAAB", 1)
-    foreign = json.dumps({"dead_letter": dead_letters.seal(b"k" * 32, "[]")})
-    nonsense = json.dumps({"dead_letter": dead_letters.seal(deployment.keyring.dead_letter_key(), "[1]")})
+    foreign = json.dumps({"dead_letter": sealed_log.seal(b"k" * 32, "[]")})
+    nonsense = json.dumps({"dead_letter": sealed_log.seal(deployment.keyring.dead_letter_key(), "[1]")})
     done = deployment.run("spool", "replay", "-", stdin=f"{changed}\n{foreign}\n{nonsense}\n{line}")
     assert (done.exit_code, done.output) == (1, "1 applied, 3 unreadable\n")
     assert deployment.status(ANN) == "unsubscribed"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from consentry.bulk.rows import CSV, NDJSON, Reader, Row, Writer
-from consentry.intake import ReportKind
+from consentry.actions.bulk.rows import CSV, NDJSON, Reader, Row, Writer
+from consentry.actions.reports import ReportKind
 from support.deployments import Deployment, rows_of
 
 MINT = ("links", "mint", "--brand", "demo", "--topic", "news", "--base-url", "https://links.example.com")

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from moto import mock_aws
 
-from consentry.keyring import Keyring
+from consentry.links.keyring import Keyring
 from consentry_cli.main import main
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 
-from consentry.bulk.rows import unguarded
+from consentry.actions.bulk.rows import unguarded
 from consentry_cli.main import main
 
 if TYPE_CHECKING:

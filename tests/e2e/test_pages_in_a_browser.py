@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 import urllib3
 
-from consentry.tokens import SPELLING
+from consentry.links.tokens import SPELLING
 from support import browser as browsers
 
 LANGUAGES: Final = {"demo": ("en", "de", "ar"), "other": ("en",)}

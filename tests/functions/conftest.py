@@ -15,8 +15,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from consentry import brands, pages, wiring
-from consentry.brands import Brand
+from consentry import wiring
+from consentry.http import pages
+from consentry.rules import brands
+from consentry.rules.brands import Brand
 from consentry_build import catalogues
 from support import permissions
 from support.world import World

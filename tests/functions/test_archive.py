@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from consentry import archive, archivist, wiring
-from consentry.archivist import Task
-from consentry.consent import Consent
-from consentry.ledger import Actor, Channel, Event, Evidence, Kind, hash_event
+from consentry import wiring
+from consentry.actions import archive, archiving
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind, hash_event
+from consentry.table.checkpoints import Task
 from support import archives, calls
 from support.archives import BUCKET
 from support.world import DAY, HOUR, World
@@ -98,7 +99,7 @@ def kept(world: World, monkeypatch: pytest.MonkeyPatch) -> Archive:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps of one page, pages of two items: as in a table that is too large for a step."""
     monkeypatch.setattr("consentry.table.store._ITEMS_A_PAGE", 2)
-    monkeypatch.setattr("consentry.archivist.PART_BYTES", 0)
+    monkeypatch.setattr("consentry.actions.archiving.PART_BYTES", 0)
 
 
 def person(number: int) -> str:
@@ -325,7 +326,7 @@ def test_a_step_that_takes_long_ends_in_time_and_goes_on_in_another(
     world: World, kept: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("consentry.table.store._ITEMS_A_PAGE", 2)
-    monkeypatch.setattr("consentry.archivist.STEP_S", 0)
+    monkeypatch.setattr("consentry.actions.archiving.STEP_S", 0)
     monkeypatch.setenv("ARCHIVE_SEGMENTS", "1")
     for number in range(6):
         world.subscribed("news", email=person(number))
@@ -416,4 +417,4 @@ def test_logs_tell_months_and_counts_alone(
     assert "archive step" in text
     assert "ArchiveUnavailableError" in text
     assert world.subscriber_id() not in text
-    assert archivist.task_from_json(json.dumps(Task(MONTH, RUN, 0, 1)._asdict())) == Task(MONTH, RUN, 0, 1)
+    assert archiving.task_from_json(json.dumps(Task(MONTH, RUN, 0, 1)._asdict())) == Task(MONTH, RUN, 0, 1)

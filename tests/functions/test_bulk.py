@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consentry import wiring
-from consentry.bulk import parts
-from consentry.bulk.parts import Cutter
-from consentry.bulk.rows import CSV, NDJSON, Malformed, Reader, UnusableInputError, text_of, unguarded
-from consentry.ledger import Kind
+from consentry.actions.bulk import parts
+from consentry.actions.bulk.parts import Cutter
+from consentry.actions.bulk.rows import CSV, NDJSON, Malformed, Reader, UnusableInputError, text_of, unguarded
+from consentry.rules.ledger import Kind
 from support import calls
 from support.world import DAY, World
 
@@ -73,7 +73,7 @@ def bulk(world: World, monkeypatch: pytest.MonkeyPatch) -> Bulk:
     monkeypatch.setenv("BULK_CONCURRENCY", "8")
     monkeypatch.setattr(wiring, "_BULK_WRITERS", 1)  # moto can't be written to by several threads
     monkeypatch.setattr(parts, "ROWS", 3)
-    monkeypatch.setattr("consentry.bulk.importing.PATIENCE", (0.001,))
+    monkeypatch.setattr("consentry.actions.bulk.importing.PATIENCE", (0.001,))
     return Bulk(world)
 
 

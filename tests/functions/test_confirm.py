@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from consentry import wiring
-from consentry.brands import Bounds
-from consentry.ledger import Kind
-from consentry.tokens import Purpose
+from consentry.links.tokens import Purpose
+from consentry.rules.brands import Bounds
+from consentry.rules.ledger import Kind
 from support.world import DAY, HOUR, SECOND, Answer, World
 
 ANN = "ann@example.com"

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from consentry import keyring, outgoing, telemetry, wiring
-from consentry.brands import Endpoint
+from consentry import telemetry, wiring
+from consentry.http import outgoing
+from consentry.links import keyring
+from consentry.rules.brands import Endpoint
 from support import events
 from support.world import SECOND, World
 

@@ -19,9 +19,9 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
 from consentry import wiring
-from consentry.batches import AllFailedError
-from consentry.brands import Bounds, Brands
-from consentry.ledger import Kind
+from consentry.http.batches import AllFailedError
+from consentry.rules.brands import Bounds, Brands
+from consentry.rules.ledger import Kind
 from consentry.table.gateway import PermanentFaultError
 from consentry.table.outbox import Outbox
 from consentry.table.store import COOLDOWN_MS

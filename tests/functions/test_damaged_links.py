@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from consentry.ledger import Kind
-from consentry.tokens import Purpose
+from consentry.links.tokens import Purpose
+from consentry.rules.ledger import Kind
 from support import events
 from support.damage import AROUND, BEYOND_REPAIR, INSIDE
 from support.world import SECOND, Answer, World

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import html5lib
 import pytest
 
-from consentry import languages, mails, wiring
-from consentry.keyring import Keyring
-from consentry.mails import Letter, Mail
+from consentry import wiring
+from consentry.actions import mails
+from consentry.actions.mails import Letter, Mail
+from consentry.links.keyring import Keyring
+from consentry.links.tokens import Tokens
+from consentry.rules import languages
 from consentry.table.schema import Contact
-from consentry.tokens import Tokens
 from consentry_build import catalogues
 from consentry_build.brandfile import contrast
 from consentry_lint import checking
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from xml.etree.ElementTree import Element
 
-    from consentry.brands import Brand
+    from consentry.rules.brands import Brand
 
 pytestmark = pytest.mark.usefixtures("rendering")
 

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import pytest
 
-from consentry import web, wiring
-from consentry.ledger import Kind
+from consentry import wiring
+from consentry.http import web
+from consentry.links.tokens import Purpose
+from consentry.rules.ledger import Kind
 from consentry.table.gateway import StoreUnavailableError
-from consentry.tokens import Purpose
 from support import calls, events
 from support.world import DAY, HOUR, Answer, World
 
@@ -246,7 +247,7 @@ def test_a_page_that_crashes_says_so_without_a_stack_trace(
 
 
 def test_a_broken_error_page_is_still_an_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from consentry import pages
+    from consentry.http import pages
 
     def crash(*_: Any, **__: Any) -> None:
         raise RuntimeError("broken")

@@ -29,9 +29,11 @@ import yaml
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 from click.testing import CliRunner
 
-from consentry import notifications, outgoing, wiring
-from consentry.consent import EVERY_TOPIC, opt_out
-from consentry.ledger import Kind
+from consentry import wiring
+from consentry.actions import notifications
+from consentry.http import outgoing
+from consentry.rules.consent import EVERY_TOPIC, opt_out
+from consentry.rules.ledger import Kind
 from consentry_cli import deployment
 from consentry_cli.main import main
 from support.world import NOW, World

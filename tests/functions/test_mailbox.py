@@ -12,9 +12,11 @@ import boto3
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from consentry import mail_reading, unsubscribe_addresses, wiring
-from consentry.brands import Brands
-from consentry.tokens import Link, Purpose
+from consentry import wiring
+from consentry.inbound import reading
+from consentry.links import unsubscribe_addresses
+from consentry.links.tokens import Link, Purpose
+from consentry.rules.brands import Brands
 from support import calls, letters
 from support.letters import letter, stored
 from support.world import DAY, HOUR, SECOND, World
@@ -205,9 +207,7 @@ def test_a_clock_that_is_fast_doesnt_put_an_opt_out_into_the_future(world: World
 def test_a_mail_with_a_large_picture_counts(world: World, post: Post) -> None:
     head = "Content-Type: multipart/mixed; boundary=b\n"
     picture = (
-        "--b\nContent-Type: image/jpeg\nContent-Transfer-Encoding: base64\n\n"
-        + "/9j/" * mail_reading.MOST
-        + "\n--b--\n"
+        "--b\nContent-Type: image/jpeg\nContent-Transfer-Encoding: base64\n\n" + "/9j/" * reading.MOST + "\n--b--\n"
     )
     in_text = letter(head, f"--b\n\n{world.leave_url()}\n{picture}")
     in_subject = letter(head, picture, subject=token(world, topics=("offers",)))
@@ -218,7 +218,7 @@ def test_a_mail_with_a_large_picture_counts(world: World, post: Post) -> None:
     )
     assert post.deliver(post.store(in_text, key="1"), post.store(in_subject, key="2")) == []
     assert (world.status(), world.status(topic="offers")) == ("unsubscribed", "unsubscribed")
-    assert fetched == [f"bytes=0-{mail_reading.MOST - 1}"] * 2, "no more of it than is looked at"
+    assert fetched == [f"bytes=0-{reading.MOST - 1}"] * 2, "no more of it than is looked at"
 
 
 # --- unsubscribe addresses -------------------------------------------------------------------------------------------

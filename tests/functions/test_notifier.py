@@ -13,11 +13,14 @@ import pytest
 from click.testing import CliRunner
 from standardwebhooks import Webhook
 
-from consentry import keyring, notifications, outgoing, wiring
-from consentry.brands import Endpoint
-from consentry.keyring import SecretUnavailableError
-from consentry.notifications import Waited
-from consentry.tokens import Purpose
+from consentry import wiring
+from consentry.actions import notifications
+from consentry.actions.notifications import Waited
+from consentry.http import outgoing
+from consentry.links import keyring
+from consentry.links.keyring import SecretUnavailableError
+from consentry.links.tokens import Purpose
+from consentry.rules.brands import Endpoint
 from consentry_cli.main import main
 from support.calls import failing
 

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from consentry import wiring
-from consentry.brands import Endpoint
-from consentry.notifications import Notification
-from consentry.spool import Spooled
+from consentry.actions.notifications import Notification
+from consentry.actions.spool import Spooled
+from consentry.rules.brands import Endpoint
 from consentry.table.schema import Contact, last_event
 from support.memory import MemoryOutbox, MemoryStore, contact_image
 from support.odd import changed
 from support.world import NOW, World
 
-from consentry.consent import Consent  # isort: skip
-from consentry.ledger import Actor, Channel, Event, Kind  # isort: skip
+from consentry.rules.consent import Consent  # isort: skip
+from consentry.rules.ledger import Actor, Channel, Event, Kind  # isort: skip
 
 ANN = "ann@example.com"
 EVENT = Event(
@@ -136,7 +136,7 @@ def test_an_odd_notification_is_not_sent_and_keeps_no_other(
 ) -> None:
     sent: list[bytes] = []
     monkeypatch.setattr(wiring.keyring(), "notification_secrets", lambda *_: ["whsec_bWFkZSB1cA=="])
-    monkeypatch.setattr("consentry.outgoing.post", lambda url, body, *_, **__: sent.append(body) or 200)
+    monkeypatch.setattr("consentry.http.outgoing.post", lambda url, body, *_, **__: sent.append(body) or 200)
 
     @often
     @given(changed(TOLD._asdict()))

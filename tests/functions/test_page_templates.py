@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from consentry import brands, consent, journeys, languages, pages
-from consentry.consent import Decision, Reason, Status
-from consentry.journeys import Undone
+from consentry.actions import recipients
+from consentry.actions.recipients import Undone
+from consentry.http import pages
+from consentry.rules import brands, consent, languages
+from consentry.rules.consent import Decision, Reason, Status
 from consentry_build import catalogues
 from support.page import FAULTS
 
 if TYPE_CHECKING:
-    from consentry.brands import Brand
-    from consentry.web import Response
+    from consentry.http.web import Response
+    from consentry.rules.brands import Brand
 
 pytestmark = pytest.mark.usefixtures("rendering")
 
@@ -93,11 +95,11 @@ def states(brand: Brand) -> dict[str, Page]:
                 "frequency": scope,
                 "undo": LONGEST_TOKEN,
                 "why": LONGEST_TOKEN if scope in {"topic", "all"} else "",
-                "reasons": journeys.REASONS,
+                "reasons": recipients.REASONS,
                 **token,
             }
             found[f"left, {scope}{many}"] = Page("leaving", "left.html", left)
-        ways = {"days": journeys.PAUSE_DAYS, "frequencies": consent.FREQUENCIES[1:] if topics else (), **token}
+        ways = {"days": recipients.PAUSE_DAYS, "frequencies": consent.FREQUENCIES[1:] if topics else (), **token}
         for refused in (False, True):
             name = f"unsubscribe{many}, refused" if refused else f"unsubscribe{many}"
             shown = values | ways | {"refused": refused, "out": False, "since": 0, "gets": SEVERAL}
@@ -121,7 +123,7 @@ def states(brand: Brand) -> dict[str, Page]:
                     "rows": rows,
                     "locale": None if state == "shown" else "en",
                     "paused_until": paused_until,
-                    "days": journeys.PAUSE_DAYS,
+                    "days": recipients.PAUSE_DAYS,
                     "stamp": LONGEST_TOKEN,
                     "state": state,
                     "held": "•••@•••" if rows else "",

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from consentry import wiring
-from consentry.consent import Consent
-from consentry.ledger import Actor, Channel, Event, Kind
+from consentry.links.tokens import Purpose
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Actor, Channel, Event, Kind
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.store import Store
-from consentry.tokens import Purpose
 
 AT = "2027-01-15T07:59:00Z"  # a minute before the world's clock
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consentry.ledger import Kind
+from consentry.rules.ledger import Kind
 from consentry.table import limits
 from support.world import DAY, SECOND, Answer, World
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from consentry import wiring
-from consentry.keyring import OVERLAP_MS, Keyring
-from consentry.tokens import Link, Purpose, Tokens
+from consentry.links.keyring import OVERLAP_MS, Keyring
+from consentry.links.tokens import Link, Purpose, Tokens
 
 if TYPE_CHECKING:
     from support.world import World

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from consentry import scanners
+from consentry.rules import scanners
 from support.world import DAY, SECOND, Answer, World
 
 ANN: Final = "ann@example.com"

@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 
-from consentry import dead_letters, spool, wiring
-from consentry.consent import Choice, Consent
-from consentry.intake import Report, ReportKind, Result
-from consentry.keyring import SecretUnavailableError
-from consentry.ledger import Actor, Channel, Event, Evidence, Kind
-from consentry.spool import Spooled, Unverified
+from consentry import wiring
+from consentry.actions import spool
+from consentry.actions.reports import Report, ReportKind, Result
+from consentry.actions.spool import Spooled, Unverified
+from consentry.links import sealed_log
+from consentry.links.keyring import SecretUnavailableError
+from consentry.links.tokens import Purpose
+from consentry.rules.consent import Choice, Consent
+from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from consentry.table.store import Address, Store
-from consentry.tokens import Purpose
 from support import calls, events
 from support.world import SECOND, Answer, World
 
@@ -105,13 +107,13 @@ def test_what_table_and_queue_could_not_take_is_in_the_log_and_nobody_can_read_i
     monkeypatch.setenv("SPOOL_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/gone")
     with world.table_away():
         assert world.post(world.leave_url(), {"scope": "topic"}).status == 503
-    [letter] = dead_letters.find(logged.getvalue())
+    [letter] = sealed_log.find(logged.getvalue())
     assert all(said not in logged.getvalue() for said in (world.subscriber_id(), "203.0.113.7", "news"))
     for wrong in (wiring.keyring().pepper("demo"), wiring.keyring().ledger_key("demo")):
-        with pytest.raises(dead_letters.BrokenSealError):
-            dead_letters.unseal(wrong, letter)
+        with pytest.raises(sealed_log.BrokenSealError):
+            sealed_log.unseal(wrong, letter)
     world.now += 60 * SECOND
-    waiting = dead_letters.unseal(wiring.keyring().dead_letter_key(), letter)
+    waiting = sealed_log.unseal(wiring.keyring().dead_letter_key(), letter)
     assert wiring.replay().apply(waiting) == "applied"
     assert (world.status(), world.intact()) == ("unsubscribed", True)
     assert int(world.events()[-1]["occurred_at"]["N"]) == world.now - 60 * SECOND, "as of the click"

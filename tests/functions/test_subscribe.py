@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consentry import wiring
-from consentry.brands import Bounds
+from consentry.rules.brands import Bounds
 from support import calls
 from support.world import DAY, HOUR, SECOND, World
 

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consentry import journeys, wiring
+from consentry import wiring
+from consentry.actions import recipients
+from consentry.links.tokens import Purpose
 from consentry.table import limits
-from consentry.tokens import Purpose
 from support import calls, events
 from support.page import Form, Page
 from support.world import DAY, HOUR, SECOND, Answer, World
@@ -269,7 +270,7 @@ def test_one_click_loads_no_page_rendering() -> None:
         "import handler\n"
         "print(sorted(each for each in sys.modules if each.partition('.')[0] in"
         " {'jinja2', 'markupsafe', 'boto3', 'pydantic', 'email_validator', 'aws_lambda_powertools'}"
-        " or each in {'consentry.mails', 'consentry.inbound', 'consentry.unsubscribe_addresses'}))"
+        " or each in {'consentry.actions.mails', 'consentry.inbound', 'consentry.links.unsubscribe_addresses'}))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - our own
     assert done.stdout.strip() == "[]"
@@ -650,14 +651,14 @@ def test_one_click_loads_no_more_than_it_needs() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
     loaded = set(ran.stdout.split())
-    assert "consentry.journeys" in loaded
+    assert "consentry.actions.recipients" in loaded
     assert not loaded & {
         "aws_lambda_powertools",
         "boto3",
-        "consentry.intake",
-        "consentry.leaving",
-        "consentry.mails",
-        "consentry.pages",
+        "consentry.actions.reports",
+        "consentry.http.leaving",
+        "consentry.actions.mails",
+        "consentry.http.pages",
         "email_validator",
         "jinja2",
         "pydantic",
@@ -809,7 +810,7 @@ def test_a_reason_left_open_is_fine(world: World) -> None:
 
 
 @pytest.mark.parametrize("scope", ["topic", "all"])
-@pytest.mark.parametrize("reason", journeys.REASONS)
+@pytest.mark.parametrize("reason", recipients.REASONS)
 def test_a_reason_is_noted_beside_the_opt_out_and_changes_nothing(world: World, scope: str, reason: str) -> None:
     world.subscribed("news")
     left = send(world, world.leave_url(), scope=scope)

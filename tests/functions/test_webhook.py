@@ -11,12 +11,12 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from consentry import wiring
-from consentry.consent import Consent
-from consentry.intake import Intake, Receipt, Report, ReportKind, Result
-from consentry.keyring import set_webhook_secrets
-from consentry.ledger import Actor, Channel, Event, Kind
-from consentry.outgoing import UnreachableError
+from consentry.actions.reports import Intake, Receipt, Report, ReportKind, Result
+from consentry.http.outgoing import UnreachableError
+from consentry.links.keyring import set_webhook_secrets
 from consentry.providers import NAMES, sns
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Actor, Channel, Event, Kind
 from consentry.table.gateway import StoreUnavailableError
 from support import hooks
 from support.hook_events import happening

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consentry import wiring
-from consentry.journeys import FASTEST_PERSON_MS
-from consentry.ledger import Channel
-from consentry.tokens import Link, Minter, Purpose, minting_keys
+from consentry.actions.recipients import FASTEST_PERSON_MS
+from consentry.links.tokens import Link, Minter, Purpose, minting_keys
+from consentry.rules.ledger import Channel
 from support import calls
 from support.world import DAY, HOUR, SECOND
 
@@ -133,7 +133,7 @@ def test_what_a_form_leaves_counts_though_its_tick_cant_be_counted(world: World,
 
 
 def test_a_pause_that_is_drained_more_than_once_is_one_event(world: World) -> None:
-    from consentry.spool import Unverified
+    from consentry.actions.spool import Unverified
 
     token = world.token(Purpose.UNSUBSCRIBE)
     waiting = Unverified(Purpose.UNSUBSCRIBE, token, world.now, Channel.PAGE, pause_days=30).to_json()

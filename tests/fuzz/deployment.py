@@ -16,27 +16,30 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import addresses, ledger, notifications, outgoing, telemetry, wiring
-from consentry.brands import Brands, Endpoint, Webhook
-from consentry.intake import Intake
-from consentry.journeys import Form, Journeys
-from consentry.keyring import Keyring
-from consentry.replay import Replay
-from consentry.spool import Recorder
+from consentry import telemetry, wiring
+from consentry.actions import notifications
+from consentry.actions.recipients import Form, Journeys
+from consentry.actions.replay import Replay
+from consentry.actions.reports import Intake
+from consentry.actions.spool import Recorder
+from consentry.http import outgoing
+from consentry.links.keyring import Keyring
+from consentry.links.tokens import Link, Purpose, Tokens
+from consentry.rules import addresses, ledger
+from consentry.rules.brands import Brands, Endpoint, Webhook
 from consentry.table import schema
 from consentry.table.endpoints import Standing
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.store import Recorded
-from consentry.tokens import Link, Purpose, Tokens
 from consentry_build.__main__ import build
 from support import hooks
 from support.memory import MemoryBreaker, MemoryLimits, MemoryStore, contact_image
 
 if TYPE_CHECKING:
-    from consentry.archivist import Task
-    from consentry.ledger import Event, Evidence
-    from consentry.mailbox import Arrived
-    from consentry.notifications import Notification
+    from consentry.actions.notifications import Notification
+    from consentry.aws.mailbox import Arrived
+    from consentry.rules.ledger import Event, Evidence
+    from consentry.table.checkpoints import Task
     from consentry.table.schema import Contact
 
 ROOT: Final = Path(__file__).parents[2]

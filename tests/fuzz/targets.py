@@ -13,23 +13,25 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import addresses, brands, languages, providers, spool, wiring
-from consentry.addresses import MalformedAddressError
-from consentry.archivist import Task
-from consentry.batches import AllFailedError
-from consentry.bulk import importing, presets
-from consentry.bulk.rows import CSV, NDJSON, Malformed, Reader, UnusableInputError, UnusableRowError, Writer
-from consentry.consent import Choice, Consent
-from consentry.intake import InvalidReportError
-from consentry.ledger import Actor, Channel, Event, Evidence, Kind
-from consentry.outgoing import UnreachableError
+from consentry import providers, wiring
+from consentry.actions import spool
+from consentry.actions.bulk import importing, presets
+from consentry.actions.bulk.rows import CSV, NDJSON, Malformed, Reader, UnusableInputError, UnusableRowError, Writer
+from consentry.actions.reports import InvalidReportError
+from consentry.actions.spool import Spooled, Unverified
+from consentry.http.batches import AllFailedError
+from consentry.http.outgoing import UnreachableError
+from consentry.http.web import ALWAYS, MAX_BODY, MAX_FIELDS, Request
+from consentry.links.tokens import ExpiredError, Link, NotOursError, Purpose
+from consentry.links.unsubscribe_addresses import local_part
 from consentry.providers import Call, Setup, UnreadableError, UnsignedError
-from consentry.spool import Spooled, Unverified
+from consentry.rules import addresses, brands, languages
+from consentry.rules.addresses import MalformedAddressError
+from consentry.rules.consent import Choice, Consent
+from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind
+from consentry.table.checkpoints import Task
 from consentry.table.schema import Contact, event_item, last_event
 from consentry.table.store import Address
-from consentry.tokens import ExpiredError, Link, NotOursError, Purpose
-from consentry.unsubscribe_addresses import local_part
-from consentry.web import ALWAYS, MAX_BODY, MAX_FIELDS, Request
 from consentry_build import brandfile
 from fuzz.deployment import API_KEY, EMAIL, IP, NOW, ROOT, Deployment, Finding
 from support import events, hooks, letters, ses

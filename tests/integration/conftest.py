@@ -12,11 +12,12 @@ import pytest
 from botocore.config import Config
 from moto import mock_aws
 
-from consentry import brands, tokens
-from consentry.brands import Brand
-from consentry.journeys import Journeys
-from consentry.keyring import Keyring
-from consentry.spool import Recorder
+from consentry.actions.recipients import Journeys
+from consentry.actions.spool import Recorder
+from consentry.links import tokens
+from consentry.links.keyring import Keyring
+from consentry.rules import brands
+from consentry.rules.brands import Brand
 from support import dynamodb_local
 from support.tables import Table
 

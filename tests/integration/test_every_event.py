@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consentry import consent as rules
-from consentry import tokens
-from consentry.brands import Brand, Topic
-from consentry.consent import EVERY_TOPIC, FREQUENCIES, Choice, Consent, Mode, Status
-from consentry.journeys import Circumstances, Form, Journeys, Wishes
-from consentry.keyring import Keyring
-from consentry.ledger import Channel, Kind
-from consentry.spool import Recorder
+from consentry.actions.recipients import Circumstances, Form, Journeys, Wishes
+from consentry.actions.spool import Recorder
+from consentry.links import tokens
+from consentry.links.keyring import Keyring
+from consentry.links.tokens import Link, Purpose
+from consentry.rules import consent as rules
+from consentry.rules.brands import Brand, Topic
+from consentry.rules.consent import EVERY_TOPIC, FREQUENCIES, Choice, Consent, Mode, Status
+from consentry.rules.ledger import Channel, Kind
 from consentry.table.gateway import PermanentFaultError
 from consentry.table.schema import STATE, key
 from consentry.table.store import Address, Outcome
-from consentry.tokens import Link, Purpose
 from support.calls import counted
 from support.happenings import DAY, HOUR, NOW, SOMEWHERE, asked, event, intact, opted_in, opted_out
 from support.tables import ANN, BOB, Table

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from consentry.consent import Choice, Consent
-from consentry.ledger import Actor, Channel, Event, Evidence, Kind
+from consentry.rules.consent import Choice, Consent
+from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind
 from support.calls import counted
 from support.happenings import NOW, SOMEWHERE, event, intact, opted_in, opted_out
 from support.tables import ANN, BOB, Table

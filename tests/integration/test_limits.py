@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from consentry.addresses import parse
-from consentry.brands import Bounds, Brand
+from consentry.rules.addresses import parse
+from consentry.rules.brands import Bounds, Brand
 from consentry.table.breaker import OPEN_MS, Breaker, _allowed
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.limits import Limits

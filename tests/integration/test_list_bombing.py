@@ -19,12 +19,13 @@ import botocore.session
 import pytest
 from moto import mock_aws
 
-from consentry import addresses, tokens
-from consentry.brands import Brand
-from consentry.courier import _SPREAD_S
-from consentry.journeys import Circumstances, Journeys
-from consentry.keyring import Keyring
-from consentry.ledger import Channel, Evidence
+from consentry.actions.courier import _SPREAD_S
+from consentry.actions.recipients import Circumstances, Journeys
+from consentry.links import tokens
+from consentry.links.keyring import Keyring
+from consentry.rules import addresses
+from consentry.rules.brands import Brand
+from consentry.rules.ledger import Channel, Evidence
 from consentry.table.breaker import Breaker
 from consentry.table.schema import CONTACT
 from consentry.table.store import Outcome

@@ -8,17 +8,17 @@ from typing import Final
 
 import pytest
 
-from consentry.addresses import parse, subscriber_id
-from consentry.brands import Brand
-from consentry.consent import Consent, Status
-from consentry.journeys import Circumstances, Journeys
-from consentry.keyring import Keyring
-from consentry.ledger import Channel
+from consentry.actions.recipients import Circumstances, Journeys
+from consentry.links.keyring import Keyring
+from consentry.links.tokens import Link, Purpose
+from consentry.rules.addresses import parse, subscriber_id
+from consentry.rules.brands import Brand
+from consentry.rules.consent import Consent, Status
+from consentry.rules.ledger import Channel
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.outbox import Claim
 from consentry.table.store import COOLDOWN_MS, THREE_MAILS_MS, Address, Outcome, Recorded
 from consentry.table.writing import SUPPRESSED_COOLDOWN_MS
-from consentry.tokens import Link, Purpose
 from support import people
 from support.calls import answering, counted, sent_twice
 from support.happenings import (

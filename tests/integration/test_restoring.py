@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from consentry import consent as rules
-from consentry.consent import Choice, Consent
-from consentry.ledger import Actor, Channel, Event, Evidence, Kind
+from consentry.rules import consent as rules
+from consentry.rules.consent import Choice, Consent
+from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.table.schema import Contact
 from consentry_cli import restoring
 from consentry_cli.restoring import Merged, Merging

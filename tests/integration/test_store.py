@@ -13,16 +13,16 @@ from botocore.parsers import ResponseParserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consentry import consent as rules
-from consentry.addresses import Address as Mailbox
-from consentry.brands import Brand
-from consentry.consent import Consent, Mode, Status
-from consentry.journeys import Circumstances, Journeys, Wishes
-from consentry.ledger import Channel, Event, Evidence, Kind
+from consentry.actions.recipients import Circumstances, Journeys, Wishes
+from consentry.links.tokens import Link, Purpose
+from consentry.rules import consent as rules
+from consentry.rules.addresses import Address as Mailbox
+from consentry.rules.brands import Brand
+from consentry.rules.consent import Consent, Mode, Status
+from consentry.rules.ledger import Channel, Event, Evidence, Kind
 from consentry.table.gateway import Gateway, PermanentFaultError, StoreUnavailableError
 from consentry.table.outbox import Claim, Outbox
 from consentry.table.store import Address, Outcome, Recorded, Store
-from consentry.tokens import Link, Purpose
 from support.calls import answer_lost, answering, cancelled, counted, just_before, sent_twice
 from support.happenings import (
     DAY,

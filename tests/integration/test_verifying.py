@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 from moto import mock_aws
 
-from consentry.consent import DAY_MS, Consent
-from consentry.keyring import Keyring
-from consentry.ledger import Actor, Channel, Event, Evidence, Kind, hash_event
+from consentry.links.keyring import Keyring
+from consentry.rules.consent import DAY_MS, Consent
+from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind, hash_event
 from consentry.table import schema
 from consentry.table.store import Store
 from consentry_cli.main import main
@@ -121,7 +121,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of a hundred items, parts of a page; and the month of the events is the one that runs."""
     monkeypatch.setattr("time.time_ns", lambda: NOW * 1_000_000)
     monkeypatch.setattr("consentry.table.store._ITEMS_A_PAGE", 100)
-    monkeypatch.setattr("consentry.archivist.PART_BYTES", 0)
+    monkeypatch.setattr("consentry.actions.archiving.PART_BYTES", 0)
 
 
 def test_of_hundreds_those_whose_events_were_changed_deleted_inserted_or_moved_are_found_and_nobody_else(

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from consentry import archivist
-from consentry.archivist import Archivist
-from consentry.keyring import Keyring
+from consentry.actions import archiving
+from consentry.actions.archiving import Archivist
+from consentry.links.keyring import Keyring
 from consentry.table.checkpoints import Checkpoints
 from consentry.table.gateway import Gateway
 from consentry.table.store import Store
@@ -62,10 +62,10 @@ def make(
 ) -> str:
     """A whole run, its queue in memory; answers the run."""
     waiting: list[str] = []
-    run = archivist.start(waiting.append, month, segments, now)
+    run = archiving.start(waiting.append, month, segments, now)
     working = Archivist(store, Checkpoints(Gateway(dynamodb, table)), put, keys, waiting.append)
     while waiting:
-        working.go_on(archivist.task_from_json(waiting.pop(0)), now)
+        working.go_on(archiving.task_from_json(waiting.pop(0)), now)
     return run
 
 

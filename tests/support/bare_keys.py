@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from consentry.keyring import SecretUnavailableError
+from consentry.links.keyring import SecretUnavailableError
 
 
 class Bare:

@@ -19,8 +19,8 @@ from boto3.session import Session  # a test may put another in its place
 from botocore.config import Config
 from cfnlint.decode.cfn_yaml import loads
 
-from consentry import brands as brands_module
-from consentry.brands import Brand
+from consentry.rules import brands as brands_module
+from consentry.rules.brands import Brand
 from consentry_build.brandfile import compile_folder
 from consentry_doctor.checking import CHECKS, _one
 from consentry_doctor.deployed import Deployed

@@ -15,12 +15,12 @@ from typing import Any
 import boto3
 from click.testing import CliRunner, Result
 
-from consentry import addresses
-from consentry import consent as rules
-from consentry.intake import Intake, Report, ReportKind
-from consentry.keyring import Keyring
-from consentry.ledger import Channel
-from consentry.spool import Recorder
+from consentry.actions.reports import Intake, Report, ReportKind
+from consentry.actions.spool import Recorder
+from consentry.links.keyring import Keyring
+from consentry.rules import addresses
+from consentry.rules import consent as rules
+from consentry.rules.ledger import Channel
 from consentry.table.gateway import Gateway
 from consentry.table.store import Store
 from consentry_cli.deployment import brand

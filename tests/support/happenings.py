@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from typing import Any, Final
 
-from consentry import consent as rules
-from consentry.addresses import Address as Mailbox
-from consentry.consent import Choice, Consent, Status
-from consentry.ledger import Actor, Channel, Event, Evidence, Kind
+from consentry.rules import consent as rules
+from consentry.rules.addresses import Address as Mailbox
+from consentry.rules.consent import Choice, Consent, Status
+from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.table.outbox import MailDue
 from consentry.table.schema import Contact
 from consentry.table.store import Store

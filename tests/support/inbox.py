@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from consentry import inbound
-from consentry.tokens import Link, Purpose, Tokens
+from consentry.inbound import emails
+from consentry.links.tokens import Link, Purpose, Tokens
 
 if TYPE_CHECKING:
-    from consentry.inbound import Understood
+    from consentry.inbound.emails import Understood
 
 NOW: Final = 1_800_000_000_000
 
@@ -44,7 +44,7 @@ def link(*topics: str, **of: str) -> str:
 
 def understand(raw: bytes, at: int = NOW) -> Understood:
     """What a mail that arrived at an instant asks for."""
-    return inbound.understand(raw, lambda each: TOKENS.read(Purpose.UNSUBSCRIBE, each, NOW), at)
+    return emails.understand(raw, lambda each: TOKENS.read(Purpose.UNSUBSCRIBE, each, NOW), at)
 
 
 def left(raw: bytes) -> list[tuple[str, ...]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from consentry import consent as rules
-from consentry.consent import Consent
-from consentry.ledger import Evidence
+from consentry.rules import consent as rules
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Evidence
 from consentry.table import schema, writing
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.outbox import Claim
@@ -18,7 +18,7 @@ from consentry.table.writing import Writing
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from consentry.ledger import Event
+    from consentry.rules.ledger import Event
     from consentry.table.outbox import MailDue
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from consentry import brands
+from consentry.rules import brands
 
 if TYPE_CHECKING:
-    from consentry.brands import Brand
+    from consentry.rules.brands import Brand
 
 SUBSCRIBER = "K9Xdq1X4AVefMXC3P9olGg"
 NOW = 1_800_000_000_000

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Final
 
-from consentry import addresses, ledger, wiring
-from consentry import consent as rules
-from consentry.consent import Consent
-from consentry.keyring import issue_api_key
-from consentry.ledger import Actor, Channel, Event, Kind
-from consentry.tokens import Link, Purpose
+from consentry import wiring
+from consentry.links.keyring import issue_api_key
+from consentry.links.tokens import Link, Purpose
+from consentry.rules import addresses, ledger
+from consentry.rules import consent as rules
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Actor, Channel, Event, Kind
 from support import calls, events, tables
 from support.page import Page
 

@@ -15,7 +15,10 @@ from typing import Any, Final
 import pytest
 from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
-from consentry import archivist, batches, feedback, notifications, replay, telemetry
+from consentry import telemetry
+from consentry.actions import archiving, notifications, replay
+from consentry.http import batches
+from consentry.inbound import feedback
 from consentry.table import endpoints
 from consentry_build.services import SERVICES
 from embedded import gaps
@@ -695,9 +698,9 @@ def test_without_an_archive_nothing_of_it_is_deployed() -> None:
 
 
 def test_the_archives_function_has_time_for_a_step_and_what_follows() -> None:
-    assert FUNCTIONS["ArchiveFunction"]["Timeout"] >= 2 * archivist.STEP_S
-    assert GLOBAL["MemorySize"] << 20 >= archivist.PART_BYTES * 8
-    assert TEMPLATE["Parameters"]["ArchiveSegments"]["MaxValue"] == archivist.MOST_SEGMENTS
+    assert FUNCTIONS["ArchiveFunction"]["Timeout"] >= 2 * archiving.STEP_S
+    assert GLOBAL["MemorySize"] << 20 >= archiving.PART_BYTES * 8
+    assert TEMPLATE["Parameters"]["ArchiveSegments"]["MaxValue"] == archiving.MOST_SEGMENTS
 
 
 @pytest.mark.parametrize("name", QUEUES)

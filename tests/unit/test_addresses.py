@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consentry.addresses import (
+from consentry.rules.addresses import (
     Address,
     MalformedAddressError,
     identify,

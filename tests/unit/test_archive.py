@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentry import archive
-from consentry.archive import Loss
-from consentry.consent import Consent
-from consentry.ledger import Actor, Channel, Event, Holding, Kind, hash_event
+from consentry.actions import archive
+from consentry.actions.archive import Loss
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Actor, Channel, Event, Holding, Kind, hash_event
 from consentry.table.schema import Head
 
 KEY = b"the archive's key"

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from consentry import batches, web
-from consentry.batches import AllFailedError, LaterError
+from consentry.http import batches, web
+from consentry.http.batches import AllFailedError, LaterError
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 
 NOW: Final = 1_800_000_000_000

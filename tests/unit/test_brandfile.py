@@ -11,7 +11,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 
-from consentry import brands
+from consentry.rules import brands
 from consentry_build import brandfile
 from consentry_build.brandfile import Fault, FaultyBrandsError, compile_folder, contrast, faults_of
 from support import odd

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consentry import brands, wiring
-from consentry.brands import Brands
-from consentry.consent import Mode
+from consentry import wiring
+from consentry.rules import brands
+from consentry.rules.brands import Brands
+from consentry.rules.consent import Mode
 from support import people
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import babel.dates
 import pytest
 
-from consentry import languages
+from consentry.rules import languages
 from consentry_build import catalogues
 
 if TYPE_CHECKING:

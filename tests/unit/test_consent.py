@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from consentry import consent as rules
-from consentry.consent import Choice, Consent, Mode, Reason, Status
+from consentry.rules import consent as rules
+from consentry.rules.consent import Choice, Consent, Mode, Reason, Status
 
 TOPICS = ("news", "offers")
 INSTANTS = st.integers(1, 12)

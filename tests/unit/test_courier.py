@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from consentry import consent as rules
-from consentry import mails
-from consentry.brands import Brand, Brands
-from consentry.consent import Consent
-from consentry.courier import Courier, Delivery, HeldBackError, PutOffError
-from consentry.keyring import Keyring
-from consentry.ledger import Actor, Channel, Event, Kind
-from consentry.mails import Body, Letter, Mail, NotSentError, UnknownFateError
+from consentry.actions import mails
+from consentry.actions.courier import Courier, Delivery, HeldBackError, PutOffError
+from consentry.actions.mails import Body, Letter, Mail, NotSentError, UnknownFateError
+from consentry.links.keyring import Keyring
+from consentry.links.tokens import Tokens
+from consentry.rules import consent as rules
+from consentry.rules.brands import Brand, Brands
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Actor, Channel, Event, Kind
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.outbox import MailDue
 from consentry.table.schema import RETURN, Contact
 from consentry.table.store import COOLDOWN_MS
 from consentry.table.writing import SUPPRESSED_COOLDOWN_MS
-from consentry.tokens import Tokens
 from support import people
 from support.memory import MemoryBreaker, MemoryOutbox, MemoryStore
 

@@ -13,9 +13,9 @@ import pytest
 from babel import Locale
 from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
-from consentry import consent as rules
-from consentry.consent import Choice, Consent, Mode, Reason, Status
-from consentry.tokens import Purpose
+from consentry.links.tokens import Purpose
+from consentry.rules import consent as rules
+from consentry.rules.consent import Choice, Consent, Mode, Reason, Status
 from consentry_build import catalogues
 from consentry_cli.main import main as consentry
 from support.documents import ROOT, page, rows, section

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentry import feedback
-from consentry.brands import Brands
-from consentry.feedback import UnintelligibleError
+from consentry.inbound import feedback
+from consentry.inbound.feedback import UnintelligibleError
+from consentry.rules.brands import Brands
 from support import people, ses
 
 BRAND = people.brand()

@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
-from consentry import feedback_reports
-from consentry.automatic_replies import Origin
-from consentry.inbound import Finding
+from consentry.inbound import feedback_reports
+from consentry.inbound.automatic_replies import Origin
+from consentry.inbound.emails import Finding
 from support.inbox import BOB, T, link, token, understand
 from support.letters import TO, feedback_report, letter, marketing
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from consentry import replay
+from consentry.actions import replay
 from support.queues import Clock, KeptError, Queue, work
 
 NOW: Final = 1_800_000_000_000

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from consentry import inbound, mail_reading
-from consentry.automatic_replies import Origin
-from consentry.inbound import Finding
-from consentry.tokens import Link, NotOursError, Purpose
+from consentry.inbound import emails, reading
+from consentry.inbound.automatic_replies import Origin
+from consentry.inbound.emails import Finding
+from consentry.links.tokens import Link, NotOursError, Purpose
 from support import letters
 from support.inbox import ANN, BOB, NOW, TOKENS, T, left, link, token, understand
 from support.letters import TO, letter, stored
@@ -387,15 +387,15 @@ def test_a_part_within_parts_is_read() -> None:
 def test_a_mail_cut_off_within_its_attachment_is_read() -> None:
     head = 'Content-Type: multipart/mixed; boundary="b"\n'
     raw = letter(head, f"--b\n\n{link()}\n--b\nContent-Type: image/jpeg\nContent-Transfer-Encoding: base64\n\n")
-    assert left(raw + b"/9j/" * mail_reading.MOST) == [("news",)]
+    assert left(raw + b"/9j/" * reading.MOST) == [("news",)]
     assert left(letter(head, f"--b\n\n{link()}")) == [("news",)]
 
 
 @pytest.mark.parametrize("more", range(4))
 def test_a_long_text_cut_off_anywhere_is_read(more: int) -> None:
-    encoded = base64.encodebytes(f"{link()} {'x ' * mail_reading.MOST}".encode()).decode()
+    encoded = base64.encodebytes(f"{link()} {'x ' * reading.MOST}".encode()).decode()
     raw = letter(f"Content-Transfer-Encoding: base64\nX-More: {'x' * more}\n", encoded)
-    assert left(raw) == left(raw[: mail_reading.MOST]) == [("news",)]
+    assert left(raw) == left(raw[: reading.MOST]) == [("news",)]
 
 
 @pytest.mark.parametrize(
@@ -433,7 +433,7 @@ def test_a_part_that_cant_be_decoded_spoils_no_other() -> None:
     mail.make_mixed()
     mail.attach(Odd())
     mail.attach(readable)
-    assert [each.strip() for each in mail_reading.texts(mail)] == [link()]
+    assert [each.strip() for each in reading.texts(mail)] == [link()]
 
 
 def test_of_a_mail_that_cant_be_parsed_subject_and_addresses_still_count() -> None:
@@ -444,7 +444,7 @@ def test_of_a_mail_that_cant_be_parsed_subject_and_addresses_still_count() -> No
 
 
 def test_a_text_that_comes_after_too_much_is_not_read() -> None:
-    for much in ("x " * mail_reading.MOST, "\n" * 20_000):
+    for much in ("x " * reading.MOST, "\n" * 20_000):
         assert understand(letter(text=much + link())).finding is Finding.NOTHING
     assert left(letter(text="\n" * 19_000 + link())) == [("news",)]
 
@@ -614,7 +614,7 @@ def test_no_mail_makes_us_try_tokens_without_end() -> None:
         raise NotOursError
 
     made_up = " ".join(f"dXx{n:030}.{'b' * 43}" for n in range(3_300))
-    inbound.understand(letter(text=made_up), read, NOW)
+    emails.understand(letter(text=made_up), read, NOW)
     assert 0 < len(tried) <= 2_000
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentry import instants
-from consentry.bulk import presets
+from consentry.actions.bulk import presets
+from consentry.rules import instants
 
 TENTH = 1_799_539_200_000
 """2027-01-10, 00:00 UTC."""

@@ -8,18 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentry import addresses, journeys, spool
-from consentry import consent as rules
-from consentry.brands import Brand, Brands
-from consentry.consent import DAY_MS, Choice, Consent, Reason, Status
-from consentry.journeys import Circumstances, Form, Journeys, Saved, Undone, Wishes
-from consentry.keyring import Keyring
-from consentry.ledger import Actor, Channel, Event, Evidence, Kind, new_event_id
-from consentry.spool import Recorder, Spooled
+from consentry.actions import recipients, spool
+from consentry.actions.recipients import Circumstances, Form, Journeys, Saved, Undone, Wishes
+from consentry.actions.spool import Recorder, Spooled
+from consentry.links.keyring import Keyring
+from consentry.links.tokens import Link, Purpose, Tokens
+from consentry.rules import addresses
+from consentry.rules import consent as rules
+from consentry.rules.brands import Brand, Brands
+from consentry.rules.consent import DAY_MS, Choice, Consent, Reason, Status
+from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind, new_event_id
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.schema import Contact
 from consentry.table.store import Address, Outcome
-from consentry.tokens import Link, Purpose, Tokens
 from support import people
 from support.memory import MemoryLimits, MemoryStore
 
@@ -154,7 +155,7 @@ class Ann:
         return self.store.events[people.SUBSCRIBER]
 
     def accepts(self, topic: str) -> bool:
-        return journeys.accepts(self.consent, topic, self.brand, self.now)
+        return recipients.accepts(self.consent, topic, self.brand, self.now)
 
     def status(self, topic: str) -> Status:
         return rules.status(self.consent, topic)
@@ -324,7 +325,7 @@ def test_only_who_leaves_by_the_page_joins_a_burst(ann: Ann) -> None:
     assert ann.limits.bursts == []
     ann.leaves("offers")
     ann.leaves("news", everything=True)
-    assert ann.limits.bursts == [("203.0.113.7", journeys.LEAVING_TOGETHER)] * 2
+    assert ann.limits.bursts == [("203.0.113.7", recipients.LEAVING_TOGETHER)] * 2
 
 
 def test_a_request_through_the_api_is_on_record_as_the_platforms(ann: Ann) -> None:
@@ -340,7 +341,7 @@ def test_an_opt_out_that_cant_be_written_is_not_said_to_be_done(ann: Ann) -> Non
         ann.leaves("news")
 
 
-@pytest.mark.parametrize("days", journeys.PAUSE_DAYS)
+@pytest.mark.parametrize("days", recipients.PAUSE_DAYS)
 def test_a_pause_ends_by_itself(ann: Ann, days: int) -> None:
     ann.subscribes("news")
     ann.pauses(days)
@@ -1145,10 +1146,10 @@ def test_a_page_opens_while_the_table_is_away(ann: Ann) -> None:
 def test_a_paused_person_still_wants_their_topics_and_one_who_complained_doesnt() -> None:
     brand, now = people.brand(), people.NOW
     paused = {rules.PAUSE: Choice(1, "a", str(now + 1))}
-    assert journeys.accepts(Consent({rules.opt_in("news"): 1}, paused), "news", brand, now)
-    assert journeys.accepts(Consent({}, paused), "product", brand, now)
-    assert not journeys.accepts(Consent({rules.opt_in("news"): 1, rules.COMPLAINT: 2}), "news", brand, now)
-    assert not journeys.accepts(Consent({rules.ask("news"): 1}), "news", brand, now)
+    assert recipients.accepts(Consent({rules.opt_in("news"): 1}, paused), "news", brand, now)
+    assert recipients.accepts(Consent({}, paused), "product", brand, now)
+    assert not recipients.accepts(Consent({rules.opt_in("news"): 1, rules.COMPLAINT: 2}), "news", brand, now)
+    assert not recipients.accepts(Consent({rules.ask("news"): 1}), "news", brand, now)
 
 
 def test_what_a_mail_needs_is_held_in_the_contact(ann: Ann) -> None:

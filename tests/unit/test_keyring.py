@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from consentry.keyring import (
+from consentry.links.keyring import (
     SCOPES,
     Keyring,
     SecretUnavailableError,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consentry import languages, wiring
+from consentry import wiring
+from consentry.rules import languages
 
 if TYPE_CHECKING:
     from pathlib import Path

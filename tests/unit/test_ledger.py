@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentry import consent as rules
-from consentry.consent import Choice, Consent
-from consentry.ledger import (
+from consentry.rules import consent as rules
+from consentry.rules.consent import Choice, Consent
+from consentry.rules.ledger import (
     Actor,
     Channel,
     Event,

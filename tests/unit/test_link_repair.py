@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentry.link_repair import find
-from consentry.tokens import Link, NotOursError, Purpose, Tokens
+from consentry.links.repair import find
+from consentry.links.tokens import Link, NotOursError, Purpose, Tokens
 from support.bare_keys import Bare
 from support.damage import AROUND, BEYOND_REPAIR, INSIDE
 from support.steps import steps

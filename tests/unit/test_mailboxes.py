@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from publicsuffixlist import PublicSuffixList
 
-from consentry.mailboxes import _REGISTRIES, LARGE, one_owners
+from consentry.rules.mailbox_providers import _REGISTRIES, LARGE, one_owners
 
 PUBLIC: Final = PublicSuffixList(only_icann=True)
 SUFFIXES: Final = sorted(

@@ -14,12 +14,14 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutErr
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consentry import addresses, mails, unsubscribe_addresses
-from consentry.brands import Brands
-from consentry.keyring import Keyring
-from consentry.mails import Body, Links, Mail, NotSentError, UnknownFateError
+from consentry.actions import mails
+from consentry.actions.mails import Body, Links, Mail, NotSentError, UnknownFateError
+from consentry.links import unsubscribe_addresses
+from consentry.links.keyring import Keyring
+from consentry.links.tokens import Link, Purpose, Tokens
+from consentry.rules import addresses
+from consentry.rules.brands import Brands
 from consentry.table.schema import Contact
-from consentry.tokens import Link, Purpose, Tokens
 from support import people
 
 BASE = "https://links.example.com"

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from consentry import notifications
-from consentry.notifications import SPAN_MS, WAITS_S, Notification, Waited
-from consentry.notifier import Fate, Notifier
+from consentry.actions import notifications
+from consentry.actions.notifications import SPAN_MS, WAITS_S, Notification, Waited
+from consentry.actions.notifier import Fate, Notifier
 from consentry.table.endpoints import PAUSES_S, REFUSALS, Endpoints
 from support.queues import MOST_IN_FLIGHT, Clock, KeptError, OverLimitError, Queue, Versions, work
 

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from consentry import outgoing
-from consentry.outgoing import UnreachableError, post
+from consentry.http import outgoing
+from consentry.http.outgoing import UnreachableError, post
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 

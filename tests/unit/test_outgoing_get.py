@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import urllib3
 
-from consentry import outgoing
-from consentry.outgoing import UnreachableError
+from consentry.http import outgoing
+from consentry.http.outgoing import UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

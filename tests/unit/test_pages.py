@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import jinja2
 import pytest
 
-from consentry import pages, web
-from consentry.consent import LOCALE, Choice, Consent
+from consentry.http import pages, web
+from consentry.rules.consent import LOCALE, Choice, Consent
 from consentry_build import catalogues
 from support import events, people
 from support.page import FAULTS
 
 if TYPE_CHECKING:
-    from consentry.brands import Brand
-    from consentry.web import Request
+    from consentry.http.web import Request
+    from consentry.rules.brands import Brand
 
 pytestmark = pytest.mark.usefixtures("deployed")
 

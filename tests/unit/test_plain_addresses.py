@@ -11,8 +11,8 @@ from email_validator import rfc_constants
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from consentry import addresses
-from consentry.addresses import Address, MalformedAddressError
+from consentry.rules import addresses
+from consentry.rules.addresses import Address, MalformedAddressError
 
 ATEXT = string.ascii_letters + string.digits + "!#$%&'*+/=?^_`{|}~-"
 atoms = st.text(ATEXT, min_size=1, max_size=12)

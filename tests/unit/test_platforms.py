@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentry import consent as rules
-from consentry import platforms, unsubscribe_addresses
-from consentry.brands import Brands
-from consentry.consent import Choice, Consent, Mode
-from consentry.keyring import Keyring
-from consentry.ledger import Actor, Channel, Event, Evidence, Kind
+from consentry.actions import platforms
+from consentry.links import unsubscribe_addresses
+from consentry.links.keyring import Keyring
+from consentry.links.tokens import Link, Purpose, Tokens
+from consentry.rules import consent as rules
+from consentry.rules.brands import Brands
+from consentry.rules.consent import Choice, Consent, Mode
+from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.table.store import LedgerPage
-from consentry.tokens import Link, Purpose, Tokens
 from support import people
 
 NOW = people.NOW

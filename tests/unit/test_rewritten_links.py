@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentry import rewritten_links
+from consentry.inbound import rewritten_links
 
 LINK: Final = "https://links.example.com/u/dXxkZW1v-fEs5_WGRx--MVg0__QVZl.l5_SSh9qApIgd5ucQzziW5T4K02wqjhcCvqM3gSgykg"
 

@@ -12,16 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from consentry import rotation
-from consentry.keyring import (
-    OVERLAP_MS,
-    Keyring,
-    SecretUnavailableError,
-    edit,
-    generations,
-    issue_api_key,
-)
-from consentry.tokens import Link, NotOursError, Purpose, Tokens
+from consentry.links import rotation
+from consentry.links.keyring import OVERLAP_MS, Keyring, SecretUnavailableError, edit, generations, issue_api_key
+from consentry.links.tokens import Link, NotOursError, Purpose, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from consentry.automatic_replies import Origin
-from consentry.inbound import Finding
+from consentry.inbound.automatic_replies import Origin
+from consentry.inbound.emails import Finding
 from support.inbox import NOW, T, link, understand
 from support.letters import TO, letter, signed
 from support.world import DAY

@@ -203,7 +203,7 @@ def test_a_start_of_one_click_imports_no_library_beside_botocore_and_itsdangerou
         "botocore", "certifi", "consentry", "dateutil", "handler", "itsdangerous", "jmespath", "six", "urllib3",
     }  # fmt: skip
     assert [each.removeprefix("consentry.") for each in ours.split()] == [
-        "addresses", "brands", "consent", "journeys", "keyring", "ledger", "mailboxes", "spool", "table",
-        "table.gateway", "table.limits", "table.schema", "table.store", "table.writing", "telemetry", "tokens", "web",
-        "wiring",
+        "actions", "actions.recipients", "actions.spool", "http", "http.web", "links", "links.keyring", "links.tokens",
+        "rules", "rules.addresses", "rules.brands", "rules.consent", "rules.ledger", "rules.mailbox_providers", "table",
+        "table.gateway", "table.limits", "table.schema", "table.store", "table.writing", "telemetry", "wiring",
     ]  # fmt: skip

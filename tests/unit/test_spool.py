@@ -8,10 +8,10 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 
-from consentry import spool
-from consentry.consent import Choice, Consent
-from consentry.ledger import Actor, Channel, Event, Evidence, Kind
-from consentry.spool import Spooled
+from consentry.actions import spool
+from consentry.actions.spool import Spooled
+from consentry.rules.consent import Choice, Consent
+from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.table import schema
 from consentry.table.store import Address
 from support.odd import changed

@@ -11,11 +11,11 @@ from typing import Any, Final
 import pytest
 
 from consentry import telemetry
-from consentry.consent import Consent
-from consentry.ledger import Actor, Channel, Event, Kind
-from consentry.spool import Recorder, Spooled, Unverified
+from consentry.actions.spool import Recorder, Spooled, Unverified
+from consentry.links.tokens import Purpose
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Actor, Channel, Event, Kind
 from consentry.table.store import Outcome
-from consentry.tokens import Purpose
 from support.memory import MemoryStore
 
 ROOT: Final = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consentry.keyring import Keyring
-from consentry.tokens import (
+from consentry.links.keyring import Keyring
+from consentry.links.tokens import (
     LIFETIME,
     MINTED,
     ExpiredError,

@@ -9,23 +9,14 @@ from typing import Final
 
 import pytest
 
-from consentry.bulk import encodings, exports, presets
-from consentry.bulk import rows as reading
-from consentry.bulk.meanings import (
-    BOUNCED,
-    CLAIMED,
-    COMPLAINED,
-    NOTHING,
-    OUT,
-    OUT_EVERYWHERE,
-    WORDS,
-    Meaning,
-)
-from consentry.bulk.presets import PLAIN, PRESETS
-from consentry.bulk.records import Names, Row, UnusableInputError
-from consentry.link_repair import find
+from consentry.actions.bulk import encodings, exports, presets
+from consentry.actions.bulk import rows as reading
+from consentry.actions.bulk.meanings import BOUNCED, CLAIMED, COMPLAINED, NOTHING, OUT, OUT_EVERYWHERE, WORDS, Meaning
+from consentry.actions.bulk.presets import PLAIN, PRESETS
+from consentry.actions.bulk.records import Names, Row, UnusableInputError
+from consentry.links.repair import find
+from consentry.links.tokens import Link, Purpose, Tokens
 from consentry.providers import NAMES
-from consentry.tokens import Link, Purpose, Tokens
 from consentry_build import catalogues
 from consentry_lint import visible, words
 from support.damage import AROUND, BEYOND_REPAIR, INSIDE

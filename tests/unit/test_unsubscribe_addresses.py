@@ -12,11 +12,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consentry import unsubscribe_addresses
-from consentry.brands import Brands
-from consentry.keyring import Keyring, SecretUnavailableError
-from consentry.tokens import Link, Minter, NotOursError, Purpose, Tokens, minting_keys
-from consentry.unsubscribe_addresses import find, local_part
+from consentry.links import unsubscribe_addresses
+from consentry.links.keyring import Keyring, SecretUnavailableError
+from consentry.links.tokens import Link, Minter, NotOursError, Purpose, Tokens, minting_keys
+from consentry.links.unsubscribe_addresses import find, local_part
+from consentry.rules.brands import Brands
 from support import people
 from support.bare_keys import Bare
 

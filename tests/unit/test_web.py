@@ -13,11 +13,12 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from consentry import web, wiring
-from consentry.keyring import SecretUnavailableError
+from consentry import wiring
+from consentry.http import web
+from consentry.http.web import ProblemError, Request, Response
+from consentry.links.keyring import SecretUnavailableError
+from consentry.links.tokens import ExpiredError, Link, NotOursError, Purpose
 from consentry.table.gateway import StoreUnavailableError
-from consentry.tokens import ExpiredError, Link, NotOursError, Purpose
-from consentry.web import ProblemError, Request, Response
 from support import events
 
 pytestmark = pytest.mark.usefixtures("deployed")

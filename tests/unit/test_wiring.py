@@ -17,9 +17,9 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeo
 from botocore.hooks import HierarchicalEmitter
 
 from consentry import wiring
-from consentry.keyring import SecretUnavailableError, hash_api_key
-from consentry.mails import Mail, NotSentError
-from consentry.notifications import Notification, Waited
+from consentry.actions.mails import Mail, NotSentError
+from consentry.actions.notifications import Notification, Waited
+from consentry.links.keyring import SecretUnavailableError, hash_api_key
 from consentry.table.gateway import StoreUnavailableError
 from support import people
 

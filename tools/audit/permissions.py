@@ -31,7 +31,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
 _SPOOL: Final = "consentry.wiring._spool"
 _STILL: Final = "consentry.table.writing._still"
 _FORM: Final = "consentry.table.store.Store._repeated"
-_FIRST_TOLD: Final = "consentry.intake.Intake._first_told"
+_FIRST_TOLD: Final = "consentry.actions.reports.Intake._first_told"
 _FROM_QUEUES: Final = (
     "what it can't do now goes back to where it comes from; the rest is made in its initialisation alone"
 )

@@ -11,11 +11,10 @@ from typing import Final, NamedTuple
 
 from capacity import assumed, load, sizes
 from capacity.template import deployed
-from consentry import archive, archivist
-from consentry.archive import Part
-from consentry.archivist import Task
-from consentry.consent import Consent
-from consentry.ledger import Channel, Kind
+from consentry.actions import archive, archiving
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Channel, Kind
+from consentry.table.checkpoints import Part, Task
 from consentry.table.schema import Head
 
 _ITEMS_A_PERSON: Final = 4
@@ -42,8 +41,8 @@ def run(people: float, events: float, segments: int) -> Run:
     """So many people in the table, and so many events in the month, spread evenly."""
     pages = math.ceil(people * _ITEMS_A_PERSON / _ITEMS_A_PAGE / segments)
     written = events / segments / pages * line_bytes()
-    of_time = math.ceil(archivist.STEP_S / assumed.SCAN_S.value)
-    of_bytes = math.ceil(archivist.PART_BYTES / written) if written else pages
+    of_time = math.ceil(archiving.STEP_S / assumed.SCAN_S.value)
+    of_bytes = math.ceil(archiving.PART_BYTES / written) if written else pages
     steps = math.ceil(pages / min(of_time, of_bytes))
     task = Task("2026-11", "20261202T032000Z-0a1b2c3d", segments - 1, segments)
     part = Part(f"{archive.PREFIX}{task.month}/{task.run}/000-00000-{'0' * 16}.ndjson.gz", 1 << 24, "0" * 64, 99, 99)

@@ -58,7 +58,7 @@ TELL_MS: Final = Given(
 )
 STREAM_MS: Final = Given("time of a record that becomes a queue's message, ms", 10, "assumption: one call of SQS")
 SLOW_S: Final = Given(
-    "seconds that a dead endpoint holds a call", 10, "assumption: consentry.outgoing gives up after about as long"
+    "seconds that a dead endpoint holds a call", 10, "assumption: consentry.http.outgoing gives up after about as long"
 )
 SCAN_S: Final = Given("seconds for a page of 1,000 items in the archive's scan", 0.3, "assumption")
 START_MS: Final = Given(

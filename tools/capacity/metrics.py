@@ -13,10 +13,12 @@ from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from capacity.template import ROOT, deployed
-from consentry import batches, feedback, inbound, providers, telemetry
-from consentry.courier import Delivery
-from consentry.ledger import Channel, Kind
-from consentry.mails import Mail
+from consentry import providers, telemetry
+from consentry.actions.courier import Delivery
+from consentry.actions.mails import Mail
+from consentry.http import batches
+from consentry.inbound import emails, feedback
+from consentry.rules.ledger import Channel, Kind
 from consentry.table.store import Outcome
 
 if TYPE_CHECKING:
@@ -58,13 +60,14 @@ def by_code() -> frozenset[Combination]:
         "Changes": _each(Kind),
         "Refused": {
             *product(
-                ["page"], _passed("ProblemError", 1) | _passed("_page", 3) | _listed(_LAYER / "web.py", "_PROBLEMS")
+                ["page"],
+                _passed("ProblemError", 1) | _passed("_page", 3) | _listed(_LAYER / "http/web.py", "_PROBLEMS"),
             ),
             *product(["api"], _passed("ApiProblemError", 0) | _passed("_problem", 0, "api")),
             *product(["webhook"], _passed("RefusedError", 0) | _passed("_problem", 0, "webhook")),
         },
         "Webhooks": set(product(providers.NAMES, _listed(webhook, "_COUNTED_AS"))),
-        "Unreadable": _each([*providers.NAMES, feedback.SOURCE, inbound.SOURCE]),
+        "Unreadable": _each([*providers.NAMES, feedback.SOURCE, emails.SOURCE]),
         "Mails": {
             *product(Mail, _emitted(courier, "outcome")),
             *product(_listed(courier, "_WAITING"), [Delivery.NOT_NEEDED]),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from capacity import archiving, assumed, costs, load, prices, sizes
 from capacity.markdown import count, dollars, large, table, words
 from capacity.template import LARGE, deployed
-from consentry import notifications
-from consentry.brands import Bounds
+from consentry.actions import notifications
+from consentry.rules.brands import Bounds
 
 if TYPE_CHECKING:
     from capacity.load import Rate

@@ -10,9 +10,9 @@ import math
 import re
 from typing import Any, Final, NamedTuple
 
-from consentry import consent as rules
-from consentry.consent import Consent
-from consentry.ledger import Actor, Channel, Event, Evidence, Kind
+from consentry.rules import consent as rules
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.table.gateway import Gateway
 from consentry.table.schema import Contact
 from consentry.table.store import Address, Store

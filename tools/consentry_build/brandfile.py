@@ -1,4 +1,4 @@
-"""Brand files: YAML that people write, checked, and compiled to what `consentry.brands` reads."""
+"""Brand files: YAML that people write, checked, and compiled to what `consentry.rules.brands` reads."""
 
 from __future__ import annotations
 

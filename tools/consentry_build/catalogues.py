@@ -33,9 +33,9 @@ SOURCE_LANGUAGE: Final = "en"
 
 _TEMPLATES: Final = ("layers/consentry/consentry/templates/**/*.html", "functions/*/templates/*.html")
 _MAILS: Final = ("layers/consentry/mails/**/*.mjml", "layers/consentry/mails/**/*.txt")
-_MODULES: Final = "layers/consentry/consentry/*.py"
+_MODULES: Final = "layers/consentry/consentry/**/*.py"
 _JINJA: Final = {"trimmed": "true", "silent": "false", "trim_blocks": "true", "lstrip_blocks": "true"}
-"""As `consentry.pages` reads templates, or the texts found here aren't those looked up there."""
+"""As `consentry.http.pages` reads templates, or the texts found here aren't those looked up there."""
 _KEYWORDS: Final = {"_": None, "gettext": None, "ngettext": (1, 2)}
 _NOTES: Final = ("Translators:",)
 

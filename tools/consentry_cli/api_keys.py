@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import click
 
-from consentry import keyring
+from consentry.links import keyring
 from consentry_cli.errors import plain_errors
 
 keyring_option = click.option(

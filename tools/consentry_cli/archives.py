@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import boto3
 from botocore.exceptions import ClientError
 
-from consentry import archive
-from consentry.archive import UnprovenError
-from consentry.consent import DAY_MS
+from consentry.actions import archive
+from consentry.actions.archive import UnprovenError
+from consentry.rules.consent import DAY_MS
 from consentry_cli import deployment
 from consentry_cli.errors import CanNotRunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from consentry.archive import Part
+    from consentry.table.checkpoints import Part
 
 _S3: Final = "s3://"
 _MOST_BYTES: Final = 1 << 28

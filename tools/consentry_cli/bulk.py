@@ -16,12 +16,12 @@ import boto3
 import click
 from botocore.exceptions import ClientError
 
-from consentry.bulk import presets
-from consentry.bulk.exporting import CONSENTS, WHAT
-from consentry.bulk.importing import MALFORMED, check
-from consentry.bulk.job import EXPORT, IMPORT, INPUTS, MOST_AT_ONCE, SCREEN
-from consentry.bulk.rows import CSV, Reader, form_of, text_of
-from consentry.bulk.shelf import Shelf
+from consentry.actions.bulk import presets
+from consentry.actions.bulk.exporting import CONSENTS, WHAT
+from consentry.actions.bulk.importing import MALFORMED, check
+from consentry.actions.bulk.job import EXPORT, IMPORT, INPUTS, MOST_AT_ONCE, SCREEN
+from consentry.actions.bulk.rows import CSV, Reader, form_of, text_of
+from consentry.aws.object_store import Shelf
 from consentry_cli import deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 from consentry_cli.options import (

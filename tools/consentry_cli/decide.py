@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from consentry.bulk.recipients import Recipients
-from consentry.bulk.rows import Reader, Writer, form_of
-from consentry.bulk.screening import ADDED, screen
+from consentry.actions.bulk.recipients import Recipients
+from consentry.actions.bulk.rows import Reader, Writer, form_of
+from consentry.actions.bulk.screening import ADDED, screen
 from consentry_cli import deployment
 from consentry_cli.errors import plain_errors
 from consentry_cli.options import encoding_option, format_option, input_argument, output_option, spreadsheets_option

@@ -13,23 +13,23 @@ import click
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from consentry import brands as brands_module
-from consentry.brands import Brands
-from consentry.journeys import Journeys
-from consentry.keyring import Keyring, SecretUnavailableError
-from consentry.replay import Replay
-from consentry.spool import Recorder
+from consentry.actions.recipients import Journeys
+from consentry.actions.replay import Replay
+from consentry.actions.spool import Recorder
+from consentry.links.keyring import Keyring, SecretUnavailableError
+from consentry.links.tokens import Tokens
+from consentry.rules import brands as brands_module
+from consentry.rules.brands import Brands
 from consentry.table.gateway import Gateway
 from consentry.table.limits import Limits
 from consentry.table.store import Store
-from consentry.tokens import Tokens
 from consentry_build.brandfile import compile_folder
 from consentry_cli.errors import CanNotRunError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consentry.brands import Brand
+    from consentry.rules.brands import Brand
 
 WRITERS: Final = 16
 """How many writes to the table are under way at once."""

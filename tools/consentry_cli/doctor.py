@@ -12,7 +12,7 @@ import boto3
 import click
 from botocore.exceptions import NoRegionError
 
-from consentry import brands as brands_module
+from consentry.rules import brands as brands_module
 from consentry_build.brandfile import compile_folder
 from consentry_cli.deployment import brands_option
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
@@ -20,7 +20,7 @@ from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from consentry.brands import Brand
+    from consentry.rules.brands import Brand
     from consentry_doctor.findings import Finding
 
 _WIDTH: Final = 100

@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from consentry import addresses
-from consentry.addresses import MalformedAddressError
-from consentry.brands import Brands
-from consentry.bulk.encodings import Text
-from consentry.bulk.recipients import Recipients
-from consentry.bulk.records import WHO
-from consentry.bulk.rows import (
+from consentry.actions.bulk.encodings import Text
+from consentry.actions.bulk.recipients import Recipients
+from consentry.actions.bulk.records import WHO
+from consentry.actions.bulk.rows import (
     CSV,
     NDJSON,
     Malformed,
@@ -25,10 +22,13 @@ from consentry.bulk.rows import (
     form_of,
     unguarded,
 )
-from consentry.consent import Consent
-from consentry.intake import Intake
-from consentry.ledger import Channel
-from consentry.spool import Recorder
+from consentry.actions.reports import Intake
+from consentry.actions.spool import Recorder
+from consentry.rules import addresses
+from consentry.rules.addresses import MalformedAddressError
+from consentry.rules.brands import Brands
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Channel
 from consentry_cli import deployment
 from consentry_cli.errors import CanNotRunError, plain_errors
 from consentry_cli.options import encoding_option, format_option

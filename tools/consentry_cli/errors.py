@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from consentry.bulk.rows import UnusableInputError
-from consentry.bulk.shelf import ShelfUnavailableError
-from consentry.keyring import SecretUnavailableError
+from consentry.actions.bulk.rows import UnusableInputError
+from consentry.aws.object_store import ShelfUnavailableError
+from consentry.links.keyring import SecretUnavailableError
 from consentry.table.gateway import StoreUnavailableError
 from consentry_build.brandfile import FaultyBrandsError
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from consentry.bulk.exporting import WHAT, columns_of, flat, together
-from consentry.bulk.rows import CSV, Writer, form_of
+from consentry.actions.bulk.exporting import WHAT, columns_of, flat, together
+from consentry.actions.bulk.rows import CSV, Writer, form_of
 from consentry_cli import deployment
 from consentry_cli.errors import plain_errors
 from consentry_cli.options import format_option, output_option

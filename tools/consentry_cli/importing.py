@@ -1,6 +1,6 @@
 """`consentry import`: what other systems know of people's consent.
 
-What rows say, and how they count, is in `consentry.bulk.importing`.
+What rows say, and how they count, is in `consentry.actions.bulk.importing`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 
-from consentry.bulk import presets
-from consentry.bulk.importing import COUNTED, MALFORMED, Interpreter, Weigher, Writers, check, take
-from consentry.bulk.rows import Reader, form_of
-from consentry.intake import Intake
-from consentry.spool import Recorder
+from consentry.actions.bulk import presets
+from consentry.actions.bulk.importing import COUNTED, MALFORMED, Interpreter, Weigher, Writers, check, take
+from consentry.actions.bulk.rows import Reader, form_of
+from consentry.actions.reports import Intake
+from consentry.actions.spool import Recorder
 from consentry.table.gateway import StoreUnavailableError
 from consentry_cli import deployment
 from consentry_cli.errors import CanNotRunError, because, plain_errors
@@ -30,7 +30,7 @@ from consentry_cli.records import STANDARD, Complaints, reading
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from consentry.bulk.importing import Fact
+    from consentry.actions.bulk.importing import Fact
 
 BATCH: Final = 1_000
 """Rows between two notes in the journal."""

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 import boto3
 import click
 
-from consentry import consent as rules
-from consentry import rotation
-from consentry.keyring import edit
-from consentry.tokens import LIFETIME, MINTED, Minter, Purpose, minting_keys
+from consentry.links import rotation
+from consentry.links.keyring import edit
+from consentry.links.tokens import LIFETIME, MINTED, Minter, Purpose, minting_keys
+from consentry.rules import consent as rules
 from consentry_cli import deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from consentry.keyring import Generation, Keyring
-    from consentry.tokens import Link
+    from consentry.links.keyring import Generation, Keyring
+    from consentry.links.tokens import Link
 
 
 T = TypeVar("T")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 import click
 
-from consentry import addresses, archive, archivist
+from consentry.actions import archive, archiving
+from consentry.rules import addresses
 from consentry_cli import archives, deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 from consentry_cli.progress import progress
@@ -16,8 +17,8 @@ from consentry_cli.progress import progress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from consentry.archive import Loss
-    from consentry.ledger import Fault
+    from consentry.actions.archive import Loss
+    from consentry.rules.ledger import Fault
     from consentry.table.store import Store
     from consentry_cli.archives import Archive
 
@@ -74,7 +75,7 @@ def verify(brand_id: str, table: str, secret_id: str, subscriber_id: str | None,
 @click.option("--month", help="yyyy-mm, UTC; last month unless given.")
 @click.option(
     "--segments",
-    type=click.IntRange(1, archivist.MOST_SEGMENTS),
+    type=click.IntRange(1, archiving.MOST_SEGMENTS),
     default=8,
     show_default=True,
     help="How many parts of the table are read at once.",
@@ -94,7 +95,7 @@ def archive_now(queue_url: str, month: str | None, segments: int) -> None:
             queue.send_message(QueueUrl=queue_url, MessageBody=text)
 
         try:
-            run = archivist.start(send, month, segments, now)
+            run = archiving.start(send, month, segments, now)
         except ValueError as exc:
             raise CanNotRunError(f"--month: {exc}") from exc
         click.echo(f"{archive.PREFIX}{month}/{run}/")

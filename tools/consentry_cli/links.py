@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from consentry import platforms
-from consentry.brands import Brands
-from consentry.bulk.recipients import Recipients
-from consentry.bulk.rows import Reader, UnusableRowError, Writer, form_of
-from consentry.tokens import Tokens
+from consentry.actions import platforms
+from consentry.actions.bulk.recipients import Recipients
+from consentry.actions.bulk.rows import Reader, UnusableRowError, Writer, form_of
+from consentry.links.tokens import Tokens
+from consentry.rules.brands import Brands
 from consentry_cli import deployment, keys
 from consentry_cli.errors import CanNotRunError, plain_errors
 from consentry_cli.options import encoding_option, format_option, input_argument, output_option, spreadsheets_option
@@ -22,8 +22,8 @@ from consentry_cli.records import Complaints, reading, writing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from consentry.brands import Brand
-    from consentry.tokens import LinkSigner
+    from consentry.links.tokens import LinkSigner
+    from consentry.rules.brands import Brand
 
 ADDED: Final = ("subscriber_id", "unsubscribe_url", "preferences_url", "list_unsubscribe", "list_unsubscribe_post")
 _BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")

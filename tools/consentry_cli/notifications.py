@@ -5,7 +5,7 @@ from __future__ import annotations
 import boto3
 import click
 
-from consentry import keyring
+from consentry.links import keyring
 from consentry_cli import queues
 from consentry_cli.api_keys import brand_option, keyring_option
 from consentry_cli.errors import plain_errors

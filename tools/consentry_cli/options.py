@@ -6,7 +6,7 @@ import codecs
 
 import click
 
-from consentry.bulk.rows import CSV, NDJSON
+from consentry.actions.bulk.rows import CSV, NDJSON
 from consentry_cli.records import STANDARD
 
 input_argument = click.argument(

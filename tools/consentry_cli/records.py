@@ -11,13 +11,13 @@ from typing import IO, TYPE_CHECKING, Final
 
 import click
 
-from consentry.bulk.rows import Malformed, text_of
+from consentry.actions.bulk.rows import Malformed, text_of
 from consentry_cli.errors import FOUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from consentry.bulk.rows import Row
+    from consentry.actions.bulk.rows import Row
 
 STANDARD: Final = "-"
 """Standard input or output, in place of a file."""

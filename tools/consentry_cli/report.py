@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from consentry.bulk.exporting import every_event
-from consentry.bulk.rows import CSV, Reader, form_of
+from consentry.actions.bulk.exporting import every_event
+from consentry.actions.bulk.rows import CSV, Reader, form_of
 from consentry_cli import deployment
 from consentry_cli.errors import CanNotRunError, plain_errors
 from consentry_cli.options import format_option, output_option

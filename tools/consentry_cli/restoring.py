@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 import click
 
-from consentry import consent as rules
-from consentry.consent import Consent
-from consentry.ledger import Channel, Event, Fault, Holding, faults, hash_event, partition_key
+from consentry.rules import consent as rules
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Channel, Event, Fault, Holding, faults, hash_event, partition_key
 from consentry.table import schema
 from consentry.table.schema import CONTACT, STATE
 from consentry_cli import deployment

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 import click
 
-from consentry import dead_letters
-from consentry.consent import DAY_MS
-from consentry.dead_letters import BrokenSealError
-from consentry.replay import NOT_OURS
+from consentry.actions.replay import NOT_OURS
+from consentry.links import sealed_log
+from consentry.links.sealed_log import BrokenSealError
+from consentry.rules.consent import DAY_MS
 from consentry_cli import deployment, queues
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 
@@ -63,7 +63,7 @@ def replay(
         since = deployment.now(secret_id) - days * DAY_MS
         for letter in _letters([*logs, *(_read(each, since) for each in log_groups)]):
             try:
-                text = dead_letters.unseal(key, letter)
+                text = sealed_log.unseal(key, letter)
                 counts[_DRY if dry_run else replays.apply(text)] += 1
             except (BrokenSealError, ValueError, TypeError, KeyError):
                 counts[_UNREADABLE] += 1
@@ -77,7 +77,7 @@ def _letters(sources: Iterable[Iterable[str]]) -> Iterator[str]:
     seen = set()
     for source in sources:
         for line in source:
-            for letter in dead_letters.find(line):
+            for letter in sealed_log.find(line):
                 if letter not in seen:
                     seen.add(letter)
                     yield letter

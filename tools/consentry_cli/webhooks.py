@@ -8,7 +8,8 @@ from typing import Any
 import boto3
 import click
 
-from consentry import keyring, providers
+from consentry import providers
+from consentry.links import keyring
 from consentry_cli.api_keys import brand_option, keyring_option
 from consentry_cli.errors import plain_errors
 

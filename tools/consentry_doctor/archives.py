@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from consentry.archive import MANIFEST, PREFIX
+from consentry.actions.archive import MANIFEST, PREFIX
 from consentry_doctor.deployed import is_gone
 from consentry_doctor.findings import Check, fault, number, warning
 

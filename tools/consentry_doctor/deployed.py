@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import boto3
 
-    from consentry.brands import Brand
+    from consentry.rules.brands import Brand
     from consentry_doctor.reach import Visit
 
 _GONE: Final = frozenset(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from consentry import providers
-from consentry.keyring import Keyring, SecretUnavailableError
-from consentry.tokens import Link, Purpose, Tokens
+from consentry.links.keyring import Keyring, SecretUnavailableError
+from consentry.links.tokens import Link, Purpose, Tokens
 from consentry_doctor.deployed import is_gone
 from consentry_doctor.findings import Check, fault, warning
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from consentry import feedback, inbound, providers
+from consentry import providers
+from consentry.inbound import emails, feedback
 from consentry_doctor.findings import Check, number, warning
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _METRIC: Final = "Unreadable"
 _HOURS: Final = 24
 _OTHERS: Final = {
     feedback.SOURCE: ("feedback", ""),
-    inbound.SOURCE: ("mailbox", "docs/deploying.md#email-that-comes-in and "),
+    emails.SOURCE: ("mailbox", "docs/deploying.md#email-that-comes-in and "),
 }
 """The function whose log tells more, and a page, of sources that aren't webhooks."""
 

@@ -13,8 +13,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from consentry.consent import DAY_MS
-from consentry.ledger import Actor, Kind
+from consentry.rules.consent import DAY_MS
+from consentry.rules.ledger import Actor, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

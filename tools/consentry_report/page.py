@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from consentry.ledger import Channel, Kind
+from consentry.rules.ledger import Channel, Kind
 from consentry_report import periods, plots
 from consentry_report.counting import DELAYS, OTHERS, PAUSE, Count
 from consentry_report.periods import By

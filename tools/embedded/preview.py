@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from multidict import CIMultiDict
 from yarl import URL
 
-from consentry import languages
+from consentry.rules import languages
 from embedded import relay
 from embedded.states import MAILS, STATES
 from embedded.visitor import NotOfferedError, Page, Visitor
@@ -27,8 +27,8 @@ from embedded.visitor import NotOfferedError, Page, Visitor
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from consentry.brands import Brand
-    from consentry.keyring import Keyring
+    from consentry.links.keyring import Keyring
+    from consentry.rules.brands import Brand
     from embedded.away import Away, Copies
     from embedded.outbox import Outbox
 

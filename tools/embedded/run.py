@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
-from consentry.brands import load as load_brands
+from consentry.rules.brands import load as load_brands
 from embedded import (
     aws,
     brandfiles,

@@ -10,7 +10,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from consentry.keyring import SCOPES, Keyring, add_notification_secret, issue_api_key, set_webhook_secrets
+from consentry.links.keyring import SCOPES, Keyring, add_notification_secret, issue_api_key, set_webhook_secrets
 from embedded import brandfiles
 from embedded.aws import client
 from embedded.build import BRANDS as BRAND_FILES

@@ -10,16 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consentry.consent import DAY_MS
+from consentry.http.web import MAX_BODY
+from consentry.links.tokens import Purpose
+from consentry.rules.consent import DAY_MS
 from consentry.table.limits import OPT_INS
-from consentry.tokens import Purpose
-from consentry.web import MAX_BODY
 from embedded.away import Away
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from consentry.brands import Brand
+    from consentry.rules.brands import Brand
     from embedded.visitor import Page, Visitor
 
     Play = Callable[[Visitor], Awaitable[Page]]

@@ -15,15 +15,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
-from consentry import addresses
-from consentry.tokens import Link, Purpose, Tokens
+from consentry.links.tokens import Link, Purpose, Tokens
+from consentry.rules import addresses
 from embedded.forms import Form, forms_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from consentry.brands import Brand
-    from consentry.keyring import Keyring
+    from consentry.links.keyring import Keyring
+    from consentry.rules.brands import Brand
     from embedded.away import Away
     from embedded.relay import Answer
 

@@ -19,9 +19,9 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 from urllib3.exceptions import HTTPError
 
-from consentry import brands as brands_module
-from consentry.keyring import SecretUnavailableError
-from consentry.ledger import Kind
+from consentry.links.keyring import SecretUnavailableError
+from consentry.rules import brands as brands_module
+from consentry.rules.ledger import Kind
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from consentry_build.brandfile import compile_folder
 from consentry_cli import deployment
@@ -40,7 +40,7 @@ from rehearsing.walk import AFTER, BEFORE, PERSON, Stack, Walk, WrongError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from consentry.brands import Brand
+    from consentry.rules.brands import Brand
 
 SCOPES: Final = ("read", "write", "erase")
 _TOLD: Final = ("PythonRuntime", "Architecture", "StartMode", "DeploymentStrategy", "RequestsPerSecond", "LogLevel")

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from consentry import addresses, mails
-from consentry.ledger import partition_key
+from consentry.actions import mails
+from consentry.links.tokens import Link, Purpose, Tokens
+from consentry.rules import addresses
+from consentry.rules.ledger import partition_key
 from consentry.table import schema
-from consentry.tokens import Link, Purpose, Tokens
 from rehearsing.calling import URLENCODED, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from consentry.brands import Brand
-    from consentry.keyring import Keyring
+    from consentry.links.keyring import Keyring
+    from consentry.rules.brands import Brand
     from consentry.table.store import Store
     from rehearsing.calling import Caller
 

@@ -18,16 +18,16 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from consentry import consent as rules
-from consentry.ledger import Kind
-from consentry.spool import Spooled
+from consentry.actions.spool import Spooled
+from consentry.rules import consent as rules
+from consentry.rules.ledger import Kind
 from consentry.table.store import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consentry.ledger import Event
-    from consentry.spool import Unverified
+    from consentry.actions.spool import Unverified
+    from consentry.rules.ledger import Event
 
 
 class Metric(NamedTuple):

@@ -20,29 +20,29 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from consentry import brands as brands_module
 from consentry import telemetry
-from consentry.journeys import Journeys
-from consentry.keyring import Keyring, SecretUnavailableError
-from consentry.spool import Recorder
+from consentry.actions.recipients import Journeys
+from consentry.actions.spool import Recorder
+from consentry.links.keyring import Keyring, SecretUnavailableError
+from consentry.links.tokens import Tokens
+from consentry.rules import brands as brands_module
 from consentry.table.gateway import Gateway, StoreUnavailableError
 from consentry.table.limits import Limits
 from consentry.table.store import Store
-from consentry.tokens import Tokens
 
 if TYPE_CHECKING:
     import logging
 
     from aws_lambda_powertools import Logger
 
-    from consentry.archivist import Archivist
-    from consentry.brands import Brand, Brands
-    from consentry.bulk.jobs import Jobs
-    from consentry.intake import Intake
-    from consentry.mailbox import Mailbox
-    from consentry.mails import Mail
-    from consentry.notifications import Notification, Waited
-    from consentry.replay import Replay
+    from consentry.actions.archiving import Archivist
+    from consentry.actions.bulk.jobs import Jobs
+    from consentry.actions.mails import Mail
+    from consentry.actions.notifications import Notification, Waited
+    from consentry.actions.replay import Replay
+    from consentry.actions.reports import Intake
+    from consentry.aws.mailbox import Mailbox
+    from consentry.rules.brands import Brand, Brands
     from consentry.table.breaker import Breaker
     from consentry.table.endpoints import Endpoints
     from consentry.table.outbox import Outbox
@@ -206,7 +206,7 @@ def recorder() -> Recorder:
 @cache
 def replay() -> Replay:
     """Makes count what had to wait."""
-    from consentry.replay import Replay  # noqa: PLC0415 - a click replays nothing
+    from consentry.actions.replay import Replay  # noqa: PLC0415 - a click replays nothing
 
     return Replay(store(), tokens(), brands(), queued_journeys())
 
@@ -238,7 +238,7 @@ def breaker() -> Breaker:
 @cache
 def intake() -> Intake:
     """What others report."""
-    from consentry.intake import Intake  # noqa: PLC0415 - no click reports anything
+    from consentry.actions.reports import Intake  # noqa: PLC0415 - no click reports anything
 
     return Intake(store(), keyring().pepper, recorder())
 
@@ -246,7 +246,7 @@ def intake() -> Intake:
 @cache
 def queued_intake() -> Intake:
     """What others report, out of a queue: while the table is away it comes back from there, and needs no spool."""
-    from consentry.intake import Intake  # noqa: PLC0415 - as above
+    from consentry.actions.reports import Intake  # noqa: PLC0415 - as above
 
     return Intake(store(), keyring().pepper, Recorder(store()))
 
@@ -260,14 +260,14 @@ def queued_journeys() -> Journeys:
 @cache
 def mailbox() -> Mailbox:
     """The mails that came in."""
-    from consentry.mailbox import Mailbox  # noqa: PLC0415 - no click reads a mail
+    from consentry.aws.mailbox import Mailbox  # noqa: PLC0415 - no click reads a mail
 
     return Mailbox(_bucket_client())
 
 
 def send_mail(brand: Brand, mail: Mail, recipient: str, raw: bytes) -> None:
     """Hand a mail to SES; see `mails.send`."""
-    from consentry import mails  # noqa: PLC0415 - a click sends no mail, and needs no mail library
+    from consentry.actions import mails  # noqa: PLC0415 - a click sends no mail, and needs no mail library
 
     mails.send(_mail_client(), brand, mail, recipient, raw, os.environ["CONFIGURATION_SET"])
 
@@ -291,7 +291,7 @@ def mail_queue() -> str:
 @cache
 def archivist() -> Archivist:
     """Copies the ledger to the archive."""
-    from consentry.archivist import Archivist  # noqa: PLC0415 - one function needs it, once a month
+    from consentry.actions.archiving import Archivist  # noqa: PLC0415 - one function needs it, once a month
     from consentry.table.checkpoints import Checkpoints  # noqa: PLC0415 - as above
 
     patient = Gateway(_client("dynamodb", _PATIENT), settings().table)
@@ -306,7 +306,7 @@ def start_archive(month: str, now: int) -> str:
         ValueError: the month isn't one, or hasn't begun.
         botocore's errors: not all is queued; start again.
     """
-    from consentry import archivist as module  # noqa: PLC0415 - as above
+    from consentry.actions import archiving as module  # noqa: PLC0415 - as above
 
     return module.start(_send_archive, month, int(os.environ["ARCHIVE_SEGMENTS"]), now)
 
@@ -314,8 +314,8 @@ def start_archive(month: str, now: int) -> str:
 @cache
 def bulk() -> Jobs:
     """Does the steps of jobs over millions of people."""
-    from consentry.bulk.jobs import Jobs  # noqa: PLC0415 - one function needs it
-    from consentry.bulk.shelf import Shelf  # noqa: PLC0415 - as above
+    from consentry.actions.bulk.jobs import Jobs  # noqa: PLC0415 - one function needs it
+    from consentry.aws.object_store import Shelf  # noqa: PLC0415 - as above
 
     client = _client("dynamodb", _MANY)
     return Jobs(
@@ -365,7 +365,7 @@ def wake_up() -> None:
 @cache
 def endpoints() -> Endpoints:
     """How the platforms' endpoints stand."""
-    from consentry import web  # noqa: PLC0415 - one function needs it
+    from consentry.http import web  # noqa: PLC0415 - one function needs it
     from consentry.table.endpoints import Endpoints  # noqa: PLC0415 - as above
 
     return Endpoints(gateway(), lambda exc: web.report(exc, "endpoints"))
@@ -490,7 +490,7 @@ def _bucket_client() -> Any:
 
 
 def _put_archive(key: str, body: bytes, sha256: bytes) -> None:
-    from consentry.archivist import ArchiveUnavailableError  # noqa: PLC0415 - as above
+    from consentry.actions.archiving import ArchiveUnavailableError  # noqa: PLC0415 - as above
 
     try:
         _bucket_client().put_object(
@@ -526,17 +526,17 @@ def _spool(text: str) -> None:
         raise StoreUnavailableError("neither table nor spool can be written") from exc
     fault = sys.exception()
     if fault is not None and not isinstance(fault, StoreUnavailableError):
-        from consentry import web  # noqa: PLC0415 - it imports this module
+        from consentry.http import web  # noqa: PLC0415 - it imports this module
 
         web.report(fault, "spool")
     logger().warning("spooled")
 
 
 def _keep_in_log(text: str) -> None:
-    from consentry import dead_letters  # noqa: PLC0415 - for a day when nearly everything is away
+    from consentry.links import sealed_log  # noqa: PLC0415 - for a day when nearly everything is away
 
     try:
-        letter = dead_letters.seal(keyring().dead_letter_key(), text)
+        letter = sealed_log.seal(keyring().dead_letter_key(), text)
     except SecretUnavailableError:
         telemetry.emit("opt-out not kept", {"OptOutsNotKept": 1})
         logger().error("table, spool and keyring are away: nothing could be kept")

@@ -10,9 +10,10 @@ import pytest
 
 from capacity import archiving, assumed
 from capacity.template import deployed
-from consentry import archive, archivist
-from consentry.archivist import Archivist, Task
-from consentry.table.checkpoints import Place
+from consentry.actions import archive
+from consentry.actions import archiving as archiver
+from consentry.actions.archiving import Archivist
+from consentry.table.checkpoints import Part, Place, Task
 from consentry.table.store import Swept
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Places:
         self.held[task.segment] = after
         return True
 
-    def of_run(self, _run: str) -> tuple[int, list[archive.Part]]:
+    def of_run(self, _run: str) -> tuple[int, list[Part]]:
         return sum(each.done for each in self.held.values()), []
 
 
@@ -65,18 +66,18 @@ def test_the_archive_of_a_hundred_million_people_ends_within_hours(monkeypatch: 
     segments = deployed().answer("ArchiveSegments")
     table: Any = Table(PEOPLE, segments)
     places: Any = Places()
-    monkeypatch.setattr(archivist, "time", SimpleNamespace(monotonic=lambda: table.now))
+    monkeypatch.setattr(archiver, "time", SimpleNamespace(monotonic=lambda: table.now))
     queue: deque[str] = deque()
     written: list[str] = []
     keys: Any = SimpleNamespace(archive_key=lambda: b"key")
     work = Archivist(table, places, lambda key, *_: written.append(key), keys, queue.append)
-    archivist.start(queue.append, "2027-01", segments, NOW + 31 * 86_400_000)
+    archiver.start(queue.append, "2027-01", segments, NOW + 31 * 86_400_000)
     steps: dict[int, int] = {}
     longest = 0.0
     while queue:
         text = queue.popleft()
         assert len(text) < 1_000
-        task, began = archivist.task_from_json(text), table.now
+        task, began = archiver.task_from_json(text), table.now
         work.go_on(task, NOW)
         longest = max(longest, table.now - began)
         steps[task.segment] = steps.get(task.segment, 0) + 1
@@ -85,7 +86,7 @@ def test_the_archive_of_a_hundred_million_people_ends_within_hours(monkeypatch: 
     assert set(steps.values()) == {expected.steps}
     assert expected.steps > LOOP, "which is why the template allows the loop"
     assert [each.rpartition("/")[2] for each in written] == [archive.MANIFEST]
-    assert longest <= archivist.STEP_S + 2 * assumed.SCAN_S.value, "the function has 300 s"
+    assert longest <= archiver.STEP_S + 2 * assumed.SCAN_S.value, "the function has 300 s"
     assert expected.hours * 3600 == pytest.approx(table.now / segments, rel=0.01)
     assert expected.hours * 3600 < 28 * 86_400, "before the next month's run"
 

@@ -56,7 +56,7 @@ def test_what_it_cant_is_not(never: Combination) -> None:
 
 def test_a_table_that_is_gone_is_told() -> None:
     with pytest.raises(LookupError, match="_GONE"):
-        metrics._listed(metrics._LAYER / "web.py", "_GONE")
+        metrics._listed(metrics._LAYER / "http" / "web.py", "_GONE")
 
 
 def test_a_metric_is_charged_by_the_hours_in_which_it_has_a_value() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from consentry.brands import Endpoint
+from consentry.rules.brands import Endpoint
 from consentry_doctor.checking import CHECKS, examine
 from consentry_doctor.deployed import NoStackError
 from consentry_doctor.findings import Verdict

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from consentry import brands
-from consentry.brands import Bounds, Brands
+from consentry.rules import brands
+from consentry.rules.brands import Bounds, Brands
 from embedded import brandfiles
 
 SMALL = """\

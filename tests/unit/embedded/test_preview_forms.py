@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from consentry.keyring import Keyring
+from consentry.links.keyring import Keyring
 from embedded.outbox import Outbox
 from embedded.preview import Preview
 from support import people

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from support import hooks
 
 

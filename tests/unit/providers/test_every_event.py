@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from consentry import providers
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from consentry.providers import NAMES, Setup, meanings
 from consentry.providers.meanings import Nothing, Several
 from support import hooks

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consentry import providers
-from consentry.intake import Report, ReportKind
+from consentry.actions.reports import Report, ReportKind
 from consentry.providers import NAMES, Call, Reading, Setup, UnreadableError, UnsignedError, late
 from support import hooks
 from support.hooks import AT, LEFT_AT, NOW, Sent

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from consentry.providers import Call, Setup, UnreadableError, UnsignedError, hubspot
 from consentry.providers.payload import ON_ARRIVAL
 from support import hooks

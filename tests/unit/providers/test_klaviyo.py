@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from consentry.providers import UnreadableError
 from support import hooks
 from support.hooks import NOW

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from sendgrid.helpers.eventwebhook import EventWebhook
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from consentry.providers import UnreadableError
 from consentry.providers.payload import ON_ARRIVAL
 from support import hooks

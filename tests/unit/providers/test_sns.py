@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from consentry import outgoing
-from consentry.intake import ReportKind
-from consentry.outgoing import UnreachableError
+from consentry.actions.reports import ReportKind
+from consentry.http import outgoing
+from consentry.http.outgoing import UnreachableError
 from consentry.providers import Call, Setup, UnreadableError, UnsignedError, sns
 from consentry.providers.sns import fetch as real_fetch
 from support import hooks

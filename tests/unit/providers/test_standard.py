@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from consentry.providers import Setup, UnreadableError
 from consentry.providers.payload import ON_ARRIVAL
 from support import hooks

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consentry.journeys import REASONS
-from consentry.ledger import Actor, Channel, Kind
-from consentry.platforms import rfc3339
+from consentry.actions.platforms import rfc3339
+from consentry.actions.recipients import REASONS
+from consentry.rules.ledger import Actor, Channel, Kind
 from consentry_report import counting, periods
 from consentry_report.counting import Counts, NotAnEventError
 from consentry_report.page import render

@@ -28,13 +28,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
-from consentry.instants import SECOND_MS
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
+from consentry.rules.instants import SECOND_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from consentry.intake import Report
+    from consentry.actions.reports import Report
     from consentry.providers.meanings import Meaning
 
 NAMES: Final = (

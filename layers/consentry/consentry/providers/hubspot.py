@@ -22,14 +22,14 @@ import base64
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from consentry.providers import WHOLE_LIST, Reading, UnreadableError, meanings, payload, proof
 from consentry.providers.meanings import Several, UnclearError, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from consentry.intake import Report
+    from consentry.actions.reports import Report
     from consentry.providers import Call, Setup
     from consentry.providers.meanings import Meaning
 

@@ -15,14 +15,14 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from consentry.providers import WHOLE_LIST, UnreadableError, UnsignedError, meanings, payload, proof
 from consentry.providers.meanings import nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consentry.intake import Report
+    from consentry.actions.reports import Report
     from consentry.providers import Call, Reading, Setup
     from consentry.providers.meanings import Meaning
 

@@ -19,14 +19,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from consentry.providers import Reading, UnreadableError, UnsignedError, meanings, payload, proof
 from consentry.providers.meanings import Several, UnclearError, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consentry.intake import Report
+    from consentry.actions.reports import Report
     from consentry.providers import Call, Setup
     from consentry.providers.meanings import Meaning
 

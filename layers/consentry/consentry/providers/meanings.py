@@ -8,12 +8,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from consentry.intake import Report
+    from consentry.actions.reports import Report
 
 
 class Several(StrEnum):

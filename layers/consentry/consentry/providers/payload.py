@@ -10,11 +10,11 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import instants
-from consentry.instants import Instant
-from consentry.intake import Report, ReportKind
+from consentry.actions.reports import Report, ReportKind
 from consentry.providers import Reading, UnreadableError
 from consentry.providers.meanings import UnclearError, UnknownKindError
+from consentry.rules import instants
+from consentry.rules.instants import Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

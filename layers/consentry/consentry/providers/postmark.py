@@ -14,14 +14,14 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from consentry.providers import UnsignedError, meanings, payload, proof
 from consentry.providers.meanings import UnclearError, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consentry.intake import Report
+    from consentry.actions.reports import Report
     from consentry.providers import Call, Reading, Setup
     from consentry.providers.meanings import Meaning
 

@@ -16,14 +16,14 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry.intake import ReportKind
+from consentry.actions.reports import ReportKind
 from consentry.providers import UnreadableError, UnsignedError, meanings, payload, proof
 from consentry.providers.meanings import nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consentry.intake import Report
+    from consentry.actions.reports import Report
     from consentry.providers import Call, Reading, Setup
     from consentry.providers.meanings import Meaning
 

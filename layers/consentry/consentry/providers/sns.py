@@ -19,9 +19,9 @@ import base64
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import outgoing
-from consentry.intake import ReportKind
-from consentry.outgoing import UnreachableError
+from consentry.actions.reports import ReportKind
+from consentry.http import outgoing
+from consentry.http.outgoing import UnreachableError
 from consentry.providers import Reading, UnreadableError, UnsignedError, meanings, payload, proof
 from consentry.providers.meanings import Several, UnclearError, nothing
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-    from consentry.intake import Report
+    from consentry.actions.reports import Report
     from consentry.providers import Call, Setup
     from consentry.providers.meanings import Meaning
 

@@ -15,7 +15,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry.intake import Report, ReportKind
+from consentry.actions.reports import Report, ReportKind
 from consentry.providers import TOLERANCE_MS, UnsignedError, meanings, payload, proof
 
 if TYPE_CHECKING:

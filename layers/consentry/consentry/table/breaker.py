@@ -20,7 +20,7 @@ from consentry.table import schema
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from consentry.brands import Brand
+    from consentry.rules.brands import Brand
     from consentry.table.gateway import Gateway, Item
 
 OPEN_MS: Final = 5 * 60 * 1000

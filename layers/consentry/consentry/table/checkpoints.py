@@ -6,19 +6,42 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from consentry.archive import Part
 from consentry.table import schema
 from consentry.table.gateway import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consentry.archivist import Task
     from consentry.table.gateway import Gateway
 
 _KEPT_S: Final = 60 * schema.DAY_S
 """How long it is known where a run is; a message lives for 14 days, among the dead letters too, and as long again
 once somebody has put it back."""
+
+
+class Task(NamedTuple):
+    """One segment of a run."""
+
+    month: str
+    run: str
+    segment: int
+    segments: int
+
+    def to_json(self) -> str:
+        """As it waits in the queue."""
+        return json.dumps(self._asdict())
+
+
+class Part(NamedTuple):
+    """One object of a run."""
+
+    key: str
+    size: int
+    """Bytes."""
+    sha256: str
+    """Of the object, hex."""
+    events: int
+    heads: int
 
 
 class Place(NamedTuple):

@@ -16,9 +16,9 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import dead_letters
-from consentry.dead_letters import BrokenSealError
-from consentry.ledger import new_event_id
+from consentry.links import sealed_log
+from consentry.links.sealed_log import BrokenSealError
+from consentry.rules.ledger import new_event_id
 from consentry.table import schema
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from consentry.table.schema import DAY_S
@@ -91,7 +91,7 @@ def once(
         answer = do()
         done = 200 <= answer["statusCode"] < 300  # noqa: PLR2004 - HTTP's successes
         if done:
-            sealed = dead_letters.seal(secret, json.dumps(answer)) if keep else ""
+            sealed = sealed_log.seal(secret, json.dumps(answer)) if keep else ""
             with suppress(StoreUnavailableError, PermanentFaultError):
                 gateway.put({**begun, "answer": schema.string(sealed)})
     finally:
@@ -109,7 +109,7 @@ def _kept(secret: bytes, held: dict[str, Any], begun: dict[str, Any]) -> dict[st
         raise OtherBodyError
     with suppress(BrokenSealError):
         if sealed := schema.text(held, "answer"):
-            return dict(json.loads(dead_letters.unseal(secret, sealed)))
+            return dict(json.loads(sealed_log.unseal(secret, sealed)))
     return None
 
 

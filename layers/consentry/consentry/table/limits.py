@@ -15,8 +15,8 @@ import hmac
 import time
 from typing import TYPE_CHECKING, Final
 
-from consentry import addresses, mailboxes
-from consentry.ledger import partition_key
+from consentry.rules import addresses, mailbox_providers
+from consentry.rules.ledger import partition_key
 from consentry.table import schema
 from consentry.table.gateway import PATIENCE_S
 from consentry.table.schema import CONTACT, DAY_S
@@ -24,7 +24,7 @@ from consentry.table.schema import CONTACT, DAY_S
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from consentry.brands import Brand
+    from consentry.rules.brands import Brand
     from consentry.table.gateway import Gateway, Operation
 
 HOUR_S: Final = 3600
@@ -195,7 +195,7 @@ class Limits:
         }
 
     def _domain(self, address: addresses.Address, now: int) -> str:
-        domain = mailboxes.one_owners(addresses.mailbox(address).rpartition("@")[2])
+        domain = mailbox_providers.one_owners(addresses.mailbox(address).rpartition("@")[2])
         return f"domain#{self._hashed(_ALL_BRANDS, domain, DAY_S, now)}" if domain else ""
 
     def _done(self, operation: Operation) -> bool:

@@ -13,8 +13,8 @@ import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from consentry.consent import DAY_MS
-from consentry.ledger import partition_key
+from consentry.rules.consent import DAY_MS
+from consentry.rules.ledger import partition_key
 from consentry.table import schema
 from consentry.table.schema import CONTACT, DAY_S, GOODBYE, RETURN, Change
 from consentry.table.store import COOLDOWN_MS

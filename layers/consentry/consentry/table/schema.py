@@ -22,9 +22,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from consentry import consent as rules
-from consentry.consent import Choice, Consent
-from consentry.ledger import Actor, Channel, Event, Evidence, Holding, Kind, partition_key
+from consentry.rules import consent as rules
+from consentry.rules.consent import Choice, Consent
+from consentry.rules.ledger import Actor, Channel, Event, Evidence, Holding, Kind, partition_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

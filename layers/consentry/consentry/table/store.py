@@ -18,9 +18,9 @@ from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
 
-from consentry import consent as rules
-from consentry.consent import DAY_MS, Consent
-from consentry.ledger import Event, Evidence, Fault, Holding, event_id_of, faults, new_event_id, partition_key
+from consentry.rules import consent as rules
+from consentry.rules.consent import DAY_MS, Consent
+from consentry.rules.ledger import Event, Evidence, Fault, Holding, event_id_of, faults, new_event_id, partition_key
 from consentry.table import schema, writing
 from consentry.table.gateway import PATIENCE_S, StoreUnavailableError, attempts, batches
 from consentry.table.schema import AGAIN, CONTACT, DAY_S, FORM, STATE, Contact, Head

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from consentry import consent as rules
-from consentry.consent import DAY_MS, EVERY_TOPIC, Consent
-from consentry.ledger import Actor, Channel, Event, Kind, hash_event, hash_evidence
+from consentry.rules import consent as rules
+from consentry.rules.consent import DAY_MS, EVERY_TOPIC, Consent
+from consentry.rules.ledger import Actor, Channel, Event, Kind, hash_event, hash_evidence
 from consentry.table import schema
 from consentry.table.schema import AGAIN, STATE, SUSPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from consentry.ledger import Evidence
+    from consentry.rules.ledger import Evidence
     from consentry.table.gateway import Item, Operation
     from consentry.table.schema import Taken
 

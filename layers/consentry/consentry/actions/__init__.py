@@ -1,0 +1,1 @@
+"""What recipients, platforms and operators can do, and what follows from it."""

@@ -1,0 +1,119 @@
+"""What a job over millions of people is asked to do, and whether that can be meant."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from consentry.actions.bulk import exporting, presets
+from consentry.actions.bulk.records import WHO, UnusableInputError
+from consentry.actions.bulk.rows import CSV, NDJSON, form_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from consentry.rules.brands import Brand, Brands
+
+IMPORT: Final = "import"
+SCREEN: Final = "screen"
+EXPORT: Final = "export"
+INPUTS: Final = "inputs/"
+MOST_AT_ONCE: Final = 1_000
+"""Lambda runs no more functions at once in an account, unless AWS was asked for more."""
+_KEY: Final = re.compile(r"inputs/[A-Za-z0-9._-]{1,200}")
+
+
+class Job(NamedTuple):
+    """What is to be done."""
+
+    work: str
+    """`import`, `screen` or `export`."""
+    brand: str
+    input: str = ""
+    """The key of the object to read."""
+    form: str = ""
+    """`csv` or `ndjson`; else the input's suffix says it."""
+    topics: tuple[str, ...] = ()
+    """To screen: the one topic. To import: of rows that name none."""
+    preset: str = ""
+    status: str = ""
+    what: str = exporting.CONSENTS
+    dry_run: bool = False
+    for_spreadsheets: bool = False
+    """To screen: no text of the result is computed by a spreadsheet, in the input's columns either."""
+    columns: tuple[str, ...] = ()
+    """To import: `NAME=COLUMN`, for what is called otherwise there."""
+    ignore_columns: tuple[str, ...] = ()
+    """To import: columns that sound of consent, and say nothing of it."""
+    concurrency: int = 0
+    """How many parts are done at once; 0: as the template says."""
+
+
+_WANTED: Final[Mapping[str, type]] = {
+    **dict.fromkeys(("work", "brand", "input", "form", "preset", "status", "what"), str),
+    **dict.fromkeys(("topics", "columns", "ignore_columns"), list),
+    **dict.fromkeys(("dry_run", "for_spreadsheets"), bool),
+    "concurrency": int,
+}
+
+
+def job_of(told: object, brands: Brands) -> tuple[Job, Brand]:
+    """The job that somebody wants.
+
+    Raises:
+        UnusableInputError: it isn't one; says why, and repeats nothing but names of fields.
+    """
+    if not isinstance(told, dict) or not all(isinstance(told.get(name), str) for name in ("work", "brand")):
+        raise UnusableInputError("a job is an object with work and brand")
+    for name, value in told.items():
+        if name not in _WANTED:
+            raise UnusableInputError(f"a job has no other fields than {', '.join(_WANTED)}")
+        if type(value) is not _WANTED[name]:
+            raise UnusableInputError(f"{name}: not {'an' if name == 'input' else 'a'} {_WANTED[name].__name__}")
+    job = job_from(told)
+    brand = brands.get(job.brand)
+    if brand is None:
+        raise UnusableInputError("brand: the deployment has none of this name")
+    _check(job, brand)
+    return job._replace(form=job.form or (CSV if job.work == EXPORT else form_of(job.input, None))), brand
+
+
+def job_from(told: Mapping[str, Any]) -> Job:
+    """The job that was checked and written down."""
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+    return Job(**given)
+
+
+def mapped(job: Job) -> dict[str, str]:
+    """What the input calls columns, by their names here."""
+    return dict(each.split("=", 1) for each in job.columns)
+
+
+def who(job: Job) -> tuple[str, ...]:
+    """The columns, one of which says whom a row is about."""
+    return presets.PRESETS.get(job.preset, presets.PLAIN).who() if job.work == IMPORT else WHO
+
+
+def _check(job: Job, brand: Brand) -> None:
+    choices = {
+        "work": (job.work, (IMPORT, SCREEN, EXPORT)),
+        "form": (job.form, ("", CSV, NDJSON)),
+        "preset": (job.preset, ("", *presets.PRESETS)),
+        "status": (job.status, ("", *presets.WORDS)),
+        "what": (job.what, exporting.WHAT),
+    }
+    for name, (value, known) in choices.items():
+        if value not in known:
+            raise UnusableInputError(f"{name}: one of {', '.join(each for each in known if each)}")
+    if not all(isinstance(topic, str) and topic in brand.topics for topic in job.topics):
+        raise UnusableInputError(f"topics: the brand has {', '.join(brand.topics)}")
+    if not all(isinstance(each, str) for each in (*job.columns, *job.ignore_columns)) or not all(
+        "=" in each for each in job.columns
+    ):
+        raise UnusableInputError("columns: NAME=COLUMN; ignore_columns: names")
+    if job.work == SCREEN and len(job.topics) != 1:
+        raise UnusableInputError("topics: an audience is screened for one")
+    if (job.work != EXPORT) != bool(_KEY.fullmatch(job.input)):
+        raise UnusableInputError("input: the key of an object under inputs/; an export has none")
+    if not 0 <= job.concurrency <= MOST_AT_ONCE:
+        raise UnusableInputError(f"concurrency: at most {MOST_AT_ONCE}")

@@ -1,0 +1,105 @@
+"""The notifier: whether a notification goes to its endpoint now, waits, or is given up.
+
+What waits is sent to the queue again, with a delay, and is nobody's meanwhile: a message that was received and kept
+invisible would be in flight, and of these a queue has 120,000 at most
+(https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html). A delay is a quarter of
+an hour at most, so what waits for longer comes by several times, and is asked each time whether its endpoint is well.
+
+The new message is sent before the old one is deleted. A crash between the two leaves both, and the platform is told
+twice under one `webhook-id`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from consentry.actions.notifications import LONGEST_DELAY_S, SPAN_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from consentry.actions.notifications import Notification, Waited
+    from consentry.table.endpoints import Endpoints
+
+
+class Fate(StrEnum):
+    """What became of a message."""
+
+    TAKEN = "taken"
+    PUT_OFF = "put_off"
+    GIVEN_UP = "given_up"
+
+
+class Notifier:
+    """Tells one endpoint of one change at a time."""
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        call: Callable[[Notification], bool],
+        put_off: Callable[[Notification, Waited, int], None],
+        give_up: Callable[[Notification], None],
+        away: Callable[[Notification], None],
+        clock: Callable[[], int],
+    ) -> None:
+        """What it is made of.
+
+        Args:
+            endpoints: how each stands.
+            call: sends it; whether the endpoint took it.
+            put_off: queues it again, for so many seconds from now.
+            give_up: puts it among the dead letters.
+            away: is told with which refusal an endpoint turned out to be away, or to be so still.
+            clock: epoch ms.
+        """
+        self._endpoints = endpoints
+        self._call = call
+        self._put_off = put_off
+        self._give_up = give_up
+        self._away = away
+        self._clock = clock
+
+    def tell(self, notification: Notification, waited: Waited) -> Fate:
+        """Deal with a message of the queue; what is raised on the way leaves it there.
+
+        What its endpoint refused goes its own way, however the endpoint stands: it may be the notification that is not
+        liked, and shows nothing of others, also when it is tried anew because the endpoint was away in between. All
+        else waits while the endpoint is away, but for one that tries it.
+        """
+        endpoint, now = (notification.brand, notification.endpoint), self._clock()
+        standing = self._endpoints.standing(*endpoint, now)
+        due = waited.due(0 if standing.until else standing.well_since)
+        tries = not waited.tries and bool(standing.until)
+        if now < due:
+            return self._wait(notification, waited, due, now)
+        if tries and now < standing.until:
+            return self._wait(notification, waited, standing.until, now)
+        if tries and not self._endpoints.claim(*endpoint, now):  # another does
+            return self._wait(notification, waited, self._endpoints.standing(*endpoint, now).until, now)
+        if self._call(notification):
+            self._endpoints.took(*endpoint, self._clock())
+            return Fate.TAKEN
+        now = self._clock()
+        if not waited.tries and (self._endpoints.refused(*endpoint, now) or tries):
+            self._away(notification)
+        if now >= waited.since + SPAN_MS:  # not by its tries, of which an endpoint that comes and goes makes more
+            return self._lose(notification)
+        waited = waited.refused(now)
+        return self._wait(notification, waited, waited.due(0), now)
+
+    def later(self, notification: Notification, waited: Waited, seconds: int) -> Fate:
+        """It can't be tried now, for a reason of ours, and that is no try."""
+        now = self._clock()
+        return self._wait(notification, waited, now + 1000 * seconds, now)
+
+    def _wait(self, notification: Notification, waited: Waited, until: int, now: int) -> Fate:
+        """Queue it again until an instant, unless it has waited for as long as it may."""
+        if now >= waited.ends:
+            return self._lose(notification)
+        self._put_off(notification, waited, min(max(1, -(-(until - now) // 1000)), LONGEST_DELAY_S))
+        return Fate.PUT_OFF
+
+    def _lose(self, notification: Notification) -> Fate:
+        self._give_up(notification)
+        return Fate.GIVEN_UP

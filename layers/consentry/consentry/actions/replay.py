@@ -1,0 +1,88 @@
+"""Replay: makes count what had to wait, in the spool or in the log, as of its own instant.
+
+Doing it again changes nothing: an event is recorded under its own id once, and registers only grow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from consentry.actions import spool
+from consentry.actions.recipients import Circumstances, Form
+from consentry.actions.spool import Unverified
+from consentry.links.tokens import ExpiredError, NotOursError
+from consentry.rules.ledger import Channel, event_id_of
+from consentry.table.store import Outcome
+
+if TYPE_CHECKING:
+    from consentry.actions.recipients import Journeys
+    from consentry.links.tokens import Tokens
+    from consentry.rules.brands import Brands
+    from consentry.table.store import Store
+
+NOT_OURS: Final = "not_ours"
+"""The outcome of a token that turned out to be forged, damaged or of a purpose that opts nobody out."""
+
+
+_FIRST_WAIT_S: Final = 5
+_LONGEST_WAIT_S: Final = 300
+
+
+def wait(tries: int) -> int:
+    """Seconds until what could not be recorded is tried again: soon at first, and then patiently.
+
+    The queue's `maxReceiveCount` in the template gives a message up after nearly two days of these waits. It is not
+    deleted before its fourteenth day, so that whoever the alarm wakes has twelve left.
+    """
+    return min(_FIRST_WAIT_S << min(tries - 1, 10), _LONGEST_WAIT_S)
+
+
+class Replay:
+    """Applies what waited."""
+
+    def __init__(self, store: Store, tokens: Tokens, brands: Brands, journeys: Journeys) -> None:
+        """`journeys` go straight to the table: what can't be recorded now goes on waiting where it is."""
+        self._store = store
+        self._tokens = tokens
+        self._brands = brands
+        self._journeys = journeys
+
+    def apply(self, text: str) -> str:
+        """Record what a message or dead letter says. Answers an `Outcome`, or `NOT_OURS`.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is none of ours.
+            StoreUnavailableError, SecretUnavailableError: not now.
+        """
+        waiting = spool.from_json(text)
+        if isinstance(waiting, Unverified):
+            return self._leave(waiting)
+        event, evidence, evidence_days, address, form = waiting
+        recorded = self._store.record(event, evidence=evidence, evidence_days=evidence_days, address=address, form=form)
+        return recorded.outcome.value
+
+    def _leave(self, waiting: Unverified) -> str:
+        try:
+            link = self._tokens.read(waiting.purpose, waiting.token, waiting.at, leaving=True)
+        except (NotOursError, ExpiredError):
+            return NOT_OURS
+        brand = self._brands.even_if_gone(link.brand)
+        by_form = waiting.channel is Channel.PAGE
+        person = not by_form or self._journeys.stamped(Form.UNSUBSCRIBE, link, waiting.stamp, waiting.at)
+        how = Circumstances(
+            waiting.at,
+            waiting.channel,
+            waiting.evidence,
+            waiting.locale,
+            not person,
+            event_id=event_id_of("waited", waiting.token, waiting.at, waiting.topics),
+            seen=False,
+        )
+        if waiting.pause_days:
+            self._journeys.pause(brand, link, waiting.pause_days, how)
+        elif waiting.frequency:
+            self._journeys.less_often(brand, link, waiting.frequency, how)
+        else:
+            link = link._replace(topics=waiting.topics or link.topics)
+            self._journeys.unsubscribe(brand, link, how, everything=waiting.everything)
+        return Outcome.APPLIED.value

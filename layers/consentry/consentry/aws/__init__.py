@@ -1,0 +1,1 @@
+"""Adapters to AWS's services, but for the table."""

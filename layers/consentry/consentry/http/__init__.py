@@ -1,0 +1,1 @@
+"""Requests, pages and answers; events and batches of functions."""

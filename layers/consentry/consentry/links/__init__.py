@@ -1,0 +1,1 @@
+"""What is signed or sealed: links, unsubscribe addresses, the keyring."""
