@@ -100,7 +100,7 @@ def test_each_fault_has_words_of_its_own() -> None:
 
 
 def test_every_fault_that_is_raised_is_among_them() -> None:
-    sources = [*ROOT.glob("functions/*/handler.py"), *ROOT.glob("layers/consentry/consentry/*.py")]
+    sources = [*ROOT.glob("functions/*/handler.py"), *ROOT.glob("layers/consentry/consentry/**/*.py")]
     raised = {
         code
         for source in sources
