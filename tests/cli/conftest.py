@@ -8,9 +8,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from moto import mock_aws
 
 from support.deployments import ROOT, Deployment
+from support.quick_moto import mock_aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from click.testing import CliRunner
-from moto import mock_aws
 
 from consentry.links.keyring import Keyring
 from consentry.links.tokens import MINTED, Link, Purpose, Tokens
@@ -17,6 +16,7 @@ from consentry.links.unsubscribe_addresses import local_part
 from consentry_cli import keys
 from consentry_cli.main import main
 from support import tables
+from support.quick_moto import mock_aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

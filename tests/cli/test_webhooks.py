@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from click.testing import CliRunner
-from moto import mock_aws
 
 from consentry.links.keyring import Keyring
 from consentry_cli.main import main
+from support.quick_moto import mock_aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

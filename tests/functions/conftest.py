@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from consentry import wiring
 from consentry.http import pages
@@ -21,6 +20,7 @@ from consentry.rules import brands
 from consentry.rules.brands import Brand
 from consentry_build import catalogues
 from support import permissions
+from support.quick_moto import mock_aws
 from support.world import World
 
 _KEPT: Final = {"_session", "brands", "logger"}

@@ -10,7 +10,6 @@ from typing import Any, Final
 import botocore.session
 import pytest
 from botocore.config import Config
-from moto import mock_aws
 
 from consentry.actions.recipients import Journeys
 from consentry.actions.spool import Recorder
@@ -19,6 +18,7 @@ from consentry.links.keyring import Keyring
 from consentry.rules import brands
 from consentry.rules.brands import Brand
 from support import dynamodb_local
+from support.quick_moto import mock_aws
 from support.tables import Table
 
 ENGINES: Final = ("moto", "dynamodb-local")

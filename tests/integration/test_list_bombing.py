@@ -17,7 +17,6 @@ from typing import Final, NamedTuple
 
 import botocore.session
 import pytest
-from moto import mock_aws
 
 from consentry.actions.courier import _SPREAD_S
 from consentry.actions.recipients import Circumstances, Journeys
@@ -30,6 +29,7 @@ from consentry.table.breaker import Breaker
 from consentry.table.schema import CONTACT
 from consentry.table.store import Outcome
 from support import people
+from support.quick_moto import mock_aws
 from support.tables import ROOT, Table
 
 FEW: Final = 60

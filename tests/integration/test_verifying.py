@@ -12,7 +12,6 @@ from typing import Any, Final
 import boto3
 import pytest
 from click.testing import CliRunner, Result
-from moto import mock_aws
 
 from consentry.links.keyring import Keyring
 from consentry.rules.consent import DAY_MS, Consent
@@ -21,6 +20,7 @@ from consentry.table import schema
 from consentry.table.store import Store
 from consentry_cli.main import main
 from support import archives
+from support.quick_moto import mock_aws
 from support.tables import ANN, Table
 from support.waiting import eventually
 

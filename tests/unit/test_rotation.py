@@ -10,11 +10,11 @@ import boto3
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from consentry.links import rotation
 from consentry.links.keyring import OVERLAP_MS, Keyring, SecretUnavailableError, edit, generations, issue_api_key
 from consentry.links.tokens import Link, NotOursError, Purpose, Tokens
+from support.quick_moto import mock_aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from email import message_from_bytes
 from email.policy import default
 
 import pytest
-from moto import mock_aws
 
 from embedded import aws, gaps, incoming
 from embedded.deploy import Deployment
+from support.quick_moto import mock_aws
 
 AT = datetime(2026, 11, 23, 14, 5, 6, tzinfo=UTC)
 MAIL = b"From: Ada <ada@example.com>\r\nTo: unsubscribe@reply.meadow.example\r\nSubject: x\r\n\r\nText\r\n"
