@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -83,8 +82,8 @@ def logged(world: World, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 def _forget(loaded: dict[str, ModuleType]) -> None:
     """Have everything that depends on a table or a keyring built anew."""
     for module in (wiring, *loaded.values()):
-        for name, each in inspect.getmembers(module, lambda each: hasattr(each, "cache_clear")):
-            if name not in _KEPT and getattr(each, "__module__", "") == module.__name__:
+        for name, each in list(vars(module).items()):
+            if name not in _KEPT and hasattr(each, "cache_clear") and each.__module__ == module.__name__:
                 each.cache_clear()
 
 

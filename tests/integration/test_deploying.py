@@ -20,6 +20,7 @@ import pytest
 
 from embedded import aws, emulator
 from embedded.places import ROOT, SAM_VENV
+from support.fork_server import Anew, Forked
 from support.waiting import eventually
 
 TEMPLATE = """
@@ -59,6 +60,18 @@ parameter_overrides = "{OVERRIDES}"
 debug = false # mine
 """
 YES = "--no-confirm-changeset"
+LOADED_BY_COMMANDS: Final = (
+    *(
+        "samcli.commands.build.command",
+        "samcli.commands.build.build_context",
+        "samcli.commands.package.package_context",
+    ),
+    *("samcli.commands.deploy.deploy_context", "samcli.commands.deploy.guided_context"),
+)
+"""What SAM loads only once one of its commands runs."""
+
+
+SAM_PYTHON: Final = SAM_VENV / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
@@ -69,34 +82,43 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     started.stop()
 
 
+def environment(endpoint: str) -> dict[str, str]:
+    return {**aws.environment(endpoint), "PYTHONPATH": str(ROOT / "tools"), "SAM_CLI_POLL_DELAY": "0.1"}
+
+
+@pytest.fixture(scope="module")
+def commands(endpoint: str) -> Iterator[Anew]:
+    """Where SAM is loaded once for all the commands of these tests."""
+    forked = Forked(SAM_PYTHON, ["deploying.__main__", *LOADED_BY_COMMANDS], environment(endpoint))
+    yield forked
+    forked.stop()
+
+
 class Project:
     """A clone, and its stack."""
 
-    def __init__(self, folder: Path, endpoint: str) -> None:
+    def __init__(self, folder: Path, endpoint: str, commands: Anew) -> None:
+        self.commands = commands
         self.folder, self.stack = folder, f"stack-{folder.name.replace('_', '-')}"[:60]
         self.file, self.built = folder / "samconfig.toml", folder / ".aws-sam"
         self.cloudformation = aws.client("cloudformation", endpoint)
-        self.environment = {
-            **aws.environment(endpoint),
-            "PYTHONPATH": str(ROOT / "tools"),
-            "SAM_CLI_POLL_DELAY": "0.1",
-        }
+        self.environment = environment(endpoint)
         (folder / "template.yaml").write_text(TEMPLATE)
         self.file.write_text(SAVED.replace("STACK", self.stack))
 
     def deploy(self, *arguments: str, **said: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - our own words
-            [SAM_VENV / "bin" / "python", "-m", "deploying", *arguments],
-            cwd=self.folder, env=self.environment | said, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
+        theirs, stdout = os.pipe()
+        stdin = os.open(os.devnull, os.O_RDONLY)
+        self.start(arguments, said, [stdin, stdout, stdout])
+        os.close(stdin)
+        os.close(stdout)
+        with open(theirs, encoding="utf-8") as shown:  # noqa: PTH123 - a pipe
+            told = shown.read()
+        return subprocess.CompletedProcess(arguments, self.commands.wait(), told)
 
     def deploy_at_a_terminal(self, *typed: str, arguments: Sequence[str] = (), **said: str) -> tuple[int, str]:
         ours, theirs = pty.openpty()
-        process = subprocess.Popen(  # noqa: S603 - our own words
-            [SAM_VENV / "bin" / "python", "-m", "deploying", *arguments],
-            cwd=self.folder, env=self.environment | said, stdin=theirs, stdout=theirs, stderr=theirs,
-        )  # fmt: skip
+        self.start(arguments, said, [theirs, theirs, theirs])
         os.close(theirs)
         os.write(ours, "".join(f"{line}\n" for line in typed).encode())
         shown = b""
@@ -104,7 +126,12 @@ class Project:
             while True:
                 shown += os.read(ours, 4096)
         os.close(ours)
-        return process.wait(), shown.decode(errors="replace")
+        return self.commands.wait(), shown.decode(errors="replace")
+
+    def start(self, arguments: Sequence[str], said: dict[str, str], streams: list[int]) -> None:
+        self.commands.start(
+            "deploying", arguments, folder=self.folder, environ=self.environment | said, streams=streams
+        )
 
     def saved(self) -> dict[str, str]:
         text = tomllib.loads(self.file.read_text())["default"]["deploy"]["parameters"]["parameter_overrides"]
@@ -122,8 +149,8 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path, endpoint: str) -> Project:
-    return Project(tmp_path, endpoint)
+def project(tmp_path: Path, endpoint: str, commands: Anew) -> Project:
+    return Project(tmp_path, endpoint, commands)
 
 
 @pytest.fixture
@@ -140,6 +167,7 @@ def standing(project: Project) -> Project:
 
 
 def test_a_changed_answer_lasts_and_changes_no_other(standing: Project) -> None:
+    standing.commands = Anew(SAM_PYTHON)  # as make starts it; the other tests have SAM loaded once
     before, text = standing.deployed(), standing.file.read_text()
     done = standing.deploy(YES, SET="LogLevel=DEBUG")
     assert done.returncode == 0, done.stdout

@@ -4,7 +4,7 @@ What it answers stays the same; `tests/unit/test_quick_moto.py` shows it. Five t
 
 - a transaction keeps a copy of the items that it names, not of the table with all of its items;
 - an expression is read once for all the steps that a call has;
-- the parts of an update are copied from bytes, and aren't asked again which kinds of them are looked at;
+- the parts of an update are copied from bytes, and what is done with a kind of them is looked up once;
 - of a structure in an answer, only members are written that are there: an attribute's value has ten, and one is there;
 - the 1,300 addresses of AWS are registered once for all tests.
 
@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from moto import mock_aws
 from moto.core import models as core
-from moto.core import serialize
+from moto.core import responses, serialize
 from moto.dynamodb import comparisons, models
 from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.models import DynamoDBBackend, Table
@@ -44,10 +44,10 @@ LEANED_ON: Final = (
     *(serialize.ResponseSerializer._serialize_type_structure, serialize.ResponseSerializer._serialize_structure_member),
     *(serialize.AttributePicker, serialize.XFormedAttributePicker, serialize.ExplicitAlias, serialize.ShapeNameAlias),
     *(serialize.NoAlias, serialize.ShapePrefixAlias, serialize.ClassPrefixAlias, serialize.ModelAlias),
-    core.MockAWS._enable_patching,
+    *(core.MockAWS._enable_patching, responses.method_names_from_class),
 )
 """What of moto is replaced here, or taken to work in a certain way."""
-KNOWN: Final = "b6c9128b3dc25866add3f09633a4d959531b94390234dc0af5ee8baffc142091"
+KNOWN: Final = "3f9a2ae539c202e4fd0386a98d985541d8ef3d3c6f1c0b53249afa9301ae9bbe"
 
 
 def digest() -> str:
@@ -108,6 +108,7 @@ MOST_KEPT: Final = 1_000
 _parse: Final = ConditionExpressionParser.parse
 _lex: Final = ConditionExpressionParser._lex_condition_expression
 _make: Final = UpdateExpressionParser.make
+_traverse_slowly: Final = DepthFirstTraverser.traverse_node_recursively
 _conditions: Final[dict[tuple[str, str, str], tuple[Any, list[str], list[str]]]] = {}
 _words: Final[dict[str, tuple[Any, ...]]] = {}
 _updates: Final[dict[str, Any]] = {}
@@ -157,19 +158,38 @@ def _copy_of_update(of: Any) -> Any:
     return pickle.loads(_bytes[id(of)]) if id(of) in _bytes else copy.deepcopy(of)  # noqa: S301 - our own
 
 
-def _kinds(self: DepthFirstTraverser) -> tuple[type, ...]:
-    """The kinds of nodes that a traverser looks at."""
-    found: tuple[type, ...] | None = vars(self).get("_kinds")
-    if found is None:
-        found = self._kinds = tuple(self._processing_map())
-    return found
+def _traverse(self: DepthFirstTraverser, node: Any, child_id: int = -1) -> Any:
+    """Go through an update, from the leaves to its root; what is done with a kind of node is looked up once."""
+    if not _is_node(type(node)):
+        return node
+    parent = node.parent
+    if node.children is not None:
+        for at, child in enumerate(node.children):
+            self.pre_processing_of_child(node, at)
+            self.traverse_node_recursively(child, at)
+    processors = vars(self).setdefault("_processors", {})
+    kind = type(node)
+    if kind not in processors:
+        of_kind = (each for known, each in self._processing_map().items() if issubclass(kind, known))
+        processors[kind] = next(of_kind, None)
+    if processors[kind]:
+        node = processors[kind](node)
+        node.parent = parent
+        if parent:
+            parent.children[child_id] = node
+    return node
+
+
+@cache
+def _is_node(kind: type) -> bool:
+    return issubclass(kind, ast_nodes.Node)
 
 
 ConditionExpressionParser.parse = _parse_condition  # type: ignore[method-assign]
 ConditionExpressionParser._lex_condition_expression = _lex_condition  # type: ignore[method-assign]
 UpdateExpressionParser.make = staticmethod(_make_update)  # type: ignore[method-assign,assignment]
 validators.deepcopy = _copy_of_update  # type: ignore[attr-defined]
-DepthFirstTraverser.nodes_to_be_processed = _kinds  # type: ignore[method-assign]
+DepthFirstTraverser.traverse_node_recursively = _traverse  # type: ignore[method-assign]
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -227,6 +247,9 @@ def _serialize_structure(self: Any, serialized: Any, value: Any, shape: Any, key
 
 
 serialize.ResponseSerializer._serialize_type_structure = _serialize_structure  # type: ignore[method-assign]
+
+
+responses.method_names_from_class = cache(responses.method_names_from_class)
 
 
 # --- addresses --------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from moto.core import models as core
 from moto.core import serialize
 from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser
 
 from support import quick_moto
@@ -135,11 +136,25 @@ def test_a_condition_is_asked_anew_each_time(table: Any) -> None:
         table.transact_write_items(TransactItems=[append("a", "1", n)])
 
 
+def setting(update: str) -> dict[str, Any]:
+    """An update of what is there."""
+    values = {name: value for name, value in ((":n", {"N": "2"}), (":s", {"SS": ["x"]})) if name in update}
+    names = {"#list": "list"} if "#list" in update else None
+    return {
+        **key("a", "2"),
+        "UpdateExpression": update,
+        "ExpressionAttributeValues": values,
+        **({"ExpressionAttributeNames": names} if names else {}),
+        "ReturnValues": "ALL_NEW",
+    }
+
+
 ORIGINALS: list[tuple[Any, str, Any]] = [
     (DynamoDBBackend, "transact_write_items", quick_moto._transact),
     (ConditionExpressionParser, "parse", quick_moto._parse),
     (ConditionExpressionParser, "_lex_condition_expression", quick_moto._lex),
     (UpdateExpressionParser, "make", quick_moto._make),
+    (DepthFirstTraverser, "traverse_node_recursively", quick_moto._traverse_slowly),
     (serialize.ResponseSerializer, "_serialize_type_structure", quick_moto._structure),
     (core.MockAWS, "_enable_patching", quick_moto._enable),
 ]
@@ -154,6 +169,11 @@ def told(client: Any) -> list[Any]:
         (client.update_item, append("a", "1", "again")["Update"] | {"ReturnValues": "ALL_NEW"}),
         (client.update_item, append("a", "1", "again")["Update"] | {"ReturnValues": "UPDATED_OLD"}),
         (client.update_item, append("nobody", "1", "again")["Update"]),
+        (client.update_item, setting("SET d = if_not_exists(n, :n) - :n, #list[1].M.deep = :n ADD n :n DELETE s :s")),
+        (client.update_item, setting("REMOVE #list[0], #list[1] SET n = :n, new = :s")),
+        (client.update_item, setting("SET n = :n, n = :s")),
+        (client.update_item, setting("SET pk = :n")),
+        (client.update_item, setting("SET n = #list + :n")),
         (client.update_item, append("a", "1", "again")["Update"] | {"UpdateExpression": "SET SET"}),
         (client.put_item, put("a", "1")["Put"] | {"ConditionExpression": "attribute_not_exists(pk)"}),
         (client.put_item, put("a", "1")["Put"] | {"ConditionExpression": "attribute_not_exists(pk" }),

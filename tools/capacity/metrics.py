@@ -112,9 +112,19 @@ def _code(function: str = "") -> list[Path]:
     return [*_FUNCTIONS.glob("*/handler.py"), *_LAYER.rglob("*.py")]
 
 
+@cache
+def _by_name(node: ast.AST) -> dict[str, list[ast.Call]]:
+    """The calls in a part of the code, by the last of what they call: `c` of `a.b.c()`."""
+    found: dict[str, list[ast.Call]] = {}
+    for each in ast.walk(node):
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name | ast.Attribute):
+            name = each.func.id if isinstance(each.func, ast.Name) else each.func.attr
+            found.setdefault(name, []).append(each)
+    return found
+
+
 def _calls(node: ast.AST, name: str) -> list[ast.Call]:
-    calls = [each for each in ast.walk(node) if isinstance(each, ast.Call)]
-    return [each for each in calls if ast.unparse(each.func).rpartition(".")[2] == name]
+    return _by_name(node).get(name, [])
 
 
 def _constants(node: ast.AST) -> set[str]:
