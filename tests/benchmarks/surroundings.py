@@ -199,12 +199,14 @@ def standing(crowds: Mapping[str, int] | None = None) -> Iterator[Surroundings]:
         folder = None
         if crowds:
             folder = Path(ending.enter_context(tempfile.TemporaryDirectory(dir=LOCAL)))
-            with dynamodb_local.running(folder=folder) as url:
+            with dynamodb_local.running(folder=folder, lasting=True) as url:
                 for table in crowds:
                     Surroundings(url, secrets_url).populate(table, 1)
             for table, count in crowds.items():
                 _multiply(folder, table, count)
-        yield Surroundings(ending.enter_context(dynamodb_local.running(memory_mb=3_000, folder=folder)), secrets_url)
+        yield Surroundings(
+            ending.enter_context(dynamodb_local.running(memory_mb=3_000, folder=folder, lasting=True)), secrets_url
+        )
 
 
 class _Secrets(BaseHTTPRequestHandler):

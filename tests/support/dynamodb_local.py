@@ -16,6 +16,8 @@ import pytest
 from embedded.places import DYNAMODB_LOCAL
 
 JAR: Final = DYNAMODB_LOCAL / "DynamoDBLocal.jar"
+SHORT_LIVED: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+"""What has Java compile and collect no more than pays for a process that lives for minutes: else that is most of it."""
 _TICK_S: Final = 0.1
 _PATIENCE: Final = 3_000
 """Ticks in which it has to listen."""
@@ -30,10 +32,10 @@ def need() -> None:
 
 
 @contextmanager
-def running(*, memory_mb: int = 384, folder: Path | None = None) -> Iterator[str]:
+def running(*, memory_mb: int = 384, folder: Path | None = None, lasting: bool = False) -> Iterator[str]:
     """DynamoDB Local at the URL that is answered, ended with the block.
 
-    It is empty and in memory, or has what `folder` has.
+    It is empty and in memory, or has what `folder` has; `lasting` has Java prepare for hours of work.
     """
     need()
     port = free_port()
@@ -41,6 +43,7 @@ def running(*, memory_mb: int = 384, folder: Path | None = None) -> Iterator[str
         [
             shutil.which("java") or "java",
             f"-Xmx{memory_mb}m",
+            *([] if lasting else SHORT_LIVED),
             "-Djava.library.path=./DynamoDBLocal_lib",
             "-jar",
             JAR.name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,6 +141,14 @@ def nothing() -> None:
 '''
 
 
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    """What can reach what in `MODULE`."""
+    file = tmp_path_factory.mktemp("letters") / "letters.py"
+    file.write_text(MODULE)
+    return callgraph.graph({"letters": file})
+
+
 @pytest.mark.parametrize(
     ("root", "said"),
     [
@@ -153,15 +160,12 @@ def nothing() -> None:
         ("nothing", set()),
     ],
 )
-def test_what_a_function_can_reach_is_told_by_types(tmp_path: Path, root: str, said: set[str]) -> None:
-    file = tmp_path / "letters.py"
-    file.write_text(MODULE)
-    graph = callgraph.graph({"letters": file})
-    reached = graph.reached(f"letters.{root}")
-    asked = {word for name in reached for word in graph.says.get(name, ())}
+def test_what_a_function_can_reach_is_told_by_types(letters: Graph, root: str, said: set[str]) -> None:
+    reached = letters.reached(f"letters.{root}")
+    asked = {word for name in reached for word in letters.says.get(name, ())}
     assert asked & {"put_item", "update_item", "delete_item"} == said
-    assert "letters.Post.burn" in graph.reached("letters"), "a decorator may hand a function to somebody"
-    assert "letters.Post.burn" not in graph.reached("letters", without={"letters.registered"})
+    assert "letters.Post.burn" in letters.reached("letters"), "a decorator may hand a function to somebody"
+    assert "letters.Post.burn" not in letters.reached("letters", without={"letters.registered"})
 
 
 # --- permissions ------------------------------------------------------------------------------------------------------

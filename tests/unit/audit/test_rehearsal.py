@@ -154,6 +154,12 @@ def test_an_expression_that_is_not_known_is_not_guessed() -> None:
 # --- order ------------------------------------------------------------------------------------------------------------
 
 
+def only(template: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """A template with some of its resources: cfn-lint takes a while over each, and says of them what it said before."""
+    resources = {name: each for name, each in template["Resources"].items() if name in names}
+    return template | {"Resources": resources, "Outputs": {}}
+
+
 def test_the_template_can_be_carried_out_in_some_order(rehearsed: list[Case]) -> None:
     assert graph.check(rehearsed).found == []
 
@@ -172,7 +178,8 @@ def test_a_circle_by_way_of_the_alarms_of_a_deployment_is_told_with_its_way(temp
     assert steps[0].split()[0] == steps[-1]
     assert {"NewWorkersFailAlarm (Metrics)", "CourierFunction (Environment)", "HttpApi (Body)"} <= set(steps)
     assert [step for step in steps if re.fullmatch(r"\w+FunctionAliaslive \(UpdatePolicy\)", step)]
-    (told, *_) = [each for each in linting.matches({"it": broken[0].expanded}) if each[0] == "E3004"]
+    circle = {step.split()[0] for step in steps}
+    (told, *_) = [each for each in linting.matches({"it": only(broken[0].expanded, circle)}) if each[0] == "E3004"]
     assert "Circular" in told[2]
 
 
@@ -231,7 +238,7 @@ def test_a_rule_of_cfn_lint_is_told_with_the_cases_that_break_it(case: Callable[
     def change(expanded: dict[str, Any]) -> None:
         expanded["Resources"]["Table"]["Properties"]["BillingMode"] = "FREE"
 
-    broken = case(change).resolved
+    broken = only(case(change).resolved, {"Table"})
     found = linting.verdict(linting.matches({"one": broken, "another": broken}), 2).found
     assert any(
         re.fullmatch(r"E3030 Resources/Table/Properties/BillingMode: 'FREE' .* \(.*one.*\)", each) for each in found
