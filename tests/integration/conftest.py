@@ -41,12 +41,24 @@ def dynamodb_local_client(session: botocore.session.Session) -> Iterator[Any]:
         client.close()
 
 
+@pytest.fixture(scope="session")
+def moto_client(session: botocore.session.Session) -> Any:
+    """A client that moto answers, where it is switched on."""
+    return session.create_client("dynamodb")
+
+
+@pytest.fixture
+def mock_table(moto_client: Any) -> Iterator[Table]:
+    """An empty table of moto's."""
+    with mock_aws():
+        yield Table(moto_client)
+
+
 @pytest.fixture(params=ENGINES)
-def table(request: pytest.FixtureRequest, session: botocore.session.Session) -> Iterator[Table]:
+def table(request: pytest.FixtureRequest) -> Iterator[Table]:
     """An empty table, on each engine in turn."""
     if request.param == "moto":
-        with mock_aws():
-            yield Table(session.create_client("dynamodb"))
+        yield request.getfixturevalue("mock_table")
     else:
         table = Table(request.getfixturevalue("dynamodb_local_client"))
         yield table

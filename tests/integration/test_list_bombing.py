@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-import botocore.session
 import pytest
 
 from consentry.actions.courier import _SPREAD_S
@@ -29,7 +28,6 @@ from consentry.table.breaker import Breaker
 from consentry.table.schema import CONTACT
 from consentry.table.store import Outcome
 from support import people
-from support.quick_moto import mock_aws
 from support.tables import ROOT, Table
 
 FEW: Final = 60
@@ -138,13 +136,6 @@ def _delivered(breaker: Breaker, brand: Brand, due: list[int]) -> Iterator[int]:
 def report(attack: Attack, posts: int, day: Day) -> None:
     told = f"{attack.name:42}{posts:>8} posts{len(day.due):>7} mails due{len(day.handed_over):>7} sent"
     print(f"\n{told}   {attack.bound}")  # noqa: T201 - the table is for people to read
-
-
-@pytest.fixture
-def mock_table(session: botocore.session.Session) -> Iterator[Table]:
-    """An empty table of moto's."""
-    with mock_aws():
-        yield Table(session.create_client("dynamodb"))
 
 
 @pytest.fixture
