@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gettext
+import os
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import babel.dates
 import pytest
@@ -12,12 +13,15 @@ import pytest
 from consentry.rules import languages
 from consentry_build import catalogues
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 TEXT = "Someone, probably you, asked %(brand)s to send you this:"
 DAYS = "for %(days)s day"
 MONTHS = "January, February, March, April, May, June, July, August, September, October, November, December"
+
+
+@pytest.fixture(scope="module")
+def locales() -> Path:
+    """All catalogues, as the layer's build has compiled them."""
+    return Path(os.environ["CONSENTRY_COMPILED"]) / "locales"
 
 
 @pytest.fixture
@@ -118,24 +122,21 @@ def test_every_language_has_a_name_of_its_own() -> None:
     assert [each for each in catalogues.languages() if languages.own_name(each) == each] == []
 
 
-def test_compiled_catalogues_are_read_by_gettext(tmp_path: Path) -> None:
-    catalogues.compile_to(tmp_path)
-
-    german = gettext.translation("consentry", tmp_path / "locales", ["de"])
-    polish = gettext.translation("consentry", tmp_path / "locales", ["pl"])
+def test_compiled_catalogues_are_read_by_gettext(locales: Path) -> None:
+    german = gettext.translation("consentry", locales, ["de"])
+    polish = gettext.translation("consentry", locales, ["pl"])
     assert german.gettext(TEXT).startswith("Jemand, vermutlich Sie")
     assert polish.ngettext(DAYS, "for %(days)s days", 30) == "na %(days)s dni"
 
 
 @pytest.mark.parametrize("language", catalogues.languages())
 @pytest.mark.parametrize("month", range(1, 13))
-def test_dates_are_those_of_unicodes_locale_data(tmp_path: Path, language: str, month: int) -> None:
+def test_dates_are_those_of_unicodes_locale_data(locales: Path, language: str, month: int) -> None:
     """Babel has that data; the layer doesn't carry it, as the catalogues hold what little of it is needed."""
-    catalogues.compile_to(tmp_path)
     day = datetime(2027, month, 23, tzinfo=UTC)
     locale = {"en": "en_GB", "pt": "pt_PT"}.get(language, language)
     expected = babel.dates.format_date(day, "long", locale)
-    assert languages.format_date(day, languages.texts(tmp_path / "locales", language)) == expected
+    assert languages.format_date(day, languages.texts(locales, language)) == expected
 
 
 @pytest.mark.parametrize(
@@ -150,9 +151,8 @@ def test_dates_are_those_of_unicodes_locale_data(tmp_path: Path, language: str, 
         ("ja", "2027年3月3日", "2027年3月3日 14:05（UTC）"),
     ],
 )
-def test_dates_read_as_people_write_them(tmp_path: Path, language: str, day: str, moment: str) -> None:
-    catalogues.compile_to(tmp_path)
-    texts = languages.texts(tmp_path / "locales", language)
+def test_dates_read_as_people_write_them(locales: Path, language: str, day: str, moment: str) -> None:
+    texts = languages.texts(locales, language)
     when = datetime(2027, 3, 3, 14, 5, tzinfo=UTC)
 
     assert languages.format_date(when, texts) == day
