@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from consentry.links.keyring import Keyring
 from consentry.links.tokens import MINTED, Link, Purpose, Tokens
 from consentry.links.unsubscribe_addresses import local_part
-from consentry_cli import keys
+from consentry_cli import key_files
 from consentry_cli.main import main
 from support import tables
 from support.quick_moto import mock_aws
@@ -125,7 +125,7 @@ def test_a_key_file_changes_over_when_the_containers_do(terminal: Terminal, tmp_
     """A platform that mints away from AWS needn't fetch another at the right instant."""
     terminal.run("rotate", "--brand", "demo")
     assert terminal.run("export", "--brand", "demo", "-o", "demo.keys").exit_code == 0
-    loaded = keys.load(tmp_path / "demo.keys", "demo")
+    loaded = key_files.load(tmp_path / "demo.keys", "demo")
     signed, addresses = set(), set()
     for _ in range(2):
         for purpose in MINTED:

@@ -14,7 +14,7 @@ import pytest
 from consentry.links import unsubscribe_addresses
 from consentry.links.tokens import MINTED, Link, NotOursError, Purpose, Tokens
 from consentry.rules.brands import Brands
-from consentry_cli import keys as key_files
+from consentry_cli import key_files
 from support import people
 from support.deployments import Deployment, rows_of
 

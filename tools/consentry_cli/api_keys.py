@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import boto3
 import click
 
 from consentry.links import keyring
+from consentry_cli import deployment
 from consentry_cli.errors import plain_errors
 
 keyring_option = click.option(
@@ -66,4 +66,4 @@ def revoke(secret_id: str, brand: str, key_id: str) -> None:
 
 
 def _secrets() -> Any:
-    return boto3.client("secretsmanager")
+    return deployment.client("secretsmanager")

@@ -14,7 +14,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import boto3
 from botocore.exceptions import ClientError
 
 from consentry.actions import archive
@@ -110,7 +109,7 @@ def open_archive(where: str, key: bytes, now: int) -> Archive:
     """
     if where.startswith(_S3):
         bucket, _, prefix = where.removeprefix(_S3).partition("/")
-        client: Any = boto3.client("s3", config=deployment.PERSEVERING)
+        client = deployment.client("s3")
         return Archive(_Bucket(client, bucket, f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""), key, now)
     folder = Path(where)
     if not folder.is_dir():

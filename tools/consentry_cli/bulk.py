@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
-import boto3
 import click
 from botocore.exceptions import ClientError
 
@@ -69,13 +68,13 @@ class _Stack(NamedTuple):
 
 
 def _stack(name: str) -> _Stack:
-    stacks = boto3.client("cloudformation", config=deployment.PERSEVERING).describe_stacks(StackName=name)["Stacks"]
+    stacks = deployment.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stacks[0].get("Outputs", ())}
     try:
         bucket, machine = outputs["BulkBucketName"], outputs["BulkStateMachineArn"]
     except KeyError:
         raise CanNotRunError(f"the stack {name} has no bulk jobs: deploy a newer template") from None
-    s3, states = (boto3.client(each, config=deployment.PERSEVERING) for each in ("s3", "stepfunctions"))
+    s3, states = (deployment.client(each) for each in ("s3", "stepfunctions"))
     return _Stack(s3, states, bucket, machine)
 
 

@@ -1,4 +1,7 @@
-"""The deployment that a command works on: its table, its keyring, its brands."""
+"""The deployment that a command works on: its table, its keyring, its brands.
+
+What reaches AWS is imported where it is reached: links are minted, and reports made, without it.
+"""
 
 from __future__ import annotations
 
@@ -8,39 +11,26 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import click
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from consentry.actions.recipients import Journeys
-from consentry.actions.replay import Replay
-from consentry.actions.spool import Recorder
 from consentry.links.keyring import Keyring, SecretUnavailableError
 from consentry.links.tokens import Tokens
 from consentry.rules import brands as brands_module
 from consentry.rules.brands import Brands
-from consentry.table.gateway import Gateway
-from consentry.table.limits import Limits
-from consentry.table.store import Store
 from consentry_build.brandfile import compile_folder
 from consentry_cli.errors import CanNotRunError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from consentry.actions.replay import Replay
     from consentry.rules.brands import Brand
+    from consentry.table.store import Store
 
 WRITERS: Final = 16
 """How many writes to the table are under way at once."""
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
 _DEFAULT_BRANDS: Final = Path("brands")
-PERSEVERING: Final = Config(
-    connect_timeout=5,
-    read_timeout=20,
-    retries={"mode": "standard", "total_max_attempts": 8},
-    max_pool_connections=WRITERS,
-)
 
 
 def _id(
@@ -80,15 +70,39 @@ brands_option = click.option(
 )
 
 
+def client(service: str) -> Any:
+    """A client of an AWS service, with patience: nobody waits for a page."""
+    import boto3  # noqa: PLC0415 - it costs commands that need no AWS time
+    from botocore.config import Config  # noqa: PLC0415 - as above
+
+    persevering = Config(
+        connect_timeout=5,
+        read_timeout=20,
+        retries={"mode": "standard", "total_max_attempts": 8},
+        max_pool_connections=WRITERS,
+    )
+    made: Any = boto3.client(service, config=persevering)  # type: ignore[call-overload]  # the service is a variable here
+    return made
+
+
 def store(table: str, keys: Keyring) -> Store:
-    """The table, with patience: nobody waits for a page."""
-    return Store(Gateway(boto3.client("dynamodb", config=PERSEVERING), table), keys.ledger_key)
+    """The table."""
+    from consentry.table.gateway import Gateway  # noqa: PLC0415 - as boto3
+    from consentry.table.store import Store  # noqa: PLC0415 - as boto3
+
+    return Store(Gateway(client("dynamodb"), table), keys.ledger_key)
 
 
 def replay(table: str, keys: Keyring) -> Replay:
     """What makes count what waited. It needs no brand files: nobody is shown anything."""
+    from consentry.actions.recipients import Journeys  # noqa: PLC0415 - as boto3
+    from consentry.actions.replay import Replay  # noqa: PLC0415 - as boto3
+    from consentry.actions.spool import Recorder  # noqa: PLC0415 - as boto3
+    from consentry.table.gateway import Gateway  # noqa: PLC0415 - as boto3
+    from consentry.table.limits import Limits  # noqa: PLC0415 - as boto3
+
     held, tokens = store(table, keys), Tokens(keys)
-    limits = Limits(Gateway(boto3.client("dynamodb", config=PERSEVERING), table), keys.limit_key)
+    limits = Limits(Gateway(client("dynamodb"), table), keys.limit_key)
     return Replay(held, tokens, Brands(()), Journeys(held, tokens, Recorder(held), limits))
 
 
@@ -123,9 +137,10 @@ def instant_of(answer: Mapping[str, Any]) -> int:
 
 
 def _secret(secret_id: str) -> dict[str, Any]:
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as boto3
+
     try:
-        client: Any = boto3.client("secretsmanager", config=PERSEVERING)
-        return dict(client.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT"))
+        return dict(client("secretsmanager").get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT"))
     except (BotoCoreError, ClientError) as exc:
         raise SecretUnavailableError("the keyring can't be read") from exc
 

@@ -8,13 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
 
-from consentry.actions.bulk.rows import UnusableInputError
-from consentry.aws.object_store import ShelfUnavailableError
-from consentry.links.keyring import SecretUnavailableError
-from consentry.table.gateway import StoreUnavailableError
-from consentry_build.brandfile import FaultyBrandsError
+from consentry.actions.bulk.records import UnusableInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +36,13 @@ def plain_errors() -> Iterator[None]:
         raise SystemExit(CAN_NOT_RUN) from None
     except KeyboardInterrupt:
         raise CanNotRunError("interrupted") from None
-    except (StoreUnavailableError, SecretUnavailableError, ShelfUnavailableError) as exc:
+    except (click.ClickException, SystemExit):
+        raise
+    except UnusableInputError as exc:
+        raise CanNotRunError(str(exc)) from exc
+    except _unavailable() as exc:
         raise CanNotRunError(because(exc)) from exc
-    except (BotoCoreError, ClientError, FaultyBrandsError, UnusableInputError) as exc:
+    except (*_of_aws(), *_of_brands()) as exc:
         raise CanNotRunError(str(exc)) from exc
     except OSError as exc:
         raise CanNotRunError(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)) from exc
@@ -51,4 +50,27 @@ def plain_errors() -> Iterator[None]:
 
 def because(exc: BaseException) -> str:
     """The error and, where AWS is behind it, what AWS said."""
-    return f"{exc}: {exc.__cause__}" if isinstance(exc.__cause__, (BotoCoreError, ClientError)) else str(exc)
+    return f"{exc}: {exc.__cause__}" if isinstance(exc.__cause__, _of_aws()) else str(exc)
+
+
+# Imported when something was raised: most commands need only some of these libraries, and lint needs none.
+
+
+def _unavailable() -> tuple[type[Exception], ...]:
+    from consentry.aws.object_store import ShelfUnavailableError  # noqa: PLC0415 - as above
+    from consentry.links.keyring import SecretUnavailableError  # noqa: PLC0415 - as above
+    from consentry.table.gateway import StoreUnavailableError  # noqa: PLC0415 - as above
+
+    return StoreUnavailableError, SecretUnavailableError, ShelfUnavailableError
+
+
+def _of_aws() -> tuple[type[Exception], ...]:
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
+
+    return BotoCoreError, ClientError
+
+
+def _of_brands() -> tuple[type[Exception], ...]:
+    from consentry_build.brandfile import FaultyBrandsError  # noqa: PLC0415 - as above
+
+    return (FaultyBrandsError,)

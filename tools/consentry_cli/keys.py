@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-import boto3
 import click
 
 from consentry.links import rotation
 from consentry.links.keyring import edit
-from consentry.links.tokens import LIFETIME, MINTED, Minter, Purpose, minting_keys
+from consentry.links.tokens import LIFETIME, Purpose, minting_keys
 from consentry.rules import consent as rules
 from consentry_cli import deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
@@ -24,32 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from consentry.links.keyring import Generation, Keyring
-    from consentry.links.tokens import Link
 
 
 T = TypeVar("T")
-
-
-class KeyFile(NamedTuple):
-    """What links of one brand are minted with, away from AWS. It signs what platforms mint, and nothing else."""
-
-    pepper: bytes
-    """Makes subscriber ids of addresses."""
-    minters: tuple[tuple[int, Minter], ...]
-    """In order, each with the instant from which it signs, epoch ms; the first also before its own."""
-
-    def sign(self, link: Link) -> str:
-        """The token that the keyring would sign now. See `Minter.sign`."""
-        return self._minter().sign(link)
-
-    def mac(self, link: Link, said: bytes) -> bytes:
-        """What the keyring would vouch with now. See `Minter.mac`."""
-        return self._minter().mac(link, said)
-
-    def _minter(self) -> Minter:
-        now = time.time() * 1_000
-        begun = [minter for since, minter in self.minters if since <= now]
-        return (begun or [self.minters[0][1]])[-1]
 
 
 class _Alone(NamedTuple):
@@ -207,7 +182,7 @@ def restore(brand_id: str, secret_id: str, key_id: str) -> None:
 
 
 def _change(secret_id: str, change: Callable[[dict[str, Any]], T], *, dry_run: bool = False) -> T:
-    client: Any = boto3.client("secretsmanager", config=deployment.PERSEVERING)
+    client = deployment.client("secretsmanager")
     if dry_run:
         return change(
             json.loads(client.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT")["SecretString"])
@@ -257,32 +232,6 @@ def _state(generation: Generation, lives: Sequence[Generation], now: int) -> str
 
 def _instant(at: int) -> str:
     return datetime.fromtimestamp(at / 1_000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def load(path: Path, brand: str) -> KeyFile:
-    """The keys in an exported file.
-
-    Raises:
-        CanNotRunError: it isn't one, or another brand's.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        minters = tuple(
-            (int(each["signs_from"]), Minter({purpose.value: _key(each["keys"][purpose.value]) for purpose in MINTED}))
-            for each in document["minting"]
-        )
-        found, keys = str(document["brand"]), KeyFile(_key(document["pepper"]), minters)
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise CanNotRunError(f"{path} is no file of `consentry keys export`") from exc
-    if not minters:
-        raise CanNotRunError(f"{path} holds no key")
-    if found != brand:
-        raise CanNotRunError(f"the key file is of {found}, not of {brand}")
-    return keys
-
-
-def _key(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
 
 
 def _text(key: bytes) -> str:

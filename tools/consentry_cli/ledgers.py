@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import boto3
 import click
 
 from consentry.actions import archive, archiving
@@ -86,7 +85,7 @@ def archive_now(queue_url: str, month: str | None, segments: int) -> None:
     It is done in the deployment, and done when the run has a manifest. A month can be archived any number of times.
     """
     with plain_errors():
-        queue: Any = boto3.client("sqs", config=deployment.PERSEVERING)
+        queue = deployment.client("sqs")
         # The run's name says whether its month was over.
         now = deployment.instant_of(queue.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"]))
         month = month or archive.month_before(now)

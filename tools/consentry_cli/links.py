@@ -13,7 +13,7 @@ from consentry.actions.bulk.recipients import Recipients
 from consentry.actions.bulk.rows import Reader, UnusableRowError, Writer, form_of
 from consentry.links.tokens import Tokens
 from consentry.rules.brands import Brands
-from consentry_cli import deployment, keys
+from consentry_cli import deployment, key_files
 from consentry_cli.errors import CanNotRunError, plain_errors
 from consentry_cli.options import encoding_option, format_option, input_argument, output_option, spreadsheets_option
 from consentry_cli.progress import progress
@@ -112,7 +112,7 @@ def _brand(folder: Path | None, brand_id: str, topic: str) -> Brand:
 def _signer(key_file: Path | None, secret_id: str | None, brand_id: str) -> tuple[LinkSigner, Callable[[], bytes]]:
     """What signs the brand's links, and its pepper. What is wrong with the keys is said before anything is written."""
     if key_file:
-        held = keys.load(key_file, brand_id)
+        held = key_files.load(key_file, brand_id)
         return held, lambda: held.pepper
     if secret_id:
         keyring = deployment.keyring(secret_id)

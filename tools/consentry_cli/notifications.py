@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import boto3
 import click
 
 from consentry.links import keyring
-from consentry_cli import queues
+from consentry_cli import deployment, queues
 from consentry_cli.api_keys import brand_option, keyring_option
 from consentry_cli.errors import plain_errors
 
@@ -28,7 +27,7 @@ def add_secret(secret_id: str, brand: str, endpoint: str) -> None:
     The one before it signs too, so that the receiver can change over at leisure; then drop it with drop-old-secret.
     """
     with plain_errors():
-        click.echo(keyring.add_notification_secret(boto3.client("secretsmanager"), secret_id, brand, endpoint))
+        click.echo(keyring.add_notification_secret(deployment.client("secretsmanager"), secret_id, brand, endpoint))
 
 
 @group.command("drop-old-secret")
@@ -38,7 +37,7 @@ def add_secret(secret_id: str, brand: str, endpoint: str) -> None:
 def drop_old_secret(secret_id: str, brand: str, endpoint: str) -> None:
     """Let ENDPOINT's newest secret alone sign from now on."""
     with plain_errors():
-        client = boto3.client("secretsmanager")
+        client = deployment.client("secretsmanager")
         if not keyring.drop_old_notification_secret(client, secret_id, brand, endpoint):
             click.echo(f"{endpoint} has no older secret", err=True)
             raise SystemExit(1)

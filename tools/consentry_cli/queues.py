@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import boto3
 import click
 
+from consentry_cli import deployment
 from consentry_cli.errors import plain_errors
 
 
@@ -25,7 +25,7 @@ def redrive(*, queue: str, dead_letters: str, doc: str) -> click.Command:
     @click.option("--dry-run", is_flag=True, help="Only say how many there are.")
     def command(dead_letters: str, queue: str, dry_run: bool) -> None:
         with plain_errors():
-            sqs = boto3.client("sqs")
+            sqs = deployment.client("sqs")
             if dry_run:
                 attributes = sqs.get_queue_attributes(
                     QueueUrl=dead_letters, AttributeNames=["ApproximateNumberOfMessages"]

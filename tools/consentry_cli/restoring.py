@@ -10,7 +10,6 @@ from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import click
 
 from consentry.rules import consent as rules
@@ -69,7 +68,7 @@ def merge(copy: str, brand_id: str, table: str, secret_id: str, dry_run: bool) -
         merging = Merging(
             source=deployment.store(copy, keys),
             target=deployment.store(table, keys),
-            client=boto3.client("dynamodb", config=deployment.PERSEVERING),
+            client=deployment.client("dynamodb"),
             tables=(copy, table),
             key=keys.ledger_key(brand_id),
             brand=brand_id,

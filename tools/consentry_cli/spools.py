@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import click
 
 from consentry.actions.replay import NOT_OURS
@@ -85,7 +84,7 @@ def _letters(sources: Iterable[Iterable[str]]) -> Iterator[str]:
 
 def _read(log_group: str, since: int) -> Iterator[str]:
     pages = (
-        boto3.client("logs")
+        deployment.client("logs")
         .get_paginator("filter_log_events")
         .paginate(
             logGroupName=log_group,

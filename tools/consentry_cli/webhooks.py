@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import boto3
 import click
 
 from consentry import providers
 from consentry.links import keyring
+from consentry_cli import deployment
 from consentry_cli.api_keys import brand_option, keyring_option
 from consentry_cli.errors import plain_errors
 
@@ -85,4 +85,4 @@ def _given(provider: str, values: tuple[str, ...], *, insecure: bool) -> dict[st
 
 
 def _secrets() -> Any:
-    return boto3.client("secretsmanager")
+    return deployment.client("secretsmanager")
