@@ -106,7 +106,7 @@ def test_within_aws_second_the_machine_is_believed(
 
 READ_BY: dict[str, set[str]] = {
     "deployment.py": {"time", "time_ns"},  # the one place
-    "keys.py": {"time"},  # minting away from AWS
+    "key_files.py": {"time"},  # minting away from AWS
     "bulk.py": {"now"},  # the name of a run, which says nothing
     "doctor.py": {"now"},  # it records nothing
 }
