@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from support.deployments import ROOT, Deployment
 from support.quick_moto import mock_aws
@@ -27,10 +28,17 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Depl
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+def served(aws: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     """Empty, behind a port."""
     monkeypatch.chdir(tmp_path)
-    port_file = tmp_path / "port"
+    requests.post(f"{aws}/moto-api/reset", timeout=60).raise_for_status()
+    return Deployment(tmp_path, aws)
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """moto behind a port; answers its URL."""
+    port_file = tmp_path_factory.mktemp("aws") / "port"
     command = [sys.executable, str(ROOT / "tests/support/aws_server.py"), str(port_file)]
     server = subprocess.Popen(command)  # noqa: S603 - our own
     try:
@@ -39,7 +47,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployme
                 break
             assert server.poll() is None
             time.sleep(0.1)
-        yield Deployment(tmp_path, f"http://127.0.0.1:{port_file.read_text()}")
+        yield f"http://127.0.0.1:{port_file.read_text()}"
     finally:
         server.kill()
         server.wait()

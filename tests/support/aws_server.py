@@ -2,7 +2,8 @@
 
     python aws_server.py PORT_FILE
 
-Writes its port to PORT_FILE and serves until it is ended. (moto's own server wants Flask.)
+Writes its port to PORT_FILE and serves until it is ended; a POST to /moto-api/reset forgets everything. (moto's own
+server wants Flask.)
 """
 
 from __future__ import annotations
@@ -26,12 +27,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        service = re.search(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/", self.headers["Authorization"])[1]
-        headers = {name: self.headers[name] for name in ("X-Amz-Target", "Content-Type", "Authorization")}
+        headers = {name: self.headers.get(name, "") for name in ("X-Amz-Target", "Content-Type", "Authorization")}
+        service = re.search(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/", headers["Authorization"])
+        host = f"https://{service[1]}.us-east-1.amazonaws.com" if service else "http://motoapi.amazonaws.com"
         with ONE_AT_A_TIME:  # moto intercepts it: nothing leaves this process
-            answer = requests.post(
-                f"https://{service}.us-east-1.amazonaws.com/", data=body, headers=headers, timeout=60
-            )
+            answer = requests.post(f"{host}{self.path}", data=body, headers=headers, timeout=60)
         self.send_response(answer.status_code)
         for name in ("Content-Type", "x-amzn-ErrorType"):
             if name in answer.headers:
