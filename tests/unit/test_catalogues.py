@@ -11,7 +11,7 @@ import babel.dates
 import pytest
 
 from consentry.rules import languages
-from consentry_build import catalogues
+from consentry_build import catalogues, locales
 
 TEXT = "Someone, probably you, asked %(brand)s to send you this:"
 DAYS = "for %(days)s day"
@@ -19,7 +19,7 @@ MONTHS = "January, February, March, April, May, June, July, August, September, O
 
 
 @pytest.fixture(scope="module")
-def locales() -> Path:
+def compiled() -> Path:
     """All catalogues, as the layer's build has compiled them."""
     return Path(os.environ["CONSENTRY_COMPILED"]) / "locales"
 
@@ -28,8 +28,8 @@ def locales() -> Path:
 def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The German catalogue alone, in a place where a test may damage it."""
     copy = tmp_path / "de.po"
-    copy.write_bytes((catalogues.LOCALES / "de.po").read_bytes())
-    monkeypatch.setattr(catalogues, "LOCALES", tmp_path)
+    copy.write_bytes((locales.LOCALES / "de.po").read_bytes())
+    monkeypatch.setattr(locales, "LOCALES", tmp_path)
     return copy
 
 
@@ -122,21 +122,21 @@ def test_every_language_has_a_name_of_its_own() -> None:
     assert [each for each in catalogues.languages() if languages.own_name(each) == each] == []
 
 
-def test_compiled_catalogues_are_read_by_gettext(locales: Path) -> None:
-    german = gettext.translation("consentry", locales, ["de"])
-    polish = gettext.translation("consentry", locales, ["pl"])
+def test_compiled_catalogues_are_read_by_gettext(compiled: Path) -> None:
+    german = gettext.translation("consentry", compiled, ["de"])
+    polish = gettext.translation("consentry", compiled, ["pl"])
     assert german.gettext(TEXT).startswith("Jemand, vermutlich Sie")
     assert polish.ngettext(DAYS, "for %(days)s days", 30) == "na %(days)s dni"
 
 
 @pytest.mark.parametrize("language", catalogues.languages())
 @pytest.mark.parametrize("month", range(1, 13))
-def test_dates_are_those_of_unicodes_locale_data(locales: Path, language: str, month: int) -> None:
+def test_dates_are_those_of_unicodes_locale_data(compiled: Path, language: str, month: int) -> None:
     """Babel has that data; the layer doesn't carry it, as the catalogues hold what little of it is needed."""
     day = datetime(2027, month, 23, tzinfo=UTC)
     locale = {"en": "en_GB", "pt": "pt_PT"}.get(language, language)
     expected = babel.dates.format_date(day, "long", locale)
-    assert languages.format_date(day, languages.texts(locales, language)) == expected
+    assert languages.format_date(day, languages.texts(compiled, language)) == expected
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_dates_are_those_of_unicodes_locale_data(locales: Path, language: str, m
         ("ja", "2027年3月3日", "2027年3月3日 14:05（UTC）"),
     ],
 )
-def test_dates_read_as_people_write_them(locales: Path, language: str, day: str, moment: str) -> None:
-    texts = languages.texts(locales, language)
+def test_dates_read_as_people_write_them(compiled: Path, language: str, day: str, moment: str) -> None:
+    texts = languages.texts(compiled, language)
     when = datetime(2027, 3, 3, 14, 5, tzinfo=UTC)
 
     assert languages.format_date(when, texts) == day

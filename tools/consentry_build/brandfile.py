@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import yaml
 from jsonschema import Draft202012Validator
 
-from consentry_build import catalogues
+from consentry_build.locales import languages as translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,7 +149,7 @@ def _beyond_the_schema(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], 
 
 def _language_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     languages = set(data["languages"])
-    spoken = {"en", *catalogues.languages()}
+    spoken = set(translated())
     for at, language in enumerate(data["languages"]):
         if language not in spoken:
             what = f"the pages aren't translated into it yet; they speak {', '.join(sorted(spoken))}"

@@ -23,13 +23,14 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from jinja2.ext import babel_extract
 
+from consentry_build import locales
+from consentry_build.locales import languages
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ROOT: Final = Path(__file__).parents[2]
-LOCALES: Final = ROOT / "layers/consentry/consentry/locales"
 DOMAIN: Final = "consentry"
-SOURCE_LANGUAGE: Final = "en"
 
 _TEMPLATES: Final = ("layers/consentry/consentry/templates/**/*.html", "functions/*/templates/*.html")
 _MAILS: Final = ("layers/consentry/mails/**/*.mjml", "layers/consentry/mails/**/*.txt")
@@ -54,11 +55,6 @@ class CatalogueError(Exception):
     """A catalogue that can't be shipped; the message has a line for each fault."""
 
 
-def languages() -> tuple[str, ...]:
-    """Every language that pages and mails are written in, English first."""
-    return (SOURCE_LANGUAGE, *sorted(path.stem for path in LOCALES.glob("*.po")))
-
-
 @cache
 def extract() -> Catalog:
     """The texts in templates and code, without translations."""
@@ -79,7 +75,7 @@ def update(*new: str) -> None:
     """
     found = extract()
     for language in (*languages()[1:], *new):
-        path = LOCALES / f"{language}.po"
+        path = locales.LOCALES / f"{language}.po"
         catalogue = _read(language) if path.exists() else Catalog(locale=language, project=DOMAIN)
         catalogue.update(found, no_fuzzy_matching=True, update_creation_date=False)
         catalogue.header_comment = _HEADER
@@ -133,7 +129,7 @@ def _add(catalogue: Catalog, path: Path, method: object, options: dict[str, str]
 
 
 def _read(language: str) -> Catalog:
-    with (LOCALES / f"{language}.po").open("rb") as file:
+    with (locales.LOCALES / f"{language}.po").open("rb") as file:
         return read_po(file, locale=language, domain=DOMAIN, abort_invalid=True)
 
 

@@ -1,0 +1,15 @@
+"""Which languages pages and mails are written in; apart from `catalogues`, which takes Babel to load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+LOCALES: Final = Path(__file__).parents[2] / "layers/consentry/consentry/locales"
+"""Where the catalogues are."""
+SOURCE_LANGUAGE: Final = "en"
+
+
+def languages() -> tuple[str, ...]:
+    """Every language that pages and mails are written in, English first."""
+    return (SOURCE_LANGUAGE, *sorted(path.stem for path in LOCALES.glob("*.po")))
