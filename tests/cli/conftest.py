@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 import requests
 
@@ -18,12 +19,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    """One for all tests, so that botocore reads once what services are like."""
+    return boto3.Session()
+
+
 @pytest.fixture
-def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+def deployment(session: boto3.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     """Empty, in this process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("consentry_cli.deployment.WRITERS", 1)  # moto can't be written to by several threads
     with mock_aws():
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
         yield Deployment(tmp_path)
 
 

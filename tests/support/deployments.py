@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from consentry.actions.spool import Recorder
 from consentry.links.keyring import Keyring
 from consentry.rules import addresses
 from consentry.rules import consent as rules
+from consentry.rules.brands import Brand
 from consentry.rules.ledger import Channel
 from consentry.table.gateway import Gateway
 from consentry.table.store import Store
@@ -31,6 +33,12 @@ SAMPLES = ROOT / "tests/cli/samples"
 TABLE = "consentry-test"
 COMMAND = "from consentry_cli.main import main; main(prog_name='consentry')"
 DOCUMENT = json.dumps({"root": "not so random", "brands": {}})
+
+
+@cache
+def demo() -> Brand:
+    """The brand that its commands work on."""
+    return brand(ROOT / "brands", "demo")
 
 
 class Deployment:
@@ -50,7 +58,7 @@ class Deployment:
         self.keyring_arn = secrets.create_secret(Name="keyring", SecretString=DOCUMENT)["ARN"]
         self.keyring = Keyring(lambda: DOCUMENT)
         self.store = Store(Gateway(self.dynamodb, TABLE), self.keyring.ledger_key)
-        self.brand = brand(ROOT / "brands", "demo")
+        self.brand = demo()
         self.environment = {"TABLE_NAME": TABLE, "KEYRING_SECRET_ARN": self.keyring_arn}
         shutil.copytree(ROOT / "brands", folder / "brands")
 

@@ -100,15 +100,16 @@ def _looked_at(file: Path) -> tuple[list[Fault], dict[str, Any]]:
     if not _ID.fullmatch(file.stem):
         return [Fault(name, 0, "", "the file's name is the brand's id: a-z, 0-9, - and _, at most 16")], {}
     try:
-        text = file.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        loader = yaml.SafeLoader(file.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        # Before it is constructed: that writes what `<<` merges into the nodes.
+        twice, lines = list(_twice(node)), dict(_lines(node, ()))
+        data: Any = None if node is None else loader.construct_document(node)
     except (yaml.YAMLError, ValueError) as exc:  # a date such as 2001-99-99 is no YAMLError
         mark = getattr(exc, "problem_mark", None)
         return [Fault(name, mark.line + 1 if mark else 0, "file", f"can't be read as YAML: {exc}")], {}
-    if twice := list(_twice(node)):
+    if twice:
         return [Fault(name, line, key, "stands there twice, and one would be dropped") for key, line in twice], {}
-    lines = dict(_lines(node, ()))
     faults = [
         Fault(name, _line(lines, where), ".".join(where) or "file", what)
         for error in sorted(
