@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 WRITERS: Final = 16
 """How many writes to the table are under way at once."""
+READERS: Final = 16
+"""How many parts of it may be read at once."""
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
 _DEFAULT_BRANDS: Final = Path("brands")
 
@@ -79,7 +81,7 @@ def client(service: str) -> Any:
         connect_timeout=5,
         read_timeout=20,
         retries={"mode": "standard", "total_max_attempts": 8},
-        max_pool_connections=WRITERS,
+        max_pool_connections=max(WRITERS, READERS),
     )
     made: Any = boto3.client(service, config=persevering)  # type: ignore[call-overload]  # the service is a variable here
     return made

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--what", type=click.Choice(WHAT), default="consents", show_default=True, help="What to export.")
 @click.option(
     "--segments",
-    type=click.IntRange(1, deployment.WRITERS),
+    type=click.IntRange(1, deployment.READERS),
     default=4,
     show_default=True,
     help="How many parts of the table are read at once.",
