@@ -4,6 +4,7 @@ SHELL = /bin/sh
 .DEFAULT_GOAL = help
 .PHONY: help run test check bench docs fuzz properties deploy rehearse lock pictures setup
 export SAM_CLI_TELEMETRY = 0
+export SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS = 1
 
 # Any Python from 3.11 up; PYTHON=/some/python chooses one.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \

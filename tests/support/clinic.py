@@ -17,8 +17,8 @@ from uuid import NAMESPACE_DNS, uuid5
 
 from boto3.session import Session  # a test may put another in its place
 from botocore.config import Config
-from cfnlint.decode.cfn_yaml import loads
 
+from audit import cloudformation
 from consentry.rules import brands as brands_module
 from consentry.rules.brands import Brand
 from consentry_build.brandfile import compile_folder
@@ -380,7 +380,7 @@ def brands() -> tuple[Brand, ...]:
 def resources() -> dict[str, tuple[str, str]]:
     """Type and physical id of what the template makes, by logical id, as CloudFormation lists it after SAM."""
     found = {}
-    for name, each in loads(TEMPLATE)["Resources"].items():
+    for name, each in cloudformation.read(ROOT / "template.yaml")["Resources"].items():
         kind = each["Type"].replace("AWS::Serverless::Function", "AWS::Lambda::Function")
         found[name] = (kind, queue(name) if kind == "AWS::SQS::Queue" else f"shop-{name}")
         for event, what in each["Properties"].get("Events", {}).items() if "Properties" in each else ():

@@ -12,9 +12,8 @@ from types import ModuleType
 from typing import Any, Final
 
 from botocore.validate import ParamValidator
-from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
-from audit import actions
+from audit import actions, cloudformation
 
 _TEMPLATE: Final = Path(__file__).parents[2] / "template.yaml"
 asked: Final[set[str]] = set()
@@ -63,7 +62,7 @@ def _allowed() -> dict[str, set[str]]:
     """By room: the actions of its function's policy."""
     functions = [
         each["Properties"]
-        for each in loads(_TEMPLATE.read_text())["Resources"].values()
+        for each in cloudformation.read(_TEMPLATE)["Resources"].values()
         if each["Type"] == "AWS::Serverless::Function"
     ]
     return {

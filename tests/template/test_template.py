@@ -13,8 +13,8 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
-from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
+from audit import cloudformation
 from consentry import telemetry
 from consentry.actions import archiving, notifications, replay
 from consentry.http import batches
@@ -25,7 +25,7 @@ from embedded import gaps
 from support import events
 
 ROOT: Final = Path(__file__).parents[2]
-TEMPLATE: Final[dict[str, Any]] = json.loads(json.dumps(loads((ROOT / "template.yaml").read_text())))
+TEMPLATE: Final[dict[str, Any]] = cloudformation.read(ROOT / "template.yaml")
 RESOURCES: Final[dict[str, Any]] = TEMPLATE["Resources"]
 GLOBAL: Final[dict[str, Any]] = TEMPLATE["Globals"]["Function"]
 
@@ -694,7 +694,8 @@ def test_without_an_archive_nothing_of_it_is_deployed() -> None:
     for name, each in {**parts, **outputs}.items():
         assert each["Condition"] == "HasArchive", name
     others = without("HasArchive", {name: each for name, each in RESOURCES.items() if name not in parts})
-    assert not [text for text in texts(others) if "Archive" in text.replace("${ArchiveSegments}", "")]
+    mentioned = [text.replace("${ArchiveSegments}", "").replace("${OfTheArchive}", "") for text in texts(others)]
+    assert not [text for text in mentioned if "Archive" in text]
 
 
 def test_the_archives_function_has_time_for_a_step_and_what_follows() -> None:
@@ -940,10 +941,21 @@ def test_an_alarm_adds_up_no_more_than_ten_metrics() -> None:
 # --- the dashboard ----------------------------------------------------------------------------------------------------
 
 
+BODY, ON_CONDITION = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+"""What the dashboard always has, and its parts that are there on a condition, by name."""
+
+
+def whole_body() -> str:
+    """The dashboard's body where every condition holds; `${…}` of a resource stays as it is."""
+    text: str = BODY
+    for name, part in ON_CONDITION.items():
+        text = text.replace(f"${{{name}}}", part["Fn::If"][1]["Fn::Sub"])
+    return text
+
+
 def dashboard() -> list[dict[str, Any]]:
     """The widgets' properties; `${…}` stays as it is."""
-    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    return [each["properties"] for each in json.loads(body)["widgets"]]
+    return [each["properties"] for each in json.loads(whole_body())["widgets"]]
 
 
 def searches() -> Iterator[str]:
@@ -1013,16 +1025,26 @@ def test_what_is_watched_of_aws_is_something_that_aws_measures() -> None:
             assert name in AWS_METRICS[namespace]
 
 
-def test_the_dashboard_names_only_what_is_always_there() -> None:
-    names = set(re.findall(r"\$\{([A-Za-z]\w*)[.}]", RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]))
-    assert names <= set(RESOURCES)
-    assert not [each for each in names if "Condition" in RESOURCES[each]]
+def named_in(body: str) -> set[str]:
+    """What a part of the dashboard's body names."""
+    return set(re.findall(r"\$\{([A-Za-z]\w*)[.}]", body))
 
 
-def test_the_dashboard_shows_every_alarm_and_every_function() -> None:
-    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    always = {name for name in {**ALARMS, **FUNCTIONS} if "Condition" not in RESOURCES[name]}
-    assert {name for name in always if f"${{{name}." in body or f"${{{name}}}" in body} == always
+def test_the_dashboard_names_only_what_is_there() -> None:
+    always = named_in(BODY) - set(ON_CONDITION)
+    assert named_in(BODY) - always == set(ON_CONDITION)
+    assert always <= {name for name, each in RESOURCES.items() if "Condition" not in each}
+    for part in ON_CONDITION.values():
+        condition, there, otherwise = part["Fn::If"]
+        assert {RESOURCES[name]["Condition"] for name in named_in(there["Fn::Sub"])} == {condition}
+        assert otherwise == ""
+
+
+def test_the_dashboard_shows_every_alarm_and_every_function_that_is_always_there() -> None:
+    always = {name for name in FUNCTIONS if "Condition" not in RESOURCES[name]}
+    assert {name for name in named_in(whole_body()) if name in {**ALARMS, **FUNCTIONS}} == {*ALARMS, *always}
+    (listed,) = [each["alarms"] for each in dashboard() if "alarms" in each]
+    assert sorted(listed) == sorted(f"${{{name}.Arn}}" for name in ALARMS)
 
 
 def test_the_dashboard_names_no_more_metrics_than_a_free_one_may() -> None:
@@ -1048,7 +1070,7 @@ def test_both_widgets_of_functions_show_every_one_that_is_always_there() -> None
 def test_widgets_lie_side_by_side() -> None:
     places = [
         (each["x"] + right, each["y"] + down)
-        for each in json.loads(RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]
+        for each in json.loads(whole_body())["widgets"]
         for right in range(each["width"])
         for down in range(each["height"])
     ]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 from babel import Locale
-from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 
+from audit import cloudformation
 from consentry.links.tokens import Purpose
 from consentry.rules import consent as rules
 from consentry.rules.consent import Choice, Consent, Mode, Reason, Status
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 DECISIONS = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
-TEMPLATE: Any = loads((ROOT / "template.yaml").read_text("utf-8"))
+TEMPLATE: Any = cloudformation.read(ROOT / "template.yaml")
 SCHEMA = json.loads((ROOT / "tools/consentry_build/brand.schema.json").read_text("utf-8"))
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 

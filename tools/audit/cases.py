@@ -66,13 +66,14 @@ def cases(file: Path, answers: dict[str, Values] | None = None) -> list[Case]:
         subprocess.CalledProcessError: SAM's translator refuses it.
     """
     answers = ANSWERS if answers is None else answers
-    parameters = cloudformation.read(file)["Parameters"]
+    template = cloudformation.read(file)
+    parameters = template["Parameters"]
     defaults = {name: str(each["Default"]) for name, each in parameters.items() if "Default" in each}
     all_values = {name: {**defaults, **ALWAYS, **given} for name, given in answers.items()}
     # The translator pins what it shares with this project, so it runs where SAM does.
-    command: list[str | Path] = [SAM_VENV / "bin" / "python", Path(__file__).with_name("expand.py"), file]
+    command: list[str | Path] = [SAM_VENV / "bin" / "python", Path(__file__).with_name("expand.py")]
     done = subprocess.run(  # noqa: S603 - our own words
-        command, input=json.dumps([*all_values.values()]), capture_output=True, text=True, check=True
+        command, input=json.dumps([template, [*all_values.values()]]), capture_output=True, text=True, check=True
     )
     return [
         Case(name, values, made, cloudformation.resolved(made, values))

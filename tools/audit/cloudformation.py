@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
+from cfnlint.template import Template as Lintable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,13 +20,35 @@ Template = dict[str, Any]
 Values = Mapping[str, str]
 
 _NOTHING: Final = object()
+_REPEATS: Final = "AWS::LanguageExtensions"
+"""The transform that has `Fn::ForEach`; cfn-lint repeats what stands below it, as CloudFormation does."""
+_LOOP: Final = "Fn::ForEach::"
 VARIABLE: Final = re.compile(r"\$\{([^!}][^}]*)\}")
 """What `Fn::Sub` fills in."""
 
 
 def read(file: Path) -> Template:
-    """A template, its short forms written out."""
+    """A template, its short forms written out, and what stands below `Fn::ForEach` repeated.
+
+    Raises:
+        ValueError: it can't be repeated.
+    """
     template: Template = json.loads(json.dumps(loads(file.read_text(encoding="utf-8"))))
+    loops: dict[str, Any] = {
+        section: {name: each for name, each in template[section].items() if name.startswith(_LOOP)}
+        for section in ("Resources", "Outputs")
+        if section in template
+    }
+    if any(loops.values()):  # cfn-lint would fill in a parameter, too, with a value that it makes up
+        written: Template = {**template, **loops, "Transform": _REPEATS}
+        alone = Lintable(None, written, ["us-east-1"])
+        if matches := alone.transform():
+            raise ValueError(matches[0].message)
+        template["Transform"] = [each for each in template["Transform"] if each != _REPEATS]
+        for section, repeated in loops.items():
+            for name in repeated:
+                del template[section][name]
+            template[section] |= json.loads(json.dumps(alone.template[section]))
     return template
 
 

@@ -1,7 +1,7 @@
-"""`python expand.py TEMPLATE`, with SAM's own interpreter: what its translator makes of a template, as JSON.
+"""`python expand.py`, with SAM's own interpreter: what its translator makes of a template, as JSON.
 
-Reads a list of parameter values from its input, and writes the template for each of them. Code stands where it always
-does by then, in some bucket, under the name of its folder.
+Reads the template and a list of parameter values from its input, and writes the template for each of them. Code stands
+where it always does by then, in some bucket, under the name of its folder.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import copy
 import json
 import sys
-from pathlib import Path
 
 import boto3
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
-from samtranslator.yaml_helper import yaml_parse
 
-template = yaml_parse(Path(sys.argv[1]).read_text(encoding="utf-8"))
+template, all_values = json.load(sys.stdin)
 for resource in template["Resources"].values():
     for place in {"CodeUri", "ContentUri"} & set(resource.get("Properties", {})):
         resource["Properties"][place] = f"s3://bucket/{resource['Properties'][place]}"
@@ -24,7 +22,7 @@ session = boto3.Session(region_name="us-east-1")
 json.dump(
     [
         Translator({}, Parser(), boto_session=session).translate(copy.deepcopy(template), values)
-        for values in json.load(sys.stdin)
+        for values in all_values
     ],
     sys.stdout,
 )

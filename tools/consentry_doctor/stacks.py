@@ -9,7 +9,7 @@ import yaml
 from consentry_doctor.findings import Check, fault, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from consentry_doctor.deployed import Deployed
     from consentry_doctor.findings import Ill
@@ -76,8 +76,8 @@ def version(deployed: Deployed) -> Generator[Ill, None, str]:
     body = deployed.client("cloudformation").get_template(StackName=deployed.name, TemplateStage="Original")
     there, here = _read(body["TemplateBody"]), _read(deployed.template)
     for part in ("Resources", "Outputs", "Parameters"):
-        missing = sorted(set(here.get(part, ())) - set(there.get(part, ())))
-        extra = sorted(set(there.get(part, ())) - set(here.get(part, ())))
+        ours, theirs = ({*_names(each.get(part, {}))} for each in (here, there))
+        missing, extra = sorted(ours - theirs), sorted(theirs - ours)
         if missing:
             yield warning(
                 f"The stack lacks {part.lower()} that this version has: {', '.join(missing)}.",
@@ -99,6 +99,16 @@ class _AnyTag(yaml.CSafeLoader):
 
 
 _AnyTag.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+
+
+def _names(section: dict[str, Any]) -> Iterator[str]:
+    """The names in a part of a template; what stands below `Fn::ForEach` has one for each item."""
+    for name, each in section.items():
+        if name.startswith("Fn::ForEach::"):
+            variable, items, repeated = each
+            yield from (key.replace(f"${{{variable}}}", item) for item in items for key in repeated)
+        else:
+            yield name
 
 
 def _read(template: Any) -> dict[str, Any]:

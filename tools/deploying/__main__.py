@@ -167,8 +167,8 @@ def _build(context: click.Context, template: Any, target: Mapping[str, str], *, 
     command += ["--parameter-overrides", f"PythonRuntime={runtime}", f"Architecture={processor}"]
     if subprocess.run(command, env={**os.environ, **built_for}, check=False).returncode:  # noqa: S603 - our own words
         raise RefusedError("it can't be built")
-    kinds = {name: each["Type"] for name, each in template["Resources"].items()}
-    folders = [BUILT / name for name, kind in kinds.items() if kind == "AWS::Serverless::LayerVersion"]
+    resources = {name: each for name, each in template["Resources"].items() if not name.startswith("Fn::ForEach::")}
+    folders = [BUILT / name for name, each in resources.items() if each["Type"] == "AWS::Serverless::LayerVersion"]
     bare = [each for folder in folders for each in bytecode.uncompiled(version, folder)]
     if bare and byte_code:
         raise RefusedError(

@@ -46,4 +46,5 @@ def environment(endpoint: str) -> dict[str, str]:
         "NO_PROXY": NO_PROXY,
         "no_proxy": NO_PROXY,
         "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS": "1",  # else it stumbles over Fn::ForEach
     }

@@ -9,12 +9,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from cfnlint.decode.cfn_yaml import load
 
+from audit import cloudformation
 from deploying import changes
 from deploying.changes import PROTECTED, ChangeSet
 
-TEMPLATE: dict[str, Any] = load(str(Path(__file__).parents[3] / "template.yaml"))
+TEMPLATE: dict[str, Any] = cloudformation.read(Path(__file__).parents[3] / "template.yaml")
 KINDS = {name: each["Type"] for name, each in TEMPLATE["Resources"].items()}
 
 
