@@ -385,11 +385,16 @@ LAYER = """
     Type: AWS::Serverless::LayerVersion
     Properties: { ContentUri: layer, CompatibleRuntimes: [!Ref PythonRuntime] }
     Metadata: { BuildMethod: makefile }
+  Fn::ForEach::Topics:
+    - Name
+    - [First, Second]
+    - ${Name}Topic: { Type: AWS::SNS::Topic, Properties: { DisplayName: !Sub "${LogLevel} ${Name}" } }
 """
+TRANSFORMS = "Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]"
 
 
 def test_layers_without_byte_code_are_not_deployed_unless_that_is_said(project: Project) -> None:
-    (project.folder / "template.yaml").write_text(f"Transform: AWS::Serverless-2016-10-31\n{TEMPLATE}{LAYER}")
+    (project.folder / "template.yaml").write_text(f"{TRANSFORMS}\n{TEMPLATE}{LAYER}")
     (project.folder / "layer").mkdir()
     (project.folder / "layer" / "module.py").write_text("answer = 42\n")
     (project.folder / "layer" / "Makefile").write_text(

@@ -54,6 +54,7 @@ STATEMENTS: Final = [
     for policy in function.get("Policies", ())
     for statement in (policy.get("Statement", [policy]) if isinstance(policy, dict) else [policy])
 ]
+STEPS: Final = RESOURCES["BulkStateMachine"]["Properties"]["Definition"]["States"]
 ROOMS: Final = sorted(path.parent for path in (ROOT / "functions").glob("*/handler.py"))
 
 
@@ -860,6 +861,39 @@ def test_each_function_that_nobody_waits_for_is_watched_for_crashes() -> None:
     assert watched == behind_queues
 
 
+def signs_of_errors(function: str) -> Iterator[tuple[str, str, Any]]:
+    """By which metrics a function's errors are seen: namespace, name, and the value of the one dimension."""
+    yield "AWS/Lambda", "Errors", {"Ref": function}
+    if function in WAITED_FOR:
+        yield "AWS/ApiGateway", "5xx", {"Ref": "HttpApi"}
+    if f"{function}.Alias" in texts(STEPS):
+        yield "AWS/States", "ExecutionsFailed", {"Ref": "BulkStateMachine"}
+    if "DeadLetterQueue" in FUNCTIONS[function]:
+        (dead, _) = FUNCTIONS[function]["DeadLetterQueue"]["TargetArn"]["Fn::GetAtt"]
+        yield "AWS/SQS", "ApproximateNumberOfMessagesVisible", {"Fn::GetAtt": [dead, "QueueName"]}
+
+
+def test_every_function_is_watched_for_errors() -> None:
+    watched = [
+        (each["Namespace"], each["MetricName"], each["Dimensions"][0]["Value"])
+        for alarm in ALARMS.values()
+        for each in (alarm, *measured(alarm))
+        if len(each.get("Dimensions", ())) == 1
+    ]
+    assert [name for name in FUNCTIONS if not any(sign in watched for sign in signs_of_errors(name))] == []
+
+
+def test_every_queue_is_watched_for_its_age_or_for_dead_letters() -> None:
+    """What such an alarm has to measure is held to by the tests beside."""
+    dead = {name for name in QUEUES if name.endswith("DeadLetters")}
+    assert set(READERS) == set(QUEUES) - dead
+    ages = {name.removesuffix("AgeAlarm") for name in ALARMS if name.endswith("AgeAlarm")}
+    assert ages - {"Stream"} == {queue.removesuffix("Queue") for queue in READERS}
+    assert {name for name in ALARMS if name.endswith("DeadLettersAlarm")} == {f"{name}Alarm" for name in dead}
+    redriven = [each["RedrivePolicy"]["deadLetterTargetArn"] for name, each in QUEUES.items() if name in READERS]
+    assert dead - {each["Fn::GetAtt"][0] for each in redriven} == {"StreamDeadLetters"}
+
+
 OPT_OUTS: Final = {"SpoolQueue", "FeedbackQueue", "InboundQueue"}
 
 
@@ -1611,8 +1645,6 @@ def test_functions_import_the_layer_powertools_pydantic_and_the_standard_library
 
 
 # --- bulk -------------------------------------------------------------------------------------------------------------
-
-STEPS: Final = RESOURCES["BulkStateMachine"]["Properties"]["Definition"]["States"]
 
 
 def test_files_with_addresses_are_closed_to_the_public_and_gone_after_days() -> None:

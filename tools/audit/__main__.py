@@ -26,6 +26,9 @@ def main() -> int:
     except subprocess.CalledProcessError as exc:
         print(f"template.yaml: SAM's translator refuses it:\n  {exc.stderr.strip()}")
         return 1
+    except ValueError as exc:
+        print(f"template.yaml: {exc}")
+        return 1
     checks: dict[str, Callable[[], Verdict]] = {
         "answers": partial(cases.check, rehearsed),
         "cfn-lint": partial(linting.check, rehearsed),

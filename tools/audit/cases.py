@@ -64,6 +64,7 @@ def cases(file: Path, answers: dict[str, Values] | None = None) -> list[Case]:
 
     Raises:
         subprocess.CalledProcessError: SAM's translator refuses it.
+        ValueError: what stands below `Fn::ForEach` can't be repeated.
     """
     answers = ANSWERS if answers is None else answers
     template = cloudformation.read(file)

@@ -80,11 +80,56 @@ def test_a_template_that_sam_refuses_fails_the_check(
     assert "SAM's translator refuses it" in capsys.readouterr().out
 
 
+def test_a_template_that_can_not_be_repeated_fails_the_check(
+    template: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = template(("[Spool, Mail, Feedback, Notification, Inbound, Stream]", "[Spool, Spool]"))
+    monkeypatch.setattr(audit, "ROOT", broken.parent)
+    assert audit.main() == 1
+    assert "template.yaml: Error transforming template: Duplicate Spool" in capsys.readouterr().out
+
+
+def test_what_stands_below_foreach_is_repeated_and_parameters_stay(tmp_path: Path) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_text(REPEATED)
+    read = cloudformation.read(file)
+    assert read["Transform"] == ["AWS::Serverless-2016-10-31"]
+    assert read["Resources"] == {
+        "Other": {"Type": "AWS::SQS::Queue", "Properties": {"DelaySeconds": OF_A_PARAMETER}},
+        "FirstQueue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "Size"}, "DelaySeconds": 1}},
+        "SecondQueue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "Size"}, "DelaySeconds": 2}},
+    }
+    assert read["Outputs"] == {f"{name}Url": {"Value": {"Ref": f"{name}Queue"}} for name in ("First", "Second")}
+
+
 def test_a_check_that_can_not_be_made_is_a_finding() -> None:
     def gone() -> Any:
         raise subprocess.CalledProcessError(2, ["cfn-lint"], stderr="no such file")
 
     assert "no such file" in audit._verdict(gone).found[0]
+
+
+OF_A_PARAMETER = {"Fn::FindInMap": ["Delays", {"Ref": "Size"}, "Seconds"]}
+REPEATED = """
+Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]
+Parameters:
+  Size: { Type: String, Default: First, AllowedValues: [First, Second] }
+Mappings:
+  Delays: { First: { Seconds: 1 }, Second: { Seconds: 2 } }
+Resources:
+  Fn::ForEach::Queues:
+    - Name
+    - [First, Second]
+    - ${Name}Queue:
+        Type: AWS::SQS::Queue
+        Properties: { QueueName: !Ref Size, DelaySeconds: !FindInMap [Delays, !Ref Name, Seconds] }
+  Other: { Type: AWS::SQS::Queue, Properties: { DelaySeconds: !FindInMap [Delays, !Ref Size, Seconds] } }
+Outputs:
+  Fn::ForEach::Urls:
+    - Name
+    - [First, Second]
+    - ${Name}Url: { Value: { Ref: !Sub "${Name}Queue" } }
+"""
 
 
 # --- what there is ----------------------------------------------------------------------------------------------------

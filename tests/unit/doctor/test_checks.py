@@ -217,6 +217,12 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
         "has outputs that this version hasn't: Uri",
         changed("GetTemplate", TemplateBody=TEMPLATE.replace("\n  Url:", "\n  Uri:")),
     ),
+    (
+        "version",
+        Verdict.WARNING,
+        "lacks resources that this version has: DrainLogs",
+        changed("GetTemplate", TemplateBody=TEMPLATE.replace("Webhook, Drain, Courier", "Webhook, Courier")),
+    ),
     ("functions", Verdict.FAULT, "no function", no_resources),
     ("functions", Verdict.FAULT, "CourierFunction is gone", gone("GetFunctionConfiguration")),
     (
