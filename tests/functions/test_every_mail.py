@@ -21,8 +21,8 @@ from consentry.rules import languages
 from consentry.table.schema import Contact
 from consentry_build import catalogues
 from consentry_build.brandfile import contrast
-from consentry_lint import checking
-from consentry_lint.findings import Level
+from consentry_cli.lint import checking
+from consentry_cli.lint.findings import Level
 from support import can_i_email
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from audit import cloudformation
 from consentry.rules import brands as brands_module
 from consentry.rules.brands import Brand
 from consentry_build.brandfile import compile_folder
-from consentry_doctor.checking import CHECKS, _one
-from consentry_doctor.deployed import Deployed
-from consentry_doctor.findings import Finding
-from consentry_doctor.reach import Visit
+from consentry_cli.doctor.checking import CHECKS, _one
+from consentry_cli.doctor.deployed import Deployed
+from consentry_cli.doctor.findings import Finding
+from consentry_cli.doctor.reach import Visit
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = (ROOT / "template.yaml").read_text("utf-8")
@@ -89,7 +89,6 @@ class Clinic:
         self.now = NOW
         self.called: set[tuple[str, str]] = set()
         self.brands: list[Brand] = list(brands())
-        self.template = TEMPLATE
         self.dns: dict[tuple[str, str], list[str]] | None = {
             ("_dmarc.meadow.example", "TXT"): ["v=DMARC1; p=quarantine"],
             ("_dmarc.other.example", "TXT"): ["v=DMARC1; p=none"],
@@ -115,7 +114,6 @@ class Clinic:
             now=lambda: self.now,
             resolve=self._resolve,
             visit=self._visit,
-            template=self.template,
         )
 
     def asks(self, check: str) -> list[Finding]:
@@ -195,15 +193,12 @@ class Clinic:
             "ArchiveBucketName": "shop-archive",
         }
         parameters = {
-            "PythonRuntime": "python3.13",
             "SenderAddresses": ",".join(SENDERS),
             "InboundDomains": ",".join(DOMAINS),
             "AccountConcurrency": "1000",
             "BulkConcurrency": "8",
             "ArchiveSegments": "8",
             "AlarmTopicArn": ALARM_TOPIC,
-            "ArchiveLockMode": "GOVERNANCE",
-            "ArchiveLockYears": "6",
         }
         stack = {
             "StackName": "shop",
@@ -226,11 +221,22 @@ class Clinic:
                     for name, (kind, physical) in self.resources.items()
                 ]
             },
-            "GetTemplate": {"TemplateBody": TEMPLATE},
+            "DescribeStackResourceDrifts": {
+                "StackResourceDrifts": [
+                    {
+                        "LogicalResourceId": "SpoolQueue",
+                        "StackResourceDriftStatus": "MODIFIED",
+                        "PropertyDifferences": [
+                            {"PropertyPath": "/VisibilityTimeout"},
+                            {"PropertyPath": "/RedrivePolicy"},
+                        ],
+                    },
+                    {"LogicalResourceId": "ArchiveBucket", "StackResourceDriftStatus": "DELETED"},
+                ]
+            },
             "GetAccountSettings": {
                 "AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000}
             },
-            "GetFunctionConfiguration": {"State": "Active", "LastUpdateStatus": "Successful"},
             "GetEventSourceMapping": {
                 "State": "Enabled",
                 "LastProcessingResult": "No records processed",
@@ -261,16 +267,6 @@ class Clinic:
                 "MailFromAttributes": {"MailFromDomain": f"bounces.{domain}", "MailFromDomainStatus": "SUCCESS"},
             },
             "GetConfigurationSet": {"SendingOptions": {"SendingEnabled": True}},
-            "GetConfigurationSetEventDestinations": {
-                "EventDestinations": [
-                    {
-                        "Name": "feedback",
-                        "Enabled": True,
-                        "MatchingEventTypes": ["BOUNCE", "COMPLAINT", "REJECT", "SUBSCRIPTION"],
-                        "SnsDestination": {"TopicArn": outputs["FeedbackTopicArn"]},
-                    }
-                ]
-            },
             "DescribeActiveReceiptRuleSet": {
                 "Metadata": {"Name": "shop-InboundRules"},
                 "Rules": [
@@ -282,49 +278,7 @@ class Clinic:
                     }
                 ],
             },
-            "GetBucketPolicy": {
-                "Policy": json.dumps(
-                    {
-                        "Statement": [
-                            {
-                                "Effect": "Allow",
-                                "Principal": {"Service": "ses.amazonaws.com"},
-                                "Action": "s3:PutObject",
-                            }
-                        ]
-                    }
-                )
-            },
-            "GetBucketNotificationConfiguration": {
-                "QueueConfigurations": [{"QueueArn": arn("sqs", "shop-InboundQueue"), "Events": ["s3:ObjectCreated:*"]}]
-            },
             "GetQueueAttributes": self._queue,
-            "ListSubscriptionsByTopic": {
-                "Subscriptions": [
-                    {
-                        "SubscriptionArn": arn("sns", "shop-FeedbackTopic:1"),
-                        "Endpoint": arn("sqs", "shop-FeedbackQueue"),
-                        "Protocol": "sqs",
-                    }
-                ]
-            },
-            "DescribeTable": {
-                "Table": {
-                    "TableStatus": "ACTIVE",
-                    "BillingModeSummary": {"BillingMode": "PAY_PER_REQUEST"},
-                    "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-                    "DeletionProtectionEnabled": True,
-                }
-            },
-            "DescribeContinuousBackups": {
-                "ContinuousBackupsDescription": {
-                    "ContinuousBackupsStatus": "ENABLED",
-                    "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"},
-                }
-            },
-            "DescribeTimeToLive": {
-                "TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
-            },
             "alarm": {"StateValue": "OK", "StateUpdatedTimestamp": NOW - timedelta(days=3), "ActionsEnabled": True},
             "DescribeAlarms": lambda asked: {
                 "MetricAlarms": [{"AlarmName": name, **self.answers["alarm"]} for name in asked["AlarmNames"]]
@@ -338,14 +292,7 @@ class Clinic:
             },
             "DescribeKey": {"KeyMetadata": {"KeyId": "1a2b", "Enabled": True}},
             "GetKeyPolicy": {"Policy": key_policy("kms:Decrypt", "kms:GenerateDataKey*")},
-            "GetDashboard": {"DashboardName": "shop"},
             "ListObjectsV2": lambda asked: {"Contents": [{"Key": f"{asked['Prefix']}run/manifest.json"}]},
-            "GetObjectLockConfiguration": {
-                "ObjectLockConfiguration": {
-                    "ObjectLockEnabled": "Enabled",
-                    "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Years": 6}},
-                }
-            },
         }
 
     def _secrets(self) -> dict[str, Any]:
@@ -364,10 +311,6 @@ class Clinic:
 
     @staticmethod
     def _queue(asked: Any) -> dict[str, Any]:
-        if asked["AttributeNames"] == ["RedrivePolicy"]:
-            dead = asked["QueueUrl"].rpartition("/")[2].removesuffix("Queue") + "DeadLetters"
-            policy = {"deadLetterTargetArn": arn("sqs", dead), "maxReceiveCount": 15}
-            return {"Attributes": {"RedrivePolicy": json.dumps(policy)}}
         return {"Attributes": dict.fromkeys(asked["AttributeNames"], "0") | {"MessageRetentionPeriod": "1209600"}}
 
 

@@ -18,7 +18,7 @@ from consentry.links.repair import find
 from consentry.links.tokens import Link, Purpose, Tokens
 from consentry.providers import NAMES
 from consentry_build import catalogues
-from consentry_lint import visible, words
+from consentry_cli.lint import visible, words
 from support.damage import AROUND, BEYOND_REPAIR, INSIDE
 from support.documents import ROOT, page, quoted, rows, section, tables
 

@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
     from botocore.model import OperationModel
 
-WRITTEN_IN: Final = (
-    "functions",
-    "layers/consentry",
-    *("tools/consentry_cli", "tools/consentry_doctor", "tools/consentry_report", "tools/embedded"),
-)
+WRITTEN_IN: Final = ("functions", "layers/consentry", "tools/consentry_cli", "tools/embedded")
 _OF_EVERY_CLIENT: Final = frozenset({"can_paginate", "close", "generate_presigned_url", "get_paginator", "get_waiter"})
 _PAGES: Final = frozenset({"PaginationConfig"})
 """What a paginator takes beside the operation's own."""

@@ -25,11 +25,11 @@ from consentry.rules.ledger import Kind
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from consentry_build.brandfile import compile_folder
 from consentry_cli import deployment
+from consentry_cli.doctor import reach
+from consentry_cli.doctor.checking import CHECKS, examine
+from consentry_cli.doctor.deployed import Deployed, NoStackError
+from consentry_cli.doctor.findings import Verdict
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
-from consentry_doctor import reach
-from consentry_doctor.checking import CHECKS, examine
-from consentry_doctor.deployed import Deployed, NoStackError
-from consentry_doctor.findings import Verdict
 from embedded import aws
 from embedded.deploy import STACK
 from embedded.places import LOCAL

@@ -74,10 +74,10 @@ class Walk:
 
     def doctor(self) -> str:
         """What all else needs."""
-        self._well("stack", "functions", "event-sources", "keyring")
+        self._well("stack", "keyring")
         answer = self.caller.call("GET", "/healthz")
         _expect(answer.status, 200, "GET /healthz")
-        return "The doctor finds no fault with stack, functions and keyring; the address answers."
+        return "The doctor finds no fault with stack and keyring; the address answers."
 
     def odd_links(self) -> str:
         """What isn't a link of ours, no longer is, or was damaged on its way."""

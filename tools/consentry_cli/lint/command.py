@@ -1,0 +1,82 @@
+"""`consentry lint`: what mailbox providers would say of a mail."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
+
+if TYPE_CHECKING:
+    from consentry_cli.lint.findings import Finding
+
+_WIDTH: Final = 100
+
+
+@click.command()
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="MESSAGE.eml...",
+)
+@click.option("--dns", is_flag=True, help="Verify DKIM signatures with the keys in the DNS.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a mail and line.")
+def lint(files: tuple[str, ...], dns: bool, as_json: bool) -> None:
+    """Say what Gmail, Yahoo, Outlook and the RFCs would say of a mail, and how to mend it.
+
+    MESSAGE.eml is a mail as it arrived: "Show original" in Gmail, "Save as" elsewhere; - is standard input. Exit
+    status: 0 nothing to mend, 1 something, 2 it is no mail.
+    """
+    from consentry_cli.lint.checking import check  # noqa: PLC0415 - its libraries cost the other commands a second
+    from consentry_cli.lint.mail import NotAMailError  # noqa: PLC0415 - as above
+
+    worth_mending = False
+    for name in files:
+        with plain_errors(), click.open_file(name, "rb") as mail:
+            try:
+                found = check(mail.read(), ask_dns=dns)
+            except NotAMailError as exc:
+                raise CanNotRunError(f"{name}: {exc}") from None
+        worth_mending |= any(each.level != "note" for each in found)
+        if as_json:
+            click.echo(json.dumps(_told(name, found), ensure_ascii=False))
+        else:
+            _show(name, found)
+    if worth_mending:
+        raise SystemExit(FOUND)
+
+
+def _told(name: str, found: list[Finding]) -> dict[str, Any]:
+    return {"mail": name, "findings": [{**each._asdict(), "level": each.level.value} for each in found]}
+
+
+def _show(name: str, found: list[Finding]) -> None:
+    errors = sum(each.level == "error" for each in found)
+    warnings = sum(each.level == "warning" for each in found)
+    if not found:
+        click.echo(f"{name}: nothing to mend")
+        return
+    click.echo(f"{name}: {_number(errors, 'error')}, {_number(warnings, 'warning')}")
+    for each in found:
+        click.echo()
+        click.echo(f"{each.level.value}: {each.rule}")
+        for line in (each.says, each.mend, f"[{each.source}]"):
+            click.echo(
+                textwrap.fill(
+                    line,
+                    _WIDTH,
+                    initial_indent="  ",
+                    subsequent_indent="  ",
+                    break_long_words=False,
+                    break_on_hyphens=False,
+                )
+            )
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
