@@ -42,7 +42,7 @@ def lint(files: tuple[str, ...], dns: bool, as_json: bool) -> None:
                 found = check(mail.read(), ask_dns=dns)
             except NotAMailError as exc:
                 raise CanNotRunError(f"{name}: {exc}") from None
-        worth_mending |= any(each.level != "note" for each in found)
+        worth_mending |= bool(found)
         if as_json:
             click.echo(json.dumps(_told(name, found), ensure_ascii=False))
         else:

@@ -13,8 +13,6 @@ class Level(StrEnum):
     """Somebody refuses the mail, or shows no way to unsubscribe, because of it."""
     WARNING = "warning"
     """It costs readers or reputation, or works with some providers alone."""
-    NOTE = "note"
-    """Good to know; nothing is wrong."""
 
 
 class Finding(NamedTuple):
@@ -29,6 +27,16 @@ class Finding(NamedTuple):
     """What to do about it."""
     source: str
     """Who says so."""
+
+
+def error(rule: str, says: str, mend: str, source: str) -> Finding:
+    """A finding of the worse kind."""
+    return Finding(rule, Level.ERROR, says, mend, source)
+
+
+def warning(rule: str, says: str, mend: str, source: str) -> Finding:
+    """A finding of the better kind."""
+    return Finding(rule, Level.WARNING, says, mend, source)
 
 
 GMAIL = "Gmail's email sender guidelines (https://support.google.com/mail/answer/81126)"

@@ -6,7 +6,7 @@ import re
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from consentry_cli.lint.findings import GMAIL, OUTLOOK, YAHOO, Finding, Level
+from consentry_cli.lint.findings import GMAIL, OUTLOOK, YAHOO, Finding, Level, error, warning
 from consentry_cli.lint.mail import is_encoded
 from consentry_cli.lint.parts import MOST_FIELD
 from consentry_cli.lint.signatures import holds, organisation, signatures
@@ -55,25 +55,22 @@ def sender(mail: Mail) -> Iterator[Finding]:
     """From."""
     domains = senders(mail)
     if not domains and is_encoded(mail.first("from")) and "@" in mail.decoded("from"):
-        yield Finding(
+        yield error(
             "from-encoded",
-            Level.ERROR,
             "From has its address in encoded-words (`=?charset?Q?…?=`), where no program reads it; DMARC then fails.",
             "Encode the name alone: `From: =?utf-8?Q?Name?= <address@your-domain>`.",
             "RFC 2047, 5 (3)",
         )
     elif len(mail.all("from")) != 1 or len(domains) != 1:
-        yield Finding(
+        yield error(
             "from-not-one",
-            Level.ERROR,
             "From is missing, can't be read, or names more than one address; DMARC then fails.",
             "Name one sender: `From: Name <address@your-domain>`.",
             f"RFC 5322, 3.6.2; RFC 7489, 6.6.1; {GMAIL}",
         )
     if any(each in _FREE for each in domains):
-        yield Finding(
+        yield error(
             "from-free-mail",
-            Level.ERROR,
             "From names a free mail provider; its DMARC policy has such mail refused unless it sent it.",
             "Send from a domain of your own.",
             GMAIL,
@@ -84,23 +81,19 @@ def signed(mail: Mail) -> Iterator[Finding]:
     """DKIM, without asking the DNS."""
     found = signatures(mail)
     if not found:
-        yield Finding(
+        yield error(
             "dkim-missing",
-            Level.ERROR,
             "There is no DKIM signature. (A mail that was saved before it was sent has none yet.)",
             "Have your mail service sign with a key of your domain.",
             f"{GMAIL}; {YAHOO}; {OUTLOOK}; RFC 8058, 4",
         )
         return
     if any(not each.domain for each in found):
-        yield Finding(
-            "dkim-unreadable", Level.ERROR, "A DKIM signature can't be read.", "Look at the signer.", "RFC 6376, 3.5"
-        )
+        yield error("dkim-unreadable", "A DKIM signature can't be read.", "Look at the signer.", "RFC 6376, 3.5")
     ours = {organisation(each) for each in senders(mail)}
     if ours and not any(organisation(each.domain) in ours for each in found if each.domain):
-        yield Finding(
+        yield error(
             "dkim-not-aligned",
-            Level.ERROR,
             "No DKIM signature is of the domain in From: DMARC then rests on SPF alone, which forwarding breaks.",
             "Have the service sign with a key of the domain in From.",
             f"{GMAIL}; RFC 7489, 3.1.1",
@@ -114,9 +107,8 @@ def signed(mail: Mail) -> Iterator[Finding]:
             "RFC 8301, 3.1",
         )
     if any(each.limits_length for each in found):
-        yield Finding(
+        yield warning(
             "dkim-length",
-            Level.WARNING,
             "A DKIM signature covers only the beginning of the body (l=): anybody may add to it.",
             "Sign the whole body.",
             "RFC 6376, 8.2",
@@ -127,9 +119,8 @@ def verified(mail: Mail, ask: Callable[..., bytes | None] | None = None) -> Iter
     """DKIM, with the keys that the DNS has."""
     for number, signature in enumerate(signatures(mail)):
         if why := holds(mail, number, ask):
-            yield Finding(
+            yield error(
                 "dkim-fails",
-                Level.ERROR,
                 f"The DKIM signature of {signature.domain or 'nobody'} doesn't hold: {why}.",
                 "Is the key published? Was the mail changed after it was signed, or saved in another form?",
                 "RFC 6376, 6",
@@ -158,25 +149,22 @@ def list_id(mail: Mail) -> Iterator[Finding]:
     """List-Id: which list it is."""
     value = mail.first("list-id")
     if not value:
-        yield Finding(
+        yield warning(
             "list-id-missing",
-            Level.WARNING,
             "There is no List-Id, by which readers sort and providers tell your mails apart.",
             "Add `List-Id: Name <topic.your-domain>`, the same for every mail of a topic.",
             f"RFC 2919; {GMAIL}",
         )
     elif is_encoded(value) and not _is_list_id(value) and _is_list_id(mail.decoded("list-id")):
-        yield Finding(
+        yield error(
             "list-id-encoded",
-            Level.ERROR,
             "List-Id has its identifier in encoded-words (`=?charset?Q?…?=`), where no program reads it.",
             "Encode the name before the angle brackets alone.",
             "RFC 2047, 5 (3); RFC 2919, 3",
         )
     elif not _is_list_id(value):
-        yield Finding(
+        yield error(
             "list-id-broken",
-            Level.ERROR,
             "List-Id has not the form that it must have.",
             "Write `Name <topic.your-domain>`: a name with a dot in it, in angle brackets, and no @.",
             "RFC 2919, 2 and 3",
@@ -196,19 +184,17 @@ def whole(mail: Mail) -> Iterator[Finding]:
             )
     for name in _ONCE:
         if name != "from" and len(mail.all(name)) > 1:
-            yield Finding(
+            yield error(
                 "field-repeated",
-                Level.ERROR,
                 f"{name} is there more than once.",
                 "Keep one.",
                 f"RFC 5322, 3.6; {GMAIL}",
             )
     if mail.all("date") and not _is_date(mail.first("date")):
-        yield Finding("date-broken", Level.ERROR, "Date can't be read.", "Use the form of RFC 5322.", "RFC 5322, 3.3")
+        yield error("date-broken", "Date can't be read.", "Use the form of RFC 5322.", "RFC 5322, 3.3")
     if any(not value.isascii() for _, value in mail.fields):
-        yield Finding(
+        yield warning(
             "header-not-ascii",
-            Level.WARNING,
             "The header holds letters that aren't ASCII and aren't encoded.",
             "Encode them (RFC 2047), unless every relay on the way takes SMTPUTF8.",
             "RFC 5322, 2.2; RFC 6532",
@@ -220,25 +206,22 @@ def body(mail: Mail) -> Iterator[Finding]:
     if mail.first("content-type").lower().startswith(_SEALED):
         return
     if not mail.text and not mail.html:
-        yield Finding(
+        yield error(
             "body-missing",
-            Level.ERROR,
             "There is no text in it; what is attached doesn't count.",
             "Add a text part.",
             "RFC 2046, 5.1.4",
         )
     elif not mail.text:
-        yield Finding(
+        yield warning(
             "text-missing",
-            Level.WARNING,
             "There is an HTML part alone.",
             "Add a plain text part of equal worth, as multipart/alternative.",
             "RFC 2046, 5.1.4",
         )
     if (size := len(mail.html.encode("utf-8", "replace"))) > _CLIPPED:
-        yield Finding(
+        yield warning(
             "html-clipped",
-            Level.WARNING,
             f"The HTML part has {size // 1024} KiB; Gmail cuts it off at 102, and the way out with it.",
             "Make it smaller, or put the way out at the top as well.",
             "Observed by senders; Gmail says nothing of it",

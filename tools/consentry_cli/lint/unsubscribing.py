@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from consentry_cli.lint.findings import GMAIL, YAHOO, Finding, Level
+from consentry_cli.lint.findings import GMAIL, YAHOO, Finding, Level, error, warning
 from consentry_cli.lint.mail import is_encoded
 from consentry_cli.lint.signatures import signatures
 
@@ -51,18 +51,16 @@ def header(mail: Mail) -> Iterator[Finding]:
     """List-Unsubscribe itself."""
     fields = mail.all("list-unsubscribe")
     if not fields:
-        yield Finding(
+        yield error(
             "list-unsubscribe-missing",
-            Level.ERROR,
             "There is no List-Unsubscribe, so no mail program can offer a way out.",
             "Add `List-Unsubscribe: <https://…>, <mailto:…>` to every mail that isn't a receipt or the like.",
             f"{GMAIL}; {YAHOO}",
         )
         return
     if len(fields) > 1:
-        yield Finding(
+        yield error(
             "list-unsubscribe-repeated",
-            Level.ERROR,
             f"List-Unsubscribe is there {len(fields)} times; readers take any one of them, or none.",
             "Put all ways into one field, separated by commas.",
             _RFC_2369,
@@ -72,33 +70,29 @@ def header(mail: Mail) -> Iterator[Finding]:
     outside = without_comments(_BRACKETED.sub("", value)).replace(",", "").strip()
     found = ways(mail)
     if not any(found):
-        yield Finding(
+        yield error(
             "list-unsubscribe-unreadable",
-            Level.ERROR,
             "List-Unsubscribe holds no address in angle brackets, and is therefore ignored.",
             "Write `<https://…>`, brackets included.",
             _RFC_2369,
         )
     elif outside:
-        yield Finding(
+        yield warning(
             "list-unsubscribe-outside",
-            Level.WARNING,
             "List-Unsubscribe holds text outside the angle brackets.",
             "Leave nothing but commas between the bracketed addresses.",
             _RFC_2369,
         )
     if any(re.search(r"\S\s+\S", each) for each in _BRACKETED.findall(value)):
-        yield Finding(
+        yield warning(
             "list-unsubscribe-blank",
-            Level.WARNING,
             "An address in List-Unsubscribe has a blank within it, perhaps where the line was folded.",
             "Fold between addresses, after a comma, never within one.",
             _RFC_2369,
         )
     if found.others:
-        yield Finding(
+        yield warning(
             "list-unsubscribe-scheme",
-            Level.WARNING,
             f"List-Unsubscribe holds {len(found.others)} address(es) that are neither https nor mailto.",
             "Use https and mailto alone.",
             _RFC_2369,
@@ -111,9 +105,8 @@ def _encoded(mail: Mail) -> Iterator[Finding]:
     fields = {"list-unsubscribe": "List-Unsubscribe", "list-unsubscribe-post": "List-Unsubscribe-Post"}
     names = [shown for name, shown in fields.items() if is_encoded(mail.first(name))]
     if names:
-        yield Finding(
+        yield error(
             "list-unsubscribe-encoded",
-            Level.ERROR,
             f"{' and '.join(names)}: written in encoded-words (`=?charset?Q?…?=`), which mean nothing there, "
             "so it is ignored.",
             "Have the sending program write it in plain ASCII; fold a long line after a comma instead.",
@@ -133,17 +126,15 @@ def without_comments(text: str) -> str:
 
 def _mailto(found: Ways) -> Iterator[Finding]:
     if any(found) and not found.mailto:
-        yield Finding(
+        yield warning(
             "mailto-missing",
-            Level.WARNING,
             "There is no mailto way out. Some programs know no other, Apple Mail among them for years.",
             "Add `<mailto:unsubscribe@your-domain?subject=…>` after the https address.",
             f"{_RFC_2369}; {YAHOO}",
         )
     if any(not _MAILTO.match(each) for each in found.mailto):
-        yield Finding(
+        yield error(
             "mailto-broken",
-            Level.ERROR,
             "The mailto address in List-Unsubscribe isn't one.",
             "Write `<mailto:name@domain?subject=token>`.",
             "RFC 6068, 2",
@@ -155,25 +146,22 @@ def one_click(mail: Mail) -> Iterator[Finding]:
     posts = mail.all("list-unsubscribe-post")
     found = ways(mail)
     if mail.all("list-unsubscribe") and not posts:
-        yield Finding(
+        yield error(
             "one-click-missing",
-            Level.ERROR,
             "There is no List-Unsubscribe-Post: the mail offers no one-click unsubscribe.",
             f"Add `List-Unsubscribe-Post: {ONE_CLICK}`, and answer POST at the https address.",
             f"{_RFC_8058}; {GMAIL}; {YAHOO}",
         )
     if posts and (len(posts) > 1 or "".join(mail.decoded("list-unsubscribe-post").split()) != ONE_CLICK):
-        yield Finding(
+        yield error(
             "one-click-value",
-            Level.ERROR,
             "List-Unsubscribe-Post says something else than it must.",
             f"It has to be there once, as `{ONE_CLICK}` to the letter.",
             _RFC_8058,
         )
     if posts and not found.https:
-        yield Finding(
+        yield error(
             "one-click-without-https",
-            Level.ERROR,
             "List-Unsubscribe-Post is there, but List-Unsubscribe has no https address to post to.",
             "Add an `<https://…>` address that identifies recipient and list by itself.",
             _RFC_8058,
@@ -198,26 +186,23 @@ def _address(url: str) -> Iterator[Finding]:
     except ValueError:
         host, secret = "", False
     if not host or "." not in host or secret or _is_ip(host):
-        yield Finding(
+        yield error(
             "unsubscribe-host",
-            Level.ERROR,
             "The unsubscribe address has no public host name, or a user name before it.",
             "Use a name of your own, such as `https://links.example.com/…`.",
             _RFC_8058,
         )
     if "@" in unquote(url.partition("://")[2]) and not secret:
-        yield Finding(
+        yield warning(
             "unsubscribe-names-somebody",
-            Level.WARNING,
             "The unsubscribe address seems to hold an e-mail address: whoever sees a log sees it, "
             "and whoever knows an address can make the link.",
             "Put an opaque, signed token into the link.",
             "RFC 8058, 3.1 and 6",
         )
     if "#" in url:
-        yield Finding(
+        yield warning(
             "unsubscribe-fragment",
-            Level.WARNING,
             "The unsubscribe address has a part after `#`, which no POST ever carries.",
             "Put what identifies the recipient into the path.",
             "RFC 9110, 7.1",
@@ -242,9 +227,8 @@ def _covered(mail: Mail) -> Iterator[Finding]:
         names = " and ".join(
             {"list-unsubscribe": "List-Unsubscribe"}.get(each, "List-Unsubscribe-Post") for each in missing
         )
-        yield Finding(
+        yield error(
             "one-click-not-signed",
-            Level.ERROR,
             f"No DKIM signature covers {names or 'both fields together'}, so one-click unsubscribe isn't offered.",
             "Have the signer list `List-Unsubscribe:List-Unsubscribe-Post` in `h=`.",
             "RFC 8058, 4",
@@ -255,9 +239,8 @@ def longest_line(mail: Mail) -> Iterator[Finding]:
     """Lines that SMTP can't carry."""
     longest = max((len(each) for each in mail.raw.split(b"\r\n")), default=0)
     if longest > _LONGEST_LINE:
-        yield Finding(
+        yield error(
             "line-too-long",
-            Level.ERROR,
             f"A line has {longest} octets; 998 is the most. Relays cut or refuse it, and the signature breaks.",
             "Send the body as quoted-printable or base64, and shorten links.",
             "RFC 5322, 2.1.1",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from consentry_cli.lint import words
-from consentry_cli.lint.findings import GMAIL, Finding, Level
+from consentry_cli.lint.findings import GMAIL, Finding, Level, error
 from consentry_cli.lint.unsubscribing import ways
 
 if TYPE_CHECKING:
@@ -36,9 +36,8 @@ def visible_link(mail: Mail) -> Iterator[Finding]:
     """A way to unsubscribe that a reader sees."""
     targets = [words.plain(each) for each in (*ways(mail).https, *ways(mail).http, *ways(mail).mailto)[:_MOST_TARGETS]]
     if mail.html and not _in_html(mail, targets) and not _in_text(words.plain(mail.beside), targets):
-        yield Finding(
+        yield error(
             "link-not-visible",
-            Level.ERROR,
             "The HTML part has no link that reads like a way to unsubscribe, in its own words or those around it.",
             "Add one, by that name, where readers look for it: at the end, in a size that can be read.",
             f"{GMAIL}; CAN-SPAM, 16 CFR 316; GDPR Art. 7(3)",

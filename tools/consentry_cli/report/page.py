@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from consentry.rules.ledger import Channel, Kind
 from consentry_cli.report import periods, plots
 from consentry_cli.report.counting import DELAYS, OTHERS, PAUSE, Count
-from consentry_cli.report.periods import By
+from consentry_cli.report.periods import REST, By, Over
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
     from consentry_cli.report.counting import Counts
 
-_REASONS: Final = {
+T = TypeVar("T")
+
+_REASONS: Final[Mapping[str, str]] = {
     "too_many": "too many mails",
     "not_interesting": "not interesting",
     "never_asked": "never asked for them",
     "other": "something else",
 }
-_KINDS: Final = {
+_KINDS: Final[Mapping[str, str]] = {
     Kind.ASKED: "asked for a confirmation mail",
     Kind.CONFIRMED: "confirmed",
     Kind.UNSUBSCRIBED: "unsubscribed",
@@ -38,18 +39,17 @@ _KINDS: Final = {
     Kind.ERASED: "were erased",
     Kind.REASON: "said why they left",
 }
-_WAYS: Final = (
-    (Channel.ONE_CLICK, "one click (in the mail program)"),
-    (Channel.PAGE, "page behind the link"),
-    (Channel.MAILTO, "mailto"),
-    (Channel.PREFERENCES, "preferences page"),
-    (Channel.API, "API"),
-    (Channel.WEBHOOK, "webhook"),
-    (Channel.IMPORT, "import"),
-    (Channel.FEEDBACK, "provider's feedback"),
-)
+_WAYS: Final[Mapping[str, str]] = {
+    Channel.ONE_CLICK: "one click (in the mail program)",
+    Channel.PAGE: "page behind the link",
+    Channel.MAILTO: "mailto",
+    Channel.PREFERENCES: "preferences page",
+    Channel.API: "API",
+    Channel.WEBHOOK: "webhook",
+    Channel.IMPORT: "import",
+    Channel.FEEDBACK: "provider's feedback",
+}
 _EVERY: Final = "every topic"
-_REST: Final = "all others"
 
 
 class Tile(NamedTuple):
@@ -74,49 +74,8 @@ class Figure(NamedTuple):
     title: str
     summary: str
     svg: str
-    legend: Sequence[str]
     table: Table
-
-
-class _Over:
-    """Counts gathered into periods."""
-
-    def __init__(self, counts: Counts, starts: Sequence[date], by: By) -> None:
-        self.starts, self.by = starts, by
-        self._cells: dict[date, Counter[tuple[Count, str]]] = {start: Counter() for start in starts}
-        self._totals: Counter[tuple[Count, str]] = Counter()
-        for day, found in counts.days.items():
-            self._cells[periods.begin(day, by)].update(found)
-            self._totals.update(found)
-        self.labels = [periods.label(start, by) for start in starts]
-
-    def total(self, what: Count, name: str | None = None) -> int:
-        """All of a count, or of one of its names."""
-        if name is not None:
-            return self._totals[what, name]
-        return sum(number for (of, _), number in self._totals.items() if of is what)
-
-    def by_name(self, what: Count) -> list[tuple[str, int]]:
-        """The names of a count with their totals, the greatest first."""
-        found = [(name, number) for (of, name), number in self._totals.items() if of is what]
-        return sorted(found, key=lambda each: (-each[1], each[0]))
-
-    def series(self, what: Count, name: str | None = None) -> list[int]:
-        """A count, or one of its names, by period."""
-        if name is not None:
-            return [cell[what, name] for cell in self._cells.values()]
-        return [sum(number for (of, _), number in cell.items() if of is what) for cell in self._cells.values()]
-
-    def grouped(self, what: Count) -> list[tuple[str, list[int]]]:
-        """Names by period; of many, the smaller ones together."""
-        names = [name for name, _ in self.by_name(what)]
-        fits = len(names) <= plots.SERIES
-        shown = names if fits else names[: plots.SERIES - 1]
-        found = [(name, self.series(what, name)) for name in shown]
-        if not fits:
-            rest = [self.series(what, name) for name in names[plots.SERIES - 1 :]]
-            found.append((_REST, [sum(each) for each in zip(*rest, strict=True)]))
-        return found
+    legend: Sequence[str] = ()
 
 
 def render(
@@ -161,7 +120,7 @@ def render(
     if first is None or last is None or not counts.days:
         return template.render(**common, period=_period(first, last), by="", tiles=[], figures=[], kinds=None)
     by = by or periods.fitting(first, last)
-    over = _Over(counts, periods.between(first, last, by), by)
+    over = Over(counts, periods.between(first, last, by), by)
     return template.render(
         **common,
         period=_period(first, last),
@@ -178,7 +137,7 @@ def _period(first: date | None, last: date | None) -> str:
     return first.isoformat() if first == last else f"{first.isoformat()} to {last.isoformat()}"
 
 
-def _tiles(over: _Over, events: int) -> list[Tile]:
+def _tiles(over: Over, events: int) -> list[Tile]:
     asked, confirmed = over.total(Count.ASKED), over.total(Count.CONFIRMED)
     persons, suspected = over.total(Count.BY_PERSON), over.total(Count.SUSPECTED)
     return [
@@ -192,12 +151,13 @@ def _tiles(over: _Over, events: int) -> list[Tile]:
     ]
 
 
-def _figures(over: _Over) -> list[Figure | None]:
+def _figures(over: Over) -> list[Figure | None]:
+    ways = _named(over.grouped(Count.WAY, plots.SERIES), _WAYS)
     return [
-        _stacked(over, "opt-ins", "Opt-ins by topic", _opt_ins(over), over.grouped(Count.OPT_IN)),
+        _stacked(over, "opt-ins", "Opt-ins by topic", _opt_ins(over), over.grouped(Count.OPT_IN, plots.SERIES)),
         _confirm_rate(over),
         _delays(over),
-        _stacked(over, "opt-outs", "Opt-outs by channel", _opt_outs(over), _told(over.grouped(Count.WAY), dict(_WAYS))),
+        _stacked(over, "opt-outs", "Opt-outs by channel", _opt_outs(over), ways),
         _ways(over),
         _ranked(over, Count.OPT_OUT, "opt-outs-by-topic", "Opt-outs by topic", "opt-out", {"*": _EVERY}),
         _suspected(over),
@@ -209,7 +169,7 @@ def _figures(over: _Over) -> list[Figure | None]:
     ]
 
 
-def _opt_ins(over: _Over) -> str:
+def _opt_ins(over: Over) -> str:
     acts, topics = over.total(Count.OPT_IN_ACT), over.by_name(Count.OPT_IN)
     if not acts:
         return "Nobody opted in."
@@ -221,8 +181,8 @@ def _opt_ins(over: _Over) -> str:
     )
 
 
-def _opt_outs(over: _Over) -> str:
-    ways = _told_names(over.by_name(Count.WAY), dict(_WAYS))
+def _opt_outs(over: Over) -> str:
+    ways = _named(over.by_name(Count.WAY), _WAYS)
     acts = over.total(Count.WAY)
     if not acts:
         return "Nobody opted out."
@@ -233,7 +193,7 @@ def _opt_outs(over: _Over) -> str:
     )
 
 
-def _confirm_rate(over: _Over) -> Figure:
+def _confirm_rate(over: Over) -> Figure:
     asked, confirmed = over.series(Count.ASKED), over.series(Count.CONFIRMED)
     rates = [100 * yes / all_ if all_ and yes <= all_ else None for yes, all_ in zip(confirmed, asked, strict=True)]
     all_asked, all_confirmed = sum(asked), sum(confirmed)
@@ -247,21 +207,12 @@ def _confirm_rate(over: _Over) -> Figure:
             f"({_share(all_confirmed, all_asked)}). "
             "A request counts when it was made, whenever it was confirmed; those of the last seven days still can be."
         )
-    rows = [
-        (label, _number(all_), _number(yes), _share(yes, all_))
-        for label, all_, yes in zip(over.labels, asked, confirmed, strict=True)
-    ]
-    rows.append(("Total", _number(all_asked), _number(all_confirmed), _share(all_confirmed, all_asked)))
-    return _figure(
-        "confirm-rate",
-        "Confirm rate",
-        summary,
-        plots.shares(over.labels, rates, "confirm-rate-title", "confirm-rate-says"),
-        Table((_head(over), "Requests", "Confirmed", "Rate"), rows),
-    )
+    svg = plots.shares(over.labels, rates, "confirm-rate-title", "confirm-rate-says")
+    table = _parts(over, ("Requests", "Confirmed", "Rate"), asked, confirmed)
+    return Figure("confirm-rate", "Confirm rate", summary, svg, table)
 
 
-def _delays(over: _Over) -> Figure:
+def _delays(over: Over) -> Figure:
     names = [name for name, _ in DELAYS]
     values = [over.total(Count.CONFIRMED, name) for name in names]
     total = sum(values)
@@ -273,25 +224,14 @@ def _delays(over: _Over) -> Figure:
             f"{_number(soon)} of {_number(total)} confirmations ({_share(soon, total)}) came within five minutes "
             f"of the request; the one in the middle took {names[reached]}."
         )
-    return _figure(
-        "time-to-confirm",
-        "Time from request to confirmation",
-        summary,
-        plots.columns(names, values, "time-to-confirm-title", "time-to-confirm-says"),
-        Table(
-            ("Time", "Confirmations", "Share"),
-            [
-                *((name, _number(value), _share(value, total)) for name, value in zip(names, values, strict=True)),
-                ("Total", _number(total), _share(total, total)),
-            ],
-        ),
-    )
+    svg = plots.columns(names, values, "time-to-confirm-title", "time-to-confirm-says")
+    table = _shares(("Time", "Confirmations", "Share"), list(zip(names, values, strict=True)), total)
+    return Figure("time-to-confirm", "Time from request to confirmation", summary, svg, table)
 
 
-def _ways(over: _Over) -> Figure:
-    known = {way.value for way, _ in _WAYS}
-    found = [(told, over.total(Count.WAY, way)) for way, told in _WAYS]
-    found += [(name, number) for name, number in over.by_name(Count.WAY) if name not in known]
+def _ways(over: Over) -> Figure:
+    found = [(told, over.total(Count.WAY, way)) for way, told in _WAYS.items()]
+    found += [each for each in over.by_name(Count.WAY) if each[0] not in _WAYS]
     one_click = over.total(Count.WAY, Channel.ONE_CLICK)
     total = over.total(Count.WAY)
     summary = (
@@ -305,8 +245,8 @@ def _ways(over: _Over) -> Figure:
     return _bars("ways-out", "Ways out", summary, found, "Way", "Opt-outs", total)
 
 
-def _ranked(over: _Over, what: Count, name: str, title: str, thing: str, names: dict[str, str]) -> Figure:
-    found = _told_names(over.by_name(what), names)
+def _ranked(over: Over, what: Count, name: str, title: str, thing: str, names: Mapping[str, str]) -> Figure:
+    found = _named(over.by_name(what), names)
     total = over.total(what)
     summary = (
         f"{found[0][0].capitalize() if found[0][0] == _EVERY else found[0][0]} has the most: {_number(found[0][1])} of "
@@ -319,13 +259,7 @@ def _ranked(over: _Over, what: Count, name: str, title: str, thing: str, names: 
     return _bars(name, title, summary, found, "Topic" if what is Count.OPT_OUT else title, _plural(thing), total)
 
 
-def _reasons(over: _Over) -> Figure | None:
-    if not over.total(Count.REASON):
-        return None
-    return _ranked(over, Count.REASON, "reasons", "Reasons given", "reason", _REASONS)
-
-
-def _suspected(over: _Over) -> Figure:
+def _suspected(over: Over) -> Figure:
     acts, suspected = over.series(Count.BY_PERSON), over.series(Count.SUSPECTED)
     all_acts, all_suspected = sum(acts), sum(suspected)
     summary = (
@@ -334,21 +268,12 @@ def _suspected(over: _Over) -> Figure:
         if all_suspected
         else f"None of {_number(all_acts)} acts looked like a machine’s doing."
     )
-    rows = [
-        (label, _number(all_), _number(some), _share(some, all_))
-        for label, all_, some in zip(over.labels, acts, suspected, strict=True)
-    ]
-    rows.append(("Total", _number(all_acts), _number(all_suspected), _share(all_suspected, all_acts)))
-    return _figure(
-        "suspected",
-        "Suspected automation",
-        summary,
-        plots.columns(over.labels, suspected, "suspected-title", "suspected-says"),
-        Table((_head(over), "Acts of recipients", "Suspected", "Share"), rows),
-    )
+    svg = plots.columns(over.labels, suspected, "suspected-title", "suspected-says")
+    table = _parts(over, ("Acts of recipients", "Suspected", "Share"), acts, suspected)
+    return Figure("suspected", "Suspected automation", summary.strip(), svg, table)
 
 
-def _feedback(over: _Over) -> Figure | None:
+def _feedback(over: Over) -> Figure | None:
     found = [
         ("bounces", over.series(Count.KIND, Kind.BOUNCED)),
         ("complaints", over.series(Count.KIND, Kind.COMPLAINED)),
@@ -362,8 +287,8 @@ def _feedback(over: _Over) -> Figure | None:
     return _stacked(over, "feedback", "Bounces and complaints", summary, found)
 
 
-def _undone(over: _Over) -> Figure:
-    found = _told_names(over.by_name(Count.UNDONE), {PAUSE: "a pause"})
+def _undone(over: Over) -> Figure:
+    found = _named(over.by_name(Count.UNDONE), {PAUSE: "a pause"})
     acts, outs = over.total(Count.UNDOING), over.total(Count.WAY) + over.total(Count.KIND, Kind.PAUSED)
     summary = (
         f"People undid an opt-out or a pause {_times(acts)}; there were {_number(outs)} opt-outs and pauses. "
@@ -374,18 +299,14 @@ def _undone(over: _Over) -> Figure:
     return _bars("undone", "What was undone", summary, found, "What", "Undone", over.total(Count.UNDONE))
 
 
-def _kinds(over: _Over) -> Table:
-    known = {kind.value: told for kind, told in _KINDS.items()}
-    return Table(
-        ("Kind", "What it means", "Events"),
-        [
-            (name, known.get(name, "several kinds" if name == OTHERS else "not known to this version"), _number(number))
-            for name, number in over.by_name(Count.KIND)
-        ],
-    )
+def _kinds(over: Over) -> Table:
+    told = {**_KINDS, OTHERS: "several kinds"}
+    kinds = over.by_name(Count.KIND)
+    rows = [(name, told.get(name, "not known to this version"), _number(count)) for name, count in kinds]
+    return Table(("Kind", "What it means", "Events"), rows)
 
 
-def _stacked(over: _Over, name: str, title: str, summary: str, series: Sequence[tuple[str, Sequence[int]]]) -> Figure:
+def _stacked(over: Over, name: str, title: str, summary: str, series: Sequence[tuple[str, Sequence[int]]]) -> Figure:
     names = [each for each, _ in series]
     rows = [
         (label, *(_number(values[at]) for _, values in series), _number(sum(values[at] for _, values in series)))
@@ -395,7 +316,7 @@ def _stacked(over: _Over, name: str, title: str, summary: str, series: Sequence[
     rows.append(("Total", *map(_number, totals), _number(sum(totals))))
     drawn = series or [("", [0] * len(over.labels))]
     svg = plots.over_time(over.labels, drawn, f"{name}-title", f"{name}-says")
-    return _figure(name, title, summary.strip(), svg, Table((_head(over), *names, "Total"), rows), names)
+    return Figure(name, title, summary.strip(), svg, Table((_head(over), *names, "Total"), rows), names)
 
 
 def _bars(
@@ -403,28 +324,33 @@ def _bars(
 ) -> Figure:
     shown = list(found[:20])
     if len(found) > len(shown):
-        shown.append((_REST, sum(number for _, number in found[len(shown) :])))
+        shown.append((REST, sum(number for _, number in found[len(shown) :])))
     svg = plots.bars([each for each, _ in shown], [number for _, number in shown], f"{name}-title", f"{name}-says")
-    rows = [(each, _number(number), _share(number, total)) for each, number in found]
-    rows.append(("Total", _number(total), _share(total, total)))
-    return _figure(name, title, summary, svg if shown else "", Table((head, things, "Share"), rows))
+    return Figure(name, title, summary, svg if shown else "", _shares((head, things, "Share"), found, total))
 
 
-def _figure(name: str, title: str, summary: str, svg: str, table: Table, legend: Sequence[str] = ()) -> Figure:
-    return Figure(name, title, summary.strip(), svg, legend, table)
+def _shares(columns: Sequence[str], found: Sequence[tuple[str, int]], total: int) -> Table:
+    """What each has of a total."""
+    return Table(
+        columns, [(each, _number(number), _share(number, total)) for each, number in [*found, ("Total", total)]]
+    )
 
 
-def _told(series: Iterable[tuple[str, list[int]]], names: dict[Channel, str]) -> list[tuple[str, list[int]]]:
-    known = {way.value: told for way, told in names.items()}
-    return [(known.get(name, name), values) for name, values in series]
+def _parts(over: Over, columns: Sequence[str], whole: Sequence[int], part: Sequence[int]) -> Table:
+    """By period, how much of something is of a kind."""
+    rows = [*zip(over.labels, whole, part, strict=True), ("Total", sum(whole), sum(part))]
+    return Table(
+        (_head(over), *columns),
+        [(label, _number(all_), _number(some), _share(some, all_)) for label, all_, some in rows],
+    )
 
 
-def _told_names(found: Iterable[tuple[str, int]], names: dict[str, str] | dict[Channel, str]) -> list[tuple[str, int]]:
-    known = {str(name): told for name, told in names.items()}
-    return [(known.get(name, name), number) for name, number in found]
+def _named(found: Iterable[tuple[str, T]], names: Mapping[str, str]) -> list[tuple[str, T]]:
+    """What was counted, each by what people call it."""
+    return [(names.get(name, name), each) for name, each in found]
 
 
-def _peak(over: _Over, values: Sequence[int]) -> str:
+def _peak(over: Over, values: Sequence[int]) -> str:
     top = max(values, default=0)
     if not top or len(values) == 1:
         return ""
@@ -432,7 +358,7 @@ def _peak(over: _Over, values: Sequence[int]) -> str:
     return f"The most in a {over.by.value} were {_number(top)} ({'from ' if over.by is By.WEEK else ''}{when})."
 
 
-def _head(over: _Over) -> str:
+def _head(over: Over) -> str:
     return "Week from" if over.by is By.WEEK else over.by.value.capitalize()
 
 

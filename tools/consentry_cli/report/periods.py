@@ -1,11 +1,18 @@
-"""Days, weeks, months and years, without gaps."""
+"""Days, weeks, months and years, without gaps, and what was counted in each."""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from consentry_cli.report.counting import Count, Counts
+
+REST: Final = "all others"
 MOST: Final = 1_500
 """Periods that one page can show."""
 _SHORT: Final = 62
@@ -73,3 +80,44 @@ def _after(start: date, by: By) -> date | None:
         return start + timedelta(days=7 if by is By.WEEK else 1)
     except (ValueError, OverflowError):
         return None  # the calendar ends in 9999
+
+
+class Over:
+    """Counts gathered into periods."""
+
+    def __init__(self, counts: Counts, starts: Sequence[date], by: By) -> None:
+        self.starts, self.by = starts, by
+        self._cells: dict[date, Counter[tuple[Count, str]]] = {start: Counter() for start in starts}
+        self._totals: Counter[tuple[Count, str]] = Counter()
+        for day, found in counts.days.items():
+            self._cells[begin(day, by)].update(found)
+            self._totals.update(found)
+        self.labels = [label(start, by) for start in starts]
+
+    def total(self, what: Count, name: str | None = None) -> int:
+        """All of a count, or of one of its names."""
+        if name is not None:
+            return self._totals[what, name]
+        return sum(number for (of, _), number in self._totals.items() if of is what)
+
+    def by_name(self, what: Count) -> list[tuple[str, int]]:
+        """The names of a count with their totals, the greatest first."""
+        found = [(name, number) for (of, name), number in self._totals.items() if of is what]
+        return sorted(found, key=lambda each: (-each[1], each[0]))
+
+    def series(self, what: Count, name: str | None = None) -> list[int]:
+        """A count, or one of its names, by period."""
+        if name is not None:
+            return [cell[what, name] for cell in self._cells.values()]
+        return [sum(number for (of, _), number in cell.items() if of is what) for cell in self._cells.values()]
+
+    def grouped(self, what: Count, most: int) -> list[tuple[str, list[int]]]:
+        """Names by period; of more than `most`, the smaller ones together."""
+        names = [name for name, _ in self.by_name(what)]
+        fits = len(names) <= most
+        shown = names if fits else names[: most - 1]
+        found = [(name, self.series(what, name)) for name in shown]
+        if not fits:
+            rest = [self.series(what, name) for name in names[most - 1 :]]
+            found.append((REST, [sum(each) for each in zip(*rest, strict=True)]))
+        return found
