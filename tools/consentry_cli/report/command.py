@@ -80,6 +80,10 @@ def report(
     counts = Counts(zone[1], first=first, last=last, brand=brand_id)
     complaints = Complaints()
     with plain_errors():
+        try:
+            from consentry_cli.report.page import render  # noqa: PLC0415 - its libraries are an extra
+        except ImportError:
+            raise CanNotRunError("a report needs what draws it: pip install 'consentry[report]'") from None
         with progress("events") as show:
             if sources:
                 _count_files(sources, form, counts, complaints, show)
@@ -91,8 +95,6 @@ def report(
                     show(number)
             else:
                 raise click.UsageError("name an export, or the deployment with --brand, --table and --keyring")
-        from consentry_cli.report.page import render  # noqa: PLC0415 - its libraries cost the other commands time
-
         try:
             page = render(
                 counts, by=By(by) if by else None, first=first, last=last, zone=zone[0], brand=brand_id,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -10,9 +9,6 @@ import pygal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-# pygal finds its maps by an import hook of the kind that Python 3.11 warns of at every later import. We draw no maps.
-sys.meta_path[:] = [hook for hook in sys.meta_path if type(hook).__name__ != "PluginImportFixer"]
 
 SERIES: Final = 8
 """Series that can be told apart: four colours, each plain and hatched."""
