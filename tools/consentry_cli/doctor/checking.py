@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from consentry_cli.doctor import alarms, archives, concurrency, front, inbound, keys, queues, reports, sending, stacks
+from consentry_cli.doctor import front, inbound, keys, running, sending, stacks
 from consentry_cli.doctor.findings import Finding, Ill, Verdict, unseen
 
 if TYPE_CHECKING:
@@ -17,14 +17,10 @@ if TYPE_CHECKING:
 
 CHECKS: Final[tuple[Check, ...]] = (
     *stacks.CHECKS,
-    *concurrency.CHECKS,
     *keys.CHECKS,
     *sending.CHECKS,
     *inbound.CHECKS,
-    *queues.CHECKS,
-    *reports.CHECKS,
-    *alarms.CHECKS,
-    *archives.CHECKS,
+    *running.CHECKS,
     *front.CHECKS,
 )
 _DENIED: Final = frozenset(

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import boto3
 import click
 from botocore.exceptions import NoRegionError
 
-from consentry.rules import brands as brands_module
-from consentry_build.brandfile import compile_folder
-from consentry_cli.deployment import brands_option
+from consentry_cli.deployment import brands_if_any, brands_option
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
+from consentry_cli.wording import number, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from consentry.rules.brands import Brand
     from consentry_cli.doctor.findings import Finding
-
-_WIDTH: Final = 100
-_FOLDER: Final = Path("brands")
 
 
 @click.command()
@@ -44,7 +38,7 @@ def doctor(name: str, region: str | None, folder: Path | None, as_json: bool) ->
     from consentry_cli.doctor.reach import resolve, visit  # noqa: PLC0415 - as above
 
     with plain_errors():
-        brands = _brands(folder)
+        brands = brands_if_any(folder)
         try:
             deployed = Deployed(
                 boto3.Session(region_name=region),
@@ -72,15 +66,9 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _brands(folder: Path | None) -> list[Brand]:
-    if folder is None and not any(_FOLDER.glob("*.yaml")):
-        return []
-    return [brands_module.from_json(each) for each in compile_folder(folder or _FOLDER)]
-
-
 def _show(what: str, found: Sequence[Finding]) -> None:
     """What is wrong comes first, and each line says by itself what it is: it may be heard and not seen."""
-    from consentry_cli.doctor.findings import Verdict, number  # noqa: PLC0415 - as above
+    from consentry_cli.doctor.findings import Verdict  # noqa: PLC0415 - as above
 
     counts = {verdict: sum(each.verdict is verdict for each in found) for verdict in Verdict}
     click.echo(
@@ -89,16 +77,8 @@ def _show(what: str, found: Sequence[Finding]) -> None:
     )
     for verdict in (Verdict.FAULT, Verdict.WARNING, Verdict.COULD_NOT_LOOK):
         for each in (each for each in found if each.verdict is verdict):
-            click.echo(f"\n{verdict.value}: {each.check}")
-            for line in (each.says, f"To do: {each.mend}", f"More: {each.see}"):
-                click.echo(_indented(line))
+            tell(f"{verdict.value}: {each.check}", each.says, f"To do: {each.mend}", f"More: {each.see}")
     if counts[Verdict.OK]:
         click.echo()
     for each in (each for each in found if each.verdict is Verdict.OK):
         click.echo(f"ok: {each.check}: {each.says}")
-
-
-def _indented(line: str) -> str:
-    return textwrap.fill(
-        line, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -72,11 +72,3 @@ def warning(says: str, mend: str) -> Ill:
 def unseen(says: str, mend: str) -> Ill:
     """Something that couldn't be looked at."""
     return Ill(Verdict.COULD_NOT_LOOK, says, mend)
-
-
-def number(count: float, what: str, many: str = "") -> str:
-    """`1 queue`, `2 queues`."""
-    return f"{count:g} {what if count == 1 else many or what + 's'}"
-
-
-HOUR_S: Final = 3600

@@ -9,7 +9,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from consentry_cli.doctor import keys
-from consentry_cli.doctor.findings import Check, fault, number, unseen, warning
+from consentry_cli.doctor.findings import Check, fault, unseen, warning
+from consentry_cli.wording import number
 
 if TYPE_CHECKING:
     from collections.abc import Generator

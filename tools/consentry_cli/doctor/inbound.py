@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from consentry_cli.doctor.findings import Check, fault, number, unseen, warning
+from consentry_cli.doctor.findings import Check, fault, unseen, warning
+from consentry_cli.wording import number
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from consentry_cli.doctor.deployed import is_gone
-from consentry_cli.doctor.findings import Check, fault, number, unseen, warning
+from consentry_cli.doctor.findings import Check, fault, unseen, warning
 from consentry_cli.lint.signatures import organisation
+from consentry_cli.wording import number
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

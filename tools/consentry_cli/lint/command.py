@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import textwrap
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
+from consentry_cli.wording import number, tell
 
 if TYPE_CHECKING:
     from consentry_cli.lint.findings import Finding
-
-_WIDTH: Final = 100
 
 
 @click.command()
@@ -61,22 +59,6 @@ def _show(name: str, found: list[Finding]) -> None:
     if not found:
         click.echo(f"{name}: nothing to mend")
         return
-    click.echo(f"{name}: {_number(errors, 'error')}, {_number(warnings, 'warning')}")
+    click.echo(f"{name}: {number(errors, 'error')}, {number(warnings, 'warning')}")
     for each in found:
-        click.echo()
-        click.echo(f"{each.level.value}: {each.rule}")
-        for line in (each.says, each.mend, f"[{each.source}]"):
-            click.echo(
-                textwrap.fill(
-                    line,
-                    _WIDTH,
-                    initial_indent="  ",
-                    subsequent_indent="  ",
-                    break_long_words=False,
-                    break_on_hyphens=False,
-                )
-            )
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+        tell(f"{each.level.value}: {each.rule}", each.says, each.mend, f"[{each.source}]")
