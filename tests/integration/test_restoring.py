@@ -51,8 +51,6 @@ def merging(copy: Table, table: Table, *, dry_run: bool = False) -> Merging:
     return Merging(
         source=copy.store,
         target=table.store,
-        client=table.client,
-        tables=(copy.name, table.name),
         key=LEDGER_KEY + b"demo",
         brand="demo",
         dry_run=dry_run,

@@ -16,6 +16,7 @@ from consentry.rules import consent as rules
 from consentry.rules.consent import Consent
 from consentry.rules.ledger import Channel, Event, Fault, Holding, faults, hash_event, partition_key
 from consentry.table import schema
+from consentry.table.gateway import StoreUnavailableError
 from consentry.table.schema import CONTACT, STATE
 from consentry_cli import deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
@@ -30,6 +31,8 @@ _A_WRITE: Final = 40
 """Events in one transaction; with their evidence and the state these are at most 81 of DynamoDB's 100 items."""
 _TRIES: Final = 6
 _BATCH: Final = 500
+_PATIENCE_S: Final = 10.0
+"""For so long a transaction that meets those of others is tried again."""
 
 
 class Merged(StrEnum):
@@ -68,8 +71,6 @@ def merge(copy: str, brand_id: str, table: str, secret_id: str, dry_run: bool) -
         merging = Merging(
             source=deployment.store(copy, keys),
             target=deployment.store(table, keys),
-            client=deployment.client("dynamodb"),
-            tables=(copy, table),
             key=keys.ledger_key(brand_id),
             brand=brand_id,
             dry_run=dry_run,
@@ -96,22 +97,10 @@ class Merging:
     counts its events, and whatever changes it adds one: so the count is what the transaction's condition looks at.
     """
 
-    def __init__(
-        self,
-        *,
-        source: Store,
-        target: Store,
-        client: Any,
-        tables: tuple[str, str],
-        key: bytes,
-        brand: str,
-        dry_run: bool = False,
-    ) -> None:
-        """`tables` are the names of the copy and of the table; `key` is the brand's ledger key."""
+    def __init__(self, *, source: Store, target: Store, key: bytes, brand: str, dry_run: bool = False) -> None:
+        """`source` is the copy; `key` is the brand's ledger key."""
         self.source = source
         self._target = target
-        self._client = client
-        self._copy, self._table = tables
         self._key = key
         self._brand = brand
         self._dry_run = dry_run
@@ -153,90 +142,66 @@ class Merging:
     def _write(self, here: Holding, there: Holding, lacking: Sequence[Event], *, counted: bool) -> bool:
         """Put all that is lacking; False if somebody else wrote in between."""
         lost, consent = here.consent is None, here.consent or Consent()
-        state = self._state(self._target, here.subscriber_id)
+        pk = partition_key(self._brand, here.subscriber_id)
+        state = self._target.gateway.get(schema.key(pk, STATE))
         if schema.integer(state, "ledger_count") != here.ledger_count:
             return False
         if lost:  # what the state says beside consent, such as when the person was erased
-            state = {name: value for name, value in self._state(self.source, here.subscriber_id).items()
+            state = {name: value for name, value in self.source.gateway.get(schema.key(pk, STATE)).items()
                      if name not in {"ledger_count", "ledger_digest"}}  # fmt: skip
         for at in range(0, len(lacking), _A_WRITE):
             part = lacking[at : at + _A_WRITE]
             consent |= rules.join(event.effect for event in part)
-            grown = self._grown(here.subscriber_id, state, consent, part)
-            first = self._still(here) if counted else self._put_over(grown, schema.integer(state, "ledger_count"))
+            grown = {**self._grown(state, consent, part), **schema.key(pk, STATE)}
+            # Whatever changes a state adds to its count; one that has counted what is put back only has to stay.
+            still = _still(here.ledger_count if counted else schema.integer(state, "ledger_count"))
+            first: dict[str, Any] = {"Put": {"Item": grown, **still}}
+            if counted:
+                first = {"ConditionCheck": {"Key": schema.key(pk, STATE), **still}}
             puts = [put for event in part for put in self._puts(event, there, evidence=lost)]
             try:
-                self._client.transact_write_items(TransactItems=[first, *puts])
-            except self._client.exceptions.TransactionCanceledException:
-                return False
+                if self._target.gateway.transact([first, *puts], time.monotonic() + _PATIENCE_S) is not None:
+                    return False
+            except StoreUnavailableError as exc:
+                if exc.__cause__:
+                    raise
+                return False  # others write there all the time
             state = grown
-        if lost:
-            self._put_contact(there)
+        if lost and (contact := self.source.gateway.get(schema.key(pk, CONTACT))):
+            # An email that was due then is not due any more. If they asked again in the meantime, theirs stays.
+            self._target.gateway.put({**contact, "mail": schema.string("sent")}, _NEW["ConditionExpression"])
         return True
 
-    def _state(self, store: Store, subscriber_id: str) -> dict[str, Any]:
-        return store.gateway.get(schema.key(partition_key(self._brand, subscriber_id), STATE))
-
-    def _still(self, here: Holding) -> dict[str, Any]:
-        """That the state is as it was read. It has counted what is put back."""
-        return {
-            "ConditionCheck": {
-                "TableName": self._table,
-                "Key": schema.key(partition_key(self._brand, here.subscriber_id), STATE),
-                "ConditionExpression": "ledger_count = :count",
-                "ExpressionAttributeValues": {":count": schema.number(here.ledger_count)},
-            }
-        }
-
-    def _grown(
-        self, subscriber_id: str, state: dict[str, Any], joined: Consent, part: Sequence[Event]
-    ) -> dict[str, Any]:
+    def _grown(self, state: dict[str, Any], joined: Consent, part: Sequence[Event]) -> dict[str, Any]:
         """The state with some events more."""
         # Platforms are notified as of any change. An import's makes no email that says goodbye.
         newest = max(part, key=lambda event: event.evidence_key)._replace(channel=Channel.IMPORT)
         digest = schema.integer(state, "ledger_digest") + sum(hash_event(self._key, event) for event in part)
         return {
             **state,
-            **schema.key(partition_key(self._brand, subscriber_id), STATE),
             **schema.attributes(joined, {}),
             "last_event": schema.last_event(newest),
             "ledger_count": schema.number(schema.integer(state, "ledger_count") + len(part)),
             "ledger_digest": schema.number(digest),
         }
 
-    def _put_over(self, item: dict[str, Any], count: int) -> dict[str, Any]:
-        """The state in place of one that had so many events: whatever changes a state adds to its count."""
-        put: dict[str, Any] = {
-            "TableName": self._table,
-            "Item": item,
-            "ConditionExpression": "attribute_not_exists(pk)",
-        }
-        if count:
-            put["ConditionExpression"] = "ledger_count = :count"
-            put["ExpressionAttributeValues"] = {":count": schema.number(count)}
-        return {"Put": put}
-
     def _puts(self, event: Event, there: Holding, *, evidence: bool) -> Iterator[dict[str, Any]]:
         """The event, and what is still held of its evidence where nothing was held of the person."""
-        put = {"TableName": self._table, "ConditionExpression": "attribute_not_exists(pk)"}
-        yield {"Put": {**put, "Item": schema.event_item(event)}}
+        yield {"Put": {"Item": schema.event_item(event), **_NEW}}
         if evidence and event.evidence_key in there.evidences:
-            key = schema.key(event.partition_key, f"V#{event.evidence_key}")
-            found = self._client.get_item(TableName=self._copy, Key=key, ConsistentRead=True).get("Item")
+            found = self.source.gateway.get(schema.key(event.partition_key, f"V#{event.evidence_key}"))
             if found:
-                yield {"Put": {"TableName": self._table, "Item": found}}
+                yield {"Put": {"Item": found}}
 
-    def _put_contact(self, there: Holding) -> None:
-        """The address, of somebody of whom nothing was held. A mail that was due then is not due any more."""
-        key = schema.key(partition_key(self._brand, there.subscriber_id), CONTACT)
-        found = self._client.get_item(TableName=self._copy, Key=key, ConsistentRead=True).get("Item")
-        if found is None:
-            return
-        try:
-            self._client.put_item(
-                TableName=self._table,
-                Item={**found, "mail": schema.string("sent")},
-                ConditionExpression="attribute_not_exists(pk)",
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return  # they asked again in the meantime
+
+_NEW: Final = {"ConditionExpression": "attribute_not_exists(pk)"}
+
+
+def _still(count: int) -> dict[str, Any]:
+    """The condition that a state has so many events; none: that there is no state."""
+    if not count:
+        return dict(_NEW)
+    return {
+        "ConditionExpression": "ledger_count = :count",
+        "ExpressionAttributeValues": {":count": schema.number(count)},
+    }
