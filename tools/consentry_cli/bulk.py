@@ -17,22 +17,22 @@ from botocore.exceptions import ClientError
 
 from consentry.actions.bulk import presets
 from consentry.actions.bulk.exporting import CONSENTS, WHAT
-from consentry.actions.bulk.importing import MALFORMED, check
+from consentry.actions.bulk.importing import MALFORMED
 from consentry.actions.bulk.job import EXPORT, IMPORT, INPUTS, MOST_AT_ONCE, SCREEN
-from consentry.actions.bulk.rows import CSV, Reader, form_of, text_of
+from consentry.actions.bulk.rows import CSV, form_of, text_of
 from consentry.aws.object_store import Shelf
 from consentry_cli import deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 from consentry_cli.options import (
-    column_option,
     encoding_option,
     format_option,
-    ignore_option,
     output_option,
+    report_option,
     spreadsheets_option,
 )
 from consentry_cli.progress import progress
 from consentry_cli.records import reading, writing
+from consentry_cli.rows import Rows, rows_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,11 +90,6 @@ _concurrency_option = click.option(
     help="How many parts are done at once.  [default: the stack's BulkConcurrency]",
 )
 _file_argument = click.argument("source", metavar="INPUT", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-_report_option = click.option(
-    "--report",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="A file for the lines that want a look, as CSV: line, result, reason.",
-)
 
 
 @click.group("bulk")
@@ -105,53 +100,30 @@ def group() -> None:
 @group.command("import")
 @stack_option
 @deployment.brand_option
-@click.option("--preset", type=click.Choice(tuple(presets.PRESETS)), help="Whose export INPUT is.")
-@click.option(
-    "--status", type=click.Choice(tuple(presets.WORDS)), help="What every row says, where the file doesn't itself."
-)
-@deployment.topics_option
 @click.option("--dry-run", is_flag=True, help="Write nothing to the table; count what would come of it.")
 @_concurrency_option
-@_report_option
+@report_option
 @_wait_option
-@column_option
-@ignore_option
-@encoding_option
-@format_option
+@rows_options
 @_file_argument
 def import_(
     stack_name: str,
     brand_id: str,
-    preset: str | None,
-    status: str | None,
-    topics: tuple[str, ...],
     dry_run: bool,
     concurrency: int | None,
     report: Path | None,
     wait: bool,
-    mapped: dict[str, str],
-    ignored: tuple[str, ...],
-    encoding: str,
-    form: str | None,
+    rows: Rows,
     source: Path,
 ) -> None:
     """Take opt-outs, complaints, bounces and subscribers from another system's export, as `consentry import` does."""
     with plain_errors():
         stack = _stack(stack_name)
-        form = form_of(str(source), form)
-        job = {"topics": list(topics), "preset": preset or "", "dry_run": dry_run, "form": form}
-        # The file's name may say what its rows mean. It stays here: it may also say whose they are.
-        chosen = presets.PRESETS.get(preset or "", presets.PLAIN)
-        with reading(str(source), encoding) as text:
-            reader = Reader(text, form, who=chosen.who(), mapped=mapped)
-            meaning = presets.of_file(chosen, str(source), reader.first, status)
-            check(chosen, reader, meaning, ignored)
-        job["status"] = _word(meaning)
-        job |= {"columns": [f"{name}={column}" for name, column in mapped.items()], "ignore_columns": list(ignored)}
-        run = _begin(stack, IMPORT, brand_id, {**job, "concurrency": concurrency or 0}, source, encoding)
-        if wait:
-            _wait(stack, run)
-            _fetch(stack, run, None, report)
+        form = form_of(str(source), rows.form)
+        job = {"topics": list(rows.topics), "preset": rows.preset or "", "dry_run": dry_run, "form": form}
+        job |= {"columns": [f"{name}={column}" for name, column in rows.mapped.items()]}
+        job |= {"status": _status(rows, source), "ignore_columns": list(rows.ignored), "concurrency": concurrency or 0}
+        _done(stack, _begin(stack, IMPORT, brand_id, job, source, rows.encoding), None, report, wait=wait)
 
 
 @group.command("screen")
@@ -159,7 +131,7 @@ def import_(
 @deployment.brand_option
 @deployment.topic_option
 @_concurrency_option
-@_report_option
+@report_option
 @_wait_option
 @encoding_option
 @spreadsheets_option
@@ -185,10 +157,7 @@ def screen(
         job = {"topics": [topic], "form": form_of(str(source), form), "concurrency": concurrency or 0}
         if for_spreadsheets:
             job["for_spreadsheets"] = True
-        run = _begin(stack, SCREEN, brand_id, job, source, encoding)
-        if wait:
-            _wait(stack, run)
-            _fetch(stack, run, output, report)
+        _done(stack, _begin(stack, SCREEN, brand_id, job, source, encoding), output, report, wait=wait)
 
 
 @group.command("export")
@@ -212,10 +181,7 @@ def export(
     with plain_errors():
         stack = _stack(stack_name)
         job = {"what": what, "form": form_of(output, form), "concurrency": concurrency or 0}
-        run = _begin(stack, EXPORT, brand_id, job, None)
-        if wait:
-            _wait(stack, run)
-            _fetch(stack, run, output, None)
+        _done(stack, _begin(stack, EXPORT, brand_id, job, None), output, None, wait=wait)
 
 
 @group.command("status")
@@ -235,7 +201,7 @@ def status(stack_name: str, run: str) -> None:
 
 @group.command("fetch")
 @stack_option
-@_report_option
+@report_option
 @click.option("--remove", is_flag=True, help="Then remove the run's objects from the bucket, and its input.")
 @output_option
 @click.argument("run")
@@ -254,14 +220,13 @@ def fetch(stack_name: str, report: Path | None, remove: bool, output: str, run: 
         _tell(counts)
 
 
-def _status_of(preset: presets.Preset, source: Path, form: str) -> str:
-    """The word for what a file says of all its rows; empty if it says nothing."""
-    with reading(str(source)) as text:
-        return _word(presets.of_file(preset, str(source), Reader(text, form, who=preset.who()).first, None))
+def _status(rows: Rows, source: Path) -> str:
+    """The word for what a file says of all its rows; empty if it says nothing.
 
-
-def _word(meaning: presets.Meaning | None) -> str:
-    return next((word for word, each in presets.WORDS.items() if each == meaning), "")
+    Its name may say it, which stays here: it may also say whose they are.
+    """
+    with rows.of(str(source)) as (_, meaning):
+        return next((word for word, each in presets.WORDS.items() if each == meaning), "")
 
 
 def _begin(
@@ -289,13 +254,17 @@ def _upload(stack: _Stack, source: Path, key: str, encoding: str) -> None:
         stack.s3.upload_fileobj(copy, stack.bucket, key)
 
 
-def _wait(stack: _Stack, run: str) -> None:
+def _done(stack: _Stack, run: str, output: str | None, report: Path | None, *, wait: bool) -> None:
+    """If somebody waits: stay until a run is done, and fetch what came of it."""
+    if not wait:
+        return
     with progress("parts") as show:
         while (told := _described(stack, run))["status"] == _RUNNING:
             show(_far(stack, run)[0])
             time.sleep(_EVERY_S)
     if told["status"] != _SUCCEEDED:
         raise CanNotRunError(_why(told))
+    _tell(_written(stack, run, output, report))
 
 
 def _described(stack: _Stack, run: str) -> dict[str, Any]:
@@ -320,10 +289,6 @@ def _far(stack: _Stack, run: str) -> tuple[int, int | None]:
     if plan is None:
         return 0, None
     return len(stack.keys(f"runs/{run}/counts/")), int(json.loads(plan)["parts"])
-
-
-def _fetch(stack: _Stack, run: str, output: str | None, report: Path | None) -> None:
-    _tell(_written(stack, run, output, report))
 
 
 def _written(stack: _Stack, run: str, output: str | None, report: Path | None) -> dict[str, int]:

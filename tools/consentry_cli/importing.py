@@ -6,6 +6,7 @@ What rows say, and how they count, is in `consentry.actions.bulk.importing`.
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from contextlib import ExitStack
 from itertools import islice
@@ -14,23 +15,23 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 
-from consentry.actions.bulk import presets
-from consentry.actions.bulk.importing import COUNTED, MALFORMED, Interpreter, Weigher, Writers, check, take
-from consentry.actions.bulk.rows import Reader, form_of
+from consentry.actions.bulk.importing import COUNTED, MALFORMED, Interpreter, Weigher, Writers, take
 from consentry.actions.reports import Intake
 from consentry.actions.spool import Recorder
 from consentry.table.gateway import StoreUnavailableError
 from consentry_cli import deployment
 from consentry_cli.errors import CanNotRunError, because, plain_errors
 from consentry_cli.journal import Journal, Progress
-from consentry_cli.options import column_option, encoding_option, format_option, ignore_option, input_argument
+from consentry_cli.options import input_argument, report_option
 from consentry_cli.progress import progress
-from consentry_cli.records import STANDARD, Complaints, reading
+from consentry_cli.records import STANDARD, Complaints
+from consentry_cli.rows import Rows, rows_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consentry.actions.bulk.importing import Fact
+    from consentry.actions.bulk.rows import Reader
 
 BATCH: Final = 1_000
 """Rows between two notes in the journal."""
@@ -41,19 +42,8 @@ BATCH: Final = 1_000
 @deployment.table_option
 @deployment.keyring_option
 @deployment.brands_option
-@click.option("--preset", type=click.Choice(tuple(presets.PRESETS)), help="Whose export INPUT is.")
-@click.option(
-    "--status",
-    type=click.Choice(tuple(presets.WORDS)),
-    help="What every row says, where the file doesn't say it itself.",
-)
-@deployment.topics_option
 @click.option("--dry-run", is_flag=True, help="Write nothing; count what would come of it.")
-@click.option(
-    "--report",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="A file for the lines that are malformed, beaten or noteworthy, as CSV: line, result, reason.",
-)
+@report_option
 @click.option("--restart", is_flag=True, help="Forget how far an earlier import of INPUT came.")
 @click.option(
     "--journal",
@@ -61,27 +51,18 @@ BATCH: Final = 1_000
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to note how far the import came.  [default: INPUT.consentry-journal]",
 )
-@column_option
-@ignore_option
-@encoding_option
-@format_option
+@rows_options
 @input_argument
 def import_(
     brand_id: str,
     table: str,
     secret_id: str,
     folder: Path | None,
-    preset: str | None,
-    status: str | None,
-    topics: tuple[str, ...],
     dry_run: bool,
     report: Path | None,
     restart: bool,
     journal_file: Path | None,
-    mapped: dict[str, str],
-    ignored: tuple[str, ...],
-    encoding: str,
-    form: str | None,
+    rows: Rows,
     source: str,
 ) -> None:
     """Take opt-outs, complaints, bounces and subscribers from another system's export.
@@ -91,22 +72,18 @@ def import_(
     """
     with plain_errors():
         brand = deployment.brand(folder, brand_id)
-        deployment.check_topics(brand, topics)
+        deployment.check_topics(brand, rows.topics)
         keys = deployment.keyring(secret_id)
         store = deployment.store(table, keys)
-        chosen = presets.PRESETS[preset] if preset else presets.PLAIN
         with ExitStack() as stack:
-            stream = stack.enter_context(reading(source, encoding))
-            reader = Reader(stream, form_of(source, form), who=chosen.who(), mapped=mapped)
-            meaning = presets.of_file(chosen, source, reader.first, status)
-            check(chosen, reader, meaning, ignored)  # before a journal says that something was begun
+            reader, meaning = stack.enter_context(rows.of(source))  # before a journal says that something was begun
             journal = None
             begun = Progress(deployment.now(secret_id))
             if not dry_run and source != STANDARD:
-                settings = {"brand": brand_id, "table": table, "preset": preset, "status": status, "topics": topics}
-                said: dict[str, Any] = {"columns": mapped, "ignored": list(ignored), "encoding": encoding}
-                settings |= {name: value for name, value in said.items() if value}
-                journal = Journal(source, journal_file, {**settings, "topics": list(topics)})
+                settings: dict[str, Any] = {"brand": brand_id, "table": table, "preset": rows.preset}
+                settings |= {"status": rows.status, "topics": list(rows.topics)}
+                said = {"columns": rows.mapped, "ignored": list(rows.ignored), "encoding": rows.encoding}
+                journal = Journal(source, journal_file, settings | {name: each for name, each in said.items() if each})
                 begun = journal.restart(begun.started_at) if restart else journal.resume(begun.started_at)
             if begun.complete:
                 click.echo(f"{source} was imported before; --restart imports it again", err=True)
@@ -115,9 +92,10 @@ def import_(
             if begun.line:
                 click.echo(f"going on after line {begun.line}", err=True)
             intake = Intake(store, keys.pepper, Recorder(store))
-            interpreter = Interpreter(intake, brand, chosen, reader, meaning, topics, begun.started_at, ignored)
-            noted: _Report | _NoReport = _Report(report, begun.line) if report else _NoReport()
-            stack.enter_context(noted)
+            interpreter = Interpreter(
+                intake, brand, rows.chosen, reader, meaning, rows.topics, begun.started_at, rows.ignored
+            )
+            noted = stack.enter_context(_Report(report, begun.line))
             show = stack.enter_context(progress("rows"))
             apply: Any = Weigher(store) if dry_run else stack.enter_context(Writers(store, deployment.WRITERS))
             run = _Run(interpreter, apply, noted, journal, begun)
@@ -143,7 +121,7 @@ class _Run:
         self,
         interpreter: Interpreter,
         apply: Callable[[list[Fact]], list[str]],
-        noted: _Report | _NoReport,
+        noted: _Report,
         journal: Journal | None,
         begun: Progress,
     ) -> None:
@@ -173,19 +151,20 @@ class _Run:
 
 
 class _Report:
-    """The lines that want a look, in a file; of those that an interrupted import told of, the ones that are done."""
+    """The lines that want a look, in a file if any; of those that an interrupted import told of, the done ones."""
 
-    def __init__(self, path: Path, done: int) -> None:
-        part = path.with_name(f".{path.name}.part")
-        with part.open("w", encoding="utf-8", newline="") as stream:
-            stream.write("line,result,reason\n")
-            if done and path.exists():
-                with path.open(encoding="utf-8", newline="") as kept:
-                    stream.writelines(
-                        text for text in kept if (at := text.partition(",")[0]).isdecimal() and int(at) <= done
-                    )
-        part.replace(path)
-        self._stream = path.open("a", encoding="utf-8", newline="")
+    def __init__(self, path: Path | None, done: int) -> None:
+        if path is not None:
+            part = path.with_name(f".{path.name}.part")
+            with part.open("w", encoding="utf-8", newline="") as stream:
+                stream.write("line,result,reason\n")
+                if done and path.exists():
+                    with path.open(encoding="utf-8", newline="") as kept:
+                        stream.writelines(
+                            text for text in kept if (at := text.partition(",")[0]).isdecimal() and int(at) <= done
+                        )
+            part.replace(path)
+        self._stream = (path or Path(os.devnull)).open("a", encoding="utf-8", newline="")
         self._writer = csv.writer(self._stream, lineterminator="\n")
 
     def __enter__(self) -> Self:
@@ -200,14 +179,3 @@ class _Report:
     def flush(self) -> None:
         """Put what was told before the batch is noted as done."""
         self._stream.flush()
-
-
-class _NoReport:
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def __call__(self, line: int, result: str, reason: str) -> None: ...
-
-    def flush(self) -> None: ...

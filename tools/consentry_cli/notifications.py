@@ -6,7 +6,6 @@ import click
 
 from consentry.links import keyring
 from consentry_cli import deployment, queues
-from consentry_cli.api_keys import brand_option, keyring_option
 from consentry_cli.errors import plain_errors
 
 _endpoint = click.argument("endpoint")
@@ -18,27 +17,27 @@ def group() -> None:
 
 
 @group.command("add-secret")
-@keyring_option
-@brand_option
+@deployment.keyring_option
+@deployment.brand_option
 @_endpoint
-def add_secret(secret_id: str, brand: str, endpoint: str) -> None:
+def add_secret(secret_id: str, brand_id: str, endpoint: str) -> None:
     """Make a new signing secret for ENDPOINT and print it.
 
     The one before it signs too, so that the receiver can change over at leisure; then drop it with drop-old-secret.
     """
     with plain_errors():
-        click.echo(keyring.add_notification_secret(deployment.client("secretsmanager"), secret_id, brand, endpoint))
+        click.echo(keyring.add_notification_secret(deployment.client("secretsmanager"), secret_id, brand_id, endpoint))
 
 
 @group.command("drop-old-secret")
-@keyring_option
-@brand_option
+@deployment.keyring_option
+@deployment.brand_option
 @_endpoint
-def drop_old_secret(secret_id: str, brand: str, endpoint: str) -> None:
+def drop_old_secret(secret_id: str, brand_id: str, endpoint: str) -> None:
     """Let ENDPOINT's newest secret alone sign from now on."""
     with plain_errors():
         client = deployment.client("secretsmanager")
-        if not keyring.drop_old_notification_secret(client, secret_id, brand, endpoint):
+        if not keyring.drop_old_notification_secret(client, secret_id, brand_id, endpoint):
             click.echo(f"{endpoint} has no older secret", err=True)
             raise SystemExit(1)
 

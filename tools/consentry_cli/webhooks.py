@@ -10,7 +10,6 @@ import click
 from consentry import providers
 from consentry.links import keyring
 from consentry_cli import deployment
-from consentry_cli.api_keys import brand_option, keyring_option
 from consentry_cli.errors import plain_errors
 
 _provider = click.argument("provider", type=click.Choice(providers.NAMES))
@@ -22,8 +21,8 @@ def group() -> None:
 
 
 @group.command("set")
-@keyring_option
-@brand_option
+@deployment.keyring_option
+@deployment.brand_option
 @click.option("--keep-old", is_flag=True, help="Let the value that is set now count too, while you change over.")
 @click.option("--add", is_flag=True, help="Let all values that are set count too: for several webhooks of a provider.")
 @click.option("--alone", is_flag=True, help="Drop the provider's other secrets, where it has several.")
@@ -32,7 +31,7 @@ def group() -> None:
 @click.argument("values", nargs=-1, metavar="NAME=-...")
 def set_(
     secret_id: str,
-    brand: str,
+    brand_id: str,
     keep_old: bool,
     add: bool,
     alone: bool,
@@ -48,13 +47,13 @@ def set_(
     given = _given(provider, values, insecure=insecure)
     with plain_errors():
         keyring.set_webhook_secrets(
-            _secrets(), secret_id, brand, provider, given, keep_old=keep_old, keep_all=add, keep_others=not alone
+            _secrets(), secret_id, brand_id, provider, given, keep_old=keep_old, keep_all=add, keep_others=not alone
         )
-    click.echo(f"{brand} {provider}: {', '.join(given)} set", err=True)
+    click.echo(f"{brand_id} {provider}: {', '.join(given)} set", err=True)
 
 
 @group.command("list")
-@keyring_option
+@deployment.keyring_option
 def list_(secret_id: str) -> None:
     """Print brand, provider and the names of secrets that are set; never a value."""
     with plain_errors():
