@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-LOCALES: Final = Path(__file__).parents[2] / "layers/consentry/consentry/locales"
+import consentry
+
+LOCALES: Final = Path(consentry.__file__).parent / "locales"
 """Where the catalogues are."""
 SOURCE_LANGUAGE: Final = "en"
 

@@ -11,6 +11,10 @@ import click
 from botocore.exceptions import NoRegionError
 
 from consentry_cli.deployment import brands_if_any, brands_option
+from consentry_cli.doctor import reach
+from consentry_cli.doctor.checking import examine
+from consentry_cli.doctor.deployed import Deployed, NoStackError
+from consentry_cli.doctor.findings import Verdict
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 from consentry_cli.wording import number, tell
 
@@ -33,10 +37,6 @@ def doctor(name: str, region: str | None, folder: Path | None, as_json: bool) ->
 
     It changes nothing. Exit status: 0 no fault, though there may be warnings; 1 faults; 2 it can't look at all.
     """
-    from consentry_cli.doctor.checking import examine  # noqa: PLC0415 - its libraries cost the other commands time
-    from consentry_cli.doctor.deployed import Deployed, NoStackError  # noqa: PLC0415 - as above
-    from consentry_cli.doctor.reach import resolve, visit  # noqa: PLC0415 - as above
-
     with plain_errors():
         brands = brands_if_any(folder)
         try:
@@ -45,8 +45,8 @@ def doctor(name: str, region: str | None, folder: Path | None, as_json: bool) ->
                 name,
                 brands,
                 now=_now,
-                resolve=resolve,
-                visit=visit,
+                resolve=reach.resolve,
+                visit=reach.visit,
             )
         except NoRegionError:
             raise CanNotRunError("say in which region the stack is, with --region") from None
@@ -68,8 +68,6 @@ def _now() -> datetime:
 
 def _show(what: str, found: Sequence[Finding]) -> None:
     """What is wrong comes first, and each line says by itself what it is: it may be heard and not seen."""
-    from consentry_cli.doctor.findings import Verdict  # noqa: PLC0415 - as above
-
     counts = {verdict: sum(each.verdict is verdict for each in found) for verdict in Verdict}
     click.echo(
         f"{what}: {number(counts[Verdict.FAULT], 'fault')}, {number(counts[Verdict.WARNING], 'warning')},"

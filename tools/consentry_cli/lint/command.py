@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
+from consentry_cli.lint.checking import check
+from consentry_cli.lint.mail import NotAMailError
 from consentry_cli.wording import number, tell
 
 if TYPE_CHECKING:
@@ -30,9 +32,6 @@ def lint(files: tuple[str, ...], dns: bool, as_json: bool) -> None:
     MESSAGE.eml is a mail as it arrived: "Show original" in Gmail, "Save as" elsewhere; - is standard input. Exit
     status: 0 nothing to mend, 1 something, 2 it is no mail.
     """
-    from consentry_cli.lint.checking import check  # noqa: PLC0415 - its libraries cost the other commands a second
-    from consentry_cli.lint.mail import NotAMailError  # noqa: PLC0415 - as above
-
     worth_mending = False
     for name in files:
         with plain_errors(), click.open_file(name, "rb") as mail:
