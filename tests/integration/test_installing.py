@@ -77,6 +77,14 @@ def test_nothing_comes_along_but_packages_that_begin_with_the_projects_name(whee
     assert {each.partition("-")[0] for each in tops} == {"consentry", "consentry_build", "consentry_cli"}
 
 
+def test_whatever_lies_in_the_packages_comes_along(wheel: Path) -> None:
+    """Modules, catalogues, templates, style sheets, schemas."""
+    folders = [ROOT / "layers/consentry/consentry", *(ROOT / "tools").glob("consentry_*")]
+    files = [(folder, file) for folder in folders for file in folder.rglob("*") if file.is_file()]
+    wanted = {str(file.relative_to(folder.parent)) for folder, file in files if "__pycache__" not in file.parts}
+    assert wanted - set(zipfile.ZipFile(wheel).namelist()) == set()
+
+
 def test_the_command_says_what_it_can_do(consentry: Run) -> None:
     told = consentry("--help")
     assert told.returncode == 0, told.stderr
