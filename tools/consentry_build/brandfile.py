@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 
 SCHEMA: Final[dict[str, Any]] = json.loads(Path(__file__).with_name("brand.schema.json").read_text(encoding="utf-8"))
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
-_DEFAULT_ACCENT: Final = "#1f4e79"
-_DEFAULT_ACCENT_DARK: Final = "#9cc4ec"
+_PLAIN: Final = {"accent": "#1f4e79", "accent_dark": "#9cc4ec", "logo": ""}
+_LEFT_OUT: Final[dict[str, Any]] = {
+    **dict.fromkeys(("reply_to", "inbound_domain", "privacy_url"), ""),
+    **dict.fromkeys(("keeps_address", "goodbye_mail"), False),
+    "evidence_days": 0,
+    "retired_topics": [],
+    "limits": {},
+}
+"""What fields are that a file leaves out."""
 _LIGHT, _DARK = "#ffffff", "#1b1d20"
 """The pages' backgrounds, `--paper` in their style sheet."""
 _CONTRAST: Final = 4.5
@@ -238,7 +245,6 @@ def _logo_faults(logo: str) -> Iterator[str]:
 
 def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
     languages = data["languages"]
-    theme = data.get("theme", {})
     topics = [
         {
             "id": topic,
@@ -251,35 +257,16 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
     ]
     agreed_to = json.dumps([data["name"], topics], sort_keys=True, ensure_ascii=False)
     return {
+        **_LEFT_OUT,
+        **{field: each for field, each in data.items() if field != "name"},
         "id": brand_id,
         "names": _texts(data["name"], languages),
-        "languages": languages,
         "topics": topics,
-        "retired_topics": data.get("retired_topics", []),
-        "theme": {
-            "accent": theme.get("accent", _DEFAULT_ACCENT),
-            "accent_dark": theme.get("accent_dark", _DEFAULT_ACCENT_DARK),
-            "logo": theme.get("logo", ""),
-        },
-        "sender": data["sender"],
-        "reply_to": data.get("reply_to", ""),
-        "inbound_domain": data.get("inbound_domain", ""),
+        "theme": _PLAIN | data.get("theme", {}),
         "list_domain": data.get("list_domain") or data["sender"].rpartition("@")[2],
-        "postal_address": data["postal_address"],
-        "privacy_url": data.get("privacy_url", ""),
         "privacy_contact": data.get("privacy_contact") or data.get("reply_to") or data["sender"],
-        "keeps_address": data.get("keeps_address", False),
-        "goodbye_mail": data.get("goodbye_mail", False),
-        "evidence_days": data.get("evidence_days", 0),
-        "limits": data.get("limits", {}),
-        "webhooks": {
-            name: {"topics": webhook.get("topics", {}), "arns": webhook.get("arns", [])}
-            for name, webhook in data.get("webhooks", {}).items()
-        },
-        "notifications": [
-            {"id": each["id"], "url": each["url"], "private_network": each.get("private_network", False)}
-            for each in data.get("notifications", [])
-        ],
+        "webhooks": {name: {"topics": {}, "arns": []} | each for name, each in data.get("webhooks", {}).items()},
+        "notifications": [{"private_network": False} | each for each in data.get("notifications", [])],
         "notice": hashlib.sha256(agreed_to.encode()).hexdigest()[:12],
     }
 
