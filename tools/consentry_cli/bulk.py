@@ -23,13 +23,7 @@ from consentry.actions.bulk.rows import CSV, form_of, text_of
 from consentry.aws.object_store import Shelf
 from consentry_cli import deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
-from consentry_cli.options import (
-    encoding_option,
-    format_option,
-    output_option,
-    report_option,
-    spreadsheets_option,
-)
+from consentry_cli.options import encoding_option, format_option, output_option, report_option, spreadsheets_option
 from consentry_cli.progress import progress
 from consentry_cli.records import reading, writing
 from consentry_cli.rows import Rows, rows_options
@@ -169,13 +163,7 @@ def screen(
 @format_option
 @output_option
 def export(
-    stack_name: str,
-    brand_id: str,
-    what: str,
-    concurrency: int | None,
-    wait: bool,
-    form: str | None,
-    output: str,
+    stack_name: str, brand_id: str, what: str, concurrency: int | None, wait: bool, form: str | None, output: str
 ) -> None:
     """Write every consent, or every ledger event, of a brand, as `consentry export` does."""
     with plain_errors():

@@ -86,11 +86,7 @@ def _read(log_group: str, since: int) -> Iterator[str]:
     pages = (
         deployment.client("logs")
         .get_paginator("filter_log_events")
-        .paginate(
-            logGroupName=log_group,
-            filterPattern='"dead_letter"',
-            startTime=since,
-        )
+        .paginate(logGroupName=log_group, filterPattern='"dead_letter"', startTime=since)
     )
     for page in pages:
         for event in page["events"]:

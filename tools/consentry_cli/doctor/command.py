@@ -41,12 +41,7 @@ def doctor(name: str, region: str | None, folder: Path | None, as_json: bool) ->
         brands = brands_if_any(folder)
         try:
             deployed = Deployed(
-                boto3.Session(region_name=region),
-                name,
-                brands,
-                now=_now,
-                resolve=reach.resolve,
-                visit=reach.visit,
+                boto3.Session(region_name=region), name, brands, now=_now, resolve=reach.resolve, visit=reach.visit
             )
         except NoRegionError:
             raise CanNotRunError("say in which region the stack is, with --region") from None

@@ -84,7 +84,4 @@ def rules(deployed: Deployed) -> Generator[Ill, None, str]:
 
 
 _SEE: Final = "docs/deploying.md#6-opt-outs-by-mail"
-CHECKS = (
-    Check("inbound-domains", domains, _SEE),
-    Check("inbound-rules", rules, _SEE),
-)
+CHECKS = (Check("inbound-domains", domains, _SEE), Check("inbound-rules", rules, _SEE))

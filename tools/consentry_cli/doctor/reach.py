@@ -48,10 +48,7 @@ def visit(url: str) -> Visit:
         connection.request("GET", parts.path or "/", headers={"User-Agent": "consentry-doctor"})
         answer = connection.getresponse()
         return Visit(
-            answer.status,
-            answer.read(_LARGEST).decode("utf-8", "replace"),
-            _instant(answer.headers.get("Date")),
-            until,
+            answer.status, answer.read(_LARGEST).decode("utf-8", "replace"), _instant(answer.headers.get("Date")), until
         )
     except ssl.SSLCertVerificationError as exc:
         return Visit(0, "", None, None, exc.verify_message)

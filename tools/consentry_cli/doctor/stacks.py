@@ -51,8 +51,7 @@ def status(deployed: Deployed) -> Generator[Ill, None, str]:
         yield fault(f"The stack is in the state {now}.", f"{_EVENTS}; mend that and deploy again.")
     elif "ROLLBACK" in now:
         yield warning(
-            f"The last deployment failed and was taken back ({now}).",
-            f"What runs is the version before it. {_EVENTS}.",
+            f"The last deployment failed and was taken back ({now}).", f"What runs is the version before it. {_EVENTS}."
         )
     return f"The stack's status is {now}."
 

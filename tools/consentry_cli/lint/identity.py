@@ -184,12 +184,7 @@ def whole(mail: Mail) -> Iterator[Finding]:
             )
     for name in _ONCE:
         if name != "from" and len(mail.all(name)) > 1:
-            yield error(
-                "field-repeated",
-                f"{name} is there more than once.",
-                "Keep one.",
-                f"RFC 5322, 3.6; {GMAIL}",
-            )
+            yield error("field-repeated", f"{name} is there more than once.", "Keep one.", f"RFC 5322, 3.6; {GMAIL}")
     if mail.all("date") and not _is_date(mail.first("date")):
         yield error("date-broken", "Date can't be read.", "Use the form of RFC 5322.", "RFC 5322, 3.3")
     if any(not value.isascii() for _, value in mail.fields):

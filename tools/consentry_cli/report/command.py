@@ -108,11 +108,7 @@ def report(
 
 
 def _count_files(
-    sources: tuple[str, ...],
-    form: str | None,
-    counts: Counts,
-    complaints: Complaints,
-    show: Callable[[int], None],
+    sources: tuple[str, ...], form: str | None, counts: Counts, complaints: Complaints, show: Callable[[int], None]
 ) -> None:
     number = 0
     for source in sources:
