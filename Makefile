@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && command -v "$$p" && break; done)
 NEED_PYTHON = "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	{ echo "error: this project needs Python 3.11 or newer: install it, or say where it is with PYTHON=/path" >&2; exit 1; }
-SETUP = $(NEED_PYTHON); PYTHONPATH=tools "$(PYTHON)" -m embedded.setup
+SETUP = $(NEED_PYTHON); PYTHONPATH=tools "$(PYTHON)" -m dev.setup
 # Where the brand files are: a company may keep its own elsewhere.
 BRANDS = $(if $(CONSENTRY_BRANDS),$(abspath $(CONSENTRY_BRANDS)),$(CURDIR)/brands)
 SAM = .local/tools/sam/bin/sam
@@ -23,7 +23,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build and run the whole stack on this machine; PORT=N, AWS_PORT=N and DYNAMODB_ENDPOINT_URL=… move parts
-	@$(SETUP) && exec env PYTHONPATH=tools .venv/bin/python -m embedded
+	@$(SETUP) && exec env PYTHONPATH=tools .venv/bin/python -m dev.emulator
 
 test: ## run every test; ARGS='-k name' and the like go to pytest
 	@$(SETUP) --tests && exec .venv/bin/pytest $(or $(ARGS),$(EVERYTHING))
@@ -36,14 +36,14 @@ check: ## formatting, lint, types, the template, the documentation, a rehearsal 
 	PYTHONPATH=layers/consentry .venv/bin/lint-imports --no-logo --no-cache
 	.venv/bin/cfn-lint template.yaml
 	$(SAM) validate --lint --region us-east-1
-	PYTHONPATH=tools .venv/bin/python -m handbook
+	PYTHONPATH=tools .venv/bin/python -m dev.handbook
 	PYTHONPATH=tools .venv/bin/python -m audit
 
 bench: ## measure starts, clicks, links, decisions and a peer; ARGS='starting clicking' chooses, ARGS=--strict fails on a bar missed
 	@$(SETUP) --benchmarks && exec env PYTHONPATH=tests:tools:layers/consentry .venv/bin/python -m benchmarks $(ARGS)
 
 docs: ## make the documentation site in .local/site; ARGS=serve shows it
-	@$(SETUP) --docs && exec env PYTHONPATH=tools .venv/bin/python -m handbook $(ARGS)
+	@$(SETUP) --docs && exec env PYTHONPATH=tools .venv/bin/python -m dev.handbook $(ARGS)
 
 fuzz: ## fuzz one target for as long as you like: ARGS='pages -max_total_time=600'; without ARGS, list the targets
 	@$(SETUP) && mkdir -p .local/fuzz && exec env PYTHONPATH=tests:tools:layers/consentry TMPDIR="$(CURDIR)/.local/fuzz" \
@@ -67,7 +67,7 @@ lock: ## write the vendor layer's lock file anew, from its requirements.in
 	  --generate-hashes --no-header --quiet --output-file requirements.txt
 
 pictures: ## take the pictures of the pages in docs/pictures; ARGS=--all takes all of them, in .local/pictures
-	@$(SETUP) --tests && exec env PYTHONPATH=tools .venv/bin/python -m pictures $(ARGS)
+	@$(SETUP) --tests && exec env PYTHONPATH=tools .venv/bin/python -m dev.screenshots $(ARGS)
 
 setup: ## only set up what the others need
 	@$(SETUP)

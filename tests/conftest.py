@@ -131,7 +131,7 @@ def _turn(nodeid: str, *, several: bool) -> int:
 
 
 NOT_OF_THE_LAYER: Final = (
-    *(f"tests/unit/{tool}/" for tool in ("audit", "benchmarks", "capacity", "cli", "deploying", "embedded")),
+    *(f"tests/unit/{tool}/" for tool in ("audit", "benchmarks", "capacity", "cli", "deploying", "dev")),
     "tests/e2e/",
     "tests/template/",
 )

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import figures, surroundings
-from embedded.places import LOCAL
+from dev.places import LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,7 +21,7 @@ from consentry.rules.ledger import Channel
 from consentry.table.gateway import Gateway
 from consentry.table.limits import Limits
 from consentry.table.store import Store
-from embedded import build
+from dev.emulator import build
 from support import events
 from support.gate import gate
 

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 import psutil
 
 from benchmarks.figures import Sample
-from embedded.places import BENCH_VENV
+from dev.places import BENCH_VENV
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

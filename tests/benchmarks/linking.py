@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.figures import Figure
 from benchmarks.surroundings import BRAND, TOPIC
 from consentry.links.tokens import Link, Purpose
-from embedded import build
-from embedded.places import ROOT, VENV_PYTHON
+from dev.emulator import build
+from dev.places import ROOT, VENV_PYTHON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

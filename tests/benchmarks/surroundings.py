@@ -24,8 +24,8 @@ from consentry.rules.ledger import Actor, Channel, Event, Kind, hash_event
 from consentry.table import schema
 from consentry.table.gateway import Gateway
 from consentry.table.store import Store
-from embedded import aws, build
-from embedded.places import BENCH_VENV, BUILD_LOCK, LOCAL, ROOT
+from dev.emulator import aws, build
+from dev.places import BENCH_VENV, BUILD_LOCK, LOCAL, ROOT
 from support import dynamodb_local, tables
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def client(url: str) -> Any:
 
 def built() -> tuple[Path, Path]:
     """The layers' folders, built anew when their sources changed."""
-    from embedded.locks import only_one
+    from dev.terminal import only_one
 
     folder = LOCAL / "bench"
     folder.mkdir(parents=True, exist_ok=True)

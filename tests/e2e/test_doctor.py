@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from consentry_cli.main import main
-from embedded.deploy import STACK
+from dev.emulator.deploy import STACK
 from support.stack import Stack
 
 ROOT = Path(__file__).parents[2]

@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 import boto3
 import pytest
 
-from embedded.streams import as_lambda_sees, passes
+from dev.emulator.streams import as_lambda_sees, passes
 from support import dynamodb_local, microburst
 from support.crowd import TOPICS, Act, Crowd, Mailbox, Person
 from support.gate import Fault, Gate, gate

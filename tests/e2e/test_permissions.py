@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from embedded.aws import ACCOUNT, SECRET
+from dev.emulator.aws import ACCOUNT, SECRET
 from support.stack import Stack
 
 REFUSED = {"AccessDenied", "AccessDeniedException"}

@@ -14,8 +14,8 @@ import boto3
 import pytest
 from click.testing import CliRunner
 
-from embedded import aws
-from embedded.deploy import STACK
+from dev.emulator import aws
+from dev.emulator.deploy import STACK
 from rehearsing.__main__ import main
 from support.stack import Stack
 

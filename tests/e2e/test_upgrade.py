@@ -1,6 +1,6 @@
 """A deployment over a running one: calls move to new versions step by step, and people get through.
 
-The default strategy, `Canary10Percent5Minutes`, as `embedded.codedeploy` plays it: a tenth of a function's calls is
+The default strategy, `Canary10Percent5Minutes`, as `dev.emulator.codedeploy` plays it: a tenth of a function's calls is
 each tenth call. It stands still while the tests hold it.
 """
 
@@ -21,8 +21,8 @@ import pytest
 from botocore.exceptions import ClientError
 from cfnlint.decode.cfn_yaml import loads
 
-from embedded.codedeploy import HOLD
-from embedded.deploy import ARTEFACTS, STACK
+from dev.emulator.codedeploy import HOLD
+from dev.emulator.deploy import ARTEFACTS, STACK
 from support.stack import Answer, Stack, standing
 from support.waiting import eventually
 

@@ -25,7 +25,7 @@ from consentry.rules.ledger import Kind
 from consentry.table.gateway import PermanentFaultError
 from consentry.table.outbox import Outbox
 from consentry.table.store import COOLDOWN_MS
-from embedded.streams import passes
+from dev.emulator.streams import passes
 from support import calls
 from support.tables import ROOT
 from support.world import DAY, HOUR, SECOND, World

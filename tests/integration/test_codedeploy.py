@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pytest
 
-from embedded import build, emulator
-from embedded.codedeploy import HOLD
+from dev.emulator import build, ministack
+from dev.emulator.codedeploy import HOLD
 from support.emulated import Emulated, emulated
 from support.waiting import eventually
 
@@ -84,7 +84,7 @@ def template(number: int, code: str, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def emulator_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
-    with emulated(tmp_path_factory.mktemp("deploying"), emulator.FILLED) as running:
+    with emulated(tmp_path_factory.mktemp("deploying"), ministack.FILLED) as running:
         yield running
 
 

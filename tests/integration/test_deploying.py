@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import pytest
 
-from embedded import aws, emulator
-from embedded.places import ROOT, SAM_VENV
+from dev.emulator import aws, ministack
+from dev.places import ROOT, SAM_VENV
 from support.fork_server import Anew, Forked
 from support.waiting import eventually
 
@@ -77,7 +77,7 @@ SAM_PYTHON: Final = SAM_VENV / "bin" / "python"
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("aws")
-    started = emulator.start(folder, port=None, enforce_iam=False, functions_environment={})
+    started = ministack.start(folder, port=None, enforce_iam=False, functions_environment={})
     yield started.endpoint
     started.stop()
 

@@ -20,9 +20,9 @@ from typing import Any, Final
 import pytest
 from botocore.exceptions import ClientError
 
-from embedded import aws, build, emulator, gaps, run
-from embedded.lacking import GAPS, Gap
-from embedded.ports import LOOPBACK
+from dev.emulator import aws, build, gaps, ministack, run
+from dev.emulator.lacking import GAPS, Gap
+from dev.emulator.ports import LOOPBACK
 from support.emulated import HANDLER, SENDER, Emulated, ask, emulated
 from support.waiting import eventually
 
@@ -352,14 +352,14 @@ PROBES: Final[dict[str, Callable[[Emulated], bool]]] = {
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
     """The emulator as it is."""
-    with emulated(tmp_path_factory.mktemp("plain"), emulator.PLAIN) as running:
+    with emulated(tmp_path_factory.mktemp("plain"), ministack.PLAIN) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
     """The emulator with what we make up for inside it."""
-    with emulated(tmp_path_factory.mktemp("filled"), emulator.FILLED) as running:
+    with emulated(tmp_path_factory.mktemp("filled"), ministack.FILLED) as running:
         yield running
 
 
@@ -368,7 +368,7 @@ def test_the_emulator_still_lacks_it(plain: Emulated, gap: Gap) -> None:
     assert PROBES[gap.name](plain), f"the emulator can do it now ({gap.aws}): {gap.filled_by or 'its line'} may go"
 
 
-INSIDE: Final = ("layers_once", "metrics", "weights", "codedeploy")
+INSIDE: Final = ("inside", "metrics", "weights", "codedeploy")
 """What runs in the emulator's own process. Everything else is done to a stack that is deployed, or before its API."""
 
 
@@ -382,7 +382,7 @@ def test_what_we_make_up_for_inside_the_emulator_it_does_not_lack(filled: Emulat
 @pytest.mark.parametrize("gap", [gap for gap in GAPS if gap.filled_by], ids=lambda gap: gap.name)
 def test_what_fills_the_gap_is_there(gap: Gap) -> None:
     module, name = gap.filled_by.split(".")
-    assert hasattr(importlib.import_module(f"embedded.{module}"), name)
+    assert hasattr(importlib.import_module(f"dev.emulator.{module}"), name)
 
 
 def test_everything_that_makes_up_for_the_emulator_is_on_the_list() -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from embedded import browsers
-from embedded.places import AXE
+from dev import browsers
+from dev.places import AXE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from embedded.places import CANIEMAIL
+from dev.places import CANIEMAIL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,7 +19,7 @@ from typing import Any, Final
 import urllib3
 from standardwebhooks import Webhook
 
-from embedded.outbox import as_mail
+from dev.emulator.outbox import as_mail
 from support.page import Page
 from support.stack import Answer, Stack
 from support.waiting import eventually

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from embedded.places import DYNAMODB_LOCAL
+from dev.places import DYNAMODB_LOCAL
 
 JAR: Final = DYNAMODB_LOCAL / "DynamoDBLocal.jar"
 SHORT_LIVED: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")

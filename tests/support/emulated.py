@@ -14,7 +14,7 @@ import boto3
 import urllib3
 from botocore.exceptions import ClientError
 
-from embedded import aws, build, emulator
+from dev.emulator import aws, build, ministack
 from support.waiting import eventually
 
 HANDLER: Final = """
@@ -135,7 +135,7 @@ def ask(url: str, method: str = "GET", **headers: str) -> tuple[int, str]:
 
 @contextmanager
 def emulated(folder: Path, program: Sequence[str | Path]) -> Iterator[Emulated]:
-    running = emulator.start(folder, enforce_iam=True, functions_environment={}, program=program)
+    running = ministack.start(folder, enforce_iam=True, functions_environment={}, program=program)
     try:
         yield Emulated(running.endpoint, folder)
     finally:

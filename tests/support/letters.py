@@ -10,7 +10,7 @@ import quopri
 from datetime import UTC, datetime
 from typing import Final
 
-from embedded.incoming import as_ses_stores_it
+from dev.emulator.incoming import as_ses_stores_it
 
 TO: Final = "unsubscribe@reply.meadow.example"
 AT: Final = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
@@ -23,7 +23,7 @@ def letter(head: str = "", text: str = "", *, subject: str = "", to: str = TO) -
 
 
 def stored(raw: bytes, **how: str) -> bytes:
-    """A mail as SES stores it; see `embedded.incoming`."""
+    """A mail as SES stores it; see `dev.emulator.incoming`."""
     return as_ses_stores_it(raw, "o3vrnil0e2ic28trm7dfhrc2v0clambda4nbp0g1", AT, **how)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from typing import Final
 
-from embedded.forms import Form, forms_in
+from dev.preview.forms import Form, forms_in
 
 FAULTS: Final = (
     "not_ours",

@@ -12,9 +12,9 @@ from urllib.parse import urlencode, urlsplit
 import boto3
 import urllib3
 
-from embedded.deploy import STACK
-from embedded.forms import forms_in
-from embedded.stack import running
+from dev.emulator.deploy import STACK
+from dev.emulator.stack import running
+from dev.preview.forms import forms_in
 from support import logs
 from support.waiting import eventually
 

@@ -21,7 +21,7 @@ from consentry.http import batches
 from consentry.inbound import feedback
 from consentry.table import endpoints
 from consentry_build.services import SERVICES
-from embedded import gaps
+from dev.emulator import gaps
 from support import events
 
 ROOT: Final = Path(__file__).parents[2]

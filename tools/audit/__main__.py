@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from audit import calls, cases, graph, linting, packages, permissions, policies, quotas, template
 from audit.verdict import Verdict
-from embedded.places import ROOT
+from dev.places import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

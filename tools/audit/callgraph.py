@@ -15,7 +15,7 @@ from mypy import build, nodes, types
 from mypy.modulefinder import BuildSource
 from mypy.options import Options
 
-from embedded.places import ROOT
+from dev.places import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

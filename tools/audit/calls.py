@@ -16,14 +16,14 @@ from botocore import xform_name
 
 from audit.verdict import Verdict
 from consentry_build.services import SERVICES
-from embedded.places import ROOT
+from dev.places import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from botocore.model import OperationModel
 
-WRITTEN_IN: Final = ("functions", "layers/consentry", "tools/consentry_cli", "tools/embedded")
+WRITTEN_IN: Final = ("functions", "layers/consentry", "tools/consentry_cli", "tools/dev")
 _OF_EVERY_CLIENT: Final = frozenset({"can_paginate", "close", "generate_presigned_url", "get_paginator", "get_waiter"})
 _PAGES: Final = frozenset({"PaginationConfig"})
 """What a paginator takes beside the operation's own."""

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from audit import cloudformation
 from audit.verdict import Verdict
-from embedded.places import SAM_VENV
+from dev.places import SAM_VENV
 
 Template = dict[str, Any]
 Values = dict[str, str]

@@ -11,7 +11,7 @@ import subprocess
 from typing import Any, Final
 
 from audit.verdict import Verdict
-from embedded.places import AUDIT_VENV, LOCAL, ROOT
+from dev.places import AUDIT_VENV, LOCAL, ROOT
 
 LOCK: Final = ROOT / "layers/vendor/requirements.txt"
 _AWAY: Final = re.compile(r"Connection(Error|Reset)|Could not connect|Timeout|ServiceError|Max retries|SSLError")

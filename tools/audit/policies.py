@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from audit import physical
 from audit.verdict import Verdict
-from embedded.places import AUDIT_VENV
+from dev.places import AUDIT_VENV
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from audit.verdict import Verdict
-from embedded.places import AUDIT_VENV
+from dev.places import AUDIT_VENV
 
 ACCEPTED: Final = {
     "CKV_AWS_18": "CloudTrail's data events tell who reads the buckets; a bucket of logs would need one, too",

@@ -30,10 +30,10 @@ from consentry_cli.doctor.checking import CHECKS, examine
 from consentry_cli.doctor.deployed import Deployed, NoStackError
 from consentry_cli.doctor.findings import Verdict
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
-from embedded import aws
-from embedded.deploy import STACK
-from embedded.places import LOCAL
-from embedded.run import STACK_FILE
+from dev.emulator import aws
+from dev.emulator.deploy import STACK
+from dev.emulator.run import STACK_FILE
+from dev.places import LOCAL
 from rehearsing.calling import Caller
 from rehearsing.walk import AFTER, BEFORE, PERSON, Stack, Walk, WrongError
 

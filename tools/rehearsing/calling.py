@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 import urllib3
 
-from embedded.forms import Form, forms_in
+from dev.preview.forms import Form, forms_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

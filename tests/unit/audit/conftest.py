@@ -11,7 +11,7 @@ import pytest
 
 from audit import cases, cloudformation
 from audit.cases import Case
-from embedded.places import ROOT
+from dev.places import ROOT
 
 Change = Callable[[dict[str, Any]], None]
 

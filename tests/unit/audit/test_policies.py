@@ -9,7 +9,7 @@ import pytest
 
 from audit import policies
 from audit.cases import Case
-from embedded.places import AUDIT_VENV
+from dev.places import AUDIT_VENV
 
 PARLIAMENT = pytest.mark.skipif(
     not list(AUDIT_VENV.glob("lib/*/site-packages/parliament")), reason="parliament is set up by `make check`"

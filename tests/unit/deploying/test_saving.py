@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from embedded.places import ROOT, SAM_VENV
+from dev.places import ROOT, SAM_VENV
 
 SCRIPT = """
 import json, os, pathlib, sys

@@ -1,0 +1,105 @@
+"""The one port that people and tests use: the deployed HTTP API, and the console beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+from aiohttp import web
+
+from dev.emulator import gaps, relay
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+SET_BY_API_GATEWAY = frozenset({"host", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"})
+
+HTTP: web.AppKey[aiohttp.ClientSession] = web.AppKey("http", aiohttp.ClientSession)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gateway:
+    """Where the deployed HTTP API is."""
+
+    endpoint: str
+    """The emulator."""
+    api_id: str
+    routes: Sequence[gaps.Route]
+    authority: str
+    """Host and port that the API is known under: the front door's own."""
+
+    def url(self, target: str) -> str:
+        """The emulator's address of a raw path and query of the API, and of nothing but the API."""
+        return f"{self.endpoint}/_aws/execute-api/{self.api_id}/$default{target}"
+
+
+def application(gateway: Gateway, console: web.Application, preview: web.Application) -> web.Application:
+    """The front door: ``/_local/`` is the console's, ``/_local/preview/`` the preview's, the rest is the API's."""
+
+    async def proxy(request: web.Request) -> web.Response:
+        return await _call_api(gateway, request)
+
+    own_port = int(gateway.authority.rpartition(":")[2])
+    guard = relay.guard(own_port, lambda path: not path.startswith("/_local"))
+    door = web.Application(client_max_size=relay.LARGEST_BODY, middlewares=[guard])
+    door.cleanup_ctx.append(_http_session)
+    door.on_response_prepare.append(_leave_no_name)
+    door.router.add_get("/_local", _to_console)
+    door.add_subapp("/_local/preview/", preview)
+    door.add_subapp("/_local/", console)
+    door.router.add_route("*", r"/{anything:[\s\S]*}", proxy)  # a link may hold a line break
+    return door
+
+
+async def _http_session(door: web.Application) -> AsyncIterator[None]:
+    """Keep one client session as long as the door is open."""
+    async with relay.session() as http:
+        door[HTTP] = http
+        yield
+
+
+async def _leave_no_name(_: web.Request, response: web.StreamResponse) -> None:
+    """Drop the Server header: API Gateway sends none."""
+    response.headers.pop("Server", None)
+
+
+async def _to_console(_: web.Request) -> web.Response:
+    raise web.HTTPFound("/_local/")
+
+
+async def _call_api(gateway: Gateway, request: web.Request) -> web.Response:
+    """Pass a request to the deployed API as API Gateway would."""
+    target = request.raw_path
+    if not target.startswith("/"):  # the absolute form, which only proxies are sent
+        raise web.HTTPBadRequest
+    headers = _forwarded(gateway, request)
+    if request.method == "OPTIONS":
+        flat = {name.lower(): value for name, value in headers}
+        answered = await asyncio.to_thread(
+            gaps.answer_options, gateway.routes, gateway.endpoint, target, flat, request.remote or ""
+        )
+        if answered is not None:
+            status, own_headers, body = answered
+            return web.Response(status=status, headers=own_headers, body=body)
+    body = await request.read()
+    try:
+        answer = await relay.relay(request.app[HTTP], request, gateway.url(target), headers=headers, body=body)
+    except aiohttp.ClientError:
+        return web.json_response({"message": "Service Unavailable"}, status=503)
+    status, shown = gaps.as_api_gateway_answers(answer.status, answer.body)
+    return relay.Answer(status=status, headers=answer.headers, body=shown).response()
+
+
+def _forwarded(gateway: Gateway, request: web.Request) -> list[tuple[str, str]]:
+    """The request's headers, with those that API Gateway sets."""
+    came_through = [*request.headers.getall("X-Forwarded-For", []), request.remote or ""]
+    kept = [(name, value) for name, value in request.headers.items() if name.lower() not in SET_BY_API_GATEWAY]
+    return [
+        ("Host", gateway.authority),
+        *kept,
+        ("X-Forwarded-For", ", ".join(came_through)),
+        ("X-Forwarded-Port", gateway.authority.rpartition(":")[2]),
+        ("X-Forwarded-Proto", "http"),
+    ]

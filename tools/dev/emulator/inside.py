@@ -1,0 +1,134 @@
+"""The emulator, but it unpacks a layer once: `python -P inside.py`, with the emulator's own Python.
+
+By itself it unpacks all layers anew for every process that it starts for a function. Those are thousands of files: most
+of what a start takes, and of what tidying up takes at the end.
+
+It also knows a greedy path variable only by the name `proxy`, and tells SAM of no parameter's value. It lets every site
+call it, with keys that are in its manual; here it answers this machine alone (`hosts`). What it counts, judges and
+deploys beside that is in `metrics`, `weights` and `codedeploy`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import tempfile
+import threading
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+_LAYER: Final = "layer_"
+"""How the emulator calls the archive of a layer, and the folder it unpacks it to."""
+_API: Final = "/_aws/execute-api/"
+_ONE_AT_A_TIME: Final = threading.Lock()
+
+
+class Archive(zipfile.ZipFile):
+    """Unpacks layers to a folder that all share, and other archives as ever."""
+
+    def extractall(self, path: str | os.PathLike[str] | None = None, *how: Any, **named: Any) -> None:
+        """Unpack to `path`; of a layer, have it lead to where it was unpacked first."""
+        archive = Path(self.filename or "")
+        if path is None or not (archive.name.startswith(_LAYER) and archive.stem == Path(path).name):
+            super().extractall(path, *how, **named)
+            return
+        unpacked = Path(tempfile.gettempdir()) / f"unpacked-{hashlib.sha256(archive.read_bytes()).hexdigest()}"
+        with _ONE_AT_A_TIME:
+            if not unpacked.exists():
+                part = unpacked.with_suffix(".part")
+                super().extractall(part, *how, **named)
+                part.rename(unpacked)
+        Path(path).rmdir()
+        Path(path).symlink_to(unpacked)
+
+
+def guarded(app: Any, refusal: Any) -> Any:
+    """The emulator's ASGI application, but what `hosts.refusal` refuses.
+
+    The front door passes the deployed API's calls on with their own Host and Origin: those are public.
+    """
+
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+            public = scope["path"].startswith(_API)
+            status = refusal(scope["method"], named.get("host", ""), named.get("origin"), port=None, public=public)
+            if status is not None:
+                await send({"type": "http.response.start", "status": int(status), "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+                return
+        await app(scope, receive, send)
+
+    return answer
+
+
+def specificity(method: str, path: str) -> tuple[bool, int, bool]:
+    """How closely a route fits, the highest coming first: a full match, more words of its own, a method of its own.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
+    """
+    parts = path.strip("/").split("/")
+    return not path.endswith("+}"), sum(not part.startswith("{") for part in parts), method != "ANY"
+
+
+def across_lines(extract: Callable[[str, str], dict[str, str] | None]) -> Callable[[str, str], dict[str, str] | None]:
+    """The emulator's reading of path variables, also of a path that holds a line break, as a damaged link does."""
+
+    def extracted(route: str, path: str) -> dict[str, str] | None:
+        found = extract(route, path.replace("\n", _LINE_BREAK))
+        return found and {name: value.replace(_LINE_BREAK, "\n") for name, value in found.items()}
+
+    return extracted
+
+
+_LINE_BREAK: Final = "\ue000"
+"""For private use: no link holds it."""
+
+
+def told_of_parameters(apply: Callable[..., Any], values: Callable[..., dict[str, Any]]) -> Callable[..., Any]:
+    """The emulator's transforms, with SAM told of the parameters' values, as CloudFormation tells it.
+
+    `apply` takes a template, the values that were given, and those from before; `values` makes one of all three.
+    """
+
+    def applied(template: dict[str, Any], provided: Any = None, previous: Any = None) -> Any:
+        from samtranslator.translator import transform  # takes its time: only when there is something to transform
+
+        plain = transform.transform
+        known = values(template, provided, previous)
+        transform.transform = lambda given, _none, policies: plain(given, known, policies)
+        try:
+            return apply(template, provided, previous)
+        finally:
+            transform.transform = plain
+
+    return applied
+
+
+if __name__ == "__main__":
+    zipfile.ZipFile = Archive  # type: ignore[misc]  # whoever asks for the one gets the other
+    sys.path.append(str(Path(__file__).parents[2]))  # what runs in here uses the standard library alone
+
+    from ministack import app  # only now, when that is done; and only the emulator's own Python has it
+    from ministack.services import apigateway
+    from ministack.services.cloudformation import changesets, engine, handlers
+
+    from dev.emulator import codedeploy, hosts, metrics, weights
+
+    app.app = guarded(app.app, hosts.refusal)
+    metrics.install()
+    codedeploy.install()
+    weights.install()
+
+    transforms = told_of_parameters(engine._apply_transforms, engine._transform_parameters)
+    handlers._apply_transforms = changesets._apply_transforms = transforms
+
+    apigateway._route_specificity = specificity
+    apigateway._extract_path_params = across_lines(apigateway._extract_path_params)
+
+    sys.exit(app.main())

@@ -1,0 +1,1 @@
+"""Every page in every state, with how somebody gets there."""

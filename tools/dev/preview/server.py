@@ -1,0 +1,225 @@
+"""Every page in every state, at ``/_local/preview/``: for brand owners to look at, and for tests.
+
+A state is played on the running stack when somebody asks for it, and the last answer is shown as it came, with its own
+headers. Its links and forms work: what is posted to a previewed page goes where the page itself would have sent it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp import web
+from botocore.exceptions import BotoCoreError, ClientError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from multidict import CIMultiDict
+from yarl import URL
+
+from consentry.rules import languages
+from dev.emulator import relay
+from dev.preview.page_states import MAILS, STATES
+from dev.preview.visitor import NotOfferedError, Page, Visitor
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from consentry.links.keyring import Keyring
+    from consentry.rules.brands import Brand
+    from dev.emulator.outbox import Outbox
+    from dev.preview.unavailable import Away, Copies
+
+PATH = "/_local/preview"
+MAIL_WITHIN = 20.0
+"""Seconds in which a mail has to come: it takes the way through the table's stream."""
+USER_AGENT = "Mozilla/5.0 (somebody who has a look)"
+LOOK_EVERY = 0.05
+
+
+@dataclass(kw_only=True)
+class Preview:
+    """What plays states, for the brands of one stack."""
+
+    base_url: str
+    """The front door, through which all requests go."""
+    brands: Mapping[str, Brand]
+    keys: Keyring
+    api_keys: Mapping[str, str]
+    copies: Copies
+    outbox: Outbox
+    console_headers: Mapping[str, str]
+    """Of the list, and of mails."""
+    _http: aiohttp.ClientSession | None = None
+    _shown: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Where the forms of the page go that was shown last, by brand and state."""
+
+    def application(self) -> web.Application:
+        """The list, its JSON, and the pages."""
+        preview = web.Application(client_max_size=relay.LARGEST_BODY)
+        preview.cleanup_ctx.append(self._session)
+        preview.router.add_get("/", self._list)
+        preview.router.add_get("/index.json", self._index)
+        preview.router.add_get("/{brand}/mail/{mail}", self._mail)
+        preview.router.add_get("/{brand}/{state}", self._show)
+        preview.router.add_post("/{brand}/{state}", self._pass_on)
+        return preview
+
+    # --- lists -------------------------------------------------------------------------------------------------
+
+    async def _list(self, _: web.Request) -> web.Response:
+        lists: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        for entry in self._entries():
+            lists.setdefault(entry["brand"], {}).setdefault(entry["page"], []).append(entry)
+        page = _TEMPLATES.get_template("preview.html").render(
+            brands=list(self.brands.values()), lists=lists, path=PATH, own_name=languages.own_name
+        )
+        return web.Response(text=page, content_type="text/html", headers=self.console_headers)
+
+    async def _index(self, _: web.Request) -> web.Response:
+        return web.json_response(self._entries(), headers=self.console_headers)
+
+    def _entries(self) -> list[dict[str, Any]]:
+        """What can be looked at."""
+        return [
+            *(
+                {
+                    "brand": brand.id,
+                    "languages": list(brand.languages),
+                    "kind": "line" if state.line else "page",
+                    "page": state.page,
+                    "state": state.name,
+                    "title": state.title,
+                    "status": state.status,
+                    "path": f"{PATH}/{brand.id}/{state.name}",
+                }
+                for brand in self.brands.values()
+                for state in STATES.values()
+                if state.fits(brand)
+            ),
+            *(
+                {
+                    "brand": brand.id,
+                    "languages": list(brand.languages),
+                    "kind": "mail",
+                    "page": "Mails",
+                    "state": mail.name,
+                    "title": mail.title,
+                    "status": web.HTTPOk.status_code,
+                    "path": f"{PATH}/{brand.id}/mail/{mail.name}",
+                }
+                for brand in self.brands.values()
+                for mail in MAILS.values()
+            ),
+        ]
+
+    # --- pages -------------------------------------------------------------------------------------------------
+
+    async def _show(self, request: web.Request) -> web.Response:
+        """Play a state, and show what came of it."""
+        brand, state = self._brand(request), STATES.get(request.match_info["state"])
+        if state is None or not state.fits(brand):
+            return self._say(404, "there is no such state")
+        return await self._played(brand.id, state.name, lambda: state.play(self._visitor(request, brand)))
+
+    async def _pass_on(self, request: web.Request) -> web.Response:
+        """Send a form that has no address of its own where the page that it was on came from."""
+        brand, name = self._brand(request), request.match_info["state"]
+        target = self._shown.get((brand.id, name))
+        if target is None:
+            return self._say(409, "open the page first: this stack hasn't shown it yet")
+        headers = {"content-type": request.headers.get("Content-Type", "")}
+        body = await request.read()
+        visitor = self._visitor(request, brand)
+
+        async def pass_on() -> Page:
+            return Page(target=target, answer=await visitor.send("POST", target, headers, body, None))
+
+        return await self._played(brand.id, name, pass_on)
+
+    async def _played(self, brand: str, state: str, play: Any) -> web.Response:
+        try:
+            page: Page = await play()
+        except NotOfferedError as exc:
+            return self._say(501, f"the pages of this stack don't lead there: {exc}")
+        except (RuntimeError, aiohttp.ClientError, BotoCoreError, ClientError) as exc:
+            return self._say(503, f"the stack didn't play along: {exc}")
+        self._shown[brand, state] = page.target
+        return page.answer.response()
+
+    async def _mail(self, request: web.Request) -> web.Response:
+        """Have a mail sent, and show its HTML, or its text with ``?part=text``."""
+        brand, mail = self._brand(request), MAILS.get(request.match_info["mail"])
+        if mail is None:
+            return self._say(404, "there is no such mail")
+        visitor = self._visitor(request, brand)
+        await mail.cause(visitor)
+        deadline = time.monotonic() + MAIL_WITHIN
+        while time.monotonic() < deadline:
+            for sent in reversed(self.outbox.mails):
+                if sent["to"] == visitor.address:
+                    kind = "text/plain" if request.query.get("part") == "text" else "text/html"
+                    part = sent["text" if kind == "text/plain" else "html"]
+                    return web.Response(text=part, content_type=kind, headers=self.console_headers)
+            await asyncio.sleep(LOOK_EVERY)
+        return self._say(503, "no mail came")
+
+    # --- what it takes -----------------------------------------------------------------------------------------
+
+    def _brand(self, request: web.Request) -> Brand:
+        found = self.brands.get(request.match_info["brand"])
+        if found is None:
+            raise web.HTTPNotFound(text="there is no such brand\n")
+        return found
+
+    def _visitor(self, request: web.Request, brand: Brand) -> Visitor:
+        """A fresh person, who reads what the request asks for."""
+        wished = {
+            name.lower(): request.headers[name] for name in ("Accept-Language", "User-Agent") if name in request.headers
+        }
+
+        async def send(
+            method: str, target: str, headers: Mapping[str, str], body: bytes, away: Away | None
+        ) -> relay.Answer:
+            sent = {"user-agent": USER_AGENT, **wished, **headers}
+            if away is not None:
+                status, got, content = await asyncio.to_thread(self.copies.call, away, method, target, sent, body)
+                return relay.Answer(status=status, headers=CIMultiDict(got), body=content)
+            assert self._http is not None  # noqa: S101 - the application opens it before it answers
+            async with self._http.request(
+                method,
+                URL(self.base_url + target, encoded=True),
+                headers=sent,
+                data=body or None,
+                skip_auto_headers=relay.NEVER_ADDED,
+                allow_redirects=False,
+            ) as answer:
+                return relay.answer_of(answer, await answer.read())
+
+        return Visitor(
+            brand=brand,
+            language=request.query.get("lang", ""),
+            keys=self.keys,
+            api_key=self.api_keys[brand.id],
+            send=send,
+        )
+
+    def _say(self, status: int, line: str) -> web.Response:
+        return web.Response(status=status, text=f"{line}\n", headers=self.console_headers)
+
+    async def _session(self, _: web.Application) -> AsyncIterator[None]:
+        """Keep one client session as long as the preview runs."""
+        async with relay.session() as http:
+            self._http = http
+            yield
+
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
