@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 import urllib3
 
-from dev.emulator import process
+from dev import process
 from support import dynamodb_local
 
 # microburst draws from `random`, and has no option to seed it.

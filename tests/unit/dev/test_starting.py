@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dev.emulator import ports, process
+from dev import process
+from dev.emulator import ports
 from dev.emulator.__main__ import options
 from dev.terminal import StackError
 
@@ -83,12 +84,12 @@ def test_stopping_takes_the_children_along(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's promise is Linux's")
 def test_even_a_killed_parent_leaves_nothing_behind(tmp_path: Path) -> None:
     program = (
-        "import os, sys, time; from pathlib import Path; from dev.emulator import process; "
+        "import os, sys, time; from pathlib import Path; from dev import process; "
         "here = Path(sys.argv[1]); "
         "started = process.start(['sleep', '60'], env=os.environ, log=here / 'log', cwd=here); "
         "print(started.pid, flush=True); time.sleep(60)"
     )
-    env = {**os.environ, "PYTHONPATH": str(Path(process.__file__).parents[2])}
+    env = {**os.environ, "PYTHONPATH": str(Path(process.__file__).parents[1])}
     parent = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, env=env)  # noqa: S603 - ours
     with parent:
         assert parent.stdout is not None

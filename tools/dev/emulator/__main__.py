@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from dev.emulator import process
+from dev import process
 from dev.emulator.run import Options, run
 from dev.places import LOCAL
 from dev.terminal import Interrupted, StackError, complain, raise_on_signals, say

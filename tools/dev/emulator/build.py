@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from consentry_build import services
-from dev.emulator import process
+from dev import process
 from dev.places import LOCAL, ROOT, SAM_VENV, VENV_PYTHON
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dev.emulator import build, process
+from dev import process
+from dev.emulator import build
 from dev.emulator.aws import REGION, client
 from dev.places import ROOT, SAM_VENV
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dev.emulator import inside, process
+from dev import process
+from dev.emulator import inside
 from dev.emulator.aws import NO_PROXY, SECRET
 from dev.emulator.ports import LOOK_AHEAD, LOOPBACK, is_free
 from dev.places import MINISTACK_VENV

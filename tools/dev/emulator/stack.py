@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dev.emulator import process
+from dev import process
 from dev.emulator.run import STACK_FILE
 from dev.places import LOCAL, ROOT, VENV_PYTHON
 from dev.terminal import StackError
