@@ -21,7 +21,7 @@ from consentry.http import batches
 from consentry.inbound import feedback
 from consentry.table import endpoints
 from consentry_build.services import SERVICES
-from dev.emulator import gaps
+from dev.emulator.inside import specificity
 from support import events
 
 ROOT: Final = Path(__file__).parents[2]
@@ -1390,16 +1390,20 @@ ROUTES: Final = [(properties["Method"], properties["Path"], name) for name, prop
 OPT_OUT_ROUTES: Final = {"POST /u/{token+}", "POST /u/page/{token}", "POST /u/page/{token+}"}
 
 
+def pattern_of(route_path: str) -> str:
+    """What a route's path fits, as a regular expression."""
+    return re.sub(r"\{\w+\}", "[^/]+", re.sub(r"\{\w+\+\}", ".+", route_path))
+
+
 def answers(method: str, path: str) -> str:
     """The function that a request gets to: a full match comes before a greedy one, a method before any.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
     """
     found = [
-        ((gaps.specificity(route_method, route_path)), name)
+        (specificity(route_method, route_path), name)
         for route_method, route_path, name in ROUTES
-        if route_method in {method, "ANY"}
-        and gaps.Route(method="", path=route_path, function="").parameters(path) is not None
+        if route_method in {method, "ANY"} and re.fullmatch(pattern_of(route_path), path)
     ]
     return max(found, default=((), ""))[1]
 

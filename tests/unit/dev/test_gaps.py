@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import UTC, datetime
+from itertools import permutations
 from typing import Any
 
 import pytest
 
 from dev.emulator import gaps
 from dev.emulator.deploy import Deployment
+from dev.emulator.inside import options_to_routes, specificity
 
 
 def integration(function: str) -> dict[str, Any]:
@@ -40,42 +44,24 @@ def test_every_path_of_the_body_becomes_a_route_to_its_function() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("pattern", "path", "parameters"),
-    [
-        ("/u/{token}", "/u/a.b-c", {"token": "a.b-c"}),
-        ("/u/{token}", "/u/undo/x", None),
-        ("/u/undo/{token}", "/u/undo/x", {"token": "x"}),
-        ("/u/{token+}", "/u/a.b-c/", {"token": "a.b-c/"}),
-        ("/v1/{proxy+}", "/v1/subscribers/x/ledger", {"proxy": "subscribers/x/ledger"}),
-        ("/v1/openapi.json", "/v1/openapiXjson", None),
-        ("/healthz", "/healthz", {}),
-    ],
-)
-def test_a_route_fits_as_api_gateway_fits_it(pattern: str, path: str, parameters: dict[str, str] | None) -> None:
-    assert gaps.Route(method="ANY", path=pattern, function="f").parameters(path) == parameters
+def test_a_full_match_comes_before_a_greedy_one_and_a_method_before_any() -> None:
+    routes = [("ANY", "/u/{token+}"), ("POST", "/u/{token+}"), ("ANY", "/u/undo/{token}"), ("POST", "/u/undo/{token}")]
+    for order in permutations(routes):
+        assert sorted(order, key=lambda route: specificity(*route)) == routes
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "key"),
-    [
-        ("POST", "/u/a.b-c", "POST /u/{token+}"),
-        ("POST", "/u/a.b-c/", "POST /u/{token+}"),
-        ("POST", "/u/undo/x", "POST /u/undo/{token}"),
-        ("POST", "/u/undo/x/", "POST /u/{token+}"),
-        ("GET", "/u/undo/x", "ANY /u/{token+}"),
-        ("GET", "/u/a.b-c", "ANY /u/{token+}"),
-    ],
-)
-def test_a_full_match_comes_before_a_greedy_one_and_a_method_before_any(method: str, path: str, key: str) -> None:
-    routes = [
-        gaps.Route(method=each, path=pattern, function=f"{each} {pattern}")
-        for each, pattern in (("ANY", "/u/{token+}"), ("POST", "/u/{token+}"), ("POST", "/u/undo/{token}"))
-    ]
-    for order in (routes, routes[::-1]):
-        found = gaps.event_of(order, method, path, {}, "203.0.113.7")
-        assert found is not None
-        assert (found[0], found[1]["routeKey"]) == (key, key)
+def test_an_options_request_is_one_that_the_emulator_does_not_know() -> None:
+    seen: list[Any] = []
+
+    async def execute(*call: Any) -> None:
+        seen.append(call)
+
+    apis = {"plain": {}, "cors": {"corsConfiguration": {"allowOrigins": ["*"]}}}
+    executed = options_to_routes(execute, apis)
+    for api, method in (("plain", "OPTIONS"), ("plain", "GET"), ("cors", "OPTIONS"), ("none", "OPTIONS")):
+        asyncio.run(executed(api, "$default", "/x", method, {}))
+    assert [call[3] == "OPTIONS" for call in seen] == [False, False, True, False]
+    assert [json.dumps(call[3]) for call in seen] == ['"OPTIONS"', '"GET"', '"OPTIONS"', '"OPTIONS"']
 
 
 def test_a_handlers_exception_stays_inside() -> None:

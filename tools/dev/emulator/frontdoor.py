@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from aiohttp import web
 from dev.emulator import gaps, relay
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
 SET_BY_API_GATEWAY = frozenset({"host", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"})
 
@@ -26,13 +25,12 @@ class Gateway:
     endpoint: str
     """The emulator."""
     api_id: str
-    routes: Sequence[gaps.Route]
     authority: str
     """Host and port that the API is known under: the front door's own."""
 
     def url(self, target: str) -> str:
         """The emulator's address of a raw path and query of the API, and of nothing but the API."""
-        return f"{self.endpoint}/_aws/execute-api/{self.api_id}/$default{target}"
+        return gaps.url_of(self.endpoint, self.api_id) + target
 
 
 def application(gateway: Gateway, console: web.Application, preview: web.Application) -> web.Application:
@@ -75,14 +73,6 @@ async def _call_api(gateway: Gateway, request: web.Request) -> web.Response:
     if not target.startswith("/"):  # the absolute form, which only proxies are sent
         raise web.HTTPBadRequest
     headers = _forwarded(gateway, request)
-    if request.method == "OPTIONS":
-        flat = {name.lower(): value for name, value in headers}
-        answered = await asyncio.to_thread(
-            gaps.answer_options, gateway.routes, gateway.endpoint, target, flat, request.remote or ""
-        )
-        if answered is not None:
-            status, own_headers, body = answered
-            return web.Response(status=status, headers=own_headers, body=body)
     body = await request.read()
     try:
         answer = await relay.relay(request.app[HTTP], request, gateway.url(target), headers=headers, body=body)

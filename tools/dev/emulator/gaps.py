@@ -6,19 +6,14 @@ what is made up for elsewhere, is listed in `lacking`.
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-import time
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote
 
 from dev.emulator.aws import ACCOUNT, client
 from dev.emulator.deploy import STACK
-from dev.emulator.inside import specificity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -48,21 +43,6 @@ class Route:
     def key(self) -> str:
         """What API Gateway calls the route key."""
         return f"{self.method} {self.path}"
-
-    def parameters(self, path: str) -> dict[str, str] | None:
-        """The path parameters when ``path`` fits, else None."""
-        parts = re.split(r"(\{[^}]+\})", self.path)
-        pattern = "".join(_pattern_of(part) for part in parts)
-        found = re.fullmatch(pattern, path)
-        return found.groupdict() if found else None
-
-
-def _pattern_of(part: str) -> str:
-    """The regular expression for a piece of a route's path."""
-    if not part.startswith("{"):
-        return re.escape(part)
-    name = part.strip("{}")
-    return f"(?P<{name[:-1]}>.+)" if name.endswith("+") else f"(?P<{name}>[^/]+)"
 
 
 def routes_of(deployment: Deployment) -> list[Route]:
@@ -94,10 +74,14 @@ def _resources(deployment: Deployment, kind: str) -> list[Mapping[str, Any]]:
     return [resource["Properties"] for resource in resources if resource["Type"] == kind]
 
 
-def create_routes(deployment: Deployment, routes: Sequence[Route], endpoint: str) -> None:
+def url_of(endpoint: str, api: str) -> str:
+    """Where the emulator answers for an HTTP API."""
+    return f"{endpoint}/_aws/execute-api/{api}/$default"
+
+
+def create_routes(api: str, routes: Sequence[Route], endpoint: str) -> None:
     """Create routes and integrations, since the emulator ignores the OpenAPI body of an HTTP API."""
     gateway = client("apigatewayv2", endpoint)
-    api = deployment.outputs["ApiId"]
     integrations: dict[str, str] = {}
     for route in routes:
         if route.function not in integrations:
@@ -266,77 +250,3 @@ def as_api_gateway_answers(status: int, body: bytes) -> tuple[int, bytes]:
     if status == 502 and b'"errorType"' in body:  # noqa: PLR2004 - Bad Gateway
         return 500, INTERNAL_SERVER_ERROR
     return status, body
-
-
-def answer_options(
-    routes: Sequence[Route], endpoint: str, target: str, headers: Mapping[str, str], caller: str
-) -> tuple[int, dict[str, str], bytes] | None:
-    """Call the route's function, since the emulator answers OPTIONS itself, where ANY routes get it on AWS.
-
-    ``target`` is the raw path and query. None when no route fits.
-    """
-    event = event_of(routes, "OPTIONS", target, headers, caller)
-    return None if event is None else invoke(endpoint, *event)
-
-
-def event_of(
-    routes: Sequence[Route], method: str, target: str, headers: Mapping[str, str], caller: str, body: bytes = b""
-) -> tuple[str, dict[str, Any]] | None:
-    """The function that a request is routed to, and the event that it gets. None when no route fits.
-
-    ``target`` is the raw path and query; the names of ``headers`` are in lower case. Payload version 2.0:
-    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
-    """
-    raw_path, _, query = target.partition("?")
-    path = unquote(raw_path)
-    fitting = [
-        (route, parameters)
-        for route in routes
-        if route.method in {"ANY", method} and (parameters := route.parameters(path)) is not None
-    ]
-    if not fitting:
-        return None
-    route, parameters = max(fitting, key=lambda found: specificity(found[0].method, found[0].path))
-    event: dict[str, Any] = {
-        "version": "2.0",
-        "routeKey": route.key,
-        "rawPath": path,
-        "rawQueryString": query,
-        "headers": dict(headers),
-        "requestContext": {
-            "accountId": ACCOUNT,
-            "apiId": "local",
-            "domainName": headers.get("host", ""),
-            "http": {
-                "method": method,
-                "path": path,
-                "protocol": "HTTP/1.1",
-                "sourceIp": caller,
-                "userAgent": headers.get("user-agent", ""),
-            },
-            "requestId": str(uuid.uuid4()),
-            "routeKey": route.key,
-            "stage": "$default",
-            "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime()),
-            "timeEpoch": time.time_ns() // 1_000_000,
-        },
-        "isBase64Encoded": bool(body),
-        **({"body": base64.b64encode(body).decode()} if body else {}),
-        **({"pathParameters": parameters} if parameters else {}),
-        **({"queryStringParameters": dict(parse_qsl(query, keep_blank_values=True))} if query else {}),
-    }
-    return route.function, event
-
-
-def invoke(endpoint: str, function: str, event: Mapping[str, Any]) -> tuple[int, dict[str, str], bytes]:
-    """Call a function as API Gateway does; answers status, headers and body."""
-    invoked = client("lambda", endpoint).invoke(FunctionName=function, Payload=json.dumps(event).encode())
-    answer = json.load(invoked["Payload"])
-    if invoked.get("FunctionError") or not isinstance(answer, dict):
-        return 500, {"content-type": "application/json"}, INTERNAL_SERVER_ERROR
-    body = str(answer.get("body") or "").encode()
-    return (
-        int(answer["statusCode"]),
-        {name: str(value) for name, value in (answer.get("headers") or {}).items()},
-        base64.b64decode(body) if answer.get("isBase64Encoded") else body,
-    )

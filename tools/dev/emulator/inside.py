@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _LAYER: Final = "layer_"
 """How the emulator calls the archive of a layer, and the folder it unpacks it to."""
@@ -76,6 +76,26 @@ def specificity(method: str, path: str) -> tuple[bool, int, bool]:
     return not path.endswith("+}"), sum(not part.startswith("{") for part in parts), method != "ANY"
 
 
+class Options(str):
+    """The method OPTIONS, which is not what the emulator answers by itself: so the API's routes get it."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def options_to_routes(execute: Callable[..., Any], apis: Mapping[str, Any]) -> Callable[..., Any]:
+    """The emulator's call of an API, whose routes get OPTIONS unless the API answers it itself (CORS)."""
+
+    async def executed(api: str, stage: str, path: str, method: str, *rest: Any) -> Any:
+        cors = (apis.get(api) or {}).get("corsConfiguration")
+        return await execute(api, stage, path, Options(method) if method == "OPTIONS" and not cors else method, *rest)
+
+    return executed
+
+
 def across_lines(extract: Callable[[str, str], dict[str, str] | None]) -> Callable[[str, str], dict[str, str] | None]:
     """The emulator's reading of path variables, also of a path that holds a line break, as a damaged link does."""
 
@@ -128,6 +148,7 @@ if __name__ == "__main__":
     transforms = told_of_parameters(engine._apply_transforms, engine._transform_parameters)
     handlers._apply_transforms = changesets._apply_transforms = transforms
 
+    apigateway._handle_execute_in_scope = options_to_routes(apigateway._handle_execute_in_scope, apigateway._apis)
     apigateway._route_specificity = specificity
     apigateway._extract_path_params = across_lines(apigateway._extract_path_params)
 

@@ -34,7 +34,7 @@ GAPS: Final = (
     Gap("tls", "All of AWS is spoken to by HTTPS.", "gaps.let_plain_http_pass"),
     Gap("keys of calls", "IAM knows which keys a call to DynamoDB names.", "gaps.let_keys_go_unnamed"),
     Gap("faults of handlers", "An HTTP API tells nobody what a handler raised.", "gaps.as_api_gateway_answers"),
-    Gap("options", "ANY routes get OPTIONS, too.", "gaps.answer_options"),
+    Gap("options", "ANY routes get OPTIONS, too.", "inside.options_to_routes"),
     Gap("throttling", "A stage answers 429 above the rate that it is given.", ""),
     Gap("proof of senders", "SES sends for an identity once somebody has proved that it is theirs.", ""),
     Gap("raw mails", "SES sends a raw message as it is, with its headers.", "outbox.Outbox"),

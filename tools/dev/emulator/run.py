@@ -116,7 +116,7 @@ def _run(options: Options, ending: ExitStack) -> None:
     deployment = _build_and_deploy(cloud.endpoint, parameters, folder, base_url + receiver.PATH)
     table = deployment.outputs["TableName"]
     routes = gaps.routes_of(deployment)
-    gaps.create_routes(deployment, routes, cloud.endpoint)
+    gaps.create_routes(deployment.outputs["ApiId"], routes, cloud.endpoint)
     gaps.enable_expiry(deployment, cloud.endpoint)
     gaps.lock_objects(deployment, cloud.endpoint)
     gaps.one_record_a_call(cloud.endpoint)
@@ -143,7 +143,6 @@ def _run(options: Options, ending: ExitStack) -> None:
     gateway = Gateway(
         endpoint=cloud.endpoint,
         api_id=deployment.outputs["ApiId"],
-        routes=routes,
         authority=base_url.removeprefix("http://"),
     )
     outbox = Outbox(after=partial(gaps.tell_of_mail, endpoint=cloud.endpoint))

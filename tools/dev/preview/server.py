@@ -16,12 +16,11 @@ import aiohttp
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from multidict import CIMultiDict
 from yarl import URL
 
 from consentry.rules import languages
 from dev.emulator import relay
-from dev.preview.page_states import MAILS, STATES
+from dev.preview.page_states import PAGES, State
 from dev.preview.visitor import NotOfferedError, Page, Visitor
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from consentry.links.keyring import Keyring
     from consentry.rules.brands import Brand
     from dev.emulator.outbox import Outbox
-    from dev.preview.unavailable import Away, Copies
+    from dev.preview.unavailable import Copies, Without
 
 PATH = "/_local/preview"
 MAIL_WITHIN = 20.0
@@ -62,7 +61,7 @@ class Preview:
         preview.cleanup_ctx.append(self._session)
         preview.router.add_get("/", self._list)
         preview.router.add_get("/index.json", self._index)
-        preview.router.add_get("/{brand}/mail/{mail}", self._mail)
+        preview.router.add_get("/{brand}/mail/{state}", self._mail)
         preview.router.add_get("/{brand}/{state}", self._show)
         preview.router.add_post("/{brand}/{state}", self._pass_on)
         return preview
@@ -84,50 +83,33 @@ class Preview:
     def _entries(self) -> list[dict[str, Any]]:
         """What can be looked at."""
         return [
-            *(
-                {
-                    "brand": brand.id,
-                    "languages": list(brand.languages),
-                    "kind": "line" if state.line else "page",
-                    "page": state.page,
-                    "state": state.name,
-                    "title": state.title,
-                    "status": state.status,
-                    "path": f"{PATH}/{brand.id}/{state.name}",
-                }
-                for brand in self.brands.values()
-                for state in STATES.values()
-                if state.fits(brand)
-            ),
-            *(
-                {
-                    "brand": brand.id,
-                    "languages": list(brand.languages),
-                    "kind": "mail",
-                    "page": "Mails",
-                    "state": mail.name,
-                    "title": mail.title,
-                    "status": web.HTTPOk.status_code,
-                    "path": f"{PATH}/{brand.id}/mail/{mail.name}",
-                }
-                for brand in self.brands.values()
-                for mail in MAILS.values()
-            ),
+            {
+                "brand": brand.id,
+                "languages": list(brand.languages),
+                "kind": state.kind,
+                "page": page,
+                "state": state.name,
+                "title": state.title,
+                "status": state.status,
+                "path": f"{PATH}/{brand.id}/{'mail/' if state.kind == 'mail' else ''}{state.name}",
+            }
+            for brand in self.brands.values()
+            for page, states in PAGES.items()
+            for state in states
+            if state.fits(brand)
         ]
 
     # --- pages -------------------------------------------------------------------------------------------------
 
     async def _show(self, request: web.Request) -> web.Response:
         """Play a state, and show what came of it."""
-        brand, state = self._brand(request), STATES.get(request.match_info["state"])
-        if state is None or not state.fits(brand):
-            return self._say(404, "there is no such state")
+        brand, state = self._asked_for(request)
         return await self._played(brand.id, state.name, lambda: state.play(self._visitor(request, brand)))
 
     async def _pass_on(self, request: web.Request) -> web.Response:
         """Send a form that has no address of its own where the page that it was on came from."""
-        brand, name = self._brand(request), request.match_info["state"]
-        target = self._shown.get((brand.id, name))
+        brand, state = self._asked_for(request)
+        target = self._shown.get((brand.id, state.name))
         if target is None:
             return self._say(409, "open the page first: this stack hasn't shown it yet")
         headers = {"content-type": request.headers.get("Content-Type", "")}
@@ -137,7 +119,7 @@ class Preview:
         async def pass_on() -> Page:
             return Page(target=target, answer=await visitor.send("POST", target, headers, body, None))
 
-        return await self._played(brand.id, name, pass_on)
+        return await self._played(brand.id, state.name, pass_on)
 
     async def _played(self, brand: str, state: str, play: Any) -> web.Response:
         try:
@@ -151,11 +133,9 @@ class Preview:
 
     async def _mail(self, request: web.Request) -> web.Response:
         """Have a mail sent, and show its HTML, or its text with ``?part=text``."""
-        brand, mail = self._brand(request), MAILS.get(request.match_info["mail"])
-        if mail is None:
-            return self._say(404, "there is no such mail")
+        brand, state = self._asked_for(request)
         visitor = self._visitor(request, brand)
-        await mail.cause(visitor)
+        await state.play(visitor)
         deadline = time.monotonic() + MAIL_WITHIN
         while time.monotonic() < deadline:
             for sent in reversed(self.outbox.mails):
@@ -168,11 +148,13 @@ class Preview:
 
     # --- what it takes -----------------------------------------------------------------------------------------
 
-    def _brand(self, request: web.Request) -> Brand:
-        found = self.brands.get(request.match_info["brand"])
-        if found is None:
-            raise web.HTTPNotFound(text="there is no such brand\n")
-        return found
+    def _asked_for(self, request: web.Request) -> tuple[Brand, State]:
+        """The brand and the state that an address names."""
+        brand = self.brands.get(request.match_info["brand"])
+        state = _STATES.get(("/mail/" in request.path, request.match_info["state"]))
+        if brand is None or state is None or not state.fits(brand):
+            raise web.HTTPNotFound(text="there is no such brand or state\n")
+        return brand, state
 
     def _visitor(self, request: web.Request, brand: Brand) -> Visitor:
         """A fresh person, who reads what the request asks for."""
@@ -181,17 +163,14 @@ class Preview:
         }
 
         async def send(
-            method: str, target: str, headers: Mapping[str, str], body: bytes, away: Away | None
+            method: str, target: str, headers: Mapping[str, str], body: bytes, without: Without | None
         ) -> relay.Answer:
-            sent = {"user-agent": USER_AGENT, **wished, **headers}
-            if away is not None:
-                status, got, content = await asyncio.to_thread(self.copies.call, away, method, target, sent, body)
-                return relay.Answer(status=status, headers=CIMultiDict(got), body=content)
+            base = self.base_url if without is None else await asyncio.to_thread(self.copies.url, without)
             assert self._http is not None  # noqa: S101 - the application opens it before it answers
             async with self._http.request(
                 method,
-                URL(self.base_url + target, encoded=True),
-                headers=sent,
+                URL(base + target, encoded=True),
+                headers={"user-agent": USER_AGENT, **wished, **headers},
                 data=body or None,
                 skip_auto_headers=relay.NEVER_ADDED,
                 allow_redirects=False,
@@ -216,6 +195,7 @@ class Preview:
             yield
 
 
+_STATES = {(state.kind == "mail", state.name): state for states in PAGES.values() for state in states}
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,

@@ -1,7 +1,7 @@
-"""Functions that find a service of AWS away: the deployed ones once more, each with an address where nobody listens.
+"""Functions that lack a service of AWS: the deployed ones once more, each with an address where nobody listens.
 
-The stack itself stays whole. A function is copied when it is first asked for, and runs as the others do: its own code,
-layers and role, on the same emulator.
+The stack itself stays whole. The functions are copied when one is first asked for, and run as the others do: their own
+code, layers and role, on the same emulator, behind an HTTP API of their own.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import io
 import socket
 import threading
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dev.emulator import gaps
 from dev.emulator.aws import client
@@ -20,30 +20,28 @@ from dev.emulator.ports import LOOPBACK
 from dev.places import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-FUNCTIONS = ROOT / "functions"
-_KEPT = ("Runtime", "Role", "Handler", "Timeout", "MemorySize", "Architectures")
 
-
-class Away(StrEnum):
+class Without(StrEnum):
     """What a copy does without."""
 
     TABLE = "table"
-    TABLE_AND_SPOOL = "table and spool"
+    TABLE_AND_SPOOL = "table-and-spool"
     KEYRING = "keyring"
     TEMPLATES = "templates"
     """Its own page templates: a fault of ours, as good as any other."""
 
 
+_KEPT = ("Runtime", "Role", "Handler", "Timeout", "MemorySize", "Architectures")
 _SERVICES = {
-    Away.TABLE: ("DYNAMODB",),
-    Away.TABLE_AND_SPOOL: ("DYNAMODB", "SQS"),
-    Away.KEYRING: ("SECRETS_MANAGER",),
-    Away.TEMPLATES: (),
+    Without.TABLE: ("DYNAMODB",),
+    Without.TABLE_AND_SPOOL: ("DYNAMODB", "SQS"),
+    Without.KEYRING: ("SECRETS_MANAGER",),
+    Without.TEMPLATES: (),
 }
-_ROOMS = {"s": "subscribe", "c": "confirm", "u": "unsubscribe", "p": "preferences"}
+_FOLDERS = {"s": "subscribe", "c": "confirm", "u": "unsubscribe", "p": "preferences"}
 """The folder of the function that answers, by the first segment of the path."""
 
 
@@ -61,43 +59,45 @@ class Copies:
     endpoint: str
     """The emulator."""
     routes: Sequence[gaps.Route]
-    _made: set[str] = field(default_factory=set)
+    _urls: dict[Without, str] = field(default_factory=dict)
     _nobody: socket.socket = field(default_factory=_taken_port)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def call(
-        self, away: Away, method: str, target: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, dict[str, str], bytes]:
-        """What the function behind ``target`` answers while something is away: status, headers, body."""
-        found = gaps.event_of(self.routes, method, target, headers, LOOPBACK, body)
-        if found is None:
-            raise ValueError("no function answers there")
-        function, event = found
-        folder = FUNCTIONS / _ROOMS[target.split("/")[1]]
+    def url(self, without: Without) -> str:
+        """Where the pages are that do without something."""
         with self._lock:
-            copy = self._copy(function, away, folder)
-        return gaps.invoke(self.endpoint, copy, event)
+            if without not in self._urls:
+                self._urls[without] = self._copied(without)
+            return self._urls[without]
 
-    def _copy(self, function: str, away: Away, folder: Path) -> str:
-        name = f"{function.split(':')[6]}-without-{away.replace(' ', '-')}"[-64:]
-        if name in self._made:
-            return name
+    def _copied(self, without: Without) -> str:
+        gateway = client("apigatewayv2", self.endpoint)
+        api = gateway.create_api(Name=f"without-{without}", ProtocolType="HTTP")["ApiId"]
+        copies: dict[str, str] = {}
+        routes = []
+        for route in self.routes:
+            if folder := _FOLDERS.get(route.path.split("/")[1]):
+                copies[route.function] = copies.get(route.function) or self._copy(route.function, without, folder)
+                routes.append(replace(route, function=copies[route.function]))
+        gaps.create_routes(api, routes, self.endpoint)
+        gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+        return gaps.url_of(self.endpoint, api)
+
+    def _copy(self, function: str, without: Without, folder: str) -> str:
+        """Copy a function; the copy's ARN."""
         functions = client("lambda", self.endpoint)
         original = functions.get_function_configuration(FunctionName=function)
         nowhere = f"http://{LOOPBACK}:{self._nobody.getsockname()[1]}"
-        variables = original["Environment"]["Variables"]
-        variables |= {f"AWS_ENDPOINT_URL_{service}": nowhere for service in _SERVICES[away]}
-        settings: dict[str, Any] = {each: original[each] for each in _KEPT if each in original}
-        functions.create_function(
-            FunctionName=name,
-            Code={"ZipFile": _packed(folder, templates=away is not Away.TEMPLATES)},
-            Environment={"Variables": variables},
+        variables = {f"AWS_ENDPOINT_URL_{service}": nowhere for service in _SERVICES[without]}
+        created = functions.create_function(
+            FunctionName=f"{function.split(':')[6]}-without-{without}"[-64:],
+            Code={"ZipFile": _packed(ROOT / "functions" / folder, templates=without is not Without.TEMPLATES)},
+            Environment={"Variables": original["Environment"]["Variables"] | variables},
             Layers=[layer["Arn"] for layer in original["Layers"]],
             LoggingConfig={"LogGroup": original["LoggingConfig"]["LogGroup"]},
-            **settings,
+            **{each: original[each] for each in _KEPT if each in original},
         )
-        self._made.add(name)
-        return name
+        return str(created["FunctionArn"])
 
 
 def _packed(folder: Path, *, templates: bool) -> bytes:

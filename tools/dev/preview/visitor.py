@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from consentry.links.keyring import Keyring
     from consentry.rules.brands import Brand
     from dev.emulator.relay import Answer
-    from dev.preview.unavailable import Away
+    from dev.preview.unavailable import Without
 
     Values = Mapping[str, str | Sequence[str]]
 
@@ -41,10 +41,10 @@ class NotOfferedError(Exception):
 
 
 class Send(Protocol):
-    """Carries a request to the stack: through its gateway, or to a function that finds something away."""
+    """Carries a request to the stack: through its gateway, or to a function that lacks something."""
 
     async def __call__(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes, away: Away | None
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, without: Without | None
     ) -> Answer:
         """The answer."""
 
@@ -77,12 +77,12 @@ class Visitor:
 
     # --- what they do ------------------------------------------------------------------------------------------
 
-    async def open(self, path: str, *, away: Away | None = None) -> Page:
+    async def open(self, path: str, *, without: Without | None = None) -> Page:
         """Open a page."""
-        return await self.request("GET", path, away=away)
+        return await self.request("GET", path, without=without)
 
     async def submit(
-        self, page: Page, values: Values | None = None, *, hasty: bool = False, away: Away | None = None
+        self, page: Page, values: Values | None = None, *, hasty: bool = False, without: Without | None = None
     ) -> Page:
         """Enter values into the first form that takes them, and send it; `hasty`: without having read the page.
 
@@ -95,19 +95,19 @@ class Visitor:
                     (name, value if hasty or name != _STAMP else self._shown_earlier(value))
                     for name, value in form.with_values(values or {})
                 ]
-                return await self.post(form.action or page.target, fields, away=away)
+                return await self.post(form.action or page.target, fields, without=without)
         raise NotOfferedError(f"no form takes {values}")
 
-    async def post(self, target: str, fields: Sequence[tuple[str, str]], *, away: Away | None = None) -> Page:
+    async def post(self, target: str, fields: Sequence[tuple[str, str]], *, without: Without | None = None) -> Page:
         """Send fields as a form does."""
-        return await self.request("POST", target, urlencode(fields).encode(), away=away)
+        return await self.request("POST", target, urlencode(fields).encode(), without=without)
 
-    async def request(self, method: str, target: str, body: bytes = b"", *, away: Away | None = None) -> Page:
+    async def request(self, method: str, target: str, body: bytes = b"", *, without: Without | None = None) -> Page:
         """Any request; in the visitor's language, unless the address names one."""
         if self.language and "?" not in target:
             target += "?" + urlencode({"lang": self.language})
         headers = _URLENCODED if body else {}
-        return Page(target=target, answer=await self.send(method, target, headers, body, away))
+        return Page(target=target, answer=await self.send(method, target, headers, body, without))
 
     async def told_by_the_platform(self, path: str, content: Mapping[str, Any]) -> None:
         """The brand's platform calls the API about this person.
