@@ -31,5 +31,7 @@ AXE = NPM / "node_modules" / "axe-core"
 BROWSERS = LOCAL / "browsers"
 """Where Playwright puts a browser of its own, on machines that have none."""
 
+STACK_FILE = "stack.json"
+"""What a running stack says of itself, in `LOCAL` or a test's folder."""
 SETUP_LOCK = LOCAL / "setup.lock"
 BUILD_LOCK = LOCAL / "build.lock"

@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,33 +102,27 @@ def _reason(log: Path) -> str:
     return f": {said[-1].removeprefix('Error: ')}" if said else ""
 
 
-def follow_make() -> None:
-    """End with the ``make`` that started us, however it ends.
+class Make:
+    """The `make` that started us, however it ends; nothing where none did.
 
-    Make passes SIGTERM on to its recipe. It doesn't pass on a SIGINT or SIGHUP that was sent to it alone, and
-    waits for the recipe instead; and it can't pass on a SIGKILL. So: a SIGTERM from the kernel when it dies, and
-    a look at whether it has begun to handle a signal (it then no longer catches that one).
+    Make passes SIGTERM on to its recipe, but no SIGINT or SIGHUP that was sent to it alone: it then waits for the
+    recipe. Nor can it pass on a SIGKILL, for which the kernel sends us SIGTERM.
     """
-    if "MAKELEVEL" not in os.environ or sys.platform != "linux":
-        return
-    make = os.getppid()
-    _signal_when_parent_dies(signal.SIGTERM)
-    caught = _caught_signals(make)
 
-    def watch() -> None:
-        while _caught_signals(make) == caught:
-            time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGTERM)
+    def __init__(self) -> None:
+        """Look at it for the first time."""
+        self._status = Path(f"/proc/{os.getppid()}/status") if "MAKELEVEL" in os.environ else Path(os.devnull)
+        self._caught = self._caught_signals()
+        if "MAKELEVEL" in os.environ:
+            _signal_when_parent_dies(signal.SIGTERM)
 
-    threading.Thread(target=watch, name="follow-make", daemon=True).start()
+    def is_ending(self) -> bool:
+        """Whether it handles a signal now: it no longer catches that one then, as proc(5) has it."""
+        return self._caught_signals() != self._caught
 
-
-def _caught_signals(pid: int) -> int:
-    """The signals to end that process ``pid`` has handlers for, as a bit mask (proc(5)); 0 when it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
-    except OSError:
-        return 0
-    ending = sum(1 << (number - 1) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-    mask = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
-    return int(mask, 16) & ending
+    def _caught_signals(self) -> str:
+        """The signals that it has handlers for, as a bit mask; empty where that can't be seen."""
+        try:
+            return self._status.read_text("ascii", "replace").partition("SigCgt:")[2].partition("\n")[0]
+        except OSError:
+            return ""

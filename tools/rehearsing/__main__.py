@@ -32,8 +32,7 @@ from consentry_cli.doctor.findings import Verdict
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 from dev.emulator import aws
 from dev.emulator.deploy import STACK
-from dev.emulator.run import STACK_FILE
-from dev.places import LOCAL
+from dev.places import LOCAL, STACK_FILE
 from rehearsing.calling import Caller
 from rehearsing.walk import AFTER, BEFORE, PERSON, Stack, Walk, WrongError
 

@@ -39,9 +39,9 @@ def asked(*requests: tuple[str, str, dict[str, str]]) -> list[tuple[int, str]]:
         emulator.router.add_route("*", "/{anything:.*}", page)
         port = ports.port_of(listening)
         async with TestServer(emulator) as behind:
-            gateway = Gateway(endpoint=f"http://127.0.0.1:{behind.port}", api_id="a", authority=f"127.0.0.1:{port}")
+            gateway = Gateway(url=f"http://127.0.0.1:{behind.port}", authority=f"127.0.0.1:{port}")
             about = {"api_keys": {"demo": SECRET}, "aws_endpoint_url": "", "inbound_bucket": ""}
-            console = Console(about=about, outbox=Outbox(), gateway=gateway, dynamodb_endpoint="")
+            console = Console(about=about, outbox=Outbox(), dynamodb_endpoint="")
             door = application(gateway, console.application(), web.Application())
             server = TestServer(door, port=port, socket_factory=lambda *_: listening)
             async with TestClient(server) as client:

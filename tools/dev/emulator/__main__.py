@@ -64,9 +64,8 @@ def _port(environment: dict[str, str], name: str) -> int | None:
 def main() -> int:
     """Run a stack; the exit status."""
     raise_on_signals()
-    process.follow_make()
     try:
-        run(options(sys.argv[1:], dict(os.environ)))
+        run(options(sys.argv[1:], dict(os.environ)), process.Make())
     except StackError as exc:
         complain(f"error: {exc}")
         return 1

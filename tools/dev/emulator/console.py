@@ -7,13 +7,16 @@ import base64
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dev.emulator import incoming, relay
+from dev.emulator import incoming
 from dev.emulator.aws import client
 from dev.emulator.receiver import PATH, Receiver
 from dev.emulator.seed import BRANDS
@@ -21,7 +24,6 @@ from dev.emulator.seed import BRANDS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from dev.emulator.frontdoor import Gateway
     from dev.emulator.outbox import Outbox
 
 PAGES = Path(__file__).parent / "pages"
@@ -33,6 +35,7 @@ MOST_ITEMS = 500
 MOST_EXACT = 2**53
 """Up to here JavaScript's numbers are exact."""
 
+_READER = TypeDeserializer()
 HEADERS = {
     # Mails bring inline styles, and srcdoc frames inherit this policy; nothing is loaded from elsewhere.
     "Content-Security-Policy": (
@@ -52,7 +55,6 @@ class Console:
     about: Mapping[str, Any]
     """The content of ``stack.json``."""
     outbox: Outbox
-    gateway: Gateway
     dynamodb_endpoint: str
     """Where the functions keep the table."""
     receiver: Receiver = field(default_factory=Receiver)
@@ -68,7 +70,6 @@ class Console:
         console.router.add_get("/about", _json(self._about))
         console.router.add_get("/outbox", _json(self._mails))
         console.router.add_get("/items", _json(self._items))
-        console.router.add_get("/links", _json(self._links))
         console.router.add_post(incoming.PATH.removeprefix("/_local"), self._receive)
         notifications = PATH.removeprefix("/_local")
         console.router.add_post(notifications, self.receiver.take)
@@ -108,26 +109,7 @@ class Console:
     def _scan(self) -> list[dict[str, Any]]:
         dynamodb = client("dynamodb", self.dynamodb_endpoint)
         found = dynamodb.scan(TableName=self.about["table_name"], Limit=MOST_ITEMS)
-        return [{name: _plain(value) for name, value in item.items()} for item in found["Items"]]
-
-    async def _links(self) -> object:
-        """Links for a sample address, minted by the real API."""
-        brand = BRANDS[0]
-        async with (
-            relay.session() as http,
-            http.post(
-                self.gateway.url("/v1/links"),
-                json={"topic": SAMPLE_TOPIC, "recipients": [{"email": SAMPLE_ADDRESS}]},
-                headers={
-                    "Authorization": f"Bearer {self.about['api_keys'][brand]}",
-                    "Host": self.gateway.authority,
-                },
-            ) as answer,
-        ):
-            if answer.status != web.HTTPOk.status_code:
-                return {"error": f"POST /v1/links answered {answer.status}"}
-            minted: dict[str, Any] = json.loads(await answer.read())["links"][0]
-            return minted
+        return [{name: _READER.deserialize(value) for name, value in item.items()} for item in found["Items"]]
 
 
 async def _harden(_: web.Request, response: web.StreamResponse) -> None:
@@ -148,31 +130,19 @@ def _json(tell: Callable[[], Awaitable[object]]) -> Callable[[web.Request], Awai
     """Serve what ``tell`` returns as JSON."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
-        return web.json_response(await tell())
+        return web.json_response(await tell(), dumps=partial(json.dumps, default=_plain))
 
     return answer
 
 
-def _plain(value: Mapping[str, Any]) -> Any:
-    """A DynamoDB attribute value (``{"S": "x"}``) as plain JSON."""
-    kind, content = next(iter(value.items()))
-    match kind:
-        case "N":
-            return _number(content)
-        case "B":
-            return base64.b64encode(content).decode()
-        case "L":
-            return [_plain(entry) for entry in content]
-        case "M":
-            return {name: _plain(entry) for name, entry in content.items()}
-        case "NULL":
-            return None
+def _plain(value: Any) -> Any:
+    """What DynamoDB knows and JSON doesn't: bytes as base64, sets as lists, numbers as text where they'd be rounded."""
+    match value:
+        case Decimal() if value % 1:
+            return float(value)
+        case Decimal():
+            return int(value) if abs(value) <= MOST_EXACT else str(value)
+        case set():
+            return sorted(value)
         case _:
-            return content
-
-
-def _number(digits: str) -> int | float | str:
-    """A DynamoDB number, as text where JavaScript would round it."""
-    if not digits.lstrip("-").isdigit():
-        return float(digits)
-    return int(digits) if abs(int(digits)) <= MOST_EXACT else digits
+            return base64.b64encode(bytes(value)).decode()

@@ -22,15 +22,10 @@ HTTP: web.AppKey[aiohttp.ClientSession] = web.AppKey("http", aiohttp.ClientSessi
 class Gateway:
     """Where the deployed HTTP API is."""
 
-    endpoint: str
-    """The emulator."""
-    api_id: str
+    url: str
+    """The emulator's address of it, to which raw path and query are added."""
     authority: str
     """Host and port that the API is known under: the front door's own."""
-
-    def url(self, target: str) -> str:
-        """The emulator's address of a raw path and query of the API, and of nothing but the API."""
-        return gaps.url_of(self.endpoint, self.api_id) + target
 
 
 def application(gateway: Gateway, console: web.Application, preview: web.Application) -> web.Application:
@@ -75,7 +70,7 @@ async def _call_api(gateway: Gateway, request: web.Request) -> web.Response:
     headers = _forwarded(gateway, request)
     body = await request.read()
     try:
-        answer = await relay.relay(request.app[HTTP], request, gateway.url(target), headers=headers, body=body)
+        answer = await relay.relay(request.app[HTTP], request, gateway.url + target, headers=headers, body=body)
     except aiohttp.ClientError:
         return web.json_response({"message": "Service Unavailable"}, status=503)
     status, shown = gaps.as_api_gateway_answers(answer.status, answer.body)

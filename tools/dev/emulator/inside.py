@@ -1,11 +1,9 @@
-"""The emulator, but it unpacks a layer once: `python -P inside.py`, with the emulator's own Python.
+"""The emulator with what it lacks made up for: `python -P inside.py`, with the emulator's own Python.
 
-By itself it unpacks all layers anew for every process that it starts for a function. Those are thousands of files: most
-of what a start takes, and of what tidying up takes at the end.
-
-It also knows a greedy path variable only by the name `proxy`, and tells SAM of no parameter's value. It lets every site
-call it, with keys that are in its manual; here it answers this machine alone (`hosts`). What it counts, judges and
-deploys beside that is in `metrics`, `weights` and `codedeploy`.
+It would unpack all layers anew for each process of a function: half a second of processor time each, and gigabytes to
+remove at the end. It knows a greedy path variable only by the name `proxy`, answers OPTIONS itself, and gives SAM no
+parameter's value. It lets every site call it, with keys that are in its manual; here it answers this machine alone
+(`hosts`). What it counts, judges and deploys beside that is in `metrics`, `weights` and `codedeploy`.
 """
 
 from __future__ import annotations
@@ -16,6 +14,7 @@ import tempfile
 import threading
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -131,16 +130,17 @@ def told_of_parameters(apply: Callable[..., Any], values: Callable[..., dict[str
 
 
 if __name__ == "__main__":
-    zipfile.ZipFile = Archive  # type: ignore[misc]  # whoever asks for the one gets the other
     sys.path.append(str(Path(__file__).parents[2]))  # what runs in here uses the standard library alone
 
-    from ministack import app  # only now, when that is done; and only the emulator's own Python has it
+    from ministack import app  # only the emulator's own Python has it
+    from ministack.core import lambda_runtime
     from ministack.services import apigateway
     from ministack.services.cloudformation import changesets, engine, handlers
 
     from dev.emulator import codedeploy, hosts, metrics, weights
 
     app.app = guarded(app.app, hosts.refusal)
+    lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": Archive})
     metrics.install()
     codedeploy.install()
     weights.install()

@@ -1,7 +1,7 @@
 """What AWS does and the emulator (ministack 1.5.33) doesn't: every gap, and what fills it.
 
 tests/integration/test_lacking.py asks the emulator itself whether it still lacks each of them, and says which may go.
-That the functions' table can be in another engine (`engine`, `streams`) is no gap: AWS has one.
+That the functions' table can be in another engine (`streams`) is no gap: AWS has one.
 """
 
 from __future__ import annotations

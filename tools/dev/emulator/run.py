@@ -9,11 +9,12 @@ import re
 import shutil
 import subprocess
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -23,7 +24,6 @@ from dev.emulator import (
     brandfiles,
     build,
     deploy,
-    engine,
     gaps,
     incoming,
     ministack,
@@ -36,7 +36,7 @@ from dev.emulator import (
 from dev.emulator.console import HEADERS, Console
 from dev.emulator.frontdoor import Gateway, application
 from dev.emulator.outbox import Outbox
-from dev.places import BUILD_LOCK, SAM_VENV
+from dev.places import BUILD_LOCK, SAM_VENV, STACK_FILE
 from dev.preview.server import Preview
 from dev.preview.unavailable import Copies
 from dev.terminal import StackError, call_on_signals, ignore_signals, only_one, say
@@ -46,10 +46,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from dev.process import Make
+
 DEFAULT_PORT = 8080
-STACK_FILE = "stack.json"
 KEEP_LOGS = 3600
 """Seconds for which the logs of a failed run are kept."""
+OUTPUTS = {
+    "table_name": "TableName",
+    "spool_queue_url": "SpoolQueueUrl",
+    "mail_queue_url": "MailQueueUrl",
+    "keyring_secret_arn": "KeyringSecretArn",
+    "inbound_bucket": "InboundBucketName",
+    "notification_queue_url": "NotificationQueueUrl",
+    "notification_dead_letters_url": "NotificationDeadLettersUrl",
+    "archive_bucket": "ArchiveBucketName",
+    "bulk_bucket": "BulkBucketName",
+    "archive_queue_url": "ArchiveQueueUrl",
+}
+"""What `stack.json` has of the template's outputs, by its names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +71,7 @@ class Options:
     """What the person (or test) asked for."""
 
     state_dir: Path
-    """Where ``stack.json`` and the run's own folder go."""
+    """Where `stack.json` and the run's own folder go."""
     port: int | None = None
     """The front door's port; None: 8080 or the next free one; 0: any."""
     aws_port: int | None = None
@@ -68,23 +82,23 @@ class Options:
     """What the functions find in their environment beside their own, such as another endpoint of a service."""
 
 
-def run(options: Options) -> None:
-    """Bring a stack up, serve until told to stop, and take everything down again.
+def run(options: Options, make: Make) -> None:
+    """Bring a stack up, serve until a signal to stop, and take everything down again.
 
     Raises:
         StackError: when a step fails; everything is down again then, too.
-        Interrupted: when told to stop before the stack was ready.
+        Interrupted: by a signal to stop before the stack was ready.
     """
     with ExitStack() as ending:
         try:
-            _run(options, ending)
+            _run(options, make, ending)
         except (BotoCoreError, ClientError) as exc:
             raise StackError(f"the AWS emulator refused a step of the set-up: {exc}") from exc
         finally:
             ignore_signals()
 
 
-def _run(options: Options, ending: ExitStack) -> None:
+def _run(options: Options, make: Make, ending: ExitStack) -> None:
     if not SAM_VENV.exists():
         raise StackError("not set up yet: `make run` and `make test` do that")
     door = ports.listen_from(
@@ -93,28 +107,27 @@ def _run(options: Options, ending: ExitStack) -> None:
     ending.callback(door.close)
     recorder = ports.listen(0)
     ending.callback(recorder.close)
-    _remove_if_orphaned(options.state_dir / STACK_FILE)
+    stack_file = options.state_dir / STACK_FILE
+    _remove_if_orphaned(stack_file)
     folder = _own_folder(options.state_dir)
     ending.callback(_remove, folder / "tmp")
 
-    base_url = f"http://{ports.LOOPBACK}:{ports.port_of(door)}"
-    functions_environment = {"AWS_ENDPOINT_URL_SESV2": f"http://{ports.LOOPBACK}:{ports.port_of(recorder)}"}
-    if options.dynamodb_endpoint_url:
-        functions_environment["AWS_ENDPOINT_URL_DYNAMODB"] = options.dynamodb_endpoint_url
+    base_url, mail_url = (f"http://{ports.LOOPBACK}:{ports.port_of(each)}" for each in (door, recorder))
+    other_dynamodb = options.dynamodb_endpoint_url
+    if other_dynamodb:
         say("note: IAM isn't enforced while the functions' DynamoDB is elsewhere")
-    functions_environment |= options.functions_environment
     cloud = ministack.start(
         folder,
         port=options.aws_port,
-        enforce_iam=options.dynamodb_endpoint_url is None,
-        functions_environment=functions_environment,
+        enforce_iam=not other_dynamodb,
+        functions_environment={
+            "AWS_ENDPOINT_URL_SESV2": mail_url,
+            **({"AWS_ENDPOINT_URL_DYNAMODB": other_dynamodb} if other_dynamodb else {}),
+            **options.functions_environment,
+        },
     )
     ending.callback(cloud.stop)
-
-    senders = seed.senders()
-    parameters = {"PublicUrl": base_url, "SenderAddresses": ",".join(senders)}
-    deployment = _build_and_deploy(cloud.endpoint, parameters, folder, base_url + receiver.PATH)
-    table = deployment.outputs["TableName"]
+    deployment = _build_and_deploy(cloud.endpoint, base_url, folder)
     routes = gaps.routes_of(deployment)
     gaps.create_routes(deployment.outputs["ApiId"], routes, cloud.endpoint)
     gaps.enable_expiry(deployment, cloud.endpoint)
@@ -123,54 +136,52 @@ def _run(options: Options, ending: ExitStack) -> None:
     gaps.let_mails_pass(deployment, cloud.endpoint)
     gaps.let_plain_http_pass(deployment, cloud.endpoint)
     gaps.let_keys_go_unnamed(cloud.endpoint)
-    seed.verify_senders(cloud.endpoint, senders)
-    if options.dynamodb_endpoint_url and engine.prepare(options.dynamodb_endpoint_url, cloud.endpoint, table):
-        streams.follow(options.dynamodb_endpoint_url, cloud.endpoint, table)
-    api_keys = seed.issue_api_keys(cloud.endpoint, deployment.outputs["KeyringSecretArn"])
-
-    webhook_secrets = seed.set_secrets(cloud.endpoint, deployment.outputs["KeyringSecretArn"])
-
-    about = _about(
-        deployment,
-        base_url=base_url,
-        endpoint=cloud.endpoint,
-        api_keys=api_keys,
-        webhook_secrets=webhook_secrets,
-        folder=folder,
-        emulator_pid=cloud.process.pid,
-        mail_url=f"http://{ports.LOOPBACK}:{ports.port_of(recorder)}",
-    )
+    if other_dynamodb:
+        streams.serve(other_dynamodb, cloud.endpoint, deployment.outputs["TableName"])
+    keyring_arn = deployment.outputs["KeyringSecretArn"]
+    seed.verify_senders(cloud.endpoint)
+    about: dict[str, Any] = {
+        "base_url": base_url,
+        "console_url": f"{base_url}/_local/",
+        "outbox_url": f"{base_url}/_local/outbox",
+        "notifications_url": base_url + receiver.PATH,
+        "inbound_url": base_url + incoming.PATH,
+        "mail_url": mail_url,
+        "aws_endpoint_url": cloud.endpoint,
+        "region": aws.REGION,
+        **{name: deployment.outputs[output] for name, output in OUTPUTS.items()},
+        "brand": seed.BRANDS[0],
+        "api_keys": seed.issue_api_keys(cloud.endpoint, keyring_arn),
+        "webhook_secrets": seed.set_secrets(cloud.endpoint, keyring_arn),
+        "pid": os.getpid(),
+        "emulator_pid": cloud.process.pid,
+        "log": str(folder / "emulator.log"),
+    }
     gateway = Gateway(
-        endpoint=cloud.endpoint,
-        api_id=deployment.outputs["ApiId"],
-        authority=base_url.removeprefix("http://"),
+        url=gaps.url_of(cloud.endpoint, deployment.outputs["ApiId"]), authority=base_url.removeprefix("http://")
     )
     outbox = Outbox(after=partial(gaps.tell_of_mail, endpoint=cloud.endpoint))
-    console = Console(
-        about=about,
-        outbox=outbox,
-        gateway=gateway,
-        dynamodb_endpoint=options.dynamodb_endpoint_url or cloud.endpoint,
-    )
+    console = Console(about=about, outbox=outbox, dynamodb_endpoint=other_dynamodb or cloud.endpoint)
     preview = Preview(
         base_url=base_url,
         brands={brand.id: brand for brand in load_brands(build.CONSENTRY_LAYER / brandfiles.COMPILED / "brands.json")},
-        keys=seed.keyring(cloud.endpoint, deployment.outputs["KeyringSecretArn"]),
-        api_keys=api_keys,
+        keys=seed.keyring(cloud.endpoint, keyring_arn),
+        api_keys=about["api_keys"],
         copies=Copies(cloud.endpoint, routes),
         outbox=outbox,
         console_headers=HEADERS,
     )
     serving = _Serving(
-        applications=[
-            (application(gateway, console.application(), preview.application()), door),
-            (outbox.application(cloud.endpoint, ports.port_of(recorder)), recorder),
-        ],
+        applications={
+            door: application(gateway, console.application(), preview.application()),
+            recorder: outbox.application(cloud.endpoint, ports.port_of(recorder)),
+        },
         routes=routes,
         cloud=cloud,
-        log=folder / "emulator.log",
+        about=about,
+        make=make,
     )
-    asyncio.run(serving.serve(about, options.state_dir / STACK_FILE))
+    asyncio.run(serving.serve(stack_file))
     ending.callback(_remove, folder)
 
 
@@ -179,7 +190,7 @@ def _own_folder(state_dir: Path) -> Path:
     runs = state_dir / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     for old in runs.iterdir():
-        if not _is_alive(old.name):
+        if not psutil.pid_exists(int(old.name)):
             is_old = time.time() - old.stat().st_mtime > KEEP_LOGS
             shutil.rmtree(old if is_old else old / "tmp", ignore_errors=True)
     folder = runs / str(os.getpid())
@@ -189,118 +200,61 @@ def _own_folder(state_dir: Path) -> Path:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder that may hold tens of thousands of files: every function that ran has its layers there."""
+    """Remove a folder that may hold tens of thousands of files."""
     subprocess.run(["/bin/rm", "-rf", str(folder)], check=False)  # noqa: S603 - our own folder
 
 
-def _is_alive(pid: str) -> bool:
-    """Whether a process of this number lives."""
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _build_and_deploy(
-    endpoint: str, parameters: Mapping[str, str], folder: Path, notifications_url: str
-) -> deploy.Deployment:
+def _build_and_deploy(endpoint: str, base_url: str, folder: Path) -> deploy.Deployment:
     """Build and deploy the template; one run of this clone at a time, since they share the build folder."""
     config = folder / "samconfig.toml"
     config.write_text("version = 0.1\n")  # an empty one, so that the person's own settings for AWS stay out of this
     env = aws.environment(endpoint)
+    parameters = {"PublicUrl": base_url, "SenderAddresses": ",".join(seed.senders())}
     with only_one(BUILD_LOCK, "building"):
         say("building template.yaml")
         template = build.build(env=env, config=config, log=folder / "build.log")
-        brandfiles.install(build.BRANDS, folder / "brands", build.CONSENTRY_LAYER, notifications_url)
+        brandfiles.install(build.BRANDS, folder / "brands", build.CONSENTRY_LAYER, base_url + receiver.PATH)
         say("deploying it to the embedded AWS")
-        deploy.deploy(
-            template,
-            endpoint=endpoint,
-            parameters=parameters,
-            env=env,
-            config=config,
-            log=folder / "deploy.log",
-        )
+        log = folder / "deploy.log"
+        deploy.deploy(template, endpoint=endpoint, parameters=parameters, env=env, config=config, log=log)
     return deploy.describe(endpoint)
-
-
-def _about(
-    deployment: deploy.Deployment,
-    *,
-    base_url: str,
-    endpoint: str,
-    api_keys: Mapping[str, str],
-    webhook_secrets: Mapping[str, str],
-    folder: Path,
-    emulator_pid: int,
-    mail_url: str,
-) -> dict[str, Any]:
-    """What ``stack.json`` tells; what the template doesn't have yet is left out."""
-    about = {
-        "base_url": base_url,
-        "console_url": f"{base_url}/_local/",
-        "outbox_url": f"{base_url}/_local/outbox",
-        "aws_endpoint_url": endpoint,
-        "region": aws.REGION,
-        "table_name": deployment.outputs["TableName"],
-        "spool_queue_url": deployment.outputs.get("SpoolQueueUrl"),
-        "mail_queue_url": deployment.outputs["MailQueueUrl"],
-        "mail_url": mail_url,
-        "keyring_secret_arn": deployment.outputs["KeyringSecretArn"],
-        "brand": seed.BRANDS[0],
-        "api_keys": dict(api_keys),
-        "webhook_secrets": dict(webhook_secrets),
-        "notifications_url": base_url + receiver.PATH,
-        "inbound_url": base_url + incoming.PATH,
-        "inbound_bucket": deployment.outputs["InboundBucketName"],
-        "notification_queue_url": deployment.outputs["NotificationQueueUrl"],
-        "notification_dead_letters_url": deployment.outputs["NotificationDeadLettersUrl"],
-        "archive_bucket": deployment.outputs["ArchiveBucketName"],
-        "bulk_bucket": deployment.outputs["BulkBucketName"],
-        "archive_queue_url": deployment.outputs["ArchiveQueueUrl"],
-        "pid": os.getpid(),
-        "emulator_pid": emulator_pid,
-        "log": str(folder / "emulator.log"),
-    }
-    return {name: value for name, value in about.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Serving:
     """The part of a run in which the stack answers."""
 
-    applications: list[tuple[web.Application, socket.socket]]
+    applications: Mapping[socket.socket, web.Application]
     routes: Sequence[gaps.Route]
     cloud: ministack.Emulator
-    log: Path
+    about: Mapping[str, Any]
+    make: Make
 
-    async def serve(self, about: Mapping[str, Any], stack_file: Path) -> None:
-        """Answer until told to stop.
+    async def serve(self, stack_file: Path) -> None:
+        """Answer until a signal to stop, or until make is to stop.
 
         Raises:
             StackError: when the deployed API doesn't answer, or the emulator ends.
         """
-        told = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        call_on_signals(lambda _: loop.call_soon_threadsafe(told.set))
-        runners = [web.AppRunner(app, access_log=None, shutdown_timeout=1) for app, _ in self.applications]
-        content = json.dumps(about, indent=1) + "\n"
+        stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+        call_on_signals(lambda _: loop.call_soon_threadsafe(stopping.set))
+        content = json.dumps(self.about, indent=1) + "\n"
+        runners: list[web.AppRunner] = []
         warming: asyncio.Task[None] | None = None
         try:
-            for runner, (_, listening) in zip(runners, self.applications, strict=True):
-                await runner.setup()
-                await web.SockSite(runner, listening).start()
-            await self._check(about["base_url"])
+            for listening, app in self.applications.items():
+                runners.append(web.AppRunner(app, access_log=None, shutdown_timeout=1))
+                await runners[-1].setup()
+                await web.SockSite(runners[-1], listening).start()
+            await self._check()
             _replace(stack_file, content)
-            _greet(about)
-            warming = asyncio.create_task(self._warm_up(about["base_url"]))
-            while not told.is_set():
+            self._greet()
+            warming = asyncio.create_task(self._warm_up())
+            while not stopping.is_set() and not self.make.is_ending():
                 if self.cloud.process.poll() is not None:
-                    raise StackError("the AWS emulator ended by itself", self.log)
-                await _sleep_unless(told, 1.0)
+                    raise StackError("the AWS emulator ended by itself", self.about["log"])
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), 1.0)
         finally:
             ignore_signals()
             _remove_if_still(stack_file, content)
@@ -310,26 +264,31 @@ class _Serving:
             for runner in runners:
                 await runner.cleanup()
 
-    async def _warm_up(self, base_url: str) -> None:
+    async def _warm_up(self) -> None:
         """Start each function once, so that the first click needn't wait for that. HEAD changes nothing."""
         first_routes = {route.function: route for route in reversed(self.routes)}
         async with relay.session() as http:
             for route in first_routes.values():
-                async with http.head(base_url + re.sub(r"\{[^}]*\}", "-", route.path)):
+                async with http.head(self.about["base_url"] + re.sub(r"\{[^}]*\}", "-", route.path)):
                     pass
 
-    async def _check(self, base_url: str) -> None:
+    async def _check(self) -> None:
         """One request all the way through, so that "ready" means it."""
-        async with relay.session() as http, http.get(f"{base_url}/healthz") as answer:
+        async with relay.session() as http, http.get(f"{self.about['base_url']}/healthz") as answer:
             if answer.status != web.HTTPOk.status_code:
-                raise StackError(f"the deployed API doesn't work: GET /healthz answers {answer.status}", self.log)
+                reason = f"the deployed API doesn't work: GET /healthz answers {answer.status}"
+                raise StackError(reason, self.about["log"])
 
-
-async def _sleep_unless(event: asyncio.Event, seconds: float) -> None:
-    """Sleep, but wake when the event is set."""
-    with_event = asyncio.ensure_future(event.wait())
-    await asyncio.wait([with_event], timeout=seconds)
-    with_event.cancel()
+    def _greet(self) -> None:
+        """Print the links, and at last the line that scripts wait for."""
+        say("")
+        for brand in seed.BRANDS:
+            say(f"  subscribe to {brand:<8} {self.about['base_url']}/s/{brand}")
+        say(f"  mails                 {self.about['console_url']}mails")
+        say(f"  console               {self.about['console_url']}")
+        say(f"  AWS                   {self.about['aws_endpoint_url']}  (functions' logs: {self.about['log']})")
+        say("")
+        say(f"ready {self.about['base_url']}  (Ctrl-C stops everything)")
 
 
 def _replace(file: Path, content: str) -> None:
@@ -341,30 +300,12 @@ def _replace(file: Path, content: str) -> None:
 
 def _remove_if_still(file: Path, content: str) -> None:
     """Remove a file unless a newer run has written its own."""
-    try:
-        if file.read_text() == content:
-            file.unlink()
-    except FileNotFoundError:
-        pass
+    if file.exists() and file.read_text() == content:
+        file.unlink()
 
 
 def _remove_if_orphaned(file: Path) -> None:
     """Remove the file of a run that was killed and couldn't clean up."""
-    try:
-        owner = json.loads(file.read_text())["pid"]
-    except (FileNotFoundError, ValueError, KeyError):
-        return
-    if not _is_alive(str(owner)):
-        file.unlink(missing_ok=True)
-
-
-def _greet(about: Mapping[str, Any]) -> None:
-    """Print the links, and at last the line that scripts wait for."""
-    say("")
-    for brand in seed.BRANDS:
-        say(f"  subscribe to {brand:<8} {about['base_url']}/s/{brand}")
-    say(f"  mails                 {about['console_url']}mails")
-    say(f"  console               {about['console_url']}")
-    say(f"  AWS                   {about['aws_endpoint_url']}  (functions' logs: {about['log']})")
-    say("")
-    say(f"ready {about['base_url']}  (Ctrl-C stops everything)")
+    with suppress(FileNotFoundError, ValueError, KeyError):
+        if not psutil.pid_exists(json.loads(file.read_text())["pid"]):
+            file.unlink()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-from typing import TYPE_CHECKING
 
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -14,9 +13,6 @@ from consentry.links.keyring import SCOPES, Keyring, add_notification_secret, is
 from dev.emulator import brandfiles
 from dev.emulator.aws import client
 from dev.emulator.build import BRANDS as BRAND_FILES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 BRANDS = ("demo", "other")
 """The two brands that are deployed locally; the first one is the console's."""
@@ -28,10 +24,10 @@ def senders() -> list[str]:
     return [str(yaml.safe_load(file.read_text("utf-8"))["sender"]) for file in files]
 
 
-def verify_senders(endpoint: str, addresses: Iterable[str]) -> None:
+def verify_senders(endpoint: str) -> None:
     """Register sender identities with SES. The emulator believes us at once; AWS wants proof."""
     ses = client("sesv2", endpoint)
-    for address in addresses:
+    for address in senders():
         ses.create_email_identity(EmailIdentity=address)
 
 

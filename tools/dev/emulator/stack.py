@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dev import process
-from dev.emulator.run import STACK_FILE
-from dev.places import LOCAL, ROOT, VENV_PYTHON
+from dev.places import LOCAL, ROOT, STACK_FILE, VENV_PYTHON
 from dev.terminal import StackError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The table's stream, when the table is kept by another engine than the emulator.
+"""Another DynamoDB for the functions: a fault proxy in front of the emulator, or another engine, and then its stream.
 
 The emulator's event source mappings read its own streams only. So we read the other engine's, and invoke the
 mapped functions as Lambda would: filtered, in order, a failed batch again.
@@ -10,7 +10,6 @@ import base64
 import json
 import threading
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,6 +19,7 @@ from dev.terminal import complain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
 PAUSE = 0.3
 """Seconds between looks at an idle stream, and before a failed batch is tried again the first time."""
@@ -29,21 +29,48 @@ BATCH = 10
 """Records of one invocation at most, as in the template; the mappings were set to one, for the emulator's sake."""
 
 
-def follow(endpoint: str, emulator: str, table: str) -> None:
-    """Invoke the functions mapped to ``table`` for what its stream at ``endpoint`` tells from now on.
+SAME_FOR_BOTH = ("AttributeDefinitions", "KeySchema", "StreamSpecification")
+"""What a table needs to serve the functions, in the words of both `DescribeTable` and `CreateTable`."""
 
-    Returns at once; a daemon thread for each mapping goes on until the process ends, so that a function that fails
-    holds up no other.
+
+def serve(endpoint: str, emulator: str, table: str) -> None:
+    """Make sure that `table` exists at `endpoint`, and follow its stream if that is an engine of its own.
+
+    Functions find it in the environment that they inherit, so nothing else changes. Where nothing answers (an
+    outage, on purpose), this says so and leaves it at that.
     """
-    mappings = [
-        mapping
-        for mapping in client("lambda", emulator).list_event_source_mappings()["EventSourceMappings"]
-        if f":table/{table}/stream/" in mapping["EventSourceArn"]
-    ]
+    ours, other = client("dynamodb", emulator), client("dynamodb", endpoint)
+    deployed = ours.describe_table(TableName=table)["Table"]
+    try:
+        try:
+            found = other.describe_table(TableName=table)["Table"]
+        except other.exceptions.ResourceNotFoundException:
+            same = {name: deployed[name] for name in SAME_FOR_BOTH if name in deployed}
+            found = {}
+            other.create_table(TableName=table, BillingMode="PAY_PER_REQUEST", **same)
+            other.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
+            expiry = {"AttributeName": _expiry_of(ours, table), "Enabled": True}
+            other.update_time_to_live(TableName=table, TimeToLiveSpecification=expiry)
+        if not found or found.get("TableId") != deployed.get("TableId"):
+            _follow(endpoint, emulator, table)
+    except (BotoCoreError, ClientError) as exc:
+        complain(f"warning: no table at DYNAMODB_ENDPOINT_URL={endpoint}: {exc}")
+
+
+def _expiry_of(dynamodb: Any, table: str) -> str:
+    return str(dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]["AttributeName"])
+
+
+def _follow(endpoint: str, emulator: str, table: str) -> None:
+    """Invoke the functions mapped to `table` for what its stream has from now on.
+
+    A daemon thread for each mapping goes on until the process ends, so that a function that fails holds up no other.
+    """
     stream = client("dynamodb", endpoint).describe_table(TableName=table)["Table"]["LatestStreamArn"]
-    for mapping in mappings:
-        follower = _Follower(client("dynamodbstreams", endpoint), client("lambda", emulator), stream, mapping)
-        threading.Thread(target=follower.run, name="follow-stream", daemon=True).start()
+    for mapping in client("lambda", emulator).list_event_source_mappings()["EventSourceMappings"]:
+        if f":table/{table}/stream/" in mapping["EventSourceArn"]:
+            follower = _Follower(client("dynamodbstreams", endpoint), client("lambda", emulator), stream, mapping)
+            threading.Thread(target=follower.run, name="follow-stream", daemon=True).start()
 
 
 class _Follower:
@@ -148,23 +175,13 @@ def as_lambda_sees(record: Mapping[str, Any]) -> dict[str, Any]:
         "eventVersion": record.get("eventVersion", "1.1"),
         "eventSource": "aws:dynamodb",
         "awsRegion": record.get("awsRegion", ""),
-        "dynamodb": _as_json(record["dynamodb"]),
+        "dynamodb": json.loads(json.dumps(record["dynamodb"], default=_plain)),
     }
 
 
-def _as_json(value: Any) -> Any:
-    """Bytes as base64 and instants as epoch seconds, all the way down."""
-    match value:
-        case dict():
-            return {name: _as_json(entry) for name, entry in value.items()}
-        case list():
-            return [_as_json(entry) for entry in value]
-        case bytes():
-            return base64.b64encode(value).decode()
-        case datetime():
-            return int(value.timestamp())
-        case _:
-            return value
+def _plain(value: bytes | datetime) -> str | int:
+    """Bytes as base64, instants as epoch seconds."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else int(value.timestamp())
 
 
 def passes(record: Mapping[str, Any], mapping: Mapping[str, Any]) -> bool:

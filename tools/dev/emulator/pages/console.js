@@ -16,11 +16,16 @@ async function showLinks(about) {
     list.append(link(`/s/${brand}`, `Subscribe form of ${brand}`));
   }
   list.append(link("/_local/preview/", "Every page in every state, in every language"));
-  const minted = await ask("/_local/links");
-  if (minted.error) {
-    byId("links-note").textContent = `No links for ${about.sample_address}: ${minted.error}.`;
+  const answer = await fetch("/v1/links", {
+    method: "POST",
+    headers: { Authorization: `Bearer ${about.api_keys[about.brand]}`, "Content-Type": "application/json" },
+    body: JSON.stringify({ topic: about.sample_topic, recipients: [{ email: about.sample_address }] }),
+  });
+  if (!answer.ok) {
+    byId("links-note").textContent = `No links for ${about.sample_address}: POST /v1/links answers ${answer.status}.`;
     return;
   }
+  const [minted] = (await answer.json()).links;
   list.append(
     link(minted.unsubscribe_url, `Unsubscribe ${about.sample_address} from ${about.sample_topic}`),
     link(minted.preferences_url, `Preferences of ${about.sample_address}`),
