@@ -1,6 +1,6 @@
 """A deployment over a running one: calls move to new versions step by step, and people get through.
 
-The default strategy, `Canary10Percent5Minutes`, as `dev.emulator.codedeploy` plays it: a tenth of a function's calls is
+The default strategy, `Canary10Percent5Minutes`, as `support.codedeploy` plays it: a tenth of a function's calls is
 each tenth call. It stands still while the tests hold it.
 """
 
@@ -21,8 +21,8 @@ import pytest
 from botocore.exceptions import ClientError
 from cfnlint.decode.cfn_yaml import loads
 
-from dev.emulator.codedeploy import HOLD
 from dev.emulator.deploy import ARTEFACTS, STACK
+from support import codedeploy
 from support.stack import Answer, Stack, standing
 from support.waiting import eventually
 
@@ -34,7 +34,7 @@ ONE_CLICK: Final = {"List-Unsubscribe": "One-Click"}
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack of its own: what is deployed over it would disturb others."""
-    with standing(tmp_path_factory.mktemp("upgraded")) as stack:
+    with standing(tmp_path_factory.mktemp("upgraded"), emulator=codedeploy.PROGRAM) as stack:
         yield stack
 
 
@@ -82,7 +82,7 @@ def why(stack: Stack) -> str:
 @contextmanager
 def held(stack: Stack) -> Iterator[None]:
     """No time passes for a deployment meanwhile."""
-    hold = Path(stack.told["log"]).with_name(HOLD)
+    hold = Path(stack.told["log"]).with_name(codedeploy.HOLD)
     hold.touch()
     try:
         yield

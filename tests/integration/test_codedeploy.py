@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pytest
 
-from dev.emulator import build, ministack
-from dev.emulator.codedeploy import HOLD
+from dev.emulator import build
+from support import codedeploy
 from support.emulated import Emulated, emulated
 from support.waiting import eventually
 
@@ -84,7 +84,7 @@ def template(number: int, code: str, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def emulator_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
-    with emulated(tmp_path_factory.mktemp("deploying"), ministack.FILLED) as running:
+    with emulated(tmp_path_factory.mktemp("deploying"), codedeploy.PROGRAM) as running:
         yield running
 
 
@@ -127,7 +127,7 @@ class Deployed:
 
 
 def test_a_version_that_works_gets_each_tenth_call_and_then_all(emulator_: Emulated) -> None:
-    stack, hold = Deployed(emulator_, "good"), emulator_.folder / HOLD
+    stack, hold = Deployed(emulator_, "good"), emulator_.folder / codedeploy.HOLD
     hold.touch()
     stack.update(template(2, WORKS + "\n"))
     eventually(stack.leads_to, lambda found: found == ("1", {"2": 0.1}))
@@ -139,7 +139,7 @@ def test_a_version_that_works_gets_each_tenth_call_and_then_all(emulator_: Emula
 
 
 def test_a_version_that_crashes_is_taken_back_by_its_alarm(emulator_: Emulated) -> None:
-    stack, hold = Deployed(emulator_, "crashing"), emulator_.folder / HOLD
+    stack, hold = Deployed(emulator_, "crashing"), emulator_.folder / codedeploy.HOLD
     hold.touch()
     stack.update(template(2, CRASHES))
     eventually(stack.leads_to, lambda found: found == ("1", {"2": 0.1}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -134,7 +134,7 @@ def ask(url: str, method: str = "GET", **headers: str) -> tuple[int, str]:
 
 
 @contextmanager
-def emulated(folder: Path, program: Sequence[str | Path]) -> Iterator[Emulated]:
+def emulated(folder: Path, program: str | Path) -> Iterator[Emulated]:
     running = ministack.start(folder, enforce_iam=True, functions_environment={}, program=program)
     try:
         yield Emulated(running.endpoint, folder)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dev.emulator.codedeploy import HOLD, Deployment, Round, Step, alarms_of, passing, policy_of, steps_of
-from dev.emulator.weights import Turns
+from support.codedeploy import HOLD, Deployment, Round, Step, alarms_of, passing, policy_of, steps_of
+from support.weights import Turns
 
 
 def alias(version: str = "7") -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 
 from consentry import telemetry
 from dev.emulator import metrics
+from support import judging
 
 NOW = 1_700_000_000.0
 
@@ -38,7 +39,7 @@ def alarm(expression: str = "SUM(METRICS())", **others: Any) -> dict[str, Any]:
     }
 
 
-def counted(*points: tuple[str, float, float]) -> metrics.Look:
+def counted(*points: tuple[str, float, float]) -> judging.Look:
     """What CloudWatch has: by function, so many seconds ago, of such a value."""
 
     def look(namespace: str, name: str, dimensions: dict[str, str]) -> Sequence[Mapping[str, Any]]:
@@ -53,36 +54,36 @@ def counted(*points: tuple[str, float, float]) -> metrics.Look:
 
 
 def test_an_alarm_of_several_metrics_goes_off_for_any_of_them() -> None:
-    assert metrics.is_breaching(alarm(), NOW, counted(("A", 1, 0), ("B", 1, 1)))
-    assert not metrics.is_breaching(alarm(), NOW, counted(("A", 1, 0), ("B", 1, 0)))
+    assert judging.is_breaching(alarm(), NOW, counted(("A", 1, 0), ("B", 1, 1)))
+    assert not judging.is_breaching(alarm(), NOW, counted(("A", 1, 0), ("B", 1, 0)))
 
 
 def test_a_metric_of_other_dimensions_counts_for_nothing() -> None:
-    assert not metrics.is_breaching(alarm(), NOW, counted(("C", 1, 1)))
+    assert not judging.is_breaching(alarm(), NOW, counted(("C", 1, 1)))
 
 
 def test_where_nothing_is_counted_the_alarm_says_what_that_means() -> None:
-    assert not metrics.is_breaching(alarm(), NOW, counted())
-    assert metrics.is_breaching(alarm(TreatMissingData="breaching"), NOW, counted())
+    assert not judging.is_breaching(alarm(), NOW, counted())
+    assert judging.is_breaching(alarm(TreatMissingData="breaching"), NOW, counted())
 
 
 def test_an_alarm_looks_as_far_back_as_it_says_and_no_further() -> None:
-    assert metrics.is_breaching(alarm(), NOW, counted(("A", 299, 1)))
-    assert not metrics.is_breaching(alarm(), NOW, counted(("A", 301, 1)))
+    assert judging.is_breaching(alarm(), NOW, counted(("A", 299, 1)))
+    assert not judging.is_breaching(alarm(), NOW, counted(("A", 301, 1)))
 
 
 def test_as_many_periods_have_to_breach_as_the_alarm_says() -> None:
     two_of_five = alarm(DatapointsToAlarm=2)
-    assert not metrics.is_breaching(two_of_five, NOW, counted(("A", 1, 1), ("A", 2, 1)))
-    assert metrics.is_breaching(two_of_five, NOW, counted(("A", 1, 1), ("A", 61, 1)))
-    assert not metrics.is_breaching(alarm(DatapointsToAlarm=None), NOW, counted(("A", 1, 1), ("A", 61, 1)))
+    assert not judging.is_breaching(two_of_five, NOW, counted(("A", 1, 1), ("A", 2, 1)))
+    assert judging.is_breaching(two_of_five, NOW, counted(("A", 1, 1), ("A", 61, 1)))
+    assert not judging.is_breaching(alarm(DatapointsToAlarm=None), NOW, counted(("A", 1, 1), ("A", 61, 1)))
 
 
 def test_an_alarm_of_one_metric_is_judged_alike() -> None:
     stat = of_errors("A")["MetricStat"]
     plain = {**alarm(), **stat["Metric"], "Statistic": "Sum", "Period": 60, "Metrics": None}
-    assert metrics.is_breaching(plain, NOW, counted(("A", 1, 1)))
-    assert not metrics.is_breaching(plain, NOW, counted(("B", 1, 1)))
+    assert judging.is_breaching(plain, NOW, counted(("A", 1, 1)))
+    assert not judging.is_breaching(plain, NOW, counted(("B", 1, 1)))
 
 
 @pytest.mark.parametrize(
@@ -96,12 +97,12 @@ def test_an_alarm_of_one_metric_is_judged_alike() -> None:
     ],
 )
 def test_expressions_over_all_metrics(expression: str, values: list[float | None], result: float | None) -> None:
-    assert metrics.evaluate(expression, values) == result
+    assert judging.evaluate(expression, values) == result
 
 
 def test_an_expression_that_cannot_be_judged_is_no_silent_ok() -> None:
     with pytest.raises(ValueError, match="RATE"):
-        metrics.evaluate("RATE(METRICS())", [1])
+        judging.evaluate("RATE(METRICS())", [1])
 
 
 def test_what_our_functions_write_is_counted(
@@ -121,13 +122,13 @@ def test_lambda_counts_by_version_while_an_alias_leads_to_two_and_only_then() ->
     leading_to_two = {"live": {"Name": "live", "FunctionVersion": "7", "RoutingConfig": weights}}
     dimensions = {"FunctionName": "f", "Resource": "f:live", "ExecutedVersion": "8"}
     config = {"FunctionName": "f", "Version": "8"}
-    assert metrics.of_an_invocation(config, leading_to_two, failed=True) == [
+    assert judging.of_an_invocation(config, leading_to_two, failed=True) == [
         ("AWS/Lambda", "Invocations", 1.0, "Count", dimensions),
         ("AWS/Lambda", "Errors", 1.0, "Count", dimensions),
     ]
-    assert metrics.of_an_invocation({**config, "Version": "6"}, leading_to_two, failed=True) == []
+    assert judging.of_an_invocation({**config, "Version": "6"}, leading_to_two, failed=True) == []
     leading_to_one = {"live": {"Name": "live", "FunctionVersion": "8"}}
-    assert metrics.of_an_invocation(config, leading_to_one, failed=True) == []
+    assert judging.of_an_invocation(config, leading_to_one, failed=True) == []
 
 
 def test_the_emulator_takes_an_alarm_of_several_metrics_as_one_of_the_first() -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from dev import process
+from dev.emulator import ministack
 from dev.emulator.run import Options, run
 from dev.places import LOCAL
 from dev.terminal import Interrupted, StackError, complain, raise_on_signals, say
@@ -33,12 +34,14 @@ def options(arguments: list[str], environment: dict[str, str]) -> Options:
         metavar="NAME=VALUE",
         help="what the functions find in their environment beside their own, for tests; as often as needed",
     )
+    parser.add_argument("--emulator", default=ministack.FILLED, help="the program that its Python runs, for tests")
     chosen = parser.parse_args(arguments)
     return Options(
         state_dir=chosen.state_dir.absolute(),
         port=_port(environment, "PORT"),
         aws_port=_port(environment, "AWS_PORT"),
         dynamodb_endpoint_url=environment.get("DYNAMODB_ENDPOINT_URL") or None,
+        emulator=chosen.emulator,
         functions_environment=dict(chosen.functions_environment),
     )
 

@@ -1,7 +1,7 @@
 """What the emulator lacks, made up for from the deployed template itself.
 
 Nothing here adds to the template: each function does what CloudFormation or API Gateway would have done. All of it, and
-what is made up for elsewhere, is listed in `lacking`.
+what is made up for elsewhere, is listed in tests/integration/test_lacking.py, which asks the emulator what it lacks.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 It would unpack all layers anew for each process of a function: half a second of processor time each, and gigabytes to
 remove at the end. It knows a greedy path variable only by the name `proxy`, answers OPTIONS itself, and gives SAM no
 parameter's value. It lets every site call it, with keys that are in its manual; here it answers this machine alone
-(`hosts`). What it counts, judges and deploys beside that is in `metrics`, `weights` and `codedeploy`.
+(`hosts`). What it counts, judges and takes beside that is in `metrics`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import threading
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 if TYPE_CHECKING:
     import os
@@ -129,27 +129,47 @@ def told_of_parameters(apply: Callable[..., Any], values: Callable[..., dict[str
     return applied
 
 
-if __name__ == "__main__":
-    sys.path.append(str(Path(__file__).parents[2]))  # what runs in here uses the standard library alone
+DEPLOYMENT_GROUPS: Final[dict[str, Mapping[str, Any]]] = {}
+"""The properties of every deployment group of CodeDeploy, by its name."""
 
+
+def know_codedeploy(handlers: dict[str, Any]) -> None:
+    """Have CloudFormation take CodeDeploy's resources; an update's calls all go to the new versions at once."""
+
+    def keep(name: str, properties: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        DEPLOYMENT_GROUPS[name] = properties
+        return name, {}
+
+    for kind in ("Application", "DeploymentGroup"):
+        handlers[f"AWS::CodeDeploy::{kind}"] = {
+            "create": lambda name, properties, stack: keep(f"{stack}-{name}", properties),
+            "update": lambda at, _old, new, _stack: keep(at, new),
+            "delete": lambda at, _properties: DEPLOYMENT_GROUPS.pop(at, None),
+        }
+
+
+def main(*more: Callable[[], None]) -> NoReturn:
+    """Run the emulator with all of this, and `more`."""
     from ministack import app  # only the emulator's own Python has it
     from ministack.core import lambda_runtime
     from ministack.services import apigateway
-    from ministack.services.cloudformation import changesets, engine, handlers
+    from ministack.services.cloudformation import changesets, engine, handlers, provisioners
 
-    from dev.emulator import codedeploy, hosts, metrics, weights
+    from dev.emulator import hosts, metrics
 
     app.app = guarded(app.app, hosts.refusal)
     lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": Archive})
-    metrics.install()
-    codedeploy.install()
-    weights.install()
-
+    know_codedeploy(provisioners._RESOURCE_HANDLERS)
     transforms = told_of_parameters(engine._apply_transforms, engine._transform_parameters)
     handlers._apply_transforms = changesets._apply_transforms = transforms
-
     apigateway._handle_execute_in_scope = options_to_routes(apigateway._handle_execute_in_scope, apigateway._apis)
     apigateway._route_specificity = specificity
     apigateway._extract_path_params = across_lines(apigateway._extract_path_params)
-
+    for install in (metrics.install, *more):
+        install()
     sys.exit(app.main())
+
+
+if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parents[2]))  # what runs in here uses the standard library alone
+    main()

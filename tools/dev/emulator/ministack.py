@@ -9,7 +9,6 @@ import urllib.error
 import urllib.request
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dev import process
@@ -21,15 +20,14 @@ from dev.terminal import StackError
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 DEFAULT_PORT = 4566
 READY_WITHIN = 30.0
 """Seconds; it usually takes half of one."""
-FILLED: Final = (Path(inside.__file__),)
+FILLED: Final = inside.__file__
 """What its Python runs: the emulator, with what it lacks made up for."""
-PLAIN: Final = ("-m", "ministack")
-"""The emulator as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +53,13 @@ def start(
     port: int | None = None,
     enforce_iam: bool,
     functions_environment: Mapping[str, str],
-    program: Sequence[str | Path] = FILLED,
+    program: str | Path = FILLED,
 ) -> Emulator:
     """Start an emulator on ``port``, or on a free one.
 
     Its Lambda workers inherit its environment; ``functions_environment`` adds to that. With ``enforce_iam`` a
     permission that the template lacks fails here, and not first in the account. But the emulator then checks
-    signatures, too, and those don't survive a proxy that changes the Host header.
+    signatures, too, and those don't survive a proxy that changes the Host header. Tests name another `program`.
 
     Raises:
         StackError: when the port is taken, or the emulator doesn't come up.
@@ -82,9 +80,7 @@ def _free_ports() -> Iterator[int]:
     return (port for port in range(DEFAULT_PORT, DEFAULT_PORT + LOOK_AHEAD) if is_free(port))
 
 
-def _try_start(
-    folder: Path, log: Path, port: int, settings: Mapping[str, str], program: Sequence[str | Path]
-) -> Emulator | None:
+def _try_start(folder: Path, log: Path, port: int, settings: Mapping[str, str], program: str | Path) -> Emulator | None:
     """An emulator on ``port``, or nothing when another process was quicker to take it."""
     badge = uuid.uuid4().hex
     scratch = folder / "tmp"
@@ -105,7 +101,7 @@ def _try_start(
         "STATE_DIR": str(scratch / "state"),
         **settings,
     }
-    started = process.start([MINISTACK_VENV / "bin" / "python", "-P", *program], env=env, log=log, cwd=folder)
+    started = process.start([MINISTACK_VENV / "bin" / "python", "-P", program], env=env, log=log, cwd=folder)
     emulator = Emulator(port=port, process=started)
     try:
         deadline = time.monotonic() + READY_WITHIN

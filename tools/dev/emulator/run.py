@@ -78,6 +78,8 @@ class Options:
     """The emulator's port; None: 4566 or a free one."""
     dynamodb_endpoint_url: str | None = None
     """Where the functions (not the deployment) find DynamoDB; None: the emulator."""
+    emulator: str | Path = ministack.FILLED
+    """What the emulator's Python runs."""
     functions_environment: Mapping[str, str] = field(default_factory=dict)
     """What the functions find in their environment beside their own, such as another endpoint of a service."""
 
@@ -120,6 +122,7 @@ def _run(options: Options, make: Make, ending: ExitStack) -> None:
         folder,
         port=options.aws_port,
         enforce_iam=not other_dynamodb,
+        program=options.emulator,
         functions_environment={
             "AWS_ENDPOINT_URL_SESV2": mail_url,
             **({"AWS_ENDPOINT_URL_DYNAMODB": other_dynamodb} if other_dynamodb else {}),

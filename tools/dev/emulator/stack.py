@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dev import process
-from dev.places import LOCAL, ROOT, STACK_FILE, VENV_PYTHON
+from dev.emulator import ministack
+from dev.places import ROOT, STACK_FILE, VENV_PYTHON
 from dev.terminal import StackError
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ def running(
     port: int = 0,
     dynamodb_endpoint_url: str | None = None,
     functions_environment: Mapping[str, str] | None = None,
+    emulator: str | Path = ministack.FILLED,
     within: float = 240,
 ) -> Iterator[dict[str, Any]]:
     """Run a stack of its own for the time of a ``with`` block; gives the content of its ``stack.json``.
 
     Beside a ``make run`` and other tests, too: it takes free ports, and keeps its files in ``state_dir``.
-    Only for the main thread. ``functions_environment`` adds to what the functions find in theirs.
+    Only for the main thread. `functions_environment` adds to what the functions find in theirs; `emulator` is the
+    program that the emulator's Python runs.
 
     Raises:
         StackError: when it isn't ready ``within`` so many seconds; tells what it printed.
@@ -47,9 +50,8 @@ def running(
     stack_file = state_dir / STACK_FILE
     stack_file.unlink(missing_ok=True)
     extra = [f"--functions-environment={name}={value}" for name, value in (functions_environment or {}).items()]
-    started = process.start(
-        [VENV_PYTHON, "-m", "dev.emulator", "--state-dir", state_dir, *extra], env=env, log=log, cwd=LOCAL.parent
-    )
+    command = [VENV_PYTHON, "-m", "dev.emulator", "--state-dir", state_dir, "--emulator", emulator, *extra]
+    started = process.start(command, env=env, log=log, cwd=ROOT)
     try:
         deadline = time.monotonic() + within
         while not stack_file.exists():

@@ -1,4 +1,6 @@
-"""CodeDeploy for the emulator, which has none. Runs in the emulator's own process; see `inside`.
+"""CodeDeploy for the emulator, which has none. Runs in the emulator's own process; see `upgradable`.
+
+The emulator of `make run` knows CodeDeploy's resources, and has an update's calls go to new versions at once.
 
 When a stack's update changes the version of an alias that has an UpdatePolicy, calls move as the alias's deployment
 group has it: some to the new version, the rest when the time has come. While they move, the group's alarms are watched
@@ -21,7 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from dev.emulator import metrics
+from dev.emulator import inside
+from support import judging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +33,8 @@ ALIAS: Final = "AWS::Lambda::Alias"
 POLICY: Final = "CodeDeployLambdaAliasUpdate"
 MINUTE_S: Final = "CODEDEPLOY_MINUTE_S"
 """The variable that says how many seconds a minute of a deployment takes here."""
+PROGRAM: Final = Path(__file__).with_name("upgradable.py")
+"""What the emulator's Python runs, so that calls move."""
 HOLD: Final = "hold-deployments"
 """While the emulator's folder has a file of this name, deployments stand still: for tests, which assume no speed."""
 LOOK_EVERY_S: Final = 0.1
@@ -174,8 +179,6 @@ class _Update:
 
 _NO_UPDATE: Final = _Update({}, "", Round(lambda _: False, lambda: 0.0))
 _RUNNING: Final[ContextVar[_Update]] = ContextVar("running", default=_NO_UPDATE)
-_GROUPS: Final[dict[str, Mapping[str, Any]]] = {}
-"""The properties of every deployment group, by its name."""
 
 
 def install() -> None:
@@ -198,7 +201,7 @@ def _order_by_policies() -> None:
     def in_order(resources: dict[str, Any], conditions: dict[str, bool]) -> list[str]:
         ordered: list[str] = order(resources, conditions)
         policies = {name: policy for name in ordered if (policy := policy_of(resources[name])) is not None}
-        deployments = Round(metrics.goes_off, passing(folder, minute_s))
+        deployments = Round(judging.goes_off, passing(folder, minute_s))
         _RUNNING.set(_Update(policies, next(reversed(policies), ""), deployments))
         return ordered
 
@@ -208,7 +211,7 @@ def _order_by_policies() -> None:
 def _move_calls() -> None:
     """Have CloudFormation know CodeDeploy's resources, and update aliases by it."""
     from ministack.services import cloudformation, lambda_svc
-    from ministack.services.cloudformation import provisioners, stacks
+    from ministack.services.cloudformation import stacks
 
     update, provision, on_a_thread = stacks._update_resource, stacks._provision_resource, stacks._runs_on_worker_thread
 
@@ -223,7 +226,7 @@ def _move_calls() -> None:
         done = update(kind, at, old, kept, stack, name, *rest)
         if new != kept:
             named = running.aliases[name]["DeploymentGroupName"]["Ref"]
-            group = _GROUPS[record["_resources"][named]["PhysicalResourceId"]]
+            group = inside.DEPLOYMENT_GROUPS[record["_resources"][named]["PhysicalResourceId"]]
             running.round.start(
                 Deployment(
                     function=new["FunctionName"],
@@ -244,15 +247,5 @@ def _move_calls() -> None:
             _RUNNING.get().round.finish()
         return done
 
-    def keep(name: str, properties: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        _GROUPS[name] = properties
-        return name, {}
-
     stacks._update_resource, stacks._provision_resource = updated, created
     stacks._runs_on_worker_thread = lambda kind: kind == ALIAS or on_a_thread(kind)
-    for kind in ("Application", "DeploymentGroup"):
-        provisioners._RESOURCE_HANDLERS[f"AWS::CodeDeploy::{kind}"] = {
-            "create": lambda name, properties, stack: keep(f"{stack}-{name}", properties),
-            "update": lambda at, _old, new, _stack: keep(at, new),
-            "delete": lambda at, _properties: _GROUPS.pop(at, None),
-        }
