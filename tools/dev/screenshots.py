@@ -14,7 +14,7 @@ import urllib.request
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from PIL import Image, ImageDraw
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from dev import browsers
@@ -24,6 +24,7 @@ from dev.terminal import StackError, complain, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser
 
@@ -36,8 +37,10 @@ BRAND = "demo"
 LANGUAGES = ("en", "de", "ar")
 SCHEMES = ("light", "dark")
 WIDTHS = (320, 1280)
-THUMBNAIL, PER_ROW, MARGIN, LABEL = 300, 8, 12, 16
-"""Of a contact sheet, in pixels."""
+SHEET = """<!doctype html><meta charset="utf-8"><title>Contact sheet</title><style>
+body { background: #888; display: grid; font: 11px sans-serif; gap: 12px; grid-template-columns: repeat(8, 300px); }
+figure { margin: 0 } img { width: 100% }
+</style>"""
 
 
 class Shot(NamedTuple):
@@ -126,14 +129,23 @@ def _take_everything(browser: Browser, base: str) -> None:
             for width in WIDTHS
         ]
         EVERYTHING.mkdir(parents=True, exist_ok=True)
-        kinds: dict[tuple[str, int], list[tuple[str, Image.Image]]] = {}
+        sheets: dict[str, list[str]] = {}
         for shot, picture in _taken(browser, base, shots):
             picture.save(EVERYTHING / f"{shot.name}.png")
-            kinds.setdefault((shot.scheme, shot.width), []).append((shot.name, picture))
-        for (scheme, width), pictures in kinds.items():
-            sheet = EVERYTHING / f"sheet-{language}-{scheme}-{width}.png"
-            _sheet(pictures).save(sheet)
-            say(f"{sheet.relative_to(ROOT)}  {len(pictures)} pictures")
+            sheets.setdefault(f"sheet-{language}-{shot.scheme}-{shot.width}", []).append(shot.name)
+        for sheet, names in sheets.items():
+            _take_sheet(browser, EVERYTHING / f"{sheet}.html", names)
+            say(f"{(EVERYTHING / sheet).relative_to(ROOT)}.png  {len(names)} pictures")
+
+
+def _take_sheet(browser: Browser, file: Path, names: list[str]) -> None:
+    """Show pictures that lie beside `file` in rows, with their names, and take a picture of that."""
+    shown = (f'<figure><figcaption>{each}</figcaption><img src="{each}.png" alt=""></figure>' for each in names)
+    file.write_text(SHEET + "".join(shown), "utf-8")
+    page = browser.new_page(viewport={"width": 2520, "height": 480})
+    page.goto(file.as_uri())
+    page.screenshot(path=file.with_suffix(".png"), full_page=True)
+    page.close()
 
 
 def _taken(browser: Browser, base: str, shots: list[Shot]) -> Iterator[tuple[Shot, Image.Image]]:
@@ -149,26 +161,6 @@ def _taken(browser: Browser, base: str, shots: list[Shot]) -> Iterator[tuple[Sho
             opened = url
         yield shot, Image.open(BytesIO(page.screenshot(full_page=True)))
     page.context.close()
-
-
-def _sheet(pictures: list[tuple[str, Image.Image]]) -> Image.Image:
-    """Small copies of many pictures, in rows, with their names."""
-    small = []
-    for name, picture in pictures:
-        copy = picture.convert("RGB")
-        copy.thumbnail((THUMBNAIL, 4 * THUMBNAIL))
-        small.append((name, copy))
-    rows = [small[start : start + PER_ROW] for start in range(0, len(small), PER_ROW)]
-    heights = [max(copy.height for _, copy in row) + LABEL + MARGIN for row in rows]
-    sheet = Image.new("RGB", (PER_ROW * (THUMBNAIL + MARGIN) + MARGIN, sum(heights) + MARGIN), "#888888")
-    draw, top = ImageDraw.Draw(sheet), MARGIN
-    for row, height in zip(rows, heights, strict=True):
-        for place, (name, copy) in enumerate(row):
-            left = MARGIN + place * (THUMBNAIL + MARGIN)
-            draw.text((left, top), name, fill="black")
-            sheet.paste(copy, (left, top + LABEL))
-        top += height
-    return sheet
 
 
 if __name__ == "__main__":

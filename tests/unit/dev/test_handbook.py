@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dev.handbook import checking, pages
-from dev.handbook.errors import HandbookError
+from dev.handbook.pages import HandbookError
 
 ROOT = Path(__file__).parents[3]
 

@@ -51,19 +51,6 @@ def test_who_gets_it_counts_not_what_the_header_says() -> None:
     assert mail["to"] == "bo@example.com, cy@example.com"
 
 
-def test_a_simple_mail_looks_the_same() -> None:
-    content = {
-        "Simple": {
-            "Subject": {"Data": "Grüße"},
-            "Headers": [{"Name": "List-Id", "Value": "demo.example"}],
-            "Body": {"Text": {"Data": "plain"}, "Html": {"Data": "<b>rich</b>"}},
-        }
-    }
-    mail = as_mail(request(content), AT)
-    assert (mail["subject"], mail["text"].strip(), mail["html"].strip()) == ("Grüße", "plain", "<b>rich</b>")
-    assert mail["headers"]["List-Id"] == "demo.example"
-
-
 def test_a_mail_of_one_part_has_no_html() -> None:
     mail = as_mail(request(raw(b"From: a@example.com\r\nSubject: s\r\n\r\nhello")), AT)
     assert (mail["text"], mail["html"]) == ("hello", "")

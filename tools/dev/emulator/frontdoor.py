@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp import web
 
 from dev.emulator import gaps, relay
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 SET_BY_API_GATEWAY = frozenset({"host", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"})
-
-HTTP: web.AppKey[aiohttp.ClientSession] = web.AppKey("http", aiohttp.ClientSession)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,20 +31,13 @@ def application(gateway: Gateway, console: web.Application, preview: web.Applica
     own_port = int(gateway.authority.rpartition(":")[2])
     guard = relay.guard(own_port, lambda path: not path.startswith("/_local"))
     door = web.Application(client_max_size=relay.LARGEST_BODY, middlewares=[guard])
-    door.cleanup_ctx.append(_http_session)
+    door.cleanup_ctx.append(relay.keep_session)
     door.on_response_prepare.append(_leave_no_name)
     door.router.add_get("/_local", _to_console)
     door.add_subapp("/_local/preview/", preview)
     door.add_subapp("/_local/", console)
     door.router.add_route("*", r"/{anything:[\s\S]*}", proxy)  # a link may hold a line break
     return door
-
-
-async def _http_session(door: web.Application) -> AsyncIterator[None]:
-    """Keep one client session as long as the door is open."""
-    async with relay.session() as http:
-        door[HTTP] = http
-        yield
 
 
 async def _leave_no_name(_: web.Request, response: web.StreamResponse) -> None:
@@ -70,7 +57,7 @@ async def _call_api(gateway: Gateway, request: web.Request) -> web.Response:
     headers = _forwarded(gateway, request)
     body = await request.read()
     try:
-        answer = await relay.relay(request.app[HTTP], request, gateway.url + target, headers=headers, body=body)
+        answer = await relay.send(request.app, request.method, gateway.url + target, headers, body)
     except aiohttp.ClientError:
         return web.json_response({"message": "Service Unavailable"}, status=503)
     status, shown = gaps.as_api_gateway_answers(answer.status, answer.body)

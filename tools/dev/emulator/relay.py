@@ -13,29 +13,17 @@ from yarl import URL
 from dev.emulator import hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "expect",
-    }
+    ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect"]
 )
 """Headers that are about one connection, not about the message (RFC 9110, 7.6.1)."""
 
 LARGEST_BODY = 10 * 1024 * 1024
 """What API Gateway takes."""
-
-NEVER_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-"""What the HTTP client would add by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +50,16 @@ def session() -> aiohttp.ClientSession:
     )
 
 
+HTTP: web.AppKey[aiohttp.ClientSession] = web.AppKey("http", aiohttp.ClientSession)
+
+
+async def keep_session(application: web.Application) -> AsyncIterator[None]:
+    """Keep one client session, `HTTP`, as long as an application runs: for its `cleanup_ctx`."""
+    async with session() as http:
+        application[HTTP] = http
+        yield
+
+
 def guard(port: int, is_public: Callable[[str], bool] = lambda _: False) -> Callable[..., Awaitable[Any]]:
     """A middleware that answers this machine alone, on `port`; other sites may post to public paths (`hosts`)."""
 
@@ -79,30 +77,20 @@ def guard(port: int, is_public: Callable[[str], bool] = lambda _: False) -> Call
     return answer
 
 
-async def relay(
-    http: aiohttp.ClientSession,
-    request: web.Request,
-    url: str,
-    *,
-    headers: Iterable[tuple[str, str]],
-    body: bytes,
+async def send(
+    application: web.Application, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes
 ) -> Answer:
-    """Send the request's method, ``headers`` and ``body`` to ``url``, which is taken as it is."""
-    async with http.request(
-        request.method,
+    """Send a request with just these headers to `url`, which is taken as it is."""
+    async with application[HTTP].request(
+        method,
         URL(url, encoded=True),
         headers=CIMultiDict(_end_to_end(headers)),
         data=body or None,
-        skip_auto_headers=NEVER_ADDED,
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         allow_redirects=False,
     ) as upstream:
-        return answer_of(upstream, await upstream.read())
-
-
-def answer_of(upstream: aiohttp.ClientResponse, body: bytes) -> Answer:
-    """What an upstream answered."""
-    headers = CIMultiDict(_end_to_end(upstream.headers.items()))
-    return Answer(status=upstream.status, headers=headers, body=body)
+        content = await upstream.read()
+        return Answer(status=upstream.status, headers=CIMultiDict(_end_to_end(upstream.headers.items())), body=content)
 
 
 def _end_to_end(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

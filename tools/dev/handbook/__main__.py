@@ -11,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from dev.handbook import checking, pages
-from dev.handbook.errors import HandbookError
+from dev.handbook.pages import HandbookError
 from dev.places import DIAGRAMS, DOCS_VENV, LOCAL, ROOT
 
 HERE = Path(__file__).parent
@@ -20,26 +20,23 @@ SITE = LOCAL / "site"
 
 def put_together(folder: Path) -> None:
     """Write what the generator makes the site of into a folder."""
-    docs = folder / "docs"
+    docs, drawn = folder / "docs", DIAGRAMS.exists()
     shutil.copytree(ROOT / "docs", docs, ignore=shutil.ignore_patterns("*.md"))
-    sources = set()
+    shown, sources = {}, set()
     for path in pages.documents(ROOT):
-        text, linked = pages.rewritten(ROOT, path, diagrams=DIAGRAMS.exists())
+        text, linked = pages.rewritten(ROOT, path, diagrams=drawn)
         sources |= linked
+        shown[path] = pages.with_diagrams(text, pages.place(path)) if drawn else text
+    for path, text in {**shown, **{path: pages.source(ROOT, path) for path in sources}}.items():
         there = docs / pages.place(path)
         there.parent.mkdir(parents=True, exist_ok=True)
-        there.write_text(pages.with_diagrams(text, pages.place(path)) if DIAGRAMS.exists() else text, "utf-8")
-    for path in sources:
-        there = docs / pages.place(path)
-        there.parent.mkdir(parents=True, exist_ok=True)
-        there.write_text(pages.source(ROOT, path), "utf-8")
-    shutil.copy(HERE / "handbook.css", docs)
+        there.write_text(text, "utf-8")
+    for asset, name in ((HERE / "handbook.css", "handbook.css"), *([(DIAGRAMS, "mermaid.js")] if drawn else [])):
+        shutil.copy(asset, docs / name)
     settings = (HERE / "zensical.toml").read_text("utf-8")
     for several, files in (("decisions/*.md", "decisions/[0-9]*.md"), ("runbooks/*Alarm.md", "runbooks/*Alarm.md")):
         listed = [f'"{each.relative_to(ROOT / "docs")}"' for each in sorted((ROOT / "docs").glob(files))]
         settings = settings.replace(f'"{several}"', ", ".join(listed))
-    if DIAGRAMS.exists():
-        shutil.copy(DIAGRAMS, docs / "mermaid.js")
     (folder / "zensical.toml").write_text(settings, "utf-8")
 
 

@@ -8,8 +8,6 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from dev.handbook.errors import HandbookError
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -21,6 +19,10 @@ LINK = re.compile(r'(?P<before>\[`(?P<name>\w+)`\]\(|\]\(|\b(?:src|href)=")(?P<t
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml", ".sh": "sh"}
 FENCE = "~" * 8
 """Longer than any that stands in our files."""
+
+
+class HandbookError(Exception):
+    """The site can't be made; says what to fix."""
 
 
 def place(path: PurePosixPath) -> PurePosixPath:

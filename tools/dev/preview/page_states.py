@@ -143,24 +143,12 @@ def asked_for(visitor: Visitor) -> list[str]:
     return [topic.id for topic in visitor.brand.asked_for()][:2]
 
 
-def first(visitor: Visitor) -> list[str]:
-    """The first topic."""
-    return list(visitor.brand.topics)[:1]
+def topics(number: int | None = None) -> Topics:
+    """The first so many topics, or all."""
+    return lambda visitor: list(visitor.brand.topics)[:number]
 
 
-def two(visitor: Visitor) -> list[str]:
-    """The first two."""
-    return list(visitor.brand.topics)[:2]
-
-
-def none(_: Visitor) -> list[str]:
-    """No topic: everything."""
-    return []
-
-
-def every(visitor: Visitor) -> list[str]:
-    """All topics."""
-    return list(visitor.brand.topics)
+FIRST = topics(1)
 
 
 def address(visitor: Visitor) -> str:
@@ -178,14 +166,14 @@ def confirming_path(age_ms: int = FRACTION_MS) -> Path:
     return lambda visitor: f"/c/{visitor.link(Purpose.CONFIRM, asked_for(visitor), age_ms=age_ms)}"
 
 
-def leaving_path(topics: Topics = first, brand: str = "") -> Path:
+def leaving_path(of: Topics = FIRST, brand: str = "") -> Path:
     """An unsubscribe link."""
-    return lambda visitor: f"/u/{visitor.link(Purpose.UNSUBSCRIBE, topics(visitor), brand=brand)}"
+    return lambda visitor: f"/u/{visitor.link(Purpose.UNSUBSCRIBE, of(visitor), brand=brand)}"
 
 
 def undo_path(age_ms: int = 0) -> Path:
     """The address of an undo button."""
-    return lambda visitor: f"/u/undo/{visitor.link(Purpose.UNDO, first(visitor), age_ms=age_ms)}"
+    return lambda visitor: f"/u/undo/{visitor.link(Purpose.UNDO, FIRST(visitor), age_ms=age_ms)}"
 
 
 def choices_path(visitor: Visitor) -> str:
@@ -233,10 +221,10 @@ LEAVING = (HAS_EMAILS, opens(leaving_path()))
 CHOICES = opens(choices_path)
 CHOOSING = (HAS_EMAILS, CHOICES)
 CLICKS = one_click(leaving_path())
-COMING_BACK = (HAS_EMAILS, CLICKS, CHOICES, sends(topics=every))
+COMING_BACK = (HAS_EMAILS, CLICKS, CHOICES, sends(topics=topics()))
 CONFIRMING = opens(confirming_path())
 LEAVES, LEAVES_ALL = sends(scope="topic"), sends(scope="all")
-PAUSES = sends(topics=first, pause_days="60")
+PAUSES = sends(topics=FIRST, pause_days="60")
 ASKS = happens(_asks)
 
 # --- States -----------------------------------------------------------------------------------------------------------
@@ -271,13 +259,14 @@ PAGES: dict[str, tuple[State, ...]] = {
     ),
     "Unsubscribe": (
         State("unsubscribe", "The unsubscribe options", LEAVING),
-        State("unsubscribe-several", "From several topics", (HAS_EMAILS, opens(leaving_path(two))), fits=several),
-        State("unsubscribe-everything", "From an email of no topic", (HAS_EMAILS, opens(leaving_path(none)))),
+        State("unsubscribe-several", "From several topics", (HAS_EMAILS, opens(leaving_path(topics(2)))), fits=several),
+        State("unsubscribe-everything", "From an email of no topic", (HAS_EMAILS, opens(leaving_path(topics(0))))),
         State("unsubscribed", "Somebody who left before", (HAS_EMAILS, CLICKS, opens(leaving_path()))),
         State("unsubscribed-from-everything", "Somebody who left everything before",
-              (HAS_EMAILS, one_click(leaving_path(none)), opens(leaving_path(none)))),
+              (HAS_EMAILS, one_click(leaving_path(topics(0))), opens(leaving_path(topics(0))))),
         State("left-topic", "Left this topic", (*LEAVING, LEAVES)),
-        State("left-several", "Left several topics", (HAS_EMAILS, opens(leaving_path(two)), LEAVES), fits=several),
+        State("left-several", "Left several topics",
+              (HAS_EMAILS, opens(leaving_path(topics(2))), LEAVES), fits=several),
         State("left-again", "Left once more: there is nothing to undo", (*LEAVING, meanwhile(CLICKS), LEAVES)),
         State("left-everything", "Left everything", (*LEAVING, LEAVES_ALL)),
         State("paused", "Paused", (*LEAVING, sends(scope="pause", days="30"))),
@@ -308,17 +297,18 @@ PAGES: dict[str, tuple[State, ...]] = {
         State("preferences-waiting", "Somebody who has yet to confirm", (ASKS, CHOICES)),
         State("preferences-complained", "Somebody who reported spam", (HAS_EMAILS, reported("complained"), CHOICES)),
         State("preferences-bounced", "Somebody whose mailbox refused", (HAS_EMAILS, reported("bounced"), CHOICES)),
-        State("preferences-paused", "Somebody who paused", (*CHOOSING, sends(topics=first, pause_days="30"), CHOICES)),
-        State("saved", "Saved", (*CHOOSING, sends(topics=first))),
+        State("preferences-paused", "Somebody who paused", (*CHOOSING, sends(topics=FIRST, pause_days="30"), CHOICES)),
+        State("saved", "Saved", (*CHOOSING, sends(topics=FIRST))),
         State("saved-paused", "Saved, with a pause", (*CHOOSING, PAUSES)),
         State("saved-nothing-left", "Everything off", (*CHOOSING, LEAVES_ALL)),
         State("saved-table-away", "Saved while the table is unavailable: kept for later",
-              (*CHOOSING, sends(topics=first, without=Without.TABLE))),
+              (*CHOOSING, sends(topics=FIRST, without=Without.TABLE))),
         State("everything-off-keyring-away", "Everything off while the keyring is unavailable",
               (*CHOOSING, sends(scope="all", without=Without.KEYRING)), kind="line"),
         State("saved-before", "The same form again", (*CHOOSING, meanwhile(PAUSES), PAUSES)),
+        # Each post is one of the day's sign-ups.
         State("saved-but-opt-ins", "Signed up too often today",
-              (*OPT_INS * (posts(undo_path()),), CHOICES, sends(topics=every)), fits=asks),  # each post is one sign-up
+              (*OPT_INS * (posts(undo_path()),), CHOICES, sends(topics=topics())), fits=asks),
         State("come-back", "What was left is to come back: where to send the link?", COMING_BACK),
         State("come-back-check-inbox", "The link to come back is on its way", (*COMING_BACK, sends(email=address))),
         State("preferences-come-back", "The table is unavailable", (opens(choices_path, Without.TABLE),), 503),

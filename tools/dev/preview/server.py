@@ -16,7 +16,6 @@ import aiohttp
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from yarl import URL
 
 from consentry.rules import languages
 from dev.emulator import relay
@@ -24,7 +23,7 @@ from dev.preview.page_states import PAGES, State
 from dev.preview.visitor import NotOfferedError, Page, Visitor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
     from consentry.links.keyring import Keyring
     from consentry.rules.brands import Brand
@@ -51,14 +50,13 @@ class Preview:
     outbox: Outbox
     console_headers: Mapping[str, str]
     """Of the list, and of mails."""
-    _http: aiohttp.ClientSession | None = None
     _shown: dict[tuple[str, str], str] = field(default_factory=dict)
     """Where the forms of the page go that was shown last, by brand and state."""
 
     def application(self) -> web.Application:
         """The list, its JSON, and the pages."""
         preview = web.Application(client_max_size=relay.LARGEST_BODY)
-        preview.cleanup_ctx.append(self._session)
+        preview.cleanup_ctx.append(relay.keep_session)
         preview.router.add_get("/", self._list)
         preview.router.add_get("/index.json", self._index)
         preview.router.add_get("/{brand}/mail/{state}", self._mail)
@@ -166,16 +164,8 @@ class Preview:
             method: str, target: str, headers: Mapping[str, str], body: bytes, without: Without | None
         ) -> relay.Answer:
             base = self.base_url if without is None else await asyncio.to_thread(self.copies.url, without)
-            assert self._http is not None  # noqa: S101 - the application opens it before it answers
-            async with self._http.request(
-                method,
-                URL(base + target, encoded=True),
-                headers={"user-agent": USER_AGENT, **wished, **headers},
-                data=body or None,
-                skip_auto_headers=relay.NEVER_ADDED,
-                allow_redirects=False,
-            ) as answer:
-                return relay.answer_of(answer, await answer.read())
+            sent = {"user-agent": USER_AGENT, **wished, **headers}
+            return await relay.send(request.app, method, base + target, sent.items(), body)
 
         return Visitor(
             brand=brand,
@@ -187,12 +177,6 @@ class Preview:
 
     def _say(self, status: int, line: str) -> web.Response:
         return web.Response(status=status, text=f"{line}\n", headers=self.console_headers)
-
-    async def _session(self, _: web.Application) -> AsyncIterator[None]:
-        """Keep one client session as long as the preview runs."""
-        async with relay.session() as http:
-            self._http = http
-            yield
 
 
 _STATES = {(state.kind == "mail", state.name): state for states in PAGES.values() for state in states}
