@@ -16,7 +16,7 @@ from dev.emulator.aws import ACCOUNT, client
 from dev.emulator.deploy import STACK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dev.emulator.deploy import Deployment
 
@@ -132,25 +132,33 @@ def one_record_a_call(endpoint: str) -> None:
             functions.update_event_source_mapping(UUID=mapping["UUID"], BatchSize=1)
 
 
-def let_mails_pass(deployment: Deployment, endpoint: str) -> None:
-    """Widen who may mail as whom, since the emulator's IAM knows neither identities nor ``ses:FromAddress``.
+def let_mails_pass(endpoint: str) -> None:
+    """Widen who may mail as whom, since the emulator's IAM knows neither identities nor `ses:FromAddress`.
 
     A function that the template allows no sending still can't.
     """
     iam = client("iam", endpoint)
-    for logical_id, resource in deployment.template["Resources"].items():
-        role = deployment.resources.get(logical_id)
-        if resource["Type"] != "AWS::IAM::Role" or role is None:  # its condition may not hold
-            continue
+    for policy, statements in _policies(iam):
+        widened = [
+            {"Effect": "Allow", "Action": each["Action"], "Resource": "*"}
+            for each in statements
+            if _is_about_mail(each)
+        ]
+        if widened:
+            _put(iam, {**policy, "PolicyName": f"{policy['PolicyName']}-emulated"}, widened)
+
+
+def _policies(iam: Any) -> Iterator[tuple[dict[str, str], list[dict[str, Any]]]]:
+    """Every role's own policies: the role and the policy's name, as IAM calls them, and its statements."""
+    for role in [each["RoleName"] for page in iam.get_paginator("list_roles").paginate() for each in page["Roles"]]:
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-            document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-            statements = [statement for statement in document["Statement"] if _is_about_mail(statement)]
-            if statements:
-                widened = [
-                    {"Effect": "Allow", "Action": statement["Action"], "Resource": "*"} for statement in statements
-                ]
-                policy = json.dumps({"Version": "2012-10-17", "Statement": widened})
-                iam.put_role_policy(RoleName=role, PolicyName=f"{name}-emulated", PolicyDocument=policy)
+            policy = {"RoleName": role, "PolicyName": name}
+            yield policy, iam.get_role_policy(**policy)["PolicyDocument"]["Statement"]
+
+
+def _put(iam: Any, policy: Mapping[str, str], statements: Sequence[Mapping[str, Any]]) -> None:
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_role_policy(**policy, PolicyDocument=document)
 
 
 def _is_about_mail(statement: Mapping[str, Any]) -> bool:
@@ -233,16 +241,12 @@ def let_plain_http_pass(deployment: Deployment, endpoint: str) -> None:
 def let_keys_go_unnamed(endpoint: str) -> None:
     """Take what asks that a call names its keys out of the functions' policies, since the emulator never says which."""
     iam = client("iam", endpoint)
-    for role in (each["RoleName"] for page in iam.get_paginator("list_roles").paginate() for each in page["Roles"]):
-        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-            document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-            asking = [
-                each for each in document["Statement"] if LEADING_KEYS in each.get("Condition", {}).get("Null", {})
-            ]
-            for statement in asking:
-                del statement["Condition"]["Null"]
-            if asking:
-                iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+    for policy, statements in _policies(iam):
+        asking = [each for each in statements if LEADING_KEYS in each.get("Condition", {}).get("Null", {})]
+        for statement in asking:
+            del statement["Condition"]["Null"]
+        if asking:
+            _put(iam, policy, statements)
 
 
 def as_api_gateway_answers(status: int, body: bytes) -> tuple[int, bytes]:

@@ -51,61 +51,39 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.forms: list[Form] = []
-        self._form: Form | None = None
-        self._in_button = False
+        self._inside: set[str] = set()
         self._select = ""
-        self._first_option = ""
-        self._chosen: str | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
+        if tag in {"form", "button", "select"}:
+            self._inside.add(tag)
         if tag == "form":
-            self._form = Form(given.get("action", ""), given.get("method", "get"))
-            self.forms.append(self._form)
-        if self._form is None:
+            self.forms.append(Form(given.get("action", ""), given.get("method", "get")))
+        if "form" not in self._inside:
             return
-        self._in_button = self._in_button or tag == "button"
-        if tag == "input" and given.get("name"):
-            self._take_input(self._form, given)
-        elif tag == "select":
-            self._select, self._first_option, self._chosen = given.get("name", ""), "", None
-            self._form.offered[self._select] = set()
-        elif tag == "option" and self._select:
-            self._take_option(self._form, given)
-
-    def _take_input(self, form: Form, given: Mapping[str, str]) -> None:
-        name, kind, value = given["name"], given.get("type", "text"), given.get("value", "")
-        if kind in _CLOSED:
-            choices = form.offered.setdefault(name, set())
+        form, name, value = self.forms[-1], given.get("name", ""), given.get("value", "")
+        if tag == "input" and name:
+            kind = given.get("type", "text")
+            choices = form.offered.setdefault(name, set() if kind in _CLOSED else None)
             if choices is not None:
                 choices.add(value)
-        else:
-            form.offered[name] = None
-        if kind not in {"radio", "checkbox"} or "checked" in given:
-            form.fields.append((name, value))
-
-    def _take_option(self, form: Form, given: Mapping[str, str]) -> None:
-        value, choices = given.get("value", ""), form.offered[self._select]
-        if choices is not None:
-            if not choices:
-                self._first_option = value
-            choices.add(value)
-        if "selected" in given:
-            self._chosen = value
+            if kind not in {"radio", "checkbox"} or "checked" in given:
+                form.fields.append((name, value))
+        elif tag == "select":
+            self._select, form.offered[name] = name, set()
+        elif tag == "option" and "select" in self._inside:
+            choices = form.offered[self._select] or set()
+            if not choices or "selected" in given:  # the first one, if none is
+                form.fields = [each for each in form.fields if each[0] != self._select] + [(self._select, value)]
+            form.offered[self._select] = {*choices, value}
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "form":
-            self._form = None
-        elif tag == "button":
-            self._in_button = False
-        elif tag == "select" and self._form is not None and self._select:
-            chosen = self._first_option if self._chosen is None else self._chosen
-            self._form.fields.append((self._select, chosen))
-            self._select = ""
+        self._inside.discard(tag)
 
     def handle_data(self, data: str) -> None:
-        if self._in_button and self._form is not None:
-            self._form.button += data
+        if {"form", "button"} <= self._inside:
+            self.forms[-1].button += data
 
 
 def forms_in(page: str) -> list[Form]:
