@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
-UV: Final = (sys.executable, "-m", "uv")
+PIP: Final = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 IMPORT_ALL: Final = """
 import pkgutil, consentry_cli
@@ -52,7 +52,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, source)
     for name in ("layers/consentry", "tools"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
-    done(*UV, "build", "--wheel", "--out-dir", out, source)
+    done(*PIP, "wheel", "--no-deps", "--wheel-dir", out, source)
     (built,) = out.glob("*.whl")
     return built
 
@@ -61,8 +61,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment that has the wheel and what it depends on, and no extra."""
     folder = tmp_path_factory.mktemp("environment")
-    done(*UV, "venv", "--python", sys.executable, folder)
-    done(*UV, "pip", "install", "--python", folder, wheel)
+    done(sys.executable, "-m", "venv", "--without-pip", folder)
+    done(*PIP, "--python", folder / "bin/python", "install", wheel)
     return folder
 
 
@@ -119,7 +119,7 @@ def test_a_report_needs_its_extra_and_says_so(consentry: Run, environment: Path,
     told = consentry("report", "events.ndjson")
     assert (told.returncode, told.stdout) == (2, "")
     assert told.stderr == "Error: a report needs what draws it: pip install 'consentry[report]'\n"
-    done(*UV, "pip", "install", "--python", environment, f"consentry[report] @ {wheel.as_uri()}")
+    done(*PIP, "--python", environment / "bin/python", "install", f"consentry[report] @ {wheel.as_uri()}")
     told = consentry("report", "events.ndjson")
     assert told.returncode == 0, told.stderr
     assert "<h1>Consent report: demo</h1>" in told.stdout

@@ -1,7 +1,8 @@
 """Sets up what the project needs on this machine; what is set up already, it skips.
 
-Runs before anything is installed, so it needs the standard library alone. Pip gets uv, and uv the rest: the project
-with its `dev` extra, and an environment for each dependency group of pyproject.toml that is asked for.
+Runs before anything is installed, so it needs the standard library alone. Pip gets packages from where its settings on
+this machine say: the project with its `dev` extra, and an environment for each dependency group of pyproject.toml
+that is asked for.
 """
 
 from __future__ import annotations
@@ -42,8 +43,7 @@ PACKAGES = Path(__file__).with_name("npm")
 """`package.json` and its lock, which names no dependencies of the DynamoDB simulator: its jar is all that is wanted."""
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 """Where Debian and others keep whom the system trusts; Node looks at its own list alone."""
-UV = VENV_PYTHON.with_name("uv")
-_INSTALL = (UV, "pip", "install", "--python")
+_PIP = (VENV_PYTHON, "-m", "pip", "--disable-pip-version-check", "--quiet")
 LOGS = LOCAL / "logs"
 STAMP = "set-up-from"
 """A file in each folder that is set up: the digest of what it was made from."""
@@ -68,18 +68,15 @@ def once(name: str, folder: Path, contents: object, make: Callable[[Callable[...
 
 
 def set_up_project(settings: dict[str, Any]) -> None:
-    """The project's own environment, with pip and uv in it."""
+    """The project's own environment, with the pip that sets up the others."""
     folder = VENV_PYTHON.parents[1]
-    (uv,) = (each for each in settings["project"]["optional-dependencies"]["dev"] if each.startswith("uv=="))
     # An editable installation knows the packages that there were, and finds no new one.
     packages = sorted(str(file) for file in (ROOT / "tools").glob("consentry_*/__init__.py"))
 
     def make(run: Callable[..., None]) -> None:
         missing = "making a virtual environment (on Debian, the package python3-venv is needed)"
         run([sys.executable, "-m", "venv", "--clear", folder], doing=missing)
-        pip = [VENV_PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-        run([*pip, uv], doing="installing uv")
-        run([*_INSTALL, VENV_PYTHON, "--editable", f"{ROOT}[dev]"], doing="installing the project")
+        run([*_PIP, "install", "--no-compile", "--editable", f"{ROOT}[dev]"], doing="installing the project")
 
     once("the project", folder, (settings["project"], settings["tool"]["setuptools"], packages), make)
 
@@ -89,11 +86,10 @@ def set_up_group(group: str, requirements: list[str]) -> None:
     folder = TOOLS / group
 
     def make(run: Callable[..., None]) -> None:
-        run(
-            [UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder],
-            doing=f"making an environment for {GROUPS[group]}",
-        )
-        run([*_INSTALL, folder / "bin" / "python", *requirements], doing=f"installing {GROUPS[group]}")
+        making = f"making an environment for {GROUPS[group]}"
+        run([sys.executable, "-m", "venv", "--clear", "--without-pip", folder], doing=making)
+        into = [*_PIP, "--python", folder / "bin" / "python", "install", "--no-compile"]
+        run([*into, *requirements], doing=f"installing {GROUPS[group]}")
 
     once(GROUPS[group], folder, requirements, make)
 
