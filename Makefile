@@ -37,7 +37,7 @@ check: ## formatting, lint, types, the template, the documentation, a rehearsal 
 	.venv/bin/cfn-lint template.yaml
 	$(SAM) validate --lint --region us-east-1
 	PYTHONPATH=tools .venv/bin/python -m dev.handbook
-	PYTHONPATH=tools .venv/bin/python -m audit
+	PYTHONPATH=tools .venv/bin/python -m dev.audit
 
 bench: ## measure starts, clicks, links, decisions and a peer; ARGS='starting clicking' chooses, ARGS=--strict fails on a bar missed
 	@$(SETUP) --benchmarks && exec env PYTHONPATH=tests:tools:layers/consentry .venv/bin/python -m benchmarks $(ARGS)
@@ -56,10 +56,10 @@ deploy: ## deploy to your AWS account, the first time with ARGS=--guided; SET='N
 	@$(SETUP)
 	find functions layers -name __pycache__ -prune -exec rm -rf {} +
 	@env CONSENTRY_BUILD_PYTHON="$(CURDIR)/.venv/bin/python" CONSENTRY_BRANDS="$(BRANDS)" PYTHONPATH="$(CURDIR)/tools" \
-	  $(SAM_PYTHON) -m deploying $(ARGS)
+	  $(SAM_PYTHON) -m dev.deploying $(ARGS)
 
 rehearse: ## walk through the stack that make run has here, or through a deployed one: ARGS='STACK --json rehearsal.json'
-	@$(SETUP) && exec env PYTHONPATH=tools .venv/bin/python -m rehearsing $(ARGS)
+	@$(SETUP) && exec env PYTHONPATH=tools .venv/bin/python -m dev.rehearsing $(ARGS)
 
 lock: ## write the vendor layer's lock file anew, from its requirements.in
 	@$(SETUP)

@@ -67,9 +67,9 @@ NAMED_AT_DEPLOYMENT: Final = {"queue", "function", "version"}
 
 @pytest.fixture(autouse=True)
 def _only_metrics_whose_cost_is_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever a test has the code count, docs/costs.md counts, too: tools/capacity/metrics.py finds it by itself."""
-    from capacity import metrics
+    """Whatever a test has the code count, docs/costs.md counts, too: tools/dev/capacity/metrics.py lists it."""
     from consentry import telemetry
+    from dev.capacity import metrics
 
     unknown: set[metrics.Combination] = set()
     emit = telemetry.emit
@@ -131,7 +131,7 @@ def _turn(nodeid: str, *, several: bool) -> int:
 
 
 NOT_OF_THE_LAYER: Final = (
-    *(f"tests/unit/{tool}/" for tool in ("audit", "benchmarks", "capacity", "cli", "deploying", "dev")),
+    *(f"tests/unit/{tool}/" for tool in ("benchmarks", "cli", "dev")),
     "tests/e2e/",
     "tests/template/",
 )

@@ -16,10 +16,10 @@ from urllib3.exceptions import ReadTimeoutError
 
 from consentry import wiring
 from consentry_cli.errors import CanNotRunError
-from rehearsing.__main__ import Outcome, main, prepared, rehearsed, taken
-from rehearsing.__main__ import _report as report
-from rehearsing.calling import Caller
-from rehearsing.walk import AFTER, BEFORE, PERSON, Stack, Walk
+from dev.rehearsing.__main__ import Outcome, main, prepared, rehearsed, taken
+from dev.rehearsing.__main__ import _report as report
+from dev.rehearsing.calling import Caller
+from dev.rehearsing.walk import AFTER, BEFORE, PERSON, Stack, Walk
 from support.world import World
 
 ROOT: Final = Path(__file__).parents[2]
@@ -323,7 +323,7 @@ def test_every_page_that_it_names_exists() -> None:
     """With its anchor, as GitHub makes it."""
     named = {
         see
-        for file in (ROOT / "tools/rehearsing").glob("*.py")
+        for file in (ROOT / "tools/dev/rehearsing").glob("*.py")
         for see in re.findall(r'"(docs/[^"]+\.md[^"]*)"', file.read_text("utf-8"))
     }
     assert len(named) > 10

@@ -309,7 +309,7 @@ REFUSED: Final[list[tuple[list[str], dict[str, str], str]]] = [
 ]
 TRY_ALL: Final = """
 import json, sys
-from deploying.__main__ import run
+from dev.deploying.__main__ import run
 cases, sys.stdin = json.load(sys.stdin), open("/dev/null")
 for arguments, said, _ in cases:
     try:

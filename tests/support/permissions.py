@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from botocore.validate import ParamValidator
 
-from audit import actions, cloudformation
+from dev.audit import actions, cloudformation
 
 _TEMPLATE: Final = Path(__file__).parents[2] / "template.yaml"
 asked: Final[set[str]] = set()

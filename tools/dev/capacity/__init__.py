@@ -1,0 +1,1 @@
+"""What Consentry carries and costs, on paper: `python -m dev.capacity` writes the tables of two pages."""
