@@ -80,6 +80,16 @@ def test_a_template_that_sam_refuses_fails_the_check(
     assert "SAM's translator refuses it" in capsys.readouterr().out
 
 
+def test_a_template_that_can_not_be_repeated_fails_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = REPEATED.replace("[First, Second]\n    - ${Name}Queue", "[First, First]\n    - ${Name}Queue")
+    (tmp_path / "template.yaml").write_text(twice)
+    monkeypatch.setattr(audit, "ROOT", tmp_path)
+    assert audit.main() == 1
+    assert "Duplicate First" in capsys.readouterr().out
+
+
 def test_what_stands_below_foreach_is_repeated_and_parameters_stay(tmp_path: Path) -> None:
     file = tmp_path / "template.yaml"
     file.write_text(REPEATED)
