@@ -89,7 +89,7 @@ def environment(endpoint: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def commands(endpoint: str) -> Iterator[Anew]:
     """Where SAM is loaded once for all the commands of these tests."""
-    forked = Forked(SAM_PYTHON, ["deploying.__main__", *LOADED_BY_COMMANDS], environment(endpoint))
+    forked = Forked(SAM_PYTHON, ["dev.deploying.__main__", *LOADED_BY_COMMANDS], environment(endpoint))
     yield forked
     forked.stop()
 
@@ -130,7 +130,7 @@ class Project:
 
     def start(self, arguments: Sequence[str], said: dict[str, str], streams: list[int]) -> None:
         self.commands.start(
-            "deploying", arguments, folder=self.folder, environ=self.environment | said, streams=streams
+            "dev.deploying", arguments, folder=self.folder, environ=self.environment | said, streams=streams
         )
 
     def saved(self) -> dict[str, str]:
