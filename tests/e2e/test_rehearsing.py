@@ -14,9 +14,9 @@ import boto3
 import pytest
 from click.testing import CliRunner
 
-from dev.rehearsing.__main__ import main
 from dev.emulator import aws
 from dev.emulator.deploy import STACK
+from dev.rehearsing.__main__ import main
 from support.stack import Stack
 
 ROOT: Final = Path(__file__).parents[2]

@@ -18,7 +18,6 @@ from uuid import NAMESPACE_DNS, uuid5
 from boto3.session import Session  # a test may put another in its place
 from botocore.config import Config
 
-from audit import cloudformation
 from consentry.rules import brands as brands_module
 from consentry.rules.brands import Brand
 from consentry_build.brandfile import compile_folder
@@ -26,6 +25,7 @@ from consentry_cli.doctor.checking import CHECKS, _one
 from consentry_cli.doctor.deployed import Deployed
 from consentry_cli.doctor.findings import Finding
 from consentry_cli.doctor.reach import Visit
+from dev.audit import cloudformation
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = (ROOT / "template.yaml").read_text("utf-8")

@@ -14,13 +14,13 @@ from typing import Any, Final
 
 import pytest
 
-from audit import cloudformation
 from consentry import telemetry
 from consentry.actions import archiving, notifications, replay
 from consentry.http import batches
 from consentry.inbound import feedback
 from consentry.table import endpoints
 from consentry_build.services import SERVICES
+from dev.audit import cloudformation
 from dev.emulator.inside import specificity
 from support import events
 

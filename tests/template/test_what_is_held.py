@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from audit import cloudformation
+from dev.audit import cloudformation
 
 Resources = dict[str, dict[str, Any]]
 

@@ -13,12 +13,12 @@ import click
 import pytest
 from babel import Locale
 
-from audit import cloudformation
 from consentry.links.tokens import Purpose
 from consentry.rules import consent as rules
 from consentry.rules.consent import Choice, Consent, Mode, Reason, Status
 from consentry_build import catalogues
 from consentry_cli.main import main as consentry
+from dev.audit import cloudformation
 from support.documents import ROOT, page, rows, section
 
 if TYPE_CHECKING:

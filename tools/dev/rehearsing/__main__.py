@@ -30,15 +30,11 @@ from consentry_cli.doctor.checking import CHECKS, examine
 from consentry_cli.doctor.deployed import Deployed, NoStackError
 from consentry_cli.doctor.findings import Verdict
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
-from consentry_cli.doctor import reach
-from consentry_cli.doctor.checking import CHECKS, examine
-from consentry_cli.doctor.deployed import Deployed, NoStackError
-from consentry_cli.doctor.findings import Verdict
-from dev.rehearsing.calling import Caller
-from dev.rehearsing.walk import AFTER, BEFORE, PERSON, Stack, Walk, WrongError
 from dev.emulator import aws
 from dev.emulator.deploy import STACK
 from dev.places import LOCAL, STACK_FILE
+from dev.rehearsing.calling import Caller
+from dev.rehearsing.walk import AFTER, BEFORE, PERSON, Stack, Walk, WrongError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

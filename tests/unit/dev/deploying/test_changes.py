@@ -10,10 +10,11 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from dev.audit import cloudformation
 from dev.deploying import changes
 from dev.deploying.changes import PROTECTED, ChangeSet
 
-TEMPLATE: dict[str, Any] = load(str(Path(__file__).parents[4] / "template.yaml"))
+TEMPLATE: dict[str, Any] = cloudformation.read(Path(__file__).parents[4] / "template.yaml")
 KINDS = {name: each["Type"] for name, each in TEMPLATE["Resources"].items()}
 
 
