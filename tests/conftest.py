@@ -33,7 +33,16 @@ ENVIRONMENT = {
     "SPOOL_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/spool",
     "CONFIGURATION_SET": "consentry-test",
     "METRICS_NAMESPACE": "Consentry/test",
+    "KEYRING_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:keyring",
     "MAIL_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/mails",
+    "FEEDBACK_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/feedback",
+    "NOTIFICATION_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/notifications",
+    "NOTIFICATION_DEAD_LETTERS_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/notifications-dead",
+    "ARCHIVE_BUCKET": "consentry-archive",
+    "ARCHIVE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/archive",
+    "ARCHIVE_SEGMENTS": "3",
+    "BULK_BUCKET": "consentry-bulk",
+    "BULK_CONCURRENCY": "8",
 }
 
 

@@ -15,10 +15,11 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Serve
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from pydantic import BaseModel, ValidationError
 
-from consentry import wiring
+from consentry import telemetry
 from consentry.actions import platforms
 from consentry.actions.recipients import Circumstances
 from consentry.actions.reports import Report, Result
+from consentry.deployment import Deployment
 from consentry.http import web
 from consentry.http.api_models import (
     MAX_EVENT_ID,
@@ -44,6 +45,7 @@ from consentry.rules import addresses, languages
 from consentry.rules import consent as rules
 from consentry.rules.addresses import MalformedAddressError
 from consentry.rules.ledger import Channel
+from consentry.settings import Settings
 from consentry.table.gateway import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 
     from consentry.links.keyring import ApiKey
     from consentry.rules.brands import Brand
+
+deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
 
 MAX_BODY: Final = 1024 * 1024
 MAX_IDEMPOTENCY_KEY: Final = 255
@@ -104,8 +108,8 @@ def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
         raise _field_problem("email", str(exc)) from None
     # The nearest that the brand speaks: what a platform knows of a person is finer than what we translate into.
     locale = languages.negotiate(brand.languages, body.locale) if body.locale else ""
-    subscriber_id = addresses.subscriber_id(wiring.keyring().pepper(brand.id), address)
-    wiring.journeys().subscribe(
+    subscriber_id = addresses.subscriber_id(deployment.keyring.pepper(brand.id), address)
+    deployment.recipients.subscribe(
         brand,
         subscriber_id,
         address,
@@ -123,11 +127,12 @@ def mint_links(body: Annotated[Mailing, Body()]) -> Response[str]:
     """The links and headers to put into each person's mail, in the order of the recipients."""
     brand = _brand()
     _known_topics(brand, [body.topic], "topic")
-    base_url = web.read(app.current_event.raw_event).base_url
+    base_url = web.read(app.current_event.raw_event, deployment.site).base_url
     links = []
     for recipient in body.recipients:
         subscriber_id, note = _somebody(brand, recipient.email)
-        minted = platforms.mint(wiring.tokens(), brand, subscriber_id, body.topic, base_url, recipient.reference or "")
+        reference = recipient.reference or ""
+        minted = platforms.mint(deployment.tokens, brand, subscriber_id, body.topic, base_url, reference)
         links.append(minted._asdict() | note)
     return _answer({"links": links})
 
@@ -142,7 +147,7 @@ def decide(body: Annotated[Question, Body()]) -> Response[str]:
     else:
         people = [_somebody(brand, email) for email in body.emails or []]
     now, mode = _now(), brand.mode(body.topic)
-    consents = wiring.store().read_many(brand.id, [who for who, _ in people], body.topic)
+    consents = deployment.store.read_many(brand.id, [who for who, _ in people], body.topic)
     return _answer(
         {
             "decisions": [
@@ -207,7 +212,9 @@ def show_ledger(
 ) -> Response[str]:
     """The person's events, oldest first, and whether the ledger is intact: no event changed, removed or slipped in."""
     brand = _brand()
-    page = wiring.store().ledger(brand.id, _well_spelt(subscriber_id, "subscriber_id"), limit=LEDGER_PAGE, start=start)
+    page = deployment.store.ledger(
+        brand.id, _well_spelt(subscriber_id, "subscriber_id"), limit=LEDGER_PAGE, start=start
+    )
     return _answer(platforms.ledger(page))
 
 
@@ -221,7 +228,7 @@ def show_record(subscriber_id: Annotated[str, Path()]) -> Response[str]:
     """The person's consent in the terms of ISO/IEC TS 27560."""
     brand = _brand()
     _well_spelt(subscriber_id, "subscriber_id")
-    store = wiring.store()
+    store = deployment.store
     consent, page = store.read(brand.id, subscriber_id), store.ledger(brand.id, subscriber_id)
     return _answer(platforms.record(brand, subscriber_id, consent, page, _now()))
 
@@ -230,7 +237,7 @@ def show_record(subscriber_id: Annotated[str, Path()]) -> Response[str]:
 def erase(subscriber_id: Annotated[str, Path()]) -> Response[str]:
     """Address and evidence go; opt-outs stay in force, and nothing may be mailed until the person asks anew."""
     brand = _brand()
-    wiring.intake().erase(brand, _well_spelt(subscriber_id, "subscriber_id"), Channel.API, _now())
+    deployment.reports.erase(brand, _well_spelt(subscriber_id, "subscriber_id"), Channel.API, _now())
     return _answer({"erased": True})
 
 
@@ -267,7 +274,7 @@ def bad_request(exc: RequestValidationError) -> Response[str]:
 @app.exception_handler([StoreUnavailableError, SecretUnavailableError])
 def away(exc: Exception) -> Response[str]:
     """What we depend on is away."""
-    web.report(exc, "/v1")
+    telemetry.report(exc, "/v1")
     return _problem(503, "Try again in a moment", retry_after="5")
 
 
@@ -280,7 +287,7 @@ def told(exc: ApiProblemError) -> Response[str]:
 @app.exception_handler(Exception)
 def fault(exc: Exception) -> Response[str]:
     """The last resort: a problem rather than a stack trace."""
-    web.report(exc, "/v1")
+    telemetry.report(exc, "/v1")
     return _problem(500, "Something went wrong here; it was noted")
 
 
@@ -318,8 +325,8 @@ def _once(
     now = _now()
     try:
         return idempotency.once(
-            wiring.gateway(),
-            wiring.keyring().idempotency_key(key.brand),
+            deployment.gateway,
+            deployment.keyring.idempotency_key(key.brand),
             (key.brand, key.key_id, repeated),
             f"{event['rawPath']} {event['body']}",
             resolve,
@@ -340,7 +347,7 @@ def _once(
 def _authenticated(event: dict[str, Any]) -> ApiKey:
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     scheme, _, presented = headers.get("authorization", "").partition(" ")
-    key = wiring.keyring().api_key(presented.strip()) if scheme.lower() == "bearer" else None
+    key = deployment.keyring.api_key(presented.strip()) if scheme.lower() == "bearer" else None
     if key is None:
         raise ApiProblemError(401, "A valid API key is needed: Authorization: Bearer <key>")
     return key
@@ -349,7 +356,7 @@ def _authenticated(event: dict[str, Any]) -> ApiKey:
 def _readable(event: dict[str, Any]) -> dict[str, Any]:
     """The event with its body as text, taken as JSON whatever its content type says."""
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    body = web.read(event).body
+    body = web.read(event, deployment.site).body
     if len(body) > MAX_BODY:
         raise ApiProblemError(413, f"A body has at most {MAX_BODY} bytes")
     try:
@@ -379,7 +386,7 @@ def _permitted(key: ApiKey, event: dict[str, Any]) -> Brand | None:
     scope = _TO_POST.get(event["rawPath"]) if method == "POST" else {"GET": "read", "DELETE": "erase"}.get(method)
     if scope is None:
         return None
-    brand = wiring.brands().get(key.brand)
+    brand = deployment.brands.get(key.brand)
     if brand is None:
         raise ApiProblemError(403, "This key's brand is no longer deployed")
     if not key.may(scope):
@@ -391,7 +398,7 @@ def _somebody(brand: Brand, email: str) -> tuple[str, dict[str, str]]:
     """The subscriber id of an address that the model took, and the note for it, if there is one."""
     found = addresses.identify(email)
     note = {"note": found.note} if found.note else {}
-    return addresses.subscriber_id(wiring.keyring().pepper(brand.id), found.address), note
+    return addresses.subscriber_id(deployment.keyring.pepper(brand.id), found.address), note
 
 
 def _brand() -> Brand:
@@ -433,7 +440,7 @@ def _reported(brand: Brand, given: Any, now: int, *, away: bool) -> dict[str, An
         reference=event.reference or "",
         event_id=event.event_id,
     )
-    receipt = wiring.intake().take(brand, said, Channel.API, now, away=away)
+    receipt = deployment.reports.take(brand, said, Channel.API, now, away=away)
     told = {"event_id": event_id, "result": receipt.result.value}
     left_out = "reference: left out" if given.get("reference") and not event.reference else ""
     note = "; ".join(filter(None, (receipt.note, left_out)))
@@ -447,7 +454,7 @@ def _field(where: Iterable[int | str]) -> str:
 
 
 def _view(brand: Brand, subscriber_id: str, note: dict[str, str] | None = None) -> Response[str]:
-    consent = wiring.store().read(brand.id, subscriber_id)
+    consent = deployment.store.read(brand.id, subscriber_id)
     return _answer(platforms.view(brand, subscriber_id, consent, _now()) | (note or {}))
 
 
@@ -515,4 +522,4 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-wiring.prepare()
+deployment.prepare()

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from consentry import wiring
+from consentry import telemetry
 from consentry.actions.bulk.rows import UnusableInputError
-from consentry.http import web
+from consentry.deployment import Deployment
+from consentry.settings import Settings
+
+deployment = Deployment(Settings.read("BULK_BUCKET", "BULK_CONCURRENCY"))
 
 
 class StepFailedError(Exception):
@@ -27,16 +30,16 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     step, run = event["step"], str(event["run"])
     try:
         if step == "plan":
-            answer = wiring.bulk().plan(run, event.get("job"), str(event["started_at"]))
+            answer = deployment.bulk.plan(run, event.get("job"), str(event["started_at"]))
         elif step == "part":
-            answer = wiring.bulk().part(run, event["part"])
+            answer = deployment.bulk.part(run, event["part"])
         else:
-            answer = wiring.bulk().finish(run)
+            answer = deployment.bulk.finish(run)
     except UnusableInputError as exc:
-        wiring.logger().error("bulk refused", step=step, why=str(exc))
+        telemetry.logger().error("bulk refused", step=step, why=str(exc))
         return {"refused": str(exc)}
     except Exception as exc:  # noqa: BLE001 - whatever it says, the state machine would keep
-        web.report(exc, f"bulk {step}")
+        telemetry.report(exc, f"bulk {step}")
         raise StepFailedError(type(exc).__name__) from None
-    wiring.logger().info("bulk step", step=step, told=answer)
+    telemetry.logger().info("bulk step", step=step, told=answer)
     return answer

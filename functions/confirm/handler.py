@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from consentry import wiring
 from consentry.actions.recipients import Circumstances, Form
-from consentry.http import pages, web
+from consentry.deployment import Deployment
+from consentry.http import web
 from consentry.links.tokens import ExpiredError, NotOursError, Purpose
 from consentry.rules import scanners
 from consentry.rules.ledger import Channel
+from consentry.settings import Settings
 
 if TYPE_CHECKING:
     from consentry.http.web import Request, Response
     from consentry.links.tokens import Link
     from consentry.rules.brands import Brand
+
+deployment = Deployment(Settings.read())
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 
@@ -47,59 +49,64 @@ def confirm(request: Request) -> Response:
             else _expired(request, exc.link, form.get("lang", ""))
         )
 
-    journeys = wiring.journeys()
+    recipients = deployment.recipients
     stamp = form.get("stamp", "")
-    answered = form.get("answer") == "yes" and journeys.stamped(Form.CONFIRM_AGAIN, link, stamp, request.now)
+    answered = form.get("answer") == "yes" and recipients.stamped(Form.CONFIRM_AGAIN, link, stamp, request.now)
     if form.get("answer") == "no":
-        return pages.render(
-            TEMPLATES, "declined.html", brand, pages.language(request, brand, shown=form.get("lang", ""))
+        return deployment.pages.render(
+            TEMPLATES, "declined.html", brand, deployment.pages.language(request, brand, shown=form.get("lang", ""))
         )
 
-    lang = pages.language(request, brand, shown=form.get("lang", ""))
+    lang = deployment.pages.language(request, brand, shown=form.get("lang", ""))
     how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
-    pressed = journeys.stamped(Form.CONFIRM, link, stamp, request.now)
+    pressed = recipients.stamped(Form.CONFIRM, link, stamp, request.now)
     machine = scanners.recognised(how.evidence.user_agent)
-    if machine or not (answered or (pressed and journeys.alone(brand, link, how))):
+    if machine or not (answered or (pressed and recipients.alone(brand, link, how))):
         return _form(request, link, brand, "confirm_again.html", Form.CONFIRM_AGAIN, form.get("lang", ""))
 
-    topics = journeys.confirm(brand, link, how)
+    topics = recipients.confirm(brand, link, how)
     if not topics:
-        return pages.render(TEMPLATES, "opted_out_since.html", brand, lang, status=409, topics=link.topics)
-    preferences = wiring.tokens().sign(link._replace(purpose=Purpose.PREFERENCES, topics=()))
-    return pages.render(TEMPLATES, "confirmed.html", brand, lang, topics=topics, preferences=preferences)
+        return deployment.pages.render(TEMPLATES, "opted_out_since.html", brand, lang, status=409, topics=link.topics)
+    preferences = deployment.tokens.sign(link._replace(purpose=Purpose.PREFERENCES, topics=()))
+    return deployment.pages.render(TEMPLATES, "confirmed.html", brand, lang, topics=topics, preferences=preferences)
 
 
 def _form(request: Request, link: Link, brand: Brand, template: str, form: Form, shown: str = "") -> Response:
-    lang = pages.language(request, brand, wiring.journeys().glance(link), shown=shown)
-    stamp = wiring.journeys().stamp(form, link, request.now)
-    return pages.render(TEMPLATES, template, brand, lang, topics=link.topics, stamp=stamp)
+    lang = deployment.pages.language(request, brand, deployment.recipients.glance(link), shown=shown)
+    stamp = deployment.recipients.stamp(form, link, request.now)
+    return deployment.pages.render(TEMPLATES, template, brand, lang, topics=link.topics, stamp=stamp)
 
 
 def _expired(request: Request, link: Link, shown: str = "") -> Response:
     brand = _brand(link)
-    lang = pages.language(request, brand, wiring.journeys().glance(link), shown=shown)
-    return pages.render(TEMPLATES, "expired.html", brand, lang, status=410, topics=link.topics)
+    lang = deployment.pages.language(request, brand, deployment.recipients.glance(link), shown=shown)
+    return deployment.pages.render(TEMPLATES, "expired.html", brand, lang, status=410, topics=link.topics)
 
 
 def _again(request: Request, link: Link, shown: str) -> Response:
     brand = _brand(link)
-    lang = pages.language(request, brand, shown=shown)
+    lang = deployment.pages.language(request, brand, shown=shown)
     how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
-    sent = wiring.journeys().ask_again(brand, link, how)
-    return pages.render(TEMPLATES, "sent_again.html", brand, lang, sent=sent)
+    sent = deployment.recipients.ask_again(brand, link, how)
+    return deployment.pages.render(TEMPLATES, "sent_again.html", brand, lang, sent=sent)
 
 
 def _open(request: Request) -> tuple[Link, Brand]:
-    link = wiring.tokens().read(Purpose.CONFIRM, request.parameters["token"], request.now)
+    link = deployment.tokens.read(Purpose.CONFIRM, request.parameters["token"], request.now)
     return link, _brand(link)
 
 
 def _brand(link: Link) -> Brand:
-    brand = wiring.brands().get(link.brand)
+    brand = deployment.brands.get(link.brand)
     if brand is None:
         raise NotOursError  # nobody can be opted in to a brand that is gone
     return brand
 
 
-handler = web.room({"/c/{token+}": {"GET": ask, "POST": confirm}}, partial(pages.problem_of_link, Purpose.CONFIRM))
-wiring.prepare()
+def problem(request: Request, status: int, code: str) -> Response:
+    """The page of an error."""
+    return deployment.pages.problem_of_link(Purpose.CONFIRM, request, status, code)
+
+
+handler = web.router({"/c/{token+}": {"GET": ask, "POST": confirm}}, problem, deployment.site)
+deployment.prepare(pages=True)

@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import telemetry, wiring
+from consentry import telemetry
 from consentry.actions import mails
 from consentry.actions.courier import Courier, Delivery, HeldBackError, PutOffError
 from consentry.actions.mails import Body
-from consentry.http import batches, pages, web
+from consentry.deployment import Deployment
+from consentry.http import batches
 from consentry.http.batches import LaterError
 from consentry.rules.ledger import new_event_id
+from consentry.settings import Settings
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from consentry.table.outbox import MailDue
 from consentry.table.schema import CONTACT, GOODBYE, RETURN, STATE, change_of
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from consentry.actions.mails import Letter, Mail
     from consentry.rules.brands import Brand
+
+deployment = Deployment(Settings.read("MAIL_QUEUE_URL", "CONFIGURATION_SET"))
 
 _LONGEST_DELAY_S: Final = 900
 """SQS's own limit."""
@@ -57,7 +60,7 @@ def announce(record: DynamoDBRecord) -> None:
         _put_off(due, exc)
     except (StoreUnavailableError, PermanentFaultError) as exc:
         # A record that fails holds up the mails behind it in the stream; the queue holds up nothing.
-        web.report(exc, announce.__name__)
+        telemetry.report(exc, announce.__name__)
         _put_off(due, PutOffError(_TABLE_AWAY_S))
 
 
@@ -69,7 +72,7 @@ def _say_goodbye(record: DynamoDBRecord) -> None:
         _courier().say_goodbye(change)
     except (StoreUnavailableError, PermanentFaultError) as exc:
         # A kindness: it holds up nobody's confirmation mail, and an opt-out needs none.
-        web.report(exc, announce.__name__)
+        telemetry.report(exc, announce.__name__)
 
 
 def try_again(record: SQSRecord) -> None:
@@ -85,8 +88,8 @@ def try_again(record: SQSRecord) -> None:
 
 
 def _put_off(due: MailDue, why: PutOffError) -> None:
-    wiring.put_off(json.dumps(due), min(why.seconds, _LONGEST_DELAY_S))
-    telemetry.waits(wiring.mail_queue(), due.asked_at)  # as a new message it would begin at nothing each time
+    deployment.mail_queue.send(json.dumps(due), seconds=min(why.seconds, _LONGEST_DELAY_S))
+    telemetry.waits(deployment.mail_queue.name, due.asked_at)  # as a new message it would begin at nothing each time
     held_back = isinstance(why, HeldBackError)
     telemetry.emit(
         "mail put off",
@@ -113,27 +116,26 @@ _WAITING: Final = {CONTACT: "of a request", GOODBYE: "goodbye", RETURN: "return"
 def _send(brand: Brand, mail: Mail, recipient: str, raw: bytes) -> None:
     outcome, code = "unknown", ""
     try:
-        wiring.send_mail(brand, mail, recipient, raw)
+        deployment.mailer.send(brand, mail, recipient, raw)
         outcome = "sent"
     except (mails.NotSentError, mails.UnknownFateError) as exc:
         outcome = "not_sent" if isinstance(exc, mails.NotSentError) else outcome
-        code = web.aws_code(exc.__cause__)
+        code = telemetry.aws_code(exc.__cause__)
         raise
     finally:
         telemetry.emit("mail", {"Mails": 1}, mail=mail, outcome=outcome, brand=brand.id, aws=code)
 
 
-@cache
 def _courier() -> Courier:
     return Courier(
-        wiring.store(),
-        wiring.outbox(),
-        wiring.tokens(),
-        wiring.brands(),
+        deployment.store,
+        deployment.outbox,
+        deployment.tokens,
+        deployment.brands,
         _send,
         write,
-        wiring.settings().public_url,
-        wiring.breaker(),
+        deployment.settings.public_url,
+        deployment.breaker,
     )
 
 
@@ -148,8 +150,8 @@ def write(brand: Brand, letter: Letter) -> Body:
     }
 
     def render(part: str, **more: str) -> str:
-        folder = wiring.settings().compiled / "mails"
-        return pages.render_text(folder, f"{letter.mail}{part}", brand, letter.locale, **values, **more)
+        folder = deployment.settings.consentry_compiled / "mails"
+        return deployment.pages.render_text(folder, f"{letter.mail}{part}", brand, letter.locale, **values, **more)
 
     subject = render(".subject.txt").strip()
     return Body(subject, mails.wrapped(render(".txt")), render(".html", subject=subject))
@@ -159,4 +161,4 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-wiring.prepare()
+deployment.prepare(pages=True)

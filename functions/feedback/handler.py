@@ -9,13 +9,15 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from consentry import telemetry, wiring
+from consentry import telemetry
 from consentry.actions.reports import Result
+from consentry.deployment import Deployment
 from consentry.http import batches
 from consentry.inbound import feedback
 from consentry.inbound.feedback import UnintelligibleError
 from consentry.links.keyring import SecretUnavailableError
 from consentry.rules.ledger import Channel
+from consentry.settings import Settings
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from consentry.inbound.feedback import Feedback
     from consentry.rules.brands import Brand
 
+deployment = Deployment(Settings.read("FEEDBACK_QUEUE_URL"))
+
 
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
     """Messages of the queue, each one event of SES; those that failed are answered, and come back."""
@@ -33,18 +37,18 @@ def handler(event: dict[str, Any], _context: object) -> PartialItemFailureRespon
 
 def take(message: SQSRecord) -> None:
     """Record what one event says."""
-    told = feedback.read(message.body, wiring.brands())
+    told = feedback.read(message.body, deployment.brands)
     try:
         counts = sum((_record(told, brand) for brand in told.brands), Counter[str]())
     except (StoreUnavailableError, SecretUnavailableError, PermanentFaultError):
         tries = int(message.attributes.approximate_receive_count)
-        wiring.put_off_feedback(message.receipt_handle, feedback.wait(tries))
+        deployment.feedback_queue.defer(message.receipt_handle, feedback.wait(tries))
         raise
     brands = [brand.id for brand in told.brands]
     if told.kind == "Reject":
         telemetry.emit("mail rejected", {"MailsRejected": 1})
-        wiring.logger().error("mail rejected", brands=brands)
-    wiring.logger().info("feedback", kind=told.kind, brands=brands, counts=dict(counts) or {"ignored": 1})
+        telemetry.logger().error("mail rejected", brands=brands)
+    telemetry.logger().info("feedback", kind=told.kind, brands=brands, counts=dict(counts) or {"ignored": 1})
 
 
 def _record(told: Feedback, brand: Brand) -> Counter[str]:
@@ -55,16 +59,16 @@ def _record(told: Feedback, brand: Brand) -> Counter[str]:
     """
     now = time.time_ns() // 1_000_000
     reports = told.reports(brand)
-    receipts = wiring.queued_intake().take_all(brand, reports, Channel.FEEDBACK, now, feedback.SOURCE)
+    receipts = deployment.queued_reports.take_all(brand, reports, Channel.FEEDBACK, now, feedback.SOURCE)
     if nobody := sum(receipt.nobody for receipt in receipts):
         telemetry.unreadable(nobody, feedback.SOURCE, brand.id)
     if not all(report.email for report in reports):
         raise UnintelligibleError("an event about somebody without an address")
     counts = Counter(receipt.result.value for receipt in receipts)
     if told.complains_of_our_mail and counts[Result.APPLIED]:  # a complaint that comes twice is one
-        wiring.breaker().complained(brand.id, now)
-        wiring.logger().warning("complaint about a mail of ours", brand=brand.id)
+        deployment.breaker.complained(brand.id, now)
+        telemetry.logger().warning("complaint about a mail of ours", brand=brand.id)
     return counts
 
 
-wiring.prepare()
+deployment.prepare()

@@ -8,10 +8,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from consentry import telemetry, wiring
+from consentry import telemetry
 from consentry.actions.recipients import Circumstances
 from consentry.actions.reports import Report, ReportKind
 from consentry.aws import mailbox
+from consentry.deployment import Deployment
 from consentry.http import batches
 from consentry.inbound import emails, reading
 from consentry.inbound.automatic_replies import Origin
@@ -20,6 +21,7 @@ from consentry.links import unsubscribe_addresses
 from consentry.links.tokens import Purpose
 from consentry.rules import addresses
 from consentry.rules.ledger import Channel, event_id_of
+from consentry.settings import Settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from consentry.links.tokens import Link
     from consentry.rules.brands import Brand
 
+deployment = Deployment(Settings.read())
+
 
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
     """Messages that tell of mails; those that can't be dealt with yet are answered, and come back."""
@@ -40,15 +44,15 @@ def handler(event: dict[str, Any], _context: object) -> PartialItemFailureRespon
 def take(message: SQSRecord) -> None:
     """Do what each mail asks for, then remove it."""
     for mail in mailbox.arrivals(message.body):
-        raw = wiring.mailbox().read(mail, reading.MOST)
+        raw = deployment.mailbox.read(mail, reading.MOST)
         if raw is None:
-            wiring.logger().info("mail is gone")  # it was dealt with before
+            telemetry.logger().info("mail is gone")  # it was dealt with before
             continue
         understood = emails.understand(raw, _read, mail.at)
         done = _act(mail, understood)
-        wiring.mailbox().remove(mail)
+        deployment.mailbox.remove(mail)
         complaint = understood.finding is Finding.COMPLAINT
-        wiring.logger().info(
+        telemetry.logger().info(
             "mail",
             finding=understood.finding.value,
             origin=understood.origin.value,
@@ -76,34 +80,34 @@ def _act(mail: Arrived, understood: Understood) -> int:
 def _read(candidate: str) -> Link:
     """What a token says, or the code of an unsubscribe address, which has no dot."""
     if "." not in candidate:
-        return unsubscribe_addresses.read(wiring.tokens(), wiring.brands(), candidate, wiring.keyring().brands())
-    return wiring.tokens().read(Purpose.UNSUBSCRIBE, candidate, _now())
+        return unsubscribe_addresses.read(deployment.tokens, deployment.brands, candidate, deployment.keyring.brands())
+    return deployment.tokens.read(Purpose.UNSUBSCRIBE, candidate, _now())
 
 
 def _leave(link: Link, understood: Understood, at: int) -> None:
     how = _circumstances(understood, at, event_id_of(link.brand, link.subscriber_id, Channel.MAILTO, link.topics, at))
-    wiring.queued_journeys().unsubscribe(wiring.brands().even_if_gone(link.brand), link, how)
+    deployment.queued_recipients.unsubscribe(deployment.brands.even_if_gone(link.brand), link, how)
 
 
 def _leave_everything(brand: Brand, sender: Sender, understood: Understood, at: int) -> None:
     """Opt the sender out of everything of a brand, known to us or not: their id is a hash of their address."""
-    subscriber_id = addresses.subscriber_id(wiring.keyring().pepper(brand.id), sender.address)
+    subscriber_id = addresses.subscriber_id(deployment.keyring.pepper(brand.id), sender.address)
     how = _circumstances(understood, at, event_id_of(brand.id, subscriber_id, Channel.MAILTO, "sender", at))
-    wiring.queued_journeys().unsubscribe_sender(brand, subscriber_id, how)
+    deployment.queued_recipients.unsubscribe_sender(brand, subscriber_id, how)
 
 
 def _complain(link: Link, understood: Understood, at: int) -> None:
     """Record a complaint, as SES's own are."""
     report = Report(ReportKind.COMPLAINED, at, subscriber_id=link.subscriber_id, reference=link.reference)
-    brand = wiring.brands().even_if_gone(link.brand)
-    receipt = wiring.queued_intake().take(brand, report, Channel.FEEDBACK, at, _source(understood))
+    brand = deployment.brands.even_if_gone(link.brand)
+    receipt = deployment.queued_reports.take(brand, report, Channel.FEEDBACK, at, _source(understood))
     if receipt.nobody:
         telemetry.unreadable(1, emails.SOURCE, brand.id)
 
 
 def _brands(sender: Sender) -> list[Brand]:
     """The brands that get mail where the sender wrote to; several, if they share the domain."""
-    return [brand for brand in wiring.brands() if brand.inbound_domain.lower() in sender.domains]
+    return [brand for brand in deployment.brands if brand.inbound_domain.lower() in sender.domains]
 
 
 def _circumstances(understood: Understood, at: int, event_id: str) -> Circumstances:
@@ -125,4 +129,4 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-wiring.prepare()
+deployment.prepare()

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from consentry import wiring
 from consentry.actions.recipients import Circumstances
 from consentry.actions.spool import Unverified
+from consentry.deployment import Deployment
 from consentry.http import web
 from consentry.links.keyring import SecretUnavailableError
 from consentry.links.tokens import Purpose
 from consentry.rules.ledger import Channel
+from consentry.settings import Settings
 
 if TYPE_CHECKING:
     from consentry.http.web import Request, Response
+
+deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
 
 LEFT: Final = "You are unsubscribed."
 
@@ -29,26 +32,24 @@ def leave(request: Request) -> Response:
         from consentry.http import leaving  # noqa: PLC0415 - rendering is loaded by the first form
 
         if leaving.is_form(form):
-            return leaving.take(request, form)
+            return deployment.unsubscribe_pages.take(request, form)
     token = request.parameters["token"]
     try:
-        link = wiring.tokens().read(Purpose.UNSUBSCRIBE, token, request.now)
+        link = deployment.tokens.read(Purpose.UNSUBSCRIBE, token, request.now)
     except SecretUnavailableError:
         # It waits, and is verified before it counts.
-        wiring.tokens().read_unverified(Purpose.UNSUBSCRIBE, token)
-        wiring.recorder().keep(Unverified(Purpose.UNSUBSCRIBE, token, request.now, Channel.ONE_CLICK))
+        deployment.tokens.read_unverified(Purpose.UNSUBSCRIBE, token)
+        deployment.recorder.keep(Unverified(Purpose.UNSUBSCRIBE, token, request.now, Channel.ONE_CLICK))
     else:
-        brand = wiring.brands().even_if_gone(link.brand)
-        wiring.journeys().unsubscribe(brand, link, Circumstances(request.now, Channel.ONE_CLICK))
+        brand = deployment.brands.even_if_gone(link.brand)
+        deployment.recipients.unsubscribe(brand, link, Circumstances(request.now, Channel.ONE_CLICK))
     return web.text(200, LEFT)
 
 
 def problem(request: Request, status: int, code: str) -> Response:
     """The page of an error."""
-    from consentry.http import pages  # noqa: PLC0415 - as above
-
-    return pages.problem_of_link(Purpose.UNSUBSCRIBE, request, status, code)
+    return deployment.pages.problem_of_link(Purpose.UNSUBSCRIBE, request, status, code)
 
 
-handler = web.room({"/u/{token+}": {"POST": leave}}, problem, largest=None)
-wiring.prepare()
+handler = web.router({"/u/{token+}": {"POST": leave}}, problem, deployment.site, largest=None)
+deployment.prepare()

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import wiring
 from consentry.actions import recipients
 from consentry.actions.recipients import Circumstances, Form, Wishes
 from consentry.actions.spool import Unverified
-from consentry.http import pages, web
+from consentry.deployment import Deployment
+from consentry.http import web
 from consentry.links.keyring import SecretUnavailableError
 from consentry.links.tokens import NotOursError, Purpose
 from consentry.rules import addresses, scanners
 from consentry.rules import consent as rules
 from consentry.rules.addresses import MalformedAddressError
 from consentry.rules.ledger import Channel, Evidence
+from consentry.settings import Settings
 
 if TYPE_CHECKING:
     from consentry.http.web import Request, Response
     from consentry.links.tokens import Link
     from consentry.rules.brands import Brand
     from consentry.rules.consent import Consent
+
+deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 LONGEST_PAUSE_DAYS: Final = 365
@@ -45,7 +47,7 @@ class State(StrEnum):
 def show(request: Request) -> Response:
     """Everything as it stands."""
     link, brand = _open(request)
-    consent, contact = wiring.store().read_with_contact(brand.id, link.subscriber_id)
+    consent, contact = deployment.store.read_with_contact(brand.id, link.subscriber_id)
     # Who holds a platform's link may see how the person stands, never who they are.
     held = (addresses.masked(contact.address) if contact else "") if link.lifts(request.now) else None
     return _page(request, link, brand, consent, State.SHOWN, held=held)
@@ -59,15 +61,16 @@ def save(request: Request) -> Response:
         link, brand = _open(request, leaving=everything)
     except SecretUnavailableError:
         return _keep_unverified(request, form, everything=everything)
-    lang = pages.language(request, brand, shown=_one(form, "lang"))
+    lang = deployment.pages.language(request, brand, shown=_one(form, "lang"))
     how = _circumstances(request, link, form, lang)
     if everything:
-        consent = wiring.journeys().unsubscribe_from_everything(brand, link, how)
+        consent = deployment.recipients.unsubscribe_from_everything(brand, link, how)
         if brand.is_gone:
             return web.text(200, LEFT_EVERYTHING)
         return _page(request, link, brand, consent, State.SAVED, shown=lang)
-    wishes = _wishes(form, brand, wiring.journeys().shown_at(Form.PREFERENCES, link, _one(form, "stamp"), request.now))
-    saved = wiring.journeys().save(brand, link, wishes, how)
+    shown_at = deployment.recipients.shown_at(Form.PREFERENCES, link, _one(form, "stamp"), request.now)
+    wishes = _wishes(form, brand, shown_at)
+    saved = deployment.recipients.save(brand, link, wishes, how)
     if saved.lifting and "email" in form:
         return _come_back(request, link, brand, saved.lifting, how)
     if saved.lifting:
@@ -82,7 +85,7 @@ def _one(form: dict[str, list[str]], name: str) -> str:
 
 def _circumstances(request: Request, link: Link, form: dict[str, list[str]], lang: str) -> Circumstances:
     stamp = _one(form, "stamp")
-    shown = wiring.journeys().shown_at(Form.PREFERENCES, link, stamp, request.now)
+    shown = deployment.recipients.shown_at(Form.PREFERENCES, link, stamp, request.now)
     return Circumstances(
         request.now,
         Channel.PREFERENCES,
@@ -95,13 +98,13 @@ def _circumstances(request: Request, link: Link, form: dict[str, list[str]], lan
 
 def _ask_for_address(request: Request, link: Link, brand: Brand, topics: tuple[str, ...], lang: str) -> Response:
     """The page that asks where the link to come back is to go; what else the form changed is saved."""
-    return pages.render(
+    return deployment.pages.render(
         TEMPLATES,
         "come_back.html",
         brand,
         lang,
         topics=topics,
-        stamp=wiring.journeys().stamp(Form.PREFERENCES, link, request.now),
+        stamp=deployment.recipients.stamp(Form.PREFERENCES, link, request.now),
     )
 
 
@@ -112,9 +115,9 @@ def _come_back(request: Request, link: Link, brand: Brand, topics: tuple[str, ..
     except MalformedAddressError:
         address = None
     if address is not None:
-        typed = addresses.subscriber_id(wiring.keyring().pepper(brand.id), address)
-        wiring.journeys().come_back(brand, link, topics, address, typed, how)
-    return pages.render(TEMPLATES, "check_inbox.html", brand, how.locale)
+        typed = addresses.subscriber_id(deployment.keyring.pepper(brand.id), address)
+        deployment.recipients.come_back(brand, link, topics, address, typed, how)
+    return deployment.pages.render(TEMPLATES, "check_inbox.html", brand, how.locale)
 
 
 def _keep_unverified(request: Request, form: dict[str, list[str]], *, everything: bool) -> Response:
@@ -124,20 +127,20 @@ def _keep_unverified(request: Request, form: dict[str, list[str]], *, everything
         SecretUnavailableError: it leaves nothing; what else it says has to be said again.
     """
     token = request.parameters["token"]
-    claimed = wiring.tokens().read_unverified(Purpose.PREFERENCES, token)
-    brand = wiring.brands().even_if_gone(claimed.brand)
+    claimed = deployment.tokens.read_unverified(Purpose.PREFERENCES, token)
+    brand = deployment.brands.even_if_gone(claimed.brand)
     shown = form["was_on"][0].split() if "was_on" in form else form.get("shown", [])
     left = tuple(topic for topic in brand.topics if topic in shown and topic not in form.get("topics", []))
     if not everything and not left:
         raise SecretUnavailableError("no key, and nothing that is left")
-    wiring.recorder().keep(
+    deployment.recorder.keep(
         Unverified(
             Purpose.PREFERENCES,
             token,
             request.now,
             Channel.PREFERENCES,
             everything,
-            locale=pages.language(request, brand, shown=_one(form, "lang")),
+            locale=deployment.pages.language(request, brand, shown=_one(form, "lang")),
             evidence=request.evidence if brand.evidence_days else Evidence(),
             topics=left,
         )
@@ -183,7 +186,7 @@ def _page(
 
     `held` is the address, masked, or empty if it isn't held; None where it isn't shown.
     """
-    lang = pages.language(request, brand, consent, shown=shown)
+    lang = deployment.pages.language(request, brand, consent, shown=shown)
     rows: list[dict[str, Any]] = [
         {
             "topic": topic,
@@ -192,7 +195,7 @@ def _page(
         }
         for topic in brand.topics.values()
     ]
-    return pages.render(
+    return deployment.pages.render(
         TEMPLATES,
         "preferences.html",
         brand,
@@ -201,7 +204,7 @@ def _page(
         locale=consent.chosen(rules.LOCALE),
         paused_until=rules.pause_end(consent, request.now),
         days=recipients.PAUSE_DAYS,
-        stamp=wiring.journeys().stamp(Form.PREFERENCES, link, request.now),
+        stamp=deployment.recipients.stamp(Form.PREFERENCES, link, request.now),
         state=state,
         held=held,
         suppressed=rules.suppressed(consent),
@@ -210,14 +213,19 @@ def _page(
 
 def _open(request: Request, *, leaving: bool = False) -> tuple[Link, Brand]:
     """The link, and its brand; to leave everything, also under a key that was retired, or of a brand that is gone."""
-    link = wiring.tokens().read(Purpose.PREFERENCES, request.parameters["token"], request.now, leaving=leaving)
-    brand = wiring.brands().even_if_gone(link.brand)
+    link = deployment.tokens.read(Purpose.PREFERENCES, request.parameters["token"], request.now, leaving=leaving)
+    brand = deployment.brands.even_if_gone(link.brand)
     if brand.is_gone and not leaving:
         raise NotOursError
     return link, brand
 
 
+def problem(request: Request, status: int, code: str) -> Response:
+    """The page of an error."""
+    return deployment.pages.problem_of_link(Purpose.PREFERENCES, request, status, code)
+
+
 _FREQUENCY: Final = rules.frequency("")
 _WAS: Final = "was."
-handler = web.room({"/p/{token+}": {"GET": show, "POST": save}}, partial(pages.problem_of_link, Purpose.PREFERENCES))
-wiring.prepare()
+handler = web.router({"/p/{token+}": {"GET": show, "POST": save}}, problem, deployment.site)
+deployment.prepare(pages=True)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from consentry import wiring
+from consentry import telemetry
+from consentry.deployment import Deployment
 from consentry.links import rotation
+from consentry.settings import Settings
+
+deployment = Deployment(Settings.read())
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
@@ -16,12 +20,12 @@ def handler(event: dict[str, Any], _context: object) -> None:
         ValueError: the event is about another secret, or a step that there isn't.
     """
     step, secret_id, version = (str(event.get(each)) for each in ("Step", "SecretId", "ClientRequestToken"))
-    if secret_id != wiring.settings().keyring:
+    if secret_id != deployment.settings.keyring_secret_arn:
         raise ValueError("not our keyring")
-    client, now = wiring.secrets_client(), time.time_ns() // 1_000_000
+    client, now = deployment.secrets_client, time.time_ns() // 1_000_000
     match step:
         case "createSecret":
-            rotation.create(client, secret_id, version, [each.id for each in wiring.brands()], now)
+            rotation.create(client, secret_id, version, [each.id for each in deployment.brands], now)
         case "setSecret":
             pass  # no other service has to learn the keys
         case "testSecret":
@@ -30,4 +34,4 @@ def handler(event: dict[str, Any], _context: object) -> None:
             rotation.finish(client, secret_id, version, now)
         case _:
             raise ValueError("no step of a rotation")
-    wiring.logger().info("rotation", step=step)
+    telemetry.logger().info("rotation", step=step)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from consentry import wiring
 from consentry.actions.recipients import Circumstances
-from consentry.http import pages, web
+from consentry.deployment import Deployment
+from consentry.http import web
 from consentry.rules import addresses
 from consentry.rules.addresses import MalformedAddressError
 from consentry.rules.ledger import Channel
+from consentry.settings import Settings
 
 if TYPE_CHECKING:
     from consentry.http.web import Request, Response
     from consentry.rules.brands import Brand
+
+deployment = Deployment(Settings.read())
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 HONEYPOT: Final = "website"
@@ -31,7 +34,7 @@ def ask(request: Request) -> Response:
     """Record the request. The answer never depends on what is known of the address."""
     brand = _brand(request)
     form = request.form()
-    lang = pages.language(request, brand, shown=form.get("lang", [""])[0])
+    lang = deployment.pages.language(request, brand, shown=form.get("lang", [""])[0])
     email = form.get("email", [""])[0]
     topics = list(dict.fromkeys(form.get("topics", [])))
     if not topics and len(brand.asked_for()) == 1:
@@ -44,15 +47,15 @@ def ask(request: Request) -> Response:
         return _form(request, brand, status=400, error="email", email=email, ticked=topics, shown=lang)
     if not any(form.get(HONEYPOT, [])):
         how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
-        subscriber_id = addresses.subscriber_id(wiring.keyring().pepper(brand.id), address)
-        wiring.journeys().subscribe(brand, subscriber_id, address, topics, how)
-    return pages.render(TEMPLATES, "check_inbox.html", brand, lang)
+        subscriber_id = addresses.subscriber_id(deployment.keyring.pepper(brand.id), address)
+        deployment.recipients.subscribe(brand, subscriber_id, address, topics, how)
+    return deployment.pages.render(TEMPLATES, "check_inbox.html", brand, lang)
 
 
 def problem(request: Request, status: int, code: str) -> Response:
     """The page of an error, in the brand's colours where there is one."""
-    brand = wiring.brands().get(request.parameters.get("brand", ""))
-    return pages.problem(request, status, code, brand)
+    brand = deployment.brands.get(request.parameters.get("brand", ""))
+    return deployment.pages.problem(request, status, code, brand)
 
 
 def _form(
@@ -65,8 +68,8 @@ def _form(
     ticked: list[str] | None = None,
     shown: str = "",
 ) -> Response:
-    lang = pages.language(request, brand, shown=shown)
-    return pages.render(
+    lang = deployment.pages.language(request, brand, shown=shown)
+    return deployment.pages.render(
         TEMPLATES,
         "subscribe.html",
         brand,
@@ -80,11 +83,11 @@ def _form(
 
 
 def _brand(request: Request) -> Brand:
-    brand = wiring.brands().get(request.parameters["brand"])
+    brand = deployment.brands.get(request.parameters["brand"])
     if brand is None:
         raise web.ProblemError(404, "no_brand")
     return brand
 
 
-handler = web.room({"/s/{brand}": {"GET": show, "POST": ask}}, problem)
-wiring.prepare()
+handler = web.router({"/s/{brand}": {"GET": show, "POST": ask}}, problem, deployment.site)
+deployment.prepare(pages=True)

@@ -7,69 +7,79 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from consentry import wiring
+from consentry import telemetry
 from consentry.actions import recipients
 from consentry.actions.recipients import Circumstances
-from consentry.http import leaving, pages, web
+from consentry.deployment import Deployment
+from consentry.http import leaving, web
 from consentry.links.tokens import ExpiredError, Purpose
 from consentry.rules import scanners
 from consentry.rules.ledger import Channel
+from consentry.settings import Settings
 from consentry.table.gateway import StoreUnavailableError
 
 if TYPE_CHECKING:
     from consentry.http.web import Request, Response
 
+deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
+
 
 def ask(request: Request) -> Response:
     """The page with the unsubscribe options."""
-    link = wiring.tokens().read(Purpose.UNSUBSCRIBE, request.parameters["token"], request.now)
-    return leaving.options(request, link, wiring.brands().even_if_gone(link.brand))
+    link = deployment.tokens.read(Purpose.UNSUBSCRIBE, request.parameters["token"], request.now)
+    return deployment.unsubscribe_pages.options(request, link, deployment.brands.even_if_gone(link.brand))
 
 
 def leave(request: Request) -> Response:
     """The page's form. What isn't one of its acts opts out, as it does at the link itself."""
-    return leaving.take(request, request.form())
+    return deployment.unsubscribe_pages.take(request, request.form())
 
 
 def undo(request: Request) -> Response:
     """Take back what the page did, and say what came of it."""
-    link = wiring.tokens().read(Purpose.UNDO, request.parameters["token"], request.now)
-    brand = wiring.brands().even_if_gone(link.brand)
-    lang = pages.language(request, brand, shown=request.form().get("lang", [""])[0])
+    link = deployment.tokens.read(Purpose.UNDO, request.parameters["token"], request.now)
+    brand = deployment.brands.even_if_gone(link.brand)
+    lang = deployment.pages.language(request, brand, shown=request.form().get("lang", [""])[0])
     machine = scanners.recognised(request.evidence.user_agent)
     how = Circumstances(request.now, Channel.PAGE, request.evidence, lang, suspected_automation=machine)
-    undone = wiring.journeys().undo(brand, link, how)
-    return pages.render(
+    undone = deployment.recipients.undo(brand, link, how)
+    return deployment.pages.render(
         leaving.TEMPLATES,
         "undone.html",
         brand,
         lang,
         undone=undone,
-        preferences=leaving.preferences(link),
+        preferences=deployment.unsubscribe_pages.preferences(link),
     )
 
 
 def tell_why(request: Request) -> Response:
     """Note why somebody left, if they say so. A reason that can't be noted now is no loss: they are thanked anyway."""
     try:
-        link = wiring.tokens().read(Purpose.REASON, request.parameters["token"], request.now)
+        link = deployment.tokens.read(Purpose.REASON, request.parameters["token"], request.now)
     except ExpiredError as exc:
         raise web.ProblemError(410, "reason_expired") from exc
-    brand = wiring.brands().even_if_gone(link.brand)
+    brand = deployment.brands.even_if_gone(link.brand)
     form = request.form()
-    lang = pages.language(request, brand, shown=form.get("lang", [""])[0])
+    lang = deployment.pages.language(request, brand, shown=form.get("lang", [""])[0])
     said = form.get("reason", [""])[0]
     noted = said in recipients.REASONS
     if noted:
         machine = scanners.recognised(request.evidence.user_agent)
         how = Circumstances(request.now, Channel.PAGE, locale=lang, suspected_automation=machine)
         try:
-            wiring.journeys().tell_why(brand, link, said, how)
+            deployment.recipients.tell_why(brand, link, said, how)
         except StoreUnavailableError as exc:
-            web.report(exc, request.route)
+            telemetry.report(exc, request.route)
     status = 400 if said and not noted else 200
-    return pages.render(
-        leaving.TEMPLATES, "reason.html", brand, lang, status=status, noted=noted, preferences=leaving.preferences(link)
+    return deployment.pages.render(
+        leaving.TEMPLATES,
+        "reason.html",
+        brand,
+        lang,
+        status=status,
+        noted=noted,
+        preferences=deployment.unsubscribe_pages.preferences(link),
     )
 
 
@@ -82,13 +92,13 @@ def problem(request: Request, status: int, code: str) -> Response:
     """The page of an error."""
     word = request.route.rpartition("/")[0].rpartition("/")[2]
     purpose = _PURPOSES.get(word, Purpose.UNSUBSCRIBE)
-    return pages.problem_of_link(purpose, request, status, code)
+    return deployment.pages.problem_of_link(purpose, request, status, code)
 
 
 _PURPOSES: Final = {"undo": Purpose.UNDO, "reason": Purpose.REASON}
 """What the token is for, by the word before it, where it isn't for leaving."""
 
-handler = web.room(
+handler = web.router(
     {
         "/u/{token+}": {"GET": ask, "POST": leave},
         "/u/page/{token}": {"POST": leave},
@@ -100,6 +110,7 @@ handler = web.room(
         "/healthz": {"GET": health},
     },
     problem,
+    deployment.site,
     largest=None,
 )
-wiring.prepare()
+deployment.prepare(pages=True)

@@ -18,13 +18,15 @@ from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import providers, telemetry, wiring
+from consentry import providers, telemetry
 from consentry.actions.reports import Result
+from consentry.deployment import Deployment
 from consentry.http import web
 from consentry.http.outgoing import UnreachableError
 from consentry.links.keyring import SecretUnavailableError
 from consentry.providers import Call, Setup, UnreadableError, UnsignedError
 from consentry.rules.ledger import Channel
+from consentry.settings import Settings
 from consentry.table.gateway import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from consentry.http.web import Response
     from consentry.providers import Provider, Reading
     from consentry.rules.brands import Brand
+
+deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
 
 MAX_BODY: Final = 1024 * 1024
 RETRY_AFTER_S: Final = 30
@@ -70,20 +74,20 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         response = _problem(400, str(exc))
     except UnsignedError as exc:
         # Why is for the operator: whoever has no key learns nothing of how the brand is set up.
-        wiring.logger().warning("webhook refused", route=route, reason=str(exc))
+        telemetry.logger().warning("webhook refused", route=route, reason=str(exc))
         response = _problem(401, "The call can't be verified")
     except (StoreUnavailableError, SecretUnavailableError, UnreachableError) as exc:
-        web.report(exc, route)
+        telemetry.report(exc, route)
         response = _problem(503, "Send the same again", {"retry-after": str(RETRY_AFTER_S)})
     except Exception as exc:  # noqa: BLE001 - the last resort: a problem rather than a stack trace
-        web.report(exc, route)
+        telemetry.report(exc, route)
         response = _problem(500, "Something went wrong here; it was noted")
     return web.write(response, head=event["requestContext"]["http"]["method"] == "HEAD")
 
 
 def _receive(event: dict[str, Any]) -> Response:
-    request = web.read(event)
-    brand = wiring.brands().get(request.parameters.get("brand", ""))
+    request = web.read(event, deployment.site)
+    brand = deployment.brands.get(request.parameters.get("brand", ""))
     name = request.parameters.get("provider", "")
     if brand is None or name not in brand.webhooks:
         raise RefusedError(404, "This brand has no such webhook")
@@ -115,7 +119,7 @@ def _verify(provider: Provider, call: Call, setup: Setup, brand: Brand, name: st
 
     A call that can't be verified is looked at once more with fresh secrets, at most once a minute.
     """
-    keyring = wiring.keyring()
+    keyring = deployment.keyring
     try:
         return provider.verify(call, setup, keyring.webhook_secrets(brand.id, name), now)
     except UnsignedError:
@@ -125,7 +129,7 @@ def _verify(provider: Provider, call: Call, setup: Setup, brand: Brand, name: st
 
 
 def _apply(reading: Reading, brand: Brand, name: str, arrived: int, now: int) -> Counter[str]:
-    store, intake = wiring.store(), wiring.intake()
+    store, intake = deployment.store, deployment.reports
     if reading.once and not store.spend(_once(brand, name, reading.once), _said(reading), now, SPENT_S):
         raise UnsignedError("this token was used before, for something else")
     if arrived < now:
@@ -138,12 +142,12 @@ def _apply(reading: Reading, brand: Brand, name: str, arrived: int, now: int) ->
     if unreadable := len(nobody) + reading.unclear:
         telemetry.unreadable(unreadable, name, brand.id)
     if reading.unknown:
-        wiring.logger().warning("unknown kind of event", brand=brand.id, provider=name, count=reading.unknown)
+        telemetry.logger().warning("unknown kind of event", brand=brand.id, provider=name, count=reading.unknown)
     if reading.fetch:
         from consentry.providers import sns  # noqa: PLC0415 - once in a subscription's life
 
         sns.fetch(reading.fetch)
-        wiring.logger().info("subscription confirmed", brand=brand.id, provider=name)
+        telemetry.logger().info("subscription confirmed", brand=brand.id, provider=name)
     counts = Counter(_COUNTED_AS[receipt.result] for receipt in (*receipts, *others))
     counts["ignored"] += reading.ignored
     return counts
@@ -171,4 +175,4 @@ def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None)
     return web.Response(status, json.dumps(body), "application/problem+json", headers or {})
 
 
-wiring.prepare()
+deployment.prepare()

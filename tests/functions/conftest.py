@@ -8,22 +8,21 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 
-from consentry import wiring
-from consentry.http import pages
+from consentry import telemetry
+from consentry.deployment import Deployment
 from consentry.rules import brands
-from consentry.rules.brands import Brand
+from consentry.rules.brands import Brand, Brands
+from consentry.settings import Settings
 from consentry_build import catalogues
 from support import permissions
 from support.quick_moto import mock_aws
 from support.world import World
-
-_KEPT: Final = {"_session", "brands", "logger"}
-"""What `wiring` builds that no test changes."""
 
 
 @pytest.fixture(scope="session")
@@ -32,11 +31,26 @@ def _clients(_environment: None) -> dict[str, Any]:
     return {each: session.client(each) for each in ("dynamodb", "s3", "secretsmanager", "sesv2", "sqs")}
 
 
-@pytest.fixture(scope="session")
-def _build() -> Callable[..., Any]:
+class SharedSession(botocore.session.Session):
     """Builds the functions' own clients, each kind once: they hold nothing of a test, and take their time."""
-    build = wiring._client
-    return cache(lambda *wanted: permissions.watched(build(*wanted)))
+
+    @cache  # noqa: B019 - there is one
+    def create_client(self, service: str, config: Any) -> Any:
+        """One that notes what it is asked."""
+        return permissions.watched(super().create_client(service, config=config))
+
+
+@pytest.fixture(scope="session")
+def deploy(_environment: None) -> Callable[[Settings], Deployment]:
+    """Builds deployments that share what no test changes."""
+    session, shared = SharedSession(), _brands()
+
+    def build(settings: Settings) -> Deployment:
+        deployment = Deployment(settings, session)
+        deployment.brands = shared
+        return deployment
+
+    return build
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +64,7 @@ def world(
     load_room: Callable[[str], ModuleType],
     loaded: dict[str, ModuleType],
     _clients: dict[str, Any],
-    _build: Callable[..., Any],
+    deploy: Callable[[Settings], Deployment],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
     """A deployment with an empty table."""
@@ -60,50 +74,29 @@ def world(
             loaded[room] = permissions.obedient(room, load_room(room))
         return loaded[room]
 
-    _forget(loaded)
-    monkeypatch.setattr(wiring, "_client", _build)
     with mock_aws():
-        world = World(warm, _clients)
+        world = World(warm, _clients, deploy)
         monkeypatch.setattr("time.time_ns", lambda: world.now * 1_000_000)
         monkeypatch.setattr("consentry.table.store.PATIENCE_S", 60)  # moto copies its table for each transaction
         yield world
-    _forget(loaded)
 
 
 @pytest.fixture
 def logged(world: World, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What the functions log: JSON lines."""
     lines = io.StringIO()
-    for handler in wiring.logger().handlers:
+    for handler in telemetry.logger().handlers:
         monkeypatch.setattr(handler, "stream", lines)
     return lines
 
 
-def _forget(loaded: dict[str, ModuleType]) -> None:
-    """Have everything that depends on a table or a keyring built anew."""
-    for module in (wiring, *loaded.values()):
-        for name, each in list(vars(module).items()):
-            if name not in _KEPT and hasattr(each, "cache_clear") and each.__module__ == module.__name__:
-                each.cache_clear()
-
-
-@pytest.fixture
-def rendering(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Templates can be rendered without a deployment."""
-
-    def forget() -> None:
-        wiring.settings.cache_clear()
-        pages._environment.cache_clear()
-
-    monkeypatch.setenv("KEYRING_SECRET_ARN", "arn")
-    forget()
-    yield
-    forget()
+def _brands() -> Brands:
+    return brands.load(Path(os.environ["CONSENTRY_COMPILED"]) / "brands.json")
 
 
 @pytest.fixture
 def brand() -> Brand:
     """The demonstration brand, in every language there is."""
-    found = brands.load(Path(os.environ["CONSENTRY_COMPILED"]) / "brands.json").get("demo")
+    found = _brands().get("demo")
     assert found is not None
     return found._replace(languages=catalogues.languages())

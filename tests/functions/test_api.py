@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import pytest
 
-from consentry import wiring
 from consentry.actions import platforms
 from consentry.links import unsubscribe_addresses
 from consentry.links.keyring import edit
@@ -92,7 +91,7 @@ def test_who_calls_is_asked_before_anything_else(world: World, body: Any) -> Non
 def test_a_key_that_was_withdrawn_is_refused(world: World) -> None:
     key = world.api_key()
     edit(world.secrets, "keyring", lambda document: document["brands"].clear())
-    wiring.keyring.cache_clear()
+    world.deploy()
     assert_problem(call(world, "lookup", key), 401)
 
 
@@ -103,7 +102,7 @@ def test_a_key_that_was_issued_a_moment_ago_works_in_a_warm_function(
 
     assert call(world, "lookup", world.api_key()).status == 200
     key = issue_api_key(world.secrets, "keyring", "demo", ["read"])
-    monkeypatch.setattr(wiring.keyring(), "_fetched_at", wiring.keyring()._fetched_at - 60)
+    monkeypatch.setattr(world.deployment.keyring, "_fetched_at", world.deployment.keyring._fetched_at - 60)
     assert call(world, "lookup", key).status == 200
 
 
@@ -302,7 +301,7 @@ def test_links_are_minted_while_the_table_is_away(world: World) -> None:
 def test_a_keyring_that_cannot_be_read_is_said_with_when_to_come_back(world: World) -> None:
     key = world.api_key()
     world.secrets.delete_secret(SecretId="keyring", ForceDeleteWithoutRecovery=True)
-    wiring.keyring.cache_clear()
+    world.deploy()
     answer = call(world, "lookup", key)
     assert_problem(answer, 503)
     assert answer.headers["retry-after"] == "5"
@@ -315,8 +314,8 @@ def test_a_crash_is_told_without_what_it_was(world: World, name: str, monkeypatc
 
     key = world.api_key()
     for part in ("read", "read_many", "ledger", "request"):
-        monkeypatch.setattr(wiring.store(), part, crash)
-    monkeypatch.setattr(wiring.tokens(), "sign", crash)
+        monkeypatch.setattr(world.deployment.store, part, crash)
+    monkeypatch.setattr(world.deployment.tokens, "sign", crash)
     answer = call(world, name, key)
     assert_problem(answer, 500)
     assert SECRET not in answer.body
@@ -359,8 +358,10 @@ def test_known_and_unknown_people_cost_the_same_calls(world: World) -> None:
 def test_a_visitor_that_the_platform_names_is_counted_and_forgotten(
     world: World, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch, ip: str
 ) -> None:
-    demo = wiring.brands().get("demo")
-    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(limits=Bounds(requests_an_hour_per_ip=2)))
+    demo = world.deployment.brands.get("demo")
+    monkeypatch.setitem(
+        world.deployment.brands._brands, "demo", demo._replace(limits=Bounds(requests_an_hour_per_ip=2))
+    )
     key = world.api_key()
 
     def ask(email: str, **more: str) -> tuple[int, set[str]]:
@@ -380,8 +381,10 @@ def test_a_visitor_that_the_platform_names_is_counted_and_forgotten(
 
 
 def test_a_visitor_has_one_budget_at_our_form_and_the_platforms(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    demo = wiring.brands().get("demo")
-    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(limits=Bounds(requests_an_hour_per_ip=1)))
+    demo = world.deployment.brands.get("demo")
+    monkeypatch.setitem(
+        world.deployment.brands._brands, "demo", demo._replace(limits=Bounds(requests_an_hour_per_ip=1))
+    )
     world.post("/s/demo", {"email": "one@example.com", "topics": "news"}, ip="203.0.113.7")
     body = {"email": "two@example.com", "topics": ["news"], "visitor_ip": "203.0.113.7"}
     assert world.api("POST", "/v1/subscriptions", body, key=world.api_key()).status == 202
@@ -418,7 +421,7 @@ def test_a_subscription_is_pending_with_all_that_the_platform_said(world: World)
         "topics": "news,offers",
         "locale": "fr",
     }
-    contact = wiring.store().contact("demo", world.subscriber_id())
+    contact = world.deployment.store.contact("demo", world.subscriber_id())
     assert contact
     assert (contact.locale, contact.topics) == ("fr", ("news", "offers"))
     assert world.status() == "pending"
@@ -449,7 +452,7 @@ def test_minted_links_work_and_carry_the_reference(world: World) -> None:
     assert web == link["unsubscribe_url"]
     assert re.fullmatch(r"mailto:unsubscribe-[a-z2-7]{48}@reply\.meadow\.example\?subject=unsubscribe", mail)
     (code,) = unsubscribe_addresses.find(mail)
-    left = unsubscribe_addresses.read(wiring.tokens(), wiring.brands(), code)
+    left = unsubscribe_addresses.read(world.deployment.tokens, world.deployment.brands, code)
     assert left == Link(Purpose.UNSUBSCRIBE, "demo", link["subscriber_id"], ("product",))
     assert len(link["headers"]["List-Unsubscribe"]) < 998 - len("List-Unsubscribe: ")
     assert ANN not in answer.body
@@ -713,7 +716,7 @@ def test_the_document_needs_no_key_and_describes_every_call(world: World) -> Non
 def test_a_subscription_in_another_language_gets_the_nearest(world: World, asked: str | None, gets: str) -> None:
     body = {"email": "ann@example.com", "topics": ["news"], "locale": asked}
     assert world.api("POST", "/v1/subscriptions", body, key=world.api_key()).status == 202
-    contact = wiring.store().contact("demo", world.subscriber_id())
+    contact = world.deployment.store.contact("demo", world.subscriber_id())
     assert contact is not None
     assert contact.locale == gets
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from consentry import wiring
 from consentry.actions import archive, archiving
+from consentry.aws import clients
 from consentry.rules.consent import Consent
 from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind, hash_event
 from consentry.table.checkpoints import Task
@@ -89,9 +89,7 @@ class Archive:
 @pytest.fixture
 def kept(world: World, monkeypatch: pytest.MonkeyPatch) -> Archive:
     kept = Archive(world)
-    monkeypatch.setenv("ARCHIVE_QUEUE_URL", kept.url)
-    monkeypatch.setenv("ARCHIVE_BUCKET", BUCKET)
-    monkeypatch.setenv("ARCHIVE_SEGMENTS", "3")
+    world.deploy(archive_queue_url=kept.url, archive_bucket=BUCKET, archive_segments=3)
     return kept
 
 
@@ -116,7 +114,7 @@ def ids(lines: list[dict[str, Any]]) -> list[str]:
 def test_while_the_bucket_is_away_the_step_waits_and_is_done_later(world: World, kept: Archive) -> None:
     world.subscribed("news")
     kept.begin(month=MONTH)
-    with calls.failing(wiring._bucket_client(), "SlowDown"):
+    with calls.failing(world.deployment._client("s3", clients.PATIENT), "SlowDown"):
         assert [kept.deliver(message) for message in kept.waiting()].count(False) == 1, "the one with the event in it"
     assert kept.objects == {}
     kept.work()
@@ -126,7 +124,9 @@ def test_while_the_bucket_is_away_the_step_waits_and_is_done_later(world: World,
 def test_while_the_table_is_away_the_step_waits_and_is_done_later(world: World, kept: Archive) -> None:
     world.subscribed("news")
     kept.begin(month=MONTH)
-    with calls.failing(wiring.archivist()._checkpoints._gateway.client, "ProvisionedThroughputExceededException"):
+    with calls.failing(
+        world.deployment.archivist._checkpoints._gateway.client, "ProvisionedThroughputExceededException"
+    ):
         assert not any(kept.deliver(message) for message in kept.waiting())
     kept.work()
     assert len(kept.events()) == 1
@@ -138,7 +138,7 @@ def test_a_function_that_dies_midway_loses_and_doubles_nothing(world: World, kep
     for number in range(6):
         world.subscribed("news", "offers", email=person(number))
     kept.begin(month=MONTH)
-    dying = wiring.archivist()
+    dying = world.deployment.archivist
     died = []
 
     def die(*_: Any) -> None:
@@ -184,7 +184,7 @@ def test_messages_that_come_twice_lose_and_double_nothing(world: World, kept: Ar
 def test_of_two_who_do_the_same_step_one_sends_the_message_on(world: World, kept: Archive) -> None:
     world.subscribed("news")
     task = Task(MONTH, RUN, 0, 1)
-    working = wiring.archivist()
+    working = world.deployment.archivist
     place = working._checkpoints.read(task)
     after, part = working._step(task, place)
     assert working._checkpoints.advance(task, place, after, part, world.now)
@@ -235,8 +235,8 @@ def test_the_archive_tells_what_happened_as_an_export_does(world: World, kept: A
     [item] = world.events()
     kept.run()
     [line] = kept.events()
-    [event] = wiring.store().history("demo", world.subscriber_id())
-    assert line["hash"] == archive.event_line(wiring.keyring().archive_key(), event)["hash"]
+    [event] = world.deployment.store.history("demo", world.subscriber_id())
+    assert line["hash"] == archive.event_line(world.deployment.keyring.archive_key(), event)["hash"]
     assert line["event_id"] == item["event_id"]["S"]
     told = {name: line[name] for name in ("brand", "subscriber_id", "kind", "topics", "occurred_at", "channel")}
     assert told == {
@@ -254,7 +254,7 @@ def test_the_archive_tells_what_happened_as_an_export_does(world: World, kept: A
     [head] = kept.heads()
     assert (head["subscriber_id"], head["ledger_count"]) == (world.subscriber_id(), 1)
     [stored] = [each for each in world.items() if each["sk"]["S"] == "STATE"]
-    share = hash_event(wiring.keyring().ledger_key("demo"), event)
+    share = hash_event(world.deployment.keyring.ledger_key("demo"), event)
     assert int(stored["ledger_digest"]["N"]) == share
     assert not {str(share), f"{share:020x}"} & {str(value) for value in (*line.values(), *head.values())}
 
@@ -271,7 +271,7 @@ def test_nothing_in_the_archive_names_anybody(world: World, kept: Archive) -> No
         "event-1", Kind.CONFIRMED, "demo", world.subscriber_id(), world.now, world.now, Actor.RECIPIENT, Channel.PAGE,
         Consent({"in.news": world.now}), ("news",), reference="ann-at-home",
     )  # fmt: skip
-    wiring.store().record(event, evidence=Evidence("203.0.113.7", "Ann's browser"), evidence_days=30)
+    world.deployment.store.record(event, evidence=Evidence("203.0.113.7", "Ann's browser"), evidence_days=30)
     assert {item["sk"]["S"][0] for item in world.items()} == {"B", "C", "E", "S", "V"}, "budgets, which expire, too"
     kept.run()
     held = b"".join(gzip.decompress(body) if key.endswith(".gz") else body for key, body in kept.objects.items())
@@ -311,7 +311,7 @@ def test_every_brand_is_in_it(world: World, kept: Archive) -> None:
 def test_a_table_too_large_for_a_step_is_archived_in_many(
     world: World, kept: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ARCHIVE_SEGMENTS", "1")
+    world.deploy(archive_segments=1)
     for number in range(8):
         world.subscribed(*("news", "offers", "product")[: number % 3 + 1], email=person(number))
     kept.begin(month=MONTH)
@@ -327,7 +327,7 @@ def test_a_step_that_takes_long_ends_in_time_and_goes_on_in_another(
 ) -> None:
     monkeypatch.setattr("consentry.table.store._ITEMS_A_PAGE", 2)
     monkeypatch.setattr("consentry.actions.archiving.STEP_S", 0)
-    monkeypatch.setenv("ARCHIVE_SEGMENTS", "1")
+    world.deploy(archive_segments=1)
     for number in range(6):
         world.subscribed("news", email=person(number))
     kept.begin(month=MONTH)
@@ -353,7 +353,7 @@ def test_the_manifest_lists_every_part_and_is_signed(world: World, kept: Archive
     begun = kept.run()
     held = kept.objects
     text = held[f"ledger/{MONTH}/{begun['run']}/manifest.json"]
-    month, run, parts = archive.parts_of(wiring.keyring().archive_key(), text)
+    month, run, parts = archive.parts_of(world.deployment.keyring.archive_key(), text)
     assert (month, run) == (MONTH, begun["run"])
     assert {part.key for part in parts} == {key for key in held if key.endswith(".gz")}
     for part in parts:
@@ -363,7 +363,7 @@ def test_the_manifest_lists_every_part_and_is_signed(world: World, kept: Archive
     assert changed != text
     for other in (changed, text[:-20], b"", b"[]", b'{"signature": 1}'):
         with pytest.raises(archive.UnprovenError):
-            archive.parts_of(wiring.keyring().archive_key(), other)
+            archive.parts_of(world.deployment.keyring.archive_key(), other)
     with pytest.raises(archive.UnprovenError):
         archive.parts_of(b"another key", text)
 
@@ -409,7 +409,7 @@ def test_logs_tell_months_and_counts_alone(
 ) -> None:
     world.subscribed("news")
     kept.begin(month=MONTH)
-    with calls.failing(wiring._bucket_client(), "SlowDown"):
+    with calls.failing(world.deployment._client("s3", clients.PATIENT), "SlowDown"):
         for message in kept.waiting():
             kept.deliver(message)
     kept.work()

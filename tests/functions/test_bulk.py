@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consentry import wiring
 from consentry.actions.bulk import parts
 from consentry.actions.bulk.parts import Cutter
 from consentry.actions.bulk.rows import CSV, NDJSON, Malformed, Reader, UnusableInputError, text_of, unguarded
@@ -69,9 +68,8 @@ class Bulk:
 
 @pytest.fixture
 def bulk(world: World, monkeypatch: pytest.MonkeyPatch) -> Bulk:
-    monkeypatch.setenv("BULK_BUCKET", BUCKET)
-    monkeypatch.setenv("BULK_CONCURRENCY", "8")
-    monkeypatch.setattr(wiring, "_BULK_WRITERS", 1)  # moto can't be written to by several threads
+    world.deploy(bulk_bucket=BUCKET, bulk_concurrency=8)
+    monkeypatch.setattr("consentry.deployment._BULK_WRITERS", 1)  # moto can't be written to by several threads
     monkeypatch.setattr(parts, "ROWS", 3)
     monkeypatch.setattr("consentry.actions.bulk.importing.PATIENCE", (0.001,))
     return Bulk(world)
@@ -131,7 +129,9 @@ def test_a_run_is_named_so_that_it_stays_in_its_folder(bulk: Bulk, run: str) -> 
 def test_while_the_table_is_away_a_part_fails_and_says_nothing_of_anybody(bulk: Bulk) -> None:
     bulk.put(people(2))
     bulk.plan(work="import")
-    throttled = calls.failing(wiring.bulk()._store.gateway.client, "ProvisionedThroughputExceededException")
+    throttled = calls.failing(
+        bulk.world.deployment.bulk._store.gateway.client, "ProvisionedThroughputExceededException"
+    )
     with throttled, pytest.raises(Exception, match=r"^StoreUnavailableError$") as failed:
         bulk.step("part", part=bulk.parts()[0])
     assert failed.value.__cause__ is None
@@ -143,7 +143,10 @@ def test_while_the_table_is_away_a_part_fails_and_says_nothing_of_anybody(bulk: 
 def test_while_the_bucket_is_away_a_part_fails_and_is_done_later(bulk: Bulk) -> None:
     bulk.put(people(2))
     bulk.plan(work="import")
-    with calls.failing(wiring.bulk()._shelf._client, "SlowDown"), pytest.raises(Exception, match="ShelfUnavailable"):
+    with (
+        calls.failing(bulk.world.deployment.bulk._shelf._client, "SlowDown"),
+        pytest.raises(Exception, match="ShelfUnavailable"),
+    ):
         bulk.step("part", part=bulk.parts()[0])
     bulk.step("part", part=bulk.parts()[0])
     assert bulk.step("finish")["counts"] == {"new opt-outs": 2}
@@ -362,7 +365,7 @@ def test_no_id_in_a_jobs_csv_is_a_formula_and_each_is_read_back(bulk: Bulk) -> N
 
 def test_a_large_table_is_read_in_more_parts(bulk: Bulk) -> None:
     bulk.world.subscribed("news")
-    wiring.bulk()._table_bytes = lambda: 640 << 20
+    bulk.world.deployment.bulk._table_bytes = lambda: 640 << 20
     assert bulk.plan(work="export")["parts"] == 10
 
 

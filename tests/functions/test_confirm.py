@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from consentry import wiring
 from consentry.links.tokens import Purpose
 from consentry.rules.brands import Bounds
 from consentry.rules.ledger import Kind
@@ -117,7 +116,7 @@ def test_a_fresh_mail_can_be_asked_for_with_an_expired_link(world: World) -> Non
     world.now += 8 * DAY
     answer = submit(world, url, world.get(url))
     assert (answer.status, answer.page.heading) == (200, "Sehen Sie jetzt in Ihr Postfach")
-    contact = wiring.store().contact("demo", world.subscriber_id())
+    contact = world.deployment.store.contact("demo", world.subscriber_id())
     assert contact
     assert (contact.address, contact.topics, contact.asked_at, contact.locale) == (ANN, ("news",), world.now, "de")
     assert world.status() == "pending"
@@ -270,8 +269,10 @@ def test_nobody_is_opted_in_to_a_brand_that_is_gone(world: World) -> None:
 def test_asking_for_fresh_mails_is_counted_like_the_form_and_looks_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    demo = wiring.brands().get("demo")
-    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(limits=Bounds(requests_an_hour_per_ip=3)))
+    demo = world.deployment.brands.get("demo")
+    monkeypatch.setitem(
+        world.deployment.brands._brands, "demo", demo._replace(limits=Bounds(requests_an_hour_per_ip=3))
+    )
     world.post("/s/demo", {"email": ANN, "topics": "news"})
     url = world.confirm_url()
     world.now += 8 * DAY
@@ -286,7 +287,7 @@ def test_asking_for_fresh_mails_is_counted_like_the_form_and_looks_the_same(
     assert world.items() == before
     from_elsewhere = world.post(url, {"action": "resend"}, ip="203.0.113.8")
     assert from_elsewhere.body == answer.body
-    assert wiring.store().contact("demo", world.subscriber_id()).asked_at == world.now
+    assert world.deployment.store.contact("demo", world.subscriber_id()).asked_at == world.now
 
 
 def test_fresh_mails_to_variants_of_a_mailbox_come_from_one_budget(world: World) -> None:
@@ -300,5 +301,7 @@ def test_fresh_mails_to_variants_of_a_mailbox_come_from_one_budget(world: World)
     world.now += 8 * DAY
     for url in links:
         world.post(url, {"action": "resend"})
-    renewed = [wiring.store().contact("demo", world.subscriber_id(email)).asked_at == world.now for email in emails]
+    renewed = [
+        world.deployment.store.contact("demo", world.subscriber_id(email)).asked_at == world.now for email in emails
+    ]
     assert renewed == [True] * 6 + [False]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from consentry import telemetry, wiring
+from consentry import telemetry
 from consentry.http import outgoing
 from consentry.links import keyring
 from consentry.rules.brands import Endpoint
@@ -89,15 +89,15 @@ def test_an_endpoint_is_told_under_the_name_of_the_click(
 ) -> None:
     """From the stream's record to the queue, and out of it."""
     url = world.sqs.create_queue(QueueName="notifications")["QueueUrl"]
-    monkeypatch.setenv("NOTIFICATION_QUEUE_URL", url)
+    world.deploy(notification_queue_url=url)
     monkeypatch.setattr(outgoing, "post", lambda *_, **__: 204)
-    brand = wiring.brands().get("demo")
+    brand = world.deployment.brands.get("demo")
     assert brand is not None
     endpoint = Endpoint("crm", "https://crm.example.com/", private_network=False)
-    monkeypatch.setattr(wiring.brands(), "_brands", {"demo": brand._replace(notifications=(endpoint,))})
+    monkeypatch.setattr(world.deployment.brands, "_brands", {"demo": brand._replace(notifications=(endpoint,))})
     secret = "whsec_" + base64.b64encode(b"a secret of this test alone").decode()
     keyring.add_notification_secret(world.secrets, os.environ["KEYRING_SECRET_ARN"], "demo", "crm", secret)
-    wiring.keyring().refresh()
+    world.deployment.keyring.refresh()
     click(world, "ours-1")
     telemetry.begin("something else")
     new = state(world)
@@ -132,9 +132,9 @@ def test_an_endpoint_is_told_under_the_name_of_the_click(
 
 
 def test_a_goodbye_is_due_under_the_name_of_the_click(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    brand = wiring.brands().get("demo")
+    brand = world.deployment.brands.get("demo")
     assert brand is not None
-    monkeypatch.setattr(wiring.brands(), "_brands", {"demo": brand._replace(goodbye_mail=True)})
+    monkeypatch.setattr(world.deployment.brands, "_brands", {"demo": brand._replace(goodbye_mail=True)})
     world.subscribed("news")
     old = state(world)
     world.now += SECOND
@@ -151,7 +151,7 @@ def test_a_goodbye_is_due_under_the_name_of_the_click(world: World, monkeypatch:
 def test_what_follows_from_no_request_has_the_name_of_its_message(
     world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wiring, "put_off_spooled", lambda _receipt, _seconds: None)
+    monkeypatch.setattr(world.deployment.spool_queue, "defer", lambda _receipt, _seconds: None)
     odd = {
         "messageId": "message-1",
         "receiptHandle": "r",

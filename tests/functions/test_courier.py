@@ -18,7 +18,6 @@ from cfnlint.decode.cfn_yaml import loads  # reads CloudFormation's short forms
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
-from consentry import wiring
 from consentry.http.batches import AllFailedError
 from consentry.rules.brands import Bounds, Brands
 from consentry.rules.ledger import Kind
@@ -51,7 +50,7 @@ class Mailroom:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        for brand in wiring.brands():
+        for brand in world.deployment.brands:
             world.ses.create_email_identity(EmailIdentity=brand.sender)
         self.queue = world.sqs.create_queue(QueueName="mails", Attributes={"VisibilityTimeout": "0"})["QueueUrl"]
         self.delays: list[int] = []
@@ -132,21 +131,19 @@ class Mailroom:
 
     def refusing(self, *answers: Any) -> Any:
         """SES answers the next mails so."""
-        return calls.answering(wiring._mail_client(), "SendEmail", *answers)
+        return calls.answering(self.world.deployment.mailer._client, "SendEmail", *answers)
 
 
 @pytest.fixture
 def mailroom(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailroom]:
     """A mailroom with nothing in it."""
-    monkeypatch.setenv("PUBLIC_URL", BASE)
-    wiring.settings.cache_clear()
     room = Mailroom(world)
-    monkeypatch.setenv("MAIL_QUEUE_URL", room.queue)
+    world.deploy(public_url=BASE, mail_queue_url=room.queue)
 
     def undelayed(params: dict[str, Any], **_: Any) -> None:
         room.delays.append(params.pop("DelaySeconds"))
 
-    hooks = wiring._queue_client().meta.events
+    hooks = world.deployment._queue_client.meta.events
     hooks.register("provide-client-params.sqs.SendMessage", undelayed)
     yield room
     hooks.unregister("provide-client-params.sqs.SendMessage", undelayed)
@@ -273,7 +270,7 @@ def test_a_mail_of_unknown_fate_is_not_sent_again_before_the_cooldown(mailroom: 
 def test_a_mail_that_went_out_before_its_answer_got_lost_is_one_mail_within_the_cooldown(mailroom: Mailroom) -> None:
     gone = ConnectionClosedError(endpoint_url="x")
     record = mailroom.ask()
-    with calls.answer_lost(wiring._mail_client(), "SendEmail", gone):
+    with calls.answer_lost(mailroom.world.deployment.mailer._client, "SendEmail", gone):
         mailroom.stream(record)
     assert len(mailroom.sent) == 1
     mailroom.world.now += COOLDOWN_MS - 1
@@ -298,7 +295,9 @@ def test_a_queue_that_is_away_brings_the_record_back(mailroom: Mailroom) -> None
     record = mailroom.ask()
     with (
         mailroom.refusing("TooManyRequestsException"),
-        calls.answering(wiring._queue_client(), "SendMessage", "AWS.SimpleQueueService.NonExistentQueue"),
+        calls.answering(
+            mailroom.world.deployment._queue_client, "SendMessage", "AWS.SimpleQueueService.NonExistentQueue"
+        ),
     ):
         assert mailroom.stream(record) == [record["dynamodb"]["SequenceNumber"]]
     assert mailroom.stream(record) == []
@@ -311,9 +310,11 @@ def test_a_queue_that_is_away_brings_the_record_back(mailroom: Mailroom) -> None
 @pytest.fixture
 def two_a_minute(mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch) -> Mailroom:
     """A mailroom whose brand sends two mails a minute."""
-    demo = wiring.brands().get("demo")
+    demo = mailroom.world.deployment.brands.get("demo")
     assert demo
-    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(limits=Bounds(mails_a_minute=2)))
+    monkeypatch.setitem(
+        mailroom.world.deployment.brands._brands, "demo", demo._replace(limits=Bounds(mails_a_minute=2))
+    )
     return mailroom
 
 
@@ -352,7 +353,9 @@ def test_a_mail_that_waits_for_the_breaker_never_wears_out_the_queues_patience(t
 
 def test_a_mail_whose_new_message_cannot_be_sent_keeps_its_old_one(two_a_minute: Mailroom) -> None:
     two_a_minute.stream(*(two_a_minute.ask(f"person{number}@example.com") for number in range(3)))
-    with calls.answering(wiring._queue_client(), "SendMessage", "AWS.SimpleQueueService.NonExistentQueue"):
+    with calls.answering(
+        two_a_minute.world.deployment._queue_client, "SendMessage", "AWS.SimpleQueueService.NonExistentQueue"
+    ):
         assert len(two_a_minute.retry()) == 1
     assert len(two_a_minute.waiting()) == 1
 
@@ -370,7 +373,7 @@ def test_a_mail_that_waits_for_the_breaker_is_nobodys(two_a_minute: Mailroom) ->
 
 def test_complaints_about_confirmation_mails_slow_the_rest_down_and_stop_nothing(two_a_minute: Mailroom) -> None:
     for at in range(7):
-        wiring.breaker().complained("demo", two_a_minute.world.now - at)
+        two_a_minute.world.deployment.breaker.complained("demo", two_a_minute.world.now - at)
     two_a_minute.stream(*(two_a_minute.ask(f"person{number}@example.com") for number in range(3)))
     assert len(two_a_minute.sent) == 1
     two_a_minute.stream(two_a_minute.ask(brand="other"))
@@ -443,7 +446,7 @@ def test_a_mail_of_a_person_who_is_wholly_gone_is_not_needed(mailroom: Mailroom)
 
 def test_a_mail_of_a_brand_that_is_gone_is_not_needed(mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch) -> None:
     record = mailroom.ask()
-    monkeypatch.setattr(wiring.brands(), "_brands", {})
+    monkeypatch.setattr(mailroom.world.deployment.brands, "_brands", {})
     assert mailroom.stream(record) == []
     assert mailroom.sent == []
 
@@ -529,7 +532,7 @@ def test_the_address_is_forgotten_once_that_mail_is_sent_and_three_a_day_still_h
 def test_a_mail_that_waited_while_its_request_was_confirmed_does_not_go_out_as_another(
     mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keeping(monkeypatch)
+    keeping(mailroom.world, monkeypatch)
     with mailroom.refusing("TooManyRequestsException"):
         mailroom.stream(mailroom.ask())
     mailroom.world.happened({"in.news": mailroom.world.now})
@@ -595,17 +598,17 @@ def test_who_left_again_before_the_way_back_went_out_gets_none(mailroom: Mailroo
 # --- who leaves -------------------------------------------------------------------------------------------------------
 
 
-def keeping(monkeypatch: pytest.MonkeyPatch, **more: Any) -> None:
+def keeping(world: World, monkeypatch: pytest.MonkeyPatch, **more: Any) -> None:
     """The brand keeps addresses."""
-    demo = wiring.brands().get("demo")
+    demo = world.deployment.brands.get("demo")
     assert demo
-    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(keeps_address=True, **more))
+    monkeypatch.setitem(world.deployment.brands._brands, "demo", demo._replace(keeps_address=True, **more))
 
 
 @pytest.fixture
 def polite(mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch) -> Mailroom:
     """A mailroom whose brand says goodbye; Ann confirmed news and offers a day ago."""
-    keeping(monkeypatch, goodbye_mail=True)
+    keeping(mailroom.world, monkeypatch, goodbye_mail=True)
     mailroom.stream(mailroom.ask(ANN, "news", "offers"))
     mailroom.world.now += 5 * SECOND
     link = re.findall(rf"{BASE}(/c/\S+)", text_of(mailroom.sent[0]))[0]
@@ -692,7 +695,7 @@ def test_who_came_back_before_the_goodbye_went_out_gets_none(polite: Mailroom) -
 
 
 def test_a_brand_that_does_not_want_it_sends_no_goodbye(polite: Mailroom, monkeypatch: pytest.MonkeyPatch) -> None:
-    keeping(monkeypatch, goodbye_mail=False)
+    keeping(mailroom.world, monkeypatch, goodbye_mail=False)
     assert goodbyes(polite, leaving(polite, polite.world.leave_url(), {"scope": "all"})) == []
 
 
@@ -814,7 +817,7 @@ def test_the_mail_is_in_the_language_of_the_form(mailroom: Mailroom, lang: str) 
     if lang != "en":
         assert "just ignore this mail" not in html
         assert "just ignore this mail" not in text_of(mail)
-    name = wiring.brands().get("demo").topic_name("news", lang)
+    name = mailroom.world.deployment.brands.get("demo").topic_name("news", lang)
     assert name in html
     assert name in text_of(mail)
 
@@ -841,12 +844,12 @@ def test_an_address_of_an_internationalised_domain_travels_in_ascii(mailroom: Ma
 
 def test_a_brands_texts_cannot_add_a_header_or_html(mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch) -> None:
     evil = "Evil\r\nBcc: victim@example.com\r\n\r\n<script>alert(1)</script>"
-    demo = wiring.brands().get("demo")
+    demo = mailroom.world.deployment.brands.get("demo")
     assert demo
     topics = {"news": demo.topics["news"]._replace(names={"en": evil})}
     brand = demo._replace(names={"en": evil}, topics=topics, postal_address=evil)
     record = mailroom.ask()
-    monkeypatch.setattr(wiring.brands(), "_brands", {each.id: each for each in Brands([brand])})
+    monkeypatch.setattr(mailroom.world.deployment.brands, "_brands", {each.id: each for each in Brands([brand])})
     assert mailroom.stream(record) == []
     (mail,) = mailroom.sent
     assert mail["Bcc"] is None

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import pytest
 
-from consentry import wiring
 from consentry.http import web
 from consentry.links.tokens import Purpose
 from consentry.rules.ledger import Kind
@@ -234,10 +233,10 @@ def test_a_page_that_crashes_says_so_without_a_stack_trace(
         raise RuntimeError(ANN)
 
     url = PAGES[name](world)
-    monkeypatch.setattr(wiring.journeys(), "glance", crash)
-    monkeypatch.setattr(wiring.store(), "read", crash)
-    monkeypatch.setattr(wiring.store(), "read_with_contact", crash)
-    monkeypatch.setattr(wiring.brands().get("demo").__class__, "asked_for", crash)
+    monkeypatch.setattr(world.deployment.recipients, "glance", crash)
+    monkeypatch.setattr(world.deployment.store, "read", crash)
+    monkeypatch.setattr(world.deployment.store, "read_with_contact", crash)
+    monkeypatch.setattr(world.deployment.brands.get("demo").__class__, "asked_for", crash)
     answer = world.get(url)
     assert answer.status == 500
     assert_safe(answer)
@@ -247,12 +246,10 @@ def test_a_page_that_crashes_says_so_without_a_stack_trace(
 
 
 def test_a_broken_error_page_is_still_an_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from consentry.http import pages
-
     def crash(*_: Any, **__: Any) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(pages, "render", crash)
+    monkeypatch.setattr(world.deployment.pages, "render", crash)
     answer = world.get("/c/nonsense")
     assert (answer.status, answer.body) == (404, "not_ours\n")
     assert_safe(answer)
@@ -261,9 +258,7 @@ def test_a_broken_error_page_is_still_an_answer(world: World, monkeypatch: pytes
 def test_a_keyring_that_cannot_be_read_is_said_and_asked_for_again(world: World) -> None:
     url = world.confirm_url()
     document = world.secrets.get_secret_value(SecretId="keyring", VersionStage="AWSCURRENT")["SecretString"]
-    wiring.keyring.cache_clear()
-    wiring.tokens.cache_clear()
-    wiring.journeys.cache_clear()
+    world.deploy()
     world.secrets.update_secret(SecretId="keyring", SecretString="not JSON")
     answer = world.get(url)
     assert answer.status == 503

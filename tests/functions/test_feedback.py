@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from consentry import wiring
+from consentry.aws import clients
 from support import calls, ses
 from support.world import DAY, HOUR, SECOND, World
 
@@ -81,14 +81,13 @@ class Queue:
 @pytest.fixture
 def queue(world: World, monkeypatch: pytest.MonkeyPatch) -> Any:
     queue = Queue(world)
-    monkeypatch.setenv("FEEDBACK_QUEUE_URL", queue.url)
-    monkeypatch.delenv("SPOOL_QUEUE_URL")  # the function has none
+    world.deploy(feedback_queue_url=queue.url, spool_queue_url="")  # of a spool the function has none
 
     def at_once(params: dict[str, Any], **_: Any) -> None:
         queue.waits.append(params["VisibilityTimeout"])
         params["VisibilityTimeout"] = 0
 
-    hooks = wiring._queue_client().meta.events
+    hooks = world.deployment._queue_client.meta.events
     hooks.register("provide-client-params.sqs.ChangeMessageVisibility", at_once)
     yield queue
     hooks.unregister("provide-client-params.sqs.ChangeMessageVisibility", at_once)
@@ -160,7 +159,7 @@ def test_an_event_that_cannot_even_be_put_off_comes_back(world: World, queue: Qu
     queue.put(ses.complaint(ANN, at=world.now, brand="demo"))
     with (
         world.table_away(),
-        calls.answering(wiring._queue_client(), "ChangeMessageVisibility", "InternalError"),
+        calls.answering(world.deployment._queue_client, "ChangeMessageVisibility", "InternalError"),
     ):
         assert queue.work() == 1
     assert queue.work() == 0
@@ -169,8 +168,8 @@ def test_an_event_that_cannot_even_be_put_off_comes_back(world: World, queue: Qu
 
 def test_without_the_keyring_nobody_can_be_told_and_the_event_comes_back(world: World, queue: Queue) -> None:
     event = ses.complaint(ANN, at=world.now, brand="demo")
-    wiring.keyring.cache_clear()
-    with calls.failing(wiring._client("secretsmanager", wiring._IMPATIENT), "InternalServiceError"):
+    world.deploy()
+    with calls.failing(world.deployment._client("secretsmanager", clients.IMPATIENT), "InternalServiceError"):
         assert queue.tell(event) == 1
     assert queue.waits == [60]
     assert queue.work() == 0
@@ -257,10 +256,10 @@ def test_whoever_leaves_many_topics_at_once_on_sess_own_page_has_left_each(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than an expression has room for, so that what is held is read first."""
-    demo = wiring.brands().get("demo")
+    demo = world.deployment.brands.get("demo")
     assert demo
     topics = {f"topic-{at}": demo.topics["news"]._replace(id=f"topic-{at}") for at in range(100)}
-    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(topics=topics, webhooks={}))
+    monkeypatch.setitem(world.deployment.brands._brands, "demo", demo._replace(topics=topics, webhooks={}))
     event = ses.subscription(ANN, at=world.now, brand="demo", topics=[(topic, "OptOut") for topic in topics])
     assert queue.tell(event) == 0
     assert world.consent().registers == {f"out.{topic}": world.now for topic in topics}
@@ -355,10 +354,10 @@ def test_a_mail_of_nobody_here_is_ignored(world: World, queue: Queue, logged: io
 def test_brands_that_share_a_sender_both_hear_of_it(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    demo = wiring.brands().get("demo")
+    demo = world.deployment.brands.get("demo")
     assert demo
     twin = demo._replace(id="twin")
-    monkeypatch.setattr(wiring.brands(), "_brands", {"demo": demo, "twin": twin})
+    monkeypatch.setattr(world.deployment.brands, "_brands", {"demo": demo, "twin": twin})
     queue.tell(ses.complaint(ANN, at=world.now))
     assert {item["pk"]["S"].split("#")[1] for item in world.events()} == {"demo", "twin"}
 

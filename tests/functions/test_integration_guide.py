@@ -29,7 +29,6 @@ import yaml
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 from click.testing import CliRunner
 
-from consentry import wiring
 from consentry.actions import notifications
 from consentry.http import outgoing
 from consentry.rules.consent import EVERY_TOPIC, opt_out
@@ -66,7 +65,7 @@ class Platform:
         self.work: list[Any] = []
         for name in ("QUEUE", "DEAD_LETTERS"):
             monkeypatch.setenv(name, self.sqs.create_queue(QueueName=name)["QueueUrl"])
-        monkeypatch.setenv("NOTIFICATION_QUEUE_URL", os.environ["QUEUE"])
+        world.deploy(notification_queue_url=os.environ["QUEUE"])
         monkeypatch.setattr(outgoing, "post", self.called)
         monkeypatch.setattr(standardwebhooks.webhooks, "datetime", Clock)
         monkeypatch.setattr(deployment, "WRITERS", 1)  # moto can't be written to by several threads
@@ -119,14 +118,13 @@ class Platform:
             assert done.exit_code == 0, done.output
             self.key = done.stdout.strip() if words[0] == "api-keys" else self.key
             self.secret = done.stdout.strip() if "add-secret" in words else self.secret
-        for built in (wiring.keyring, wiring.tokens, wiring.store, wiring.journeys, wiring.intake):
-            built.cache_clear()  # as in a container that was just started
+        self.world.deploy()  # as in a container that was just started
 
     def _yaml(self, text: str, _: str) -> None:
         path = self.folder / "brands/demo.yaml"
         path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text("utf-8")) | yaml.safe_load(text)), "utf-8")
         brand = deployment.brand(None, "demo")
-        self.monkeypatch.setattr(wiring.brands(), "_brands", {"demo": brand})
+        self.monkeypatch.setattr(self.world.deployment.brands, "_brands", {"demo": brand})
         (self.endpoint,) = (each.url for each in brand.notifications)
 
     def _csv(self, text: str, name: str) -> None:

@@ -12,7 +12,6 @@ import boto3
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from consentry import wiring
 from consentry.inbound import reading
 from consentry.links import unsubscribe_addresses
 from consentry.links.tokens import Link, Purpose
@@ -73,7 +72,7 @@ def s3() -> Any:
 
 @pytest.fixture
 def post(world: World, s3: Any, monkeypatch: pytest.MonkeyPatch) -> Post:
-    monkeypatch.delenv("SPOOL_QUEUE_URL")  # the function has none: its own queue keeps what can't be written
+    world.deploy(spool_queue_url="")  # the function has none: its own queue keeps what can't be written
     return Post(world, s3)
 
 
@@ -99,7 +98,7 @@ def test_while_the_table_is_away_a_mail_waits_and_counts_from_when_it_came(world
 
 def test_a_mail_that_cant_be_read_now_waits(world: World, post: Post) -> None:
     told = post.store(letters.gmail(token(world)))
-    mails = wiring.mailbox()._client
+    mails = world.deployment.mailbox._client
     for fault in ("SlowDown", "AccessDenied", ReadTimeoutError(endpoint_url="https://s3")):
         with calls.answering(mails, "GetObject", fault):
             assert post.deliver(told) == ["0"]
@@ -109,9 +108,9 @@ def test_a_mail_that_cant_be_read_now_waits(world: World, post: Post) -> None:
 
 def test_a_mail_that_cant_be_removed_comes_again_and_changes_nothing(world: World, post: Post) -> None:
     told = post.store(letters.gmail(token(world)))
-    with calls.failing(wiring.mailbox()._client, "SlowDown"):
+    with calls.failing(world.deployment.mailbox._client, "SlowDown"):
         assert post.deliver(told) == ["0"]
-    with calls.answering(wiring.mailbox()._client, "DeleteObject", "SlowDown"):
+    with calls.answering(world.deployment.mailbox._client, "DeleteObject", "SlowDown"):
         assert post.deliver(told) == ["0"]
     before = world.items()
     assert world.status() == "unsubscribed"
@@ -171,7 +170,7 @@ def test_links_of_several_topics_in_one_mail_all_count(world: World, post: Post)
 def test_a_mail_for_a_brand_or_topic_that_is_gone_still_counts(world: World, post: Post) -> None:
     for number, brand in enumerate(("demo", "gone")):
         link = Link(Purpose.UNSUBSCRIBE, brand, world.subscriber_id(brand=brand), ("retired",))
-        assert post.deliver(post.store(letters.apple(wiring.tokens().sign(link)), key=str(number))) == []
+        assert post.deliver(post.store(letters.apple(world.deployment.tokens.sign(link)), key=str(number))) == []
         assert world.status(topic="retired", brand=brand) == "unsubscribed"
 
 
@@ -212,7 +211,7 @@ def test_a_mail_with_a_large_picture_counts(world: World, post: Post) -> None:
     in_text = letter(head, f"--b\n\n{world.leave_url()}\n{picture}")
     in_subject = letter(head, picture, subject=token(world, topics=("offers",)))
     fetched: list[str] = []
-    mails = wiring.mailbox()._client
+    mails = world.deployment.mailbox._client
     mails.meta.events.register(
         "before-call.s3.GetObject", lambda params, **_: fetched.append(params["headers"]["Range"])
     )
@@ -227,7 +226,7 @@ def test_a_mail_with_a_large_picture_counts(world: World, post: Post) -> None:
 def address(world: World, *topics: str, domain: str = "reply.meadow.example", brand: str = "demo") -> str:
     """The address that opts somebody out of a topic, or of everything."""
     link = Link(Purpose.UNSUBSCRIBE, brand, world.subscriber_id(brand=brand), topics)
-    return f"{unsubscribe_addresses.local_part(wiring.tokens(), link)}@{domain}"
+    return f"{unsubscribe_addresses.local_part(world.deployment.tokens, link)}@{domain}"
 
 
 @pytest.mark.parametrize("subject", ["unsubscribe", "", "Please keep me!", "Re: Stories from the garden"])
@@ -283,7 +282,7 @@ def test_a_quoted_unsubscribe_address_counts_in_a_mail_to_us(world: World, post:
 
 def test_two_peoples_unsubscribe_addresses_opt_both_out(world: World, post: Post) -> None:
     bob = Link(Purpose.UNSUBSCRIBE, "demo", world.subscriber_id("bob@example.com"), ("news",))
-    both = f"{address(world)}, {unsubscribe_addresses.local_part(wiring.tokens(), bob)}@reply.meadow.example"
+    both = f"{address(world)}, {unsubscribe_addresses.local_part(world.deployment.tokens, bob)}@reply.meadow.example"
     post.deliver(post.store(letter(to=both)))
     assert (world.status(), world.status("bob@example.com")) == ("unsubscribed", "unsubscribed")
 
@@ -372,8 +371,8 @@ def test_somebody_who_certainly_wrote_leaves_everything_of_the_brands_of_that_ad
 
 
 def test_brands_that_share_the_domain_are_all_left(world: World, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    sharing = Brands(brand._replace(inbound_domain="Reply.Meadow.example") for brand in wiring.brands())
-    monkeypatch.setattr(wiring, "brands", lambda: sharing)
+    sharing = Brands(brand._replace(inbound_domain="Reply.Meadow.example") for brand in world.deployment.brands)
+    monkeypatch.setattr(world.deployment, "brands", sharing)
     post.deliver(post.store(letters.signed()))
     assert (world.status(), world.status(brand="other")) == ("unsubscribed", "unsubscribed")
 
@@ -441,8 +440,7 @@ def test_the_message_with_which_s3_tries_the_queue_is_nothing(world: World, post
 def test_nothing_is_ever_answered(world: World, post: Post) -> None:
     for number, raw in enumerate((letters.gmail(token(world)), letter(text="Who are you?"), letters.vacation("x"))):
         post.deliver(post.store(raw, key=str(number)))
-    assert wiring._mail_client.cache_info().currsize == 0
-    assert wiring._queue_client.cache_info().currsize == 0
+    assert not {"mailer", "_queue_client"} & vars(world.deployment).keys(), "neither is built"
 
 
 def test_no_log_line_names_a_sender_a_subject_or_a_token(
@@ -460,7 +458,7 @@ def test_no_log_line_names_a_sender_a_subject_or_a_token(
     told = [post.store(raw, key=f"mail-{number}") for number, raw in enumerate(raws)]
     with world.table_away():
         assert post.deliver(*told)
-    with calls.answering(wiring.mailbox()._client, "GetObject", "SlowDown"):
+    with calls.answering(world.deployment.mailbox._client, "GetObject", "SlowDown"):
         assert post.deliver(told[0]) == ["0"]
     assert post.deliver(*told, "ann@example.com") == ["9"]
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]

@@ -13,7 +13,6 @@ import pytest
 from click.testing import CliRunner
 from standardwebhooks import Webhook
 
-from consentry import wiring
 from consentry.actions import notifications
 from consentry.actions.notifications import Waited
 from consentry.http import outgoing
@@ -37,15 +36,15 @@ def told(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     sqs = boto3.client("sqs")
     url = sqs.create_queue(QueueName="notifications")["QueueUrl"]
-    monkeypatch.setenv("NOTIFICATION_QUEUE_URL", url)
+    world.deploy(notification_queue_url=url)
     monkeypatch.setattr("moto.sqs.models.unix_time_millis", lambda: float(world.now))
-    brand = wiring.brands().get("demo")._replace(notifications=ENDPOINTS)
-    monkeypatch.setattr(wiring.brands(), "_brands", {"demo": brand})
+    brand = world.deployment.brands.get("demo")._replace(notifications=ENDPOINTS)
+    monkeypatch.setattr(world.deployment.brands, "_brands", {"demo": brand})
     for endpoint in ENDPOINTS:
         keyring.add_notification_secret(
             world.secrets, os.environ["KEYRING_SECRET_ARN"], "demo", endpoint.id, _secret(endpoint.id)
         )
-    wiring.keyring().refresh()
+    world.deployment.keyring.refresh()
 
     class Told:
         def __init__(self) -> None:
@@ -184,7 +183,7 @@ def test_only_a_2xx_counts_as_taken(world: Any, told: Any, status: int) -> None:
 
 def test_an_endpoint_without_a_secret_is_sent_nothing_unsigned(world: Any, told: Any, monkeypatch: Any) -> None:
     change(world, told)
-    monkeypatch.setattr(wiring.keyring(), "notification_secrets", lambda *_: [])
+    monkeypatch.setattr(world.deployment.keyring, "notification_secrets", lambda *_: [])
     told.work()
     assert told.got == []
     world.now += notifications.WAITS_S[0] * 1000
@@ -195,8 +194,8 @@ def test_an_endpoint_without_a_secret_is_sent_nothing_unsigned(world: Any, told:
 def test_while_keys_or_table_are_away_nothing_is_lost_and_no_try_is_used_up(
     world: Any, told: Any, monkeypatch: Any, away: str
 ) -> None:
-    brand = wiring.brands().get("demo")._replace(keeps_address=True)
-    monkeypatch.setattr(wiring.brands(), "_brands", {"demo": brand})
+    brand = world.deployment.brands.get("demo")._replace(keeps_address=True)
+    monkeypatch.setattr(world.deployment.brands, "_brands", {"demo": brand})
     change(world, told)
 
     def unavailable(*_: Any) -> Any:
@@ -204,9 +203,9 @@ def test_while_keys_or_table_are_away_nothing_is_lost_and_no_try_is_used_up(
 
     with monkeypatch.context() as patch, ExitStack() as faults:
         if away == "keyring":
-            patch.setattr(wiring.keyring(), "notification_secrets", unavailable)
+            patch.setattr(world.deployment.keyring, "notification_secrets", unavailable)
         else:
-            faults.enter_context(failing(wiring.table_client(), "InternalServerError", "GetItem"))
+            faults.enter_context(failing(world.deployment.table_client, "InternalServerError", "GetItem"))
         for _ in range(40):
             told.work()
             world.now += 60_000
@@ -217,8 +216,8 @@ def test_while_keys_or_table_are_away_nothing_is_lost_and_no_try_is_used_up(
 
 def test_what_nobody_listens_for_any_more_is_done(world: Any, told: Any, monkeypatch: Any) -> None:
     change(world, told)
-    brand = wiring.brands().get("demo")._replace(notifications=ENDPOINTS[1:])
-    monkeypatch.setattr(wiring.brands(), "_brands", {"demo": brand})
+    brand = world.deployment.brands.get("demo")._replace(notifications=ENDPOINTS[1:])
+    monkeypatch.setattr(world.deployment.brands, "_brands", {"demo": brand})
     told.work()
     assert (told.calls_of("crm"), told.calls_of("shop")) == (0, 1)
     world.now += 60_000
@@ -236,7 +235,7 @@ def test_a_message_that_says_nothing_of_how_it_waited_is_new_however_often_it_wa
     change(world, told)
     sent = world.now
     world.now += 3_600_000
-    monkeypatch.setattr(wiring, "put_off_notification", lambda _told, waited, _seconds: put_off.append(waited))
+    monkeypatch.setattr(world.room("notifier"), "_put_off", lambda _told, waited, _seconds: put_off.append(waited))
     (message, _) = told.waiting()
     old = {**message, "attributes": {"ApproximateReceiveCount": "7", "SentTimestamp": str(sent)}}
     assert told.deliver([old]) == [{"batchItemFailures": []}]
@@ -250,10 +249,10 @@ def test_what_is_put_back_out_of_the_dead_letters_is_tried_from_the_start(
     put_off: list[Waited] = []
     told.status = dict.fromkeys(told.status, 500)
     change(world, told)
-    monkeypatch.setattr(wiring, "put_off_notification", lambda _told, waited, _seconds: put_off.append(waited))
+    monkeypatch.setattr(world.room("notifier"), "_put_off", lambda _told, waited, _seconds: put_off.append(waited))
     ended = Waited(9, world.now - notifications.SPAN_MS - 1000 * notifications.LONGEST_DELAY_S - 1, world.now - 60_000)
     for message in told.waiting():
-        message["messageAttributes"][wiring.WAITED] = {"stringValue": ended.to_json(), "dataType": "String"}
+        message["messageAttributes"]["waited"] = {"stringValue": ended.to_json(), "dataType": "String"}
         assert told.deliver([message]) == [{"batchItemFailures": []}]
     assert put_off == [Waited(1, world.now, world.now)] * 2
 
@@ -311,8 +310,8 @@ def test_during_a_change_of_secrets_the_old_and_the_new_one_both_verify(world: A
     world.now = int(time.time() * 1000)
     arn = os.environ["KEYRING_SECRET_ARN"]
     fresh = keyring.add_notification_secret(world.secrets, arn, "demo", "crm")
-    wiring.keyring()._fetched_at = -1e9
-    wiring.keyring().refresh()
+    world.deployment.keyring._fetched_at = -1e9
+    world.deployment.keyring.refresh()
     change(world, told)
     told.deliver(told.waiting())
     _, headers, body = next(each for each in told.got if "crm" in each[0])
@@ -342,8 +341,8 @@ def test_a_repeated_opt_out_changes_nothing_and_is_not_told(world: Any, told: An
 
 
 def test_a_brand_that_wants_addresses_gets_them(world: Any, told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    brand = wiring.brands().get("demo")._replace(keeps_address=True)
-    monkeypatch.setattr(wiring.brands(), "_brands", {"demo": brand})
+    brand = world.deployment.brands.get("demo")._replace(keeps_address=True)
+    monkeypatch.setattr(world.deployment.brands, "_brands", {"demo": brand})
     before = world.items()
     world.call("subscribe", "POST", "/s/demo", form={"email": "ann@example.com", "topics": "news"})
     told.stream(before, world.items())
@@ -358,14 +357,14 @@ def test_what_is_given_up_waits_its_fourteen_days_anew_and_may_be_tried_from_the
     """A message that SQS itself moves there is deleted fourteen days after it was first sent."""
     sqs = boto3.client("sqs")
     dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
-    monkeypatch.setenv("NOTIFICATION_DEAD_LETTERS_URL", dead)
+    world.deploy(notification_dead_letters_url=dead)
     told.status["crm.example.com"] = 500
     change(world, told)
     (message,) = [each for each in told.waiting() if json.loads(each["body"])["endpoint"] == "crm"]
     told.work()
     tries, began = len(notifications.WAITS_S), world.now - notifications.SPAN_MS
     (almost, last) = (
-        {**message, "messageAttributes": {wiring.WAITED: {"stringValue": Waited(tries, since, 1).to_json()}}}
+        {**message, "messageAttributes": {"waited": {"stringValue": Waited(tries, since, 1).to_json()}}}
         for since in (began + 1, began)
     )
     assert told.deliver([almost]) == [{"batchItemFailures": []}]
@@ -373,7 +372,7 @@ def test_what_is_given_up_waits_its_fourteen_days_anew_and_may_be_tried_from_the
     assert told.deliver([last]) == [{"batchItemFailures": []}]
     found = sqs.receive_message(QueueUrl=dead, MessageAttributeNames=["All"], VisibilityTimeout=0)["Messages"]
     assert [json.loads(each["Body"]) for each in found] == [json.loads(message["body"])]
-    assert wiring.WAITED not in found[0].get("MessageAttributes", {})
+    assert "waited" not in found[0].get("MessageAttributes", {})
     sqs.purge_queue(QueueUrl=told.url)
     args = ["notifications", "redrive", "--dead-letters", dead, "--queue", told.url]
     assert CliRunner().invoke(main, args).output == "1 moved\n"

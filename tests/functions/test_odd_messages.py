@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from consentry import wiring
+from consentry.actions import notifications
 from consentry.actions.notifications import Notification
 from consentry.actions.spool import Spooled
 from consentry.rules.brands import Endpoint
@@ -39,11 +39,11 @@ often = settings(max_examples=60, suppress_health_check=[HealthCheck.function_sc
 def store(world: World, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
     """The functions, over a store in memory."""
     found = MemoryStore()
-    brand = wiring.brands().get("demo")
+    brand = world.deployment.brands.get("demo")
     assert brand
     brand = brand._replace(notifications=(Endpoint("crm", "https://crm.example.com/", False),))
-    monkeypatch.setattr(wiring.brands(), "_brands", {"demo": brand})
-    monkeypatch.setattr(wiring, "store", lambda: found)
+    monkeypatch.setattr(world.deployment.brands, "_brands", {"demo": brand})
+    world.deployment.store = found  # type: ignore[assignment]  # in its place
     return found
 
 
@@ -77,7 +77,8 @@ def test_an_odd_record_keeps_no_platform_from_hearing_of_another(
     world: World, store: MemoryStore, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queued: list[Notification] = []
-    monkeypatch.setattr(wiring, "queue_notifications", queued.extend)
+    notifications_of = world.deployment.notification_queue
+    monkeypatch.setattr(notifications_of, "send", lambda text, **_: queued.append(notifications.from_json(text)))
 
     @often
     @given(changed(CHANGE))
@@ -95,10 +96,9 @@ def test_an_odd_record_keeps_nobody_elses_mail(
     world: World, store: MemoryStore, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
-    monkeypatch.setattr(wiring, "send_mail", lambda sender, mail, recipient, raw: sent.append(recipient))
+    monkeypatch.setattr(world.deployment.mailer, "send", lambda sender, mail, recipient, raw: sent.append(recipient))
     outbox = MemoryOutbox(store)
-    monkeypatch.setattr(wiring, "outbox", lambda: outbox)
-    world.room("courier")._courier.cache_clear()
+    world.deployment.outbox = outbox  # type: ignore[assignment]  # in its place
 
     @often
     @given(changed(ANNOUNCED))
@@ -135,7 +135,7 @@ def test_an_odd_notification_is_not_sent_and_keeps_no_other(
     world: World, store: MemoryStore, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[bytes] = []
-    monkeypatch.setattr(wiring.keyring(), "notification_secrets", lambda *_: ["whsec_bWFkZSB1cA=="])
+    monkeypatch.setattr(world.deployment.keyring, "notification_secrets", lambda *_: ["whsec_bWFkZSB1cA=="])
     monkeypatch.setattr("consentry.http.outgoing.post", lambda url, body, *_, **__: sent.append(body) or 200)
 
     @often

@@ -19,13 +19,12 @@ from consentry.http import pages
 from consentry.rules import brands, consent, languages
 from consentry.rules.consent import Decision, Reason, Status
 from consentry_build import catalogues
-from support.page import FAULTS
+from support.page import FAULTS, renderer
 
 if TYPE_CHECKING:
     from consentry.http.web import Response
     from consentry.rules.brands import Brand
 
-pytestmark = pytest.mark.usefixtures("rendering")
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 NOW = 1_800_000_000_000
@@ -142,7 +141,7 @@ SUBSCRIBE: dict[str, Any] = {"error": "", "email": "", "ticked": [], "honeypot":
 def render(page: Page, brand: Brand | None, lang: str) -> Response:
     own = FUNCTIONS / page.room / "templates"
     folder = own if page.room and own.exists() else pages.SHARED / page.room
-    return pages.render(folder, page.template, brand, lang, **page.values)
+    return renderer().render(folder, page.template, brand, lang, **page.values)
 
 
 class Document(HTMLParser):

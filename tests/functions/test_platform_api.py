@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from consentry import wiring
 from consentry.links.tokens import Purpose
 from consentry.rules.consent import Consent
 from consentry.rules.ledger import Actor, Channel, Event, Kind
@@ -151,9 +150,9 @@ def test_an_opt_out_without_topics_is_from_every_topic(api: Any, world: Any) -> 
 def test_an_opt_out_from_a_topic_that_the_brand_had_is_recorded(
     api: Any, world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    demo = wiring.brands().get("demo")
+    demo = world.deployment.brands.get("demo")
     assert demo
-    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(retired_topics=("letters",)))
+    monkeypatch.setitem(world.deployment.brands._brands, "demo", demo._replace(retired_topics=("letters",)))
     with monkeypatch.context() as patch:
         patch.setattr(Store, "read", _away)  # nobody needs to ask
         assert results(api("POST", "/v1/events", {"events": [event(topics=["letters"])]})) == ["applied"]
@@ -161,7 +160,7 @@ def test_an_opt_out_from_a_topic_that_the_brand_had_is_recorded(
 
 
 def test_an_opt_out_from_a_topic_that_the_person_has_is_recorded(api: Any, world: Any) -> None:
-    wiring.store().record(_claimed(world, "letters"))
+    world.deployment.store.record(_claimed(world, "letters"))
     assert results(api("POST", "/v1/events", {"events": [event(topics=["letters"])]})) == ["applied"]
     assert set(world.consent().registers) == {"claim.letters", "out.letters"}
 
@@ -401,7 +400,7 @@ def test_a_failed_call_may_be_repeated_under_its_key(api: Any, world: Any, monke
         raise StoreUnavailableError
 
     with monkeypatch.context() as broken:
-        broken.setattr(wiring.store(), "record", away)
+        broken.setattr(world.deployment.store, "record", away)
         assert api("POST", "/v1/events", {"events": [event()]}, idempotency_key="k")[0] == 503
     assert results(api("POST", "/v1/events", {"events": [event()]}, idempotency_key="k")) == ["applied"]
 

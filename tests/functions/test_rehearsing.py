@@ -14,7 +14,6 @@ import pytest
 from click.testing import CliRunner
 from urllib3.exceptions import ReadTimeoutError
 
-from consentry import wiring
 from consentry_cli.errors import CanNotRunError
 from dev.rehearsing.__main__ import Outcome, main, prepared, rehearsed, taken
 from dev.rehearsing.__main__ import _report as report
@@ -45,7 +44,7 @@ class Rehearsal:
         self.ill: dict[str, str] = {}
         """What the doctor finds, by check."""
         self.key = world.api_key()
-        found = wiring.brands().get("demo")
+        found = world.deployment.brands.get("demo")
         assert found
         endpoint = SimpleNamespace(id="crm")
         self.brand = found._replace(notifications=(endpoint,))
@@ -55,8 +54,8 @@ class Rehearsal:
     def walk(self) -> Walk:
         stack = Stack(
             self.brand,
-            wiring.keyring(),
-            wiring.store(),
+            self.world.deployment.keyring,
+            self.world.deployment.store,
             lambda names: [f"{name}: {self.ill[name]}" for name in names if name in self.ill],
             lambda _: self.notified,
         )

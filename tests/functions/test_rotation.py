@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from consentry import wiring
 from consentry.links.keyring import OVERLAP_MS, Keyring
 from consentry.links.tokens import Link, Purpose, Tokens
 
@@ -49,7 +48,7 @@ def test_links_of_before_during_and_after_a_rotation_all_opt_out(world: World, m
         step(world, each)
         minted.append(fresh_container().sign(link))
     assert len(set(minted)) == 1
-    lives = wiring.Keyring(lambda: read(world)).generations("demo")
+    lives = Keyring(lambda: read(world)).generations("demo")
     assert lives[1].signs_from >= OVERLAP_MS
     seconds = lives[1].signs_from / 1_000
     minted.append(fresh_container().sign(link))
@@ -58,6 +57,7 @@ def test_links_of_before_during_and_after_a_rotation_all_opt_out(world: World, m
     for container in (old, fresh_container()):
         for token in minted:
             assert container.read(Purpose.UNSUBSCRIBE, token, int(seconds * 1_000)) == link
-    monkeypatch.setattr(wiring, "tokens", lambda: old)
+    world.deploy()
+    world.deployment.tokens = old
     for token in minted:
         assert world.post(f"/u/{token}", body="List-Unsubscribe=One-Click").status == 200

@@ -275,7 +275,7 @@ def test_leaving_everything_in_a_crowd_forgets_the_address_too(world: World, cro
 
 def test_a_table_that_is_away_spools_what_a_crowd_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = world.sqs.create_queue(QueueName="spool")["QueueUrl"]
-    monkeypatch.setenv("SPOOL_QUEUE_URL", queue)
+    world.deploy(spool_queue_url=queue)
     machine = Machine(world)
     urls = [world.leave_url(email=each) for each in people(5)]
     shown = [machine.opens(url) for url in urls]

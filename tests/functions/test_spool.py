@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from consentry import wiring
 from consentry.actions import spool
 from consentry.actions.reports import Report, ReportKind, Result
 from consentry.actions.spool import Spooled, Unverified
@@ -66,36 +65,30 @@ class Queue:
 @pytest.fixture
 def queue(world: World, monkeypatch: pytest.MonkeyPatch) -> Queue:
     queue = Queue(world)
-    monkeypatch.setenv("SPOOL_QUEUE_URL", queue.url)
     # Noted and not done: moto's queue would hold the message back for real seconds.
-    monkeypatch.setattr(wiring, "put_off_spooled", lambda _receipt, seconds: queue.put_off.append(seconds))
+    monkeypatch.setattr("consentry.aws.queues.Queue.defer", lambda _, _receipt, seconds: queue.put_off.append(seconds))
+    world.deploy(spool_queue_url=queue.url)
     return queue
 
 
 @contextmanager
-def keyring_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def keyring_away(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A container that starts while Secrets Manager doesn't answer."""
 
-    def unavailable() -> str:
+    def unavailable(*_: Any) -> str:
         raise SecretUnavailableError
 
-    forget = (
-        *(wiring.keyring, wiring.tokens, wiring.store, wiring.limits, wiring.recorder),
-        *(wiring.journeys, wiring.queued_journeys, wiring.replay),
-    )
-    for each in forget:
-        each.cache_clear()
+    world.deploy()
     with monkeypatch.context() as broken:
-        broken.setattr(wiring, "_fetch_keyring", unavailable)
+        broken.setattr("consentry.deployment.keyring_text", unavailable)
         yield
-    for each in forget:
-        each.cache_clear()
+    world.deploy()
 
 
 def test_only_when_the_queue_is_away_too_is_the_person_asked_to_come_back(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SPOOL_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/gone")
+    world.deploy(spool_queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/gone")
     with world.table_away():
         answer = world.post(world.leave_url())
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
@@ -104,26 +97,26 @@ def test_only_when_the_queue_is_away_too_is_the_person_asked_to_come_back(
 def test_what_table_and_queue_could_not_take_is_in_the_log_and_nobody_can_read_it(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
 ) -> None:
-    monkeypatch.setenv("SPOOL_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/gone")
+    world.deploy(spool_queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/gone")
     with world.table_away():
         assert world.post(world.leave_url(), {"scope": "topic"}).status == 503
     [letter] = sealed_log.find(logged.getvalue())
     assert all(said not in logged.getvalue() for said in (world.subscriber_id(), "203.0.113.7", "news"))
-    for wrong in (wiring.keyring().pepper("demo"), wiring.keyring().ledger_key("demo")):
+    for wrong in (world.deployment.keyring.pepper("demo"), world.deployment.keyring.ledger_key("demo")):
         with pytest.raises(sealed_log.BrokenSealError):
             sealed_log.unseal(wrong, letter)
     world.now += 60 * SECOND
-    waiting = sealed_log.unseal(wiring.keyring().dead_letter_key(), letter)
-    assert wiring.replay().apply(waiting) == "applied"
+    waiting = sealed_log.unseal(world.deployment.keyring.dead_letter_key(), letter)
+    assert world.deployment.replay.apply(waiting) == "applied"
     assert (world.status(), world.intact()) == ("unsubscribed", True)
     assert int(world.events()[-1]["occurred_at"]["N"]) == world.now - 60 * SECOND, "as of the click"
-    assert wiring.replay().apply(waiting) == "duplicate"
+    assert world.deployment.replay.apply(waiting) == "duplicate"
 
 
 def test_what_only_the_log_kept_is_counted_so_that_an_alarm_tells_of_it(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("SPOOL_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/gone")
+    world.deploy(spool_queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/gone")
     with world.table_away():
         world.post(world.leave_url())
     [line] = [json.loads(each) for each in capsys.readouterr().out.splitlines() if '"OptOutsKeptInLog"' in each]
@@ -138,8 +131,8 @@ def test_with_nothing_left_at_all_the_log_says_so_and_no_more(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
 ) -> None:
     url = world.leave_url()
-    monkeypatch.setenv("SPOOL_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/gone")
-    with keyring_away(monkeypatch):
+    world.deploy(spool_queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/gone")
+    with keyring_away(world, monkeypatch):
         assert world.post(url).status == 503
     assert "nothing could be kept" in logged.getvalue()
     assert url.rpartition("/")[2] not in logged.getvalue()
@@ -154,7 +147,7 @@ def test_an_opt_out_is_accepted_by_a_container_that_has_no_keys_yet(
 ) -> None:
     world.subscribed("news")
     url = world.leave_url()
-    with keyring_away(monkeypatch):
+    with keyring_away(world, monkeypatch):
         answer = world.post(url, form)
         assert answer.status == 200
         assert form is None or (answer.page.heading, len(answer.page.forms)) == ("You are unsubscribed", 0)
@@ -176,7 +169,7 @@ def test_a_person_who_saw_the_page_before_the_keys_went_is_no_machine(
     url = world.leave_url()
     form = dict(world.get(url).page.form().fields)
     world.now += 2 * SECOND
-    with keyring_away(monkeypatch):
+    with keyring_away(world, monkeypatch):
         assert world.post(url, form | {"scope": "pause", "days": "30"}).status == 200
     assert queue.drain() == []
     assert world.decision(topic="product") == "paused"
@@ -188,7 +181,7 @@ def test_fewer_mails_wait_for_the_keys_and_opt_nobody_out(
 ) -> None:
     world.subscribed("news")
     url = world.leave_url()
-    with keyring_away(monkeypatch):
+    with keyring_away(world, monkeypatch):
         answer = world.post(url, {"scope": "frequency", "frequency": "weekly"})
         assert (answer.status, answer.page.heading) == (200, "You get fewer mails")
         assert world.post(url, {"scope": "frequency", "frequency": "hourly"}).status == 400
@@ -214,7 +207,7 @@ def test_a_damaged_link_is_kept_repaired_while_no_keys_can_be_had(
     """What waits is the token that it was: whoever verifies it later knows nothing of damages."""
     world.subscribed("news")
     token = world.token(Purpose.UNSUBSCRIBE)
-    with keyring_away(monkeypatch):
+    with keyring_away(world, monkeypatch):
         assert world.post(f"/u/<{token[:50]}=\n{token[50:]}>").status == 200
     assert json.loads(queue.waiting()[0]["body"])["token"] == token
     assert queue.drain() == []
@@ -225,7 +218,7 @@ def test_everything_off_in_the_preferences_needs_no_keys_either(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = world.choose_url()
-    with keyring_away(monkeypatch):
+    with keyring_away(world, monkeypatch):
         assert world.post(url, {"scope": "all"}).status == 200
         assert world.post(url, {"topics": "news"}).status == 503
     assert queue.drain() == []
@@ -238,7 +231,7 @@ def test_a_forged_link_is_accepted_without_keys_and_then_opts_nobody_out(
     url = world.leave_url()
     forged = url[:-1] + ("A" if url[-1] != "A" else "E")
     other = "/u/" + world.confirm_url().rpartition("/")[2]
-    with keyring_away(monkeypatch):
+    with keyring_away(world, monkeypatch):
         assert world.post(forged).status == 200
         assert [world.post("/u/nonsense").status, world.post(other).status] == [404, 404]
     assert queue.drain() == []
@@ -249,7 +242,7 @@ def test_without_keys_a_page_shows_no_name_that_somebody_made_up(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = world.leave_url(brand="trust-your-bank")
-    with keyring_away(monkeypatch):
+    with keyring_away(world, monkeypatch):
         answer = world.post(url, {"scope": "topic"})
     assert (answer.status, answer.body) == (200, "You are unsubscribed.\n")
     assert queue.drain() == []
@@ -540,12 +533,12 @@ def test_of_many_reports_only_the_first_waits_for_a_table_that_is_away(world: Wo
 
 
 def test_of_many_reports_of_a_provider_only_some_wait_for_a_table_that_is_away(world: World, queue: Queue) -> None:
-    brand = wiring.brands().get("demo")
+    brand = world.deployment.brands.get("demo")
     assert brand is not None
     reports = [Report(ReportKind.UNSUBSCRIBED, world.now, f"ann{n}@example.com") for n in range(40)]
     refusals = ["ThrottlingException"] * 100
     with calls.answering(world.table_client, "TransactWriteItems", *refusals) as left:
-        receipts = wiring.intake().take_all(brand, reports, Channel.WEBHOOK, world.now)
+        receipts = world.deployment.reports.take_all(brand, reports, Channel.WEBHOOK, world.now)
     assert {receipt.result for receipt in receipts} == {Result.SPOOLED}
     assert len(left) >= 80, "no more than are at it side by side"
 
@@ -621,9 +614,9 @@ def test_what_waits_unverified_reads_back_as_it_was() -> None:
 
 
 def test_the_queues_own_error_is_ours(world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SPOOL_QUEUE_URL")
+    world.deploy(spool_queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/gone")
     with pytest.raises(StoreUnavailableError):
-        wiring._spool("{}")
+        world.deployment.spool.keep("{}")
 
 
 # --- telling of it ----------------------------------------------------------------------------------------------------
@@ -652,7 +645,7 @@ def test_what_a_form_of_preferences_leaves_counts_though_no_key_could_be_had(
     world.subscribed("news", "offers")
     url = world.choose_url()
     form = world.get(url).page.forms[0]
-    with keyring_away(monkeypatch):
+    with keyring_away(world, monkeypatch):
         answer = world.post(url, form.with_values({"topics": ["offers"]}))
         assert world.post(url, form.with_values({"topics": ["news", "offers", "product"]})).status == 503
     assert (answer.status, "what you turned off" in answer.body) == (200, True)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from consentry import wiring
 from consentry.rules.brands import Bounds
 from support import calls
 from support.world import DAY, HOUR, SECOND, World
@@ -18,7 +17,7 @@ MINUTE = 60_000
 
 def contact_of(world: World, email: str = ANN, brand: str = "demo") -> Any:
     """The mail that is due to somebody, or None."""
-    return wiring.store().contact(brand, world.subscriber_id(email, brand))
+    return world.deployment.store.contact(brand, world.subscriber_id(email, brand))
 
 
 # --- what the form refuses --------------------------------------------------------------------------------------------
@@ -238,10 +237,10 @@ def ask_of(world: World, number: int, **how: Any) -> set[str]:
 @pytest.fixture
 def narrow(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demonstration brand, with room for three requests an hour of a visitor and five of all."""
-    demo = wiring.brands().get("demo")
+    demo = world.deployment.brands.get("demo")
     assert demo
     changed = demo._replace(limits=Bounds(requests_an_hour_per_ip=3, requests_an_hour=5))
-    monkeypatch.setitem(wiring.brands()._brands, "demo", changed)
+    monkeypatch.setitem(world.deployment.brands._brands, "demo", changed)
 
 
 def test_one_visitor_can_ask_so_many_times_an_hour_and_never_learns_it(world: World, narrow: None) -> None:

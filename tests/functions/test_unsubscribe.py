@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consentry import wiring
 from consentry.actions import recipients
 from consentry.links.tokens import Purpose
 from consentry.table import limits
@@ -247,8 +246,7 @@ def test_a_link_signed_with_an_older_key_still_works(world: World) -> None:
     document = json.loads(world.secrets.get_secret_value(SecretId="keyring", VersionStage="AWSCURRENT")["SecretString"])
     document["brands"]["demo"] = {"generations": ["1", "2"]}
     world.secrets.update_secret(SecretId="keyring", SecretString=json.dumps(document))
-    for each in (wiring.keyring, wiring.tokens, wiring.store, wiring.journeys):
-        each.cache_clear()
+    world.deploy()
     assert world.leave_url() != url
     assert_left_by_one_click(world, world.post(url, body=ONE_CLICK))
 

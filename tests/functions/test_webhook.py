@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from consentry import wiring
+from consentry import telemetry
 from consentry.actions.reports import Intake, Receipt, Report, ReportKind, Result
 from consentry.http.outgoing import UnreachableError
 from consentry.links.keyring import set_webhook_secrets
@@ -62,7 +62,7 @@ class Post:
         return hooks.certificate()
 
     def registers(self, email: str = ANN) -> dict[str, int]:
-        return dict(wiring.store().read("demo", self.world.subscriber_id(email)).registers)
+        return dict(self.world.deployment.store.read("demo", self.world.subscriber_id(email)).registers)
 
     def opt_in(self, at: int, email: str = ANN) -> None:
         """The person's own opt-in, as their own click records it."""
@@ -78,7 +78,7 @@ class Post:
             effect=Consent({"in.news": at}),
             topics=("news",),
         )
-        wiring.store().record(event)
+        self.world.deployment.store.record(event)
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_a_kind_of_event_that_no_table_has_is_logged_without_what_it_says(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = StringIO()
-    monkeypatch.setattr(wiring.logger().registered_handler, "stream", log)
+    monkeypatch.setattr(telemetry.logger().registered_handler, "stream", log)
     for provider in NAMES:
         assert post.say(provider, happening(provider, f"new-{provider}", "very.private@example.com"))
     lines = [line for line in map(json.loads, log.getvalue().splitlines()) if "unknown kind" in line["message"]]
@@ -295,9 +295,9 @@ def test_an_opt_out_from_what_nobody_has_is_from_everything_where_nobody_reads_t
 
 
 def test_what_the_brand_has_or_had_counts_beside_what_nobody_has(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    demo = wiring.brands().get("demo")
+    demo = post.world.deployment.brands.get("demo")
     assert demo
-    monkeypatch.setitem(wiring.brands()._brands, "demo", demo._replace(retired_topics=("letters",)))
+    monkeypatch.setitem(post.world.deployment.brands._brands, "demo", demo._replace(retired_topics=("letters",)))
     said = hooks.saying("standard", "unsubscribed")
     said["data"]["topics"] = ["newsletter", "news", "letters"]
     assert post.say("standard", said) == {"applied": 1}
@@ -343,7 +343,7 @@ def test_what_a_provider_says_is_recorded_once_with_its_evidence(post: Post, pro
     assert post.say(provider, hooks.saying(provider, kind)) == {"duplicate": 1}
 
     subscriber_id = post.world.subscriber_id(ANN)
-    page = wiring.store().ledger("demo", subscriber_id)
+    page = post.world.deployment.store.ledger("demo", subscriber_id)
     ((event, _),) = page.events
     assert page.intact
     at = AT if kind == "claimed" else counts_at(provider, AT)
@@ -398,7 +398,7 @@ def test_what_is_told_twice_within_its_own_second_is_recorded_once(post: Post) -
         post.world.now = NOW + later
         assert post.say("sendgrid", said) == {"duplicate": 1}
     assert post.registers() == {"out.news": NOW + 999}
-    (event,) = wiring.store().history("demo", post.world.subscriber_id(ANN))
+    (event,) = post.world.deployment.store.history("demo", post.world.subscriber_id(ANN))
     assert event.occurred_at <= event.arrived_at
 
 
@@ -504,7 +504,7 @@ def test_a_token_cannot_say_something_else_as_long_as_its_call_is_taken(post: Po
 
 
 def test_a_token_is_free_again_when_it_has_expired_even_if_it_is_still_there(post: Post) -> None:
-    store = wiring.store()
+    store = post.world.deployment.store
     assert store.spend("hook#x", "one", NOW, 60)
     assert not store.spend("hook#x", "two", NOW + 59_000, 60)
     assert store.spend("hook#x", "two", NOW + 60_000, 60)
@@ -532,7 +532,7 @@ def test_opt_outs_follow_to_a_new_address(post: Post) -> None:
     assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"applied": 1}
     assert post.registers("ann@example.org") == {"out.news": LEFT_AT, "complaint": LEFT_AT + 1000}
     assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"duplicate": 1}
-    assert wiring.store().ledger("demo", post.world.subscriber_id("ann@example.org")).intact
+    assert post.world.deployment.store.ledger("demo", post.world.subscriber_id("ann@example.org")).intact
 
 
 def test_an_opt_out_that_the_old_address_makes_afterwards_follows_by_itself(post: Post) -> None:
@@ -546,7 +546,7 @@ def test_an_opt_out_that_the_old_address_makes_afterwards_follows_by_itself(post
     assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"duplicate": 1}
     assert post.registers("ann@example.org") == expected
     for email in (ANN, "ann@example.org"):
-        assert wiring.store().ledger("demo", post.world.subscriber_id(email)).intact
+        assert post.world.deployment.store.ledger("demo", post.world.subscriber_id(email)).intact
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -561,7 +561,7 @@ def test_an_opt_out_follows_through_two_moves_whenever_it_is_made(post: Post, pl
 
 def test_an_opt_out_that_is_made_during_the_move_follows_too(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     """Either side of the mark: nothing falls between what was there and what is still to come."""
-    mark = type(wiring.store()).move
+    mark = type(post.world.deployment.store).move
     offers = {**hooks.saying("mailchimp", "unsubscribed"), "data[list_id]": "b7c6eb2165"}
 
     def meanwhile(*said: Any) -> Any:
@@ -571,7 +571,7 @@ def test_an_opt_out_that_is_made_during_the_move_follows_too(post: Post, monkeyp
         return marked
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(wiring.store()), "move", meanwhile)
+        patch.setattr(type(post.world.deployment.store), "move", meanwhile)
         post.say("mailchimp", move(ANN, "ann@example.org"))
     assert post.registers("ann@example.org") == {"out.news": LEFT_AT, "out.offers": LEFT_AT}
 
@@ -581,7 +581,7 @@ def test_a_move_that_was_cut_short_is_completed_by_sending_it_again(
 ) -> None:
     post.say("mailchimp", hooks.saying("mailchimp", "unsubscribed"))
     with monkeypatch.context() as patch:
-        patch.setattr(type(wiring.store()), "read", _away)
+        patch.setattr(type(post.world.deployment.store), "read", _away)
         assert post.send(hooks.send("mailchimp", move(ANN, "ann@example.org")))[0] == 503
     assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"applied": 1}
     assert post.registers("ann@example.org") == {"out.news": LEFT_AT}
@@ -600,8 +600,8 @@ def test_both_ledgers_of_a_move_name_the_other_id(post: Post) -> None:
     post.say("mailchimp", hooks.saying("mailchimp", "unsubscribed"))
     post.say("mailchimp", move(ANN, "ann@example.org"))
     was, is_now = (post.world.subscriber_id(email) for email in (ANN, "ann@example.org"))
-    (moved,) = [event for event in wiring.store().history("demo", was) if event.kind is Kind.MOVED]
-    (followed,) = wiring.store().history("demo", is_now)
+    (moved,) = [event for event in post.world.deployment.store.history("demo", was) if event.kind is Kind.MOVED]
+    (followed,) = post.world.deployment.store.history("demo", is_now)
     assert (moved.source, dict(moved.effect.registers)) == (f"mailchimp to {is_now}", {})
     assert followed.source == f"mailchimp from {was}"
 
@@ -644,8 +644,7 @@ def test_hubspots_calls_are_believed_at_every_host_that_leads_here(post: Post, m
     path = "/hooks/demo/hubspot?portal=%40home"
     signed = "https://links.example.com/hooks/demo/hubspot?portal=@home"
     assert post.send(hooks.send("hubspot", said, path=path, signed=signed))[0] == 200
-    monkeypatch.setenv("PUBLIC_URL", "https://mail.meadow.example")
-    wiring.settings.cache_clear()
+    post.world.deploy(public_url="https://mail.meadow.example")
     assert post.send(hooks.send("hubspot", said))[0] == 200  # as set up before there was a domain
     assert post.send(hooks.send("hubspot", said, host="https://mail.meadow.example"))[0] == 200
     assert post.send(hooks.send("hubspot", said, host="https://links.evil.example"))[0] == 401
@@ -715,8 +714,8 @@ def test_while_the_table_is_away_the_provider_is_asked_to_send_again(
         raise EndpointConnectionError(endpoint_url="https://dynamodb")
 
     with monkeypatch.context() as patch:
-        patch.setattr(wiring.table_client(), "transact_write_items", away)
-        patch.setattr(wiring.table_client(), "put_item", away)
+        patch.setattr(post.world.deployment.table_client, "transact_write_items", away)
+        patch.setattr(post.world.deployment.table_client, "put_item", away)
         assert [post.send(sent)[0] for sent in calls] == [503] * len(NAMES)
     assert [post.send(sent) for sent in calls] == [(200, {**NOTHING, "applied": 1})] * len(NAMES)
 
@@ -741,7 +740,7 @@ def test_a_batch_that_failed_half_way_is_completed_by_sending_it_again(
 
 def test_a_secret_that_was_set_a_minute_ago_counts(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    keyring = wiring.keyring()
+    keyring = post.world.deployment.keyring
     monkeypatch.setattr(keyring, "_monotonic", lambda: clock[0])
     assert post.say("klaviyo", hooks.saying("klaviyo", "unsubscribed")) == {"applied": 1}
     arn = os.environ["KEYRING_SECRET_ARN"]
@@ -757,7 +756,7 @@ def test_a_secret_that_was_taken_back_is_refused_after_five_minutes(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
-    keyring = wiring.keyring()
+    keyring = post.world.deployment.keyring
     monkeypatch.setattr(keyring, "_monotonic", lambda: clock[0])
     sent = hooks.send("postmark", hooks.saying("postmark", "unsubscribed"))
     assert post.send(sent)[0] == 200
@@ -768,7 +767,7 @@ def test_a_secret_that_was_taken_back_is_refused_after_five_minutes(
 
 def test_no_address_secret_or_token_is_logged(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     log = StringIO()
-    monkeypatch.setattr(wiring.logger().registered_handler, "stream", log)
+    monkeypatch.setattr(telemetry.logger().registered_handler, "stream", log)
     for provider in NAMES:
         post.say(provider, hooks.saying(provider, "unsubscribed", "very.private@example.com"))
         post.send(Sent(f"/hooks/demo/{provider}?key=secret-guess", {}, b'{"email": "very.private@example.com"}'))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consentry import wiring
 from consentry.actions.recipients import FASTEST_PERSON_MS
 from consentry.links.tokens import Link, Minter, Purpose, minting_keys
 from consentry.rules.ledger import Channel
@@ -21,18 +20,18 @@ if TYPE_CHECKING:
 def queued(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is spooled."""
     texts: list[str] = []
-    monkeypatch.setattr(wiring, "_send_to_spool", texts.append)
+    monkeypatch.setattr(world.deployment.spool, "_queue", texts.append)
     return texts
 
 
-def drain(texts: list[str]) -> None:
+def drain(world: World, texts: list[str]) -> None:
     for text in texts:
-        wiring.replay().apply(text)
+        world.deployment.replay.apply(text)
 
 
 def minted(world: World, *topics: str) -> str:
     """A link that a platform signed by itself, with the keys that it was given."""
-    keys = Minter(minting_keys(wiring.keyring(), "demo"))
+    keys = Minter(minting_keys(world.deployment.keyring, "demo"))
     return "/u/" + keys.sign(Link(Purpose.UNSUBSCRIBE, "demo", world.subscriber_id(), topics))
 
 
@@ -73,7 +72,7 @@ def test_a_made_up_name_while_the_table_is_away_leaves_everything(world: World, 
     world.subscribed("news")
     with world.table_away():
         assert world.post(minted(world, "junk")).status == 200
-    drain(queued)
+    drain(world, queued)
     assert world.status() == "unsubscribed"
 
 
@@ -128,7 +127,7 @@ def test_what_a_form_leaves_counts_though_its_tick_cant_be_counted(world: World,
     with calls.failing(world.table_client, "ProvisionedThroughputExceededException", *writes):
         saved = world.post(world.choose_url(), form.with_values({"topics": ["offers"]}))
     assert saved.status == 200
-    drain(queued)
+    drain(world, queued)
     assert world.status(topic="news") == "unsubscribed"
 
 
@@ -137,7 +136,7 @@ def test_a_pause_that_is_drained_more_than_once_is_one_event(world: World) -> No
 
     token = world.token(Purpose.UNSUBSCRIBE)
     waiting = Unverified(Purpose.UNSUBSCRIBE, token, world.now, Channel.PAGE, pause_days=30).to_json()
-    drain([waiting] * 6)
+    drain(world, [waiting] * 6)
     assert len(world.events()) == 1
 
 
@@ -147,7 +146,9 @@ def test_a_pause_that_is_drained_more_than_once_is_one_event(world: World) -> No
 def test_a_platforms_link_shows_how_a_person_stands_and_not_who_they_are(world: World) -> None:
     world.post("/s/demo", {"email": "ann@example.com", "topics": "news"})
     assert "•••" not in world.get(world.choose_url()).body
-    ours = wiring.tokens().sign(Link(Purpose.PREFERENCES, "demo", world.subscriber_id(), at=world.now, ours=True))
+    ours = world.deployment.tokens.sign(
+        Link(Purpose.PREFERENCES, "demo", world.subscriber_id(), at=world.now, ours=True)
+    )
     assert "a•••@e•••.com" in world.get(f"/p/{ours}").body
     world.now += DAY
     assert "•••" not in world.get(f"/p/{ours}").body
@@ -160,5 +161,5 @@ def test_neither_an_undo_nor_a_reason_buys_a_link_of_ours(world: World) -> None:
     why = next(str(each.action) for each in left.page.forms if each.action.startswith("/u/reason/"))
     for answer in (left, world.post(why, {"reason": "too_many"}), world.post(undo_of(left), {})):
         (url,) = {link.partition("?")[0] for link in answer.page.links if link.startswith("/p/")}
-        link = wiring.tokens().read(Purpose.PREFERENCES, url.removeprefix("/p/"), world.now)
+        link = world.deployment.tokens.read(Purpose.PREFERENCES, url.removeprefix("/p/"), world.now)
         assert not link.ours

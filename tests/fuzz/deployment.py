@@ -11,22 +11,24 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import telemetry, wiring
+from consentry import deployment, telemetry
 from consentry.actions import notifications
 from consentry.actions.recipients import Form, Journeys
 from consentry.actions.replay import Replay
 from consentry.actions.reports import Intake
 from consentry.actions.spool import Recorder
 from consentry.http import outgoing
+from consentry.http.leaving import UnsubscribePages
 from consentry.links.keyring import Keyring
 from consentry.links.tokens import Link, Purpose, Tokens
 from consentry.rules import addresses, ledger
 from consentry.rules.brands import Brands, Endpoint, Webhook
+from consentry.settings import Settings
 from consentry.table import schema
 from consentry.table.endpoints import Standing
 from consentry.table.gateway import StoreUnavailableError
@@ -36,8 +38,10 @@ from support import hooks
 from support.memory import MemoryBreaker, MemoryLimits, MemoryStore, contact_image
 
 if TYPE_CHECKING:
+    from consentry.actions.mails import Mail
     from consentry.actions.notifications import Notification
     from consentry.aws.mailbox import Arrived
+    from consentry.rules.brands import Brand
     from consentry.rules.ledger import Event, Evidence
     from consentry.table.checkpoints import Task
     from consentry.table.schema import Contact
@@ -109,6 +113,29 @@ class Steps:
         assert task.segment < task.segments
 
 
+class Mailer:
+    """Takes every email that can be sent."""
+
+    def send(self, _brand: Brand, _mail: Mail, _recipient: str, raw: bytes) -> None:
+        if b"\n\n" not in raw.replace(b"\r\n", b"\n"):
+            raise Finding("a mail without a body")
+
+
+class Queue:
+    """Holds nothing; `look` is shown what is sent."""
+
+    name = "queue"
+
+    def __init__(self, look: Callable[[str], None] = lambda _: None) -> None:
+        self._look = look
+
+    def send(self, text: str, **_: Any) -> None:
+        self._look(text)
+
+    def defer(self, _receipt_handle: str, _seconds: int) -> None:
+        pass
+
+
 class AllWell:
     """Endpoints that take what they are told."""
 
@@ -141,7 +168,7 @@ class Deployment:
         self.inbox: Any = Inbox()
         self.breaker: Any = MemoryBreaker()
         self.store = Store()
-        self._wire()
+        self.parts: Any = self._deployed()
         self.forget()
 
     def forget(self) -> None:
@@ -152,14 +179,13 @@ class Deployment:
         limits: Any = MemoryLimits()
         journeys = Journeys(store, self.tokens, recorder, limits)
         intake = Intake(store, self.keyring.pepper, recorder)
-        replay = Replay(store, self.tokens, wiring.brands(), journeys)
-        wiring.store = lambda: store
-        wiring.journeys = wiring.queued_journeys = lambda: journeys
-        wiring.intake = wiring.queued_intake = lambda: intake
-        wiring.replay = lambda: replay
-        for room in self.rooms.values():
-            if hasattr(room, "_courier"):
-                room._courier.cache_clear()
+        self.parts.store = store
+        self.parts.recipients = self.parts.queued_recipients = journeys
+        self.parts.reports = self.parts.queued_reports = intake
+        self.parts.replay = Replay(store, self.tokens, self.parts.brands, journeys)
+        self.parts.unsubscribe_pages = UnsubscribePages(
+            self.parts.pages, self.tokens, self.parts.brands, journeys, recorder
+        )
         self.queued.clear()
         self.log.seek(0)
         self.log.truncate()
@@ -173,6 +199,7 @@ class Deployment:
             module = importlib.util.module_from_spec(spec)
             sys.modules[spec.name] = module
             spec.loader.exec_module(module)
+            module.deployment = self.parts  # type: ignore[attr-defined]  # which it has
             self.rooms[name] = module
         return self.rooms[name]
 
@@ -215,40 +242,37 @@ class Deployment:
             if each in logged:
                 raise Finding(f"logged: {each!r}")
 
-    def _wire(self) -> None:
-        brand = wiring.brands().get("demo")
+    def _deployed(self) -> deployment.Deployment:
+        parts: Any = deployment.Deployment(Settings.read())
+        brand = parts.brands.get("demo")
         assert brand
         webhooks = {name: Webhook(hooks.TOPICS, (hooks.ARN,)) for name in (*hooks.SECRETS, "sendgrid")}
         brand = brand._replace(webhooks=webhooks, notifications=(Endpoint("crm", "https://crm.example.com/", False),))
-        brands = Brands([brand])
-        wiring.brands = lambda: brands
-        wiring.keyring = lambda: self.keyring
-        wiring.tokens = lambda: self.tokens
-        wiring.send_mail = _mail
-        wiring.put_off = lambda reference, seconds: None
-        wiring.put_off_spooled = wiring.put_off_feedback = lambda receipt, seconds: None
-        wiring.put_off_notification = lambda notification, waited, seconds: None
-        wiring.notification_queue = lambda: "notifications"
-        endpoints: Any = AllWell()
-        wiring.endpoints = lambda: endpoints
-        wiring.breaker = lambda: self.breaker
-        wiring.mailbox = lambda: self.inbox
-        wiring.archivist = Steps
+        parts.brands = Brands([brand])
+        parts.keyring = self.keyring
+        parts.tokens = self.tokens
+        parts.mailer = Mailer()
+        parts.mail_queue = parts.spool_queue = parts.feedback_queue = Queue()
+        parts.notification_queue = parts.notification_dead_letters = Queue(self._queue)
+        parts.endpoints = AllWell()
+        parts.breaker = self.breaker
+        parts.mailbox = self.inbox
+        parts.archivist = Steps()
         telemetry.sys = SimpleNamespace(stdout=self.log)  # what is counted is a line in the log, too
-        wiring.queue_notifications = self._queue
         outgoing.post = lambda *_, **__: 200
         outgoing.get = lambda url: (200, hooks.certificate())
-        for handler in wiring.logger().handlers:
+        for handler in telemetry.logger().handlers:
             handler.setStream(self.log)
+        return parts
 
     def _spool(self, text: str) -> None:
         raise StoreUnavailableError("nothing is away here")
 
-    def _queue(self, told: list[Notification]) -> None:
-        for each in told:
-            if notifications.from_json(each.to_json()) != each or len(each.to_json().encode()) > _LARGEST_MESSAGE:
-                raise Finding("a notification that can't be queued")
-        self.queued += told
+    def _queue(self, text: str) -> None:
+        told = notifications.from_json(text)
+        if told.to_json() != text or len(text.encode()) > _LARGEST_MESSAGE:
+            raise Finding("a notification that can't be queued")
+        self.queued.append(told)
 
 
 def _compiled() -> str:
@@ -275,8 +299,3 @@ def _values(part: Any) -> Iterable[dict[str, Any]]:
             yield each
         elif isinstance(each, (dict, list)):
             yield from _values(each)
-
-
-def _mail(_sender: str, _recipient: str, raw: bytes) -> None:
-    if b"\n\n" not in raw.replace(b"\r\n", b"\n"):
-        raise Finding("a mail without a body")

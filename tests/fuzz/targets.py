@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry import providers, wiring
+from consentry import providers
 from consentry.actions import spool
 from consentry.actions.bulk import importing, presets
 from consentry.actions.bulk.rows import CSV, NDJSON, Malformed, Reader, UnusableInputError, UnusableRowError, Writer
@@ -265,7 +265,7 @@ class Webhooks:
             reading = providers.provider(name).translate(Call("POST", {}, {}, body, ()), self._setup)
         except (UnreadableError, UnsignedError):
             return
-        brand, intake = wiring.brands().get("demo"), wiring.intake()
+        brand, intake = self._deployment.parts.brands.get("demo"), self._deployment.parts.reports
         assert brand
         intake.take_all(brand, reading.reports, Channel.WEBHOOK, NOW, name)
         for old, new in reading.moved:
@@ -282,7 +282,7 @@ class Rows:
 
     def __init__(self) -> None:
         self._deployment = Deployment()
-        self._brand = wiring.brands().get("demo")
+        self._brand = self._deployment.parts.brands.get("demo")
 
     def examples(self) -> Iterator[bytes]:
         files = sorted((ROOT / "tests/cli/samples").iterdir())
@@ -303,7 +303,8 @@ class Rows:
         try:
             reader = Reader(stream, form, who=preset.who())
             said = presets.of_file(preset, file, reader.first, None)
-            interpreter = importing.Interpreter(wiring.intake(), self._brand, preset, reader, said, ("news",), NOW)
+            reports = self._deployment.parts.reports
+            interpreter = importing.Interpreter(reports, self._brand, preset, reader, said, ("news",), NOW)
             writer = Writer(out, form, reader.columns, ())
             for row in reader:
                 self._take(row, interpreter, writer)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Final
 
+from consentry.http.pages import Pages
+from consentry.links.keyring import Keyring
+from consentry.links.tokens import Tokens
+from consentry.rules.brands import Brands
 from dev.preview.forms import Form, forms_in
 
 FAULTS: Final = (
@@ -20,6 +27,12 @@ FAULTS: Final = (
     "failed",
 )
 """What a page can have to tell that went wrong, by the codes of `problem.html`."""
+
+
+def renderer() -> Pages:
+    """Renders without a deployment, in every language there is."""
+    locales = Path(os.environ["CONSENTRY_COMPILED"]) / "locales"
+    return Pages(locales, Tokens(Keyring(lambda: json.dumps({"root": "r"}))), Brands(()))
 
 
 class Page(HTMLParser):

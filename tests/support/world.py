@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Final
 
-from consentry import wiring
+from consentry.deployment import Deployment
 from consentry.links.keyring import issue_api_key
 from consentry.links.tokens import Link, Purpose
 from consentry.rules import addresses, ledger
 from consentry.rules import consent as rules
 from consentry.rules.consent import Consent
 from consentry.rules.ledger import Actor, Channel, Event, Kind
+from consentry.settings import Settings
 from support import calls, events, tables
 from support.page import Page
 
@@ -62,8 +63,12 @@ class Answer:
 class World:
     """A deployment in this process: call its rooms, look into its table, turn its clock."""
 
-    def __init__(self, load_room: Callable[[str], ModuleType], clients: dict[str, Any]) -> None:
+    def __init__(
+        self, load_room: Callable[[str], ModuleType], clients: dict[str, Any], build: Callable[[Settings], Deployment]
+    ) -> None:
         self._load = load_room
+        self._build = build
+        self._rooms: dict[str, ModuleType] = {}
         self.now = NOW
         self.dynamodb, self.secrets, self.ses, self.sqs, self.s3 = (
             clients[each] for each in ("dynamodb", "secretsmanager", "sesv2", "sqs", "s3")
@@ -71,12 +76,21 @@ class World:
         tables.create(self.dynamodb, os.environ["TABLE_NAME"])
         document = json.dumps({"root": "not so random", "brands": {}})
         os.environ["KEYRING_SECRET_ARN"] = self.secrets.create_secret(Name="keyring", SecretString=document)["ARN"]
+        self.deployment = build(Settings.read())
+
+    def deploy(self, **changed: Any) -> None:
+        """Deploy anew, with some settings changed: nothing is left of what was built."""
+        self.deployment = self._build(self.deployment.settings._replace(**changed))
+        for name in self._rooms:
+            self.room(name)
 
     # --- coming in from outside --------------------------------------------------------------------------------
 
     def room(self, name: str) -> ModuleType:
-        """A function's handler module."""
-        return self._load(name)
+        """A function's handler module, of this deployment."""
+        module = self._rooms[name] = self._load(name)
+        module.deployment = self.deployment  # type: ignore[attr-defined]  # which it has
+        return module
 
     def call(self, room: str, method: str, url: str, **how: Any) -> dict[str, Any]:
         """Answer of a room to one request, as Lambda gives it to the gateway."""
@@ -105,17 +119,14 @@ class World:
     def api_key(self, brand: str = "demo", scopes: tuple[str, ...] = ("read", "write", "erase")) -> str:
         """A fresh API key."""
         key = issue_api_key(self.secrets, os.environ["KEYRING_SECRET_ARN"], brand, scopes)
-        wiring.keyring.cache_clear()
-        wiring.tokens.cache_clear()
-        wiring.store.cache_clear()
-        wiring.journeys.cache_clear()
+        self.deployment.keyring.renew()
         return key
 
     # --- people and links --------------------------------------------------------------------------------------
 
     def subscriber_id(self, email: str = "ann@example.com", brand: str = "demo") -> str:
         """Who somebody is to a brand."""
-        return addresses.subscriber_id(wiring.keyring().pepper(brand), addresses.identify(email).address)
+        return addresses.subscriber_id(self.deployment.keyring.pepper(brand), addresses.identify(email).address)
 
     def token(
         self,
@@ -132,7 +143,7 @@ class World:
         dated = ours or purpose in {Purpose.CONFIRM, Purpose.UNDO, Purpose.STAMP, Purpose.REASON}
         instant = (self.now if dated else 0) if at is None else at
         subscriber_id = self.subscriber_id(email, brand)
-        return wiring.tokens().sign(Link(purpose, brand, subscriber_id, topics, reference, instant, ours))
+        return self.deployment.tokens.sign(Link(purpose, brand, subscriber_id, topics, reference, instant, ours))
 
     def confirm_url(self, topics: tuple[str, ...] = ("news",), **of: Any) -> str:
         """The link of a confirmation mail for a request of this moment."""
@@ -171,7 +182,7 @@ class World:
             tuple({name.partition(".")[2] or "*": 0 for name in registers}),
             **more,
         )
-        wiring.store().record(event)
+        self.deployment.store.record(event)
 
     def subscribed(self, *topics: str, email: str = "ann@example.com", brand: str = "demo") -> None:
         """Somebody confirmed these topics a day ago."""
@@ -182,7 +193,7 @@ class World:
 
     def consent(self, email: str = "ann@example.com", brand: str = "demo") -> Consent:
         """What the table knows of somebody."""
-        return wiring.store().read(brand, self.subscriber_id(email, brand))
+        return self.deployment.store.read(brand, self.subscriber_id(email, brand))
 
     def status(self, email: str = "ann@example.com", topic: str = "news", brand: str = "demo") -> str:
         """How somebody stands to a topic, read from the table."""
@@ -190,7 +201,7 @@ class World:
 
     def decision(self, topic: str = "news", email: str = "ann@example.com", brand: str = "demo") -> str:
         """Why somebody may or may not be mailed on a topic now."""
-        found = wiring.brands().get(brand)
+        found = self.deployment.brands.get(brand)
         assert found
         return rules.decide(self.consent(email, brand), topic, found.mode(topic), self.now).reason.value
 
@@ -209,14 +220,14 @@ class World:
 
     def intact(self, email: str = "ann@example.com", brand: str = "demo") -> bool:
         """Whether somebody's ledger verifies."""
-        return wiring.store().ledger(brand, self.subscriber_id(email, brand)).intact
+        return self.deployment.store.ledger(brand, self.subscriber_id(email, brand)).intact
 
     # --- what AWS does -----------------------------------------------------------------------------------------
 
     @property
     def table_client(self) -> Any:
         """The client through which the functions reach the table."""
-        return wiring.table_client()
+        return self.deployment.table_client
 
     @contextmanager
     def table_away(self) -> Iterator[None]:

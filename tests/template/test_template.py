@@ -18,6 +18,7 @@ from consentry import telemetry
 from consentry.actions import archiving, notifications, replay
 from consentry.http import batches
 from consentry.inbound import feedback
+from consentry.settings import Settings
 from consentry.table import endpoints
 from consentry_build.services import SERVICES
 from dev.audit import cloudformation
@@ -373,8 +374,8 @@ def test_no_parameter_asks_for_a_secret() -> None:
 
 
 def test_everything_that_the_code_asks_of_its_environment_is_in_the_template() -> None:
-    wanted = set()
-    for path in (ROOT / "layers/consentry/consentry/wiring.py", *(path for path, _ in sources())):
+    wanted = set(map(str.upper, Settings._fields))
+    for path in (ROOT / "layers/consentry/consentry/telemetry.py", *(path for path, _ in sources())):
         wanted |= set(re.findall(r'environ(?:\.get\(|\[)"([A-Z_]+)"', path.read_text()))
     given = set(GLOBAL["Environment"]["Variables"])
     for function in FUNCTIONS.values():
@@ -1551,10 +1552,10 @@ def test_one_click_may_do_no_more_than_record_what_one_person_says_and_spool() -
 
 
 def in_code(path: Path) -> set[str]:
-    """The paths that a room's handler gives to `web.room`."""
+    """The paths that a room's handler gives to `web.router`."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "web.room" and isinstance(node.args[0], ast.Dict):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "web.router" and isinstance(node.args[0], ast.Dict):
             found |= {key.value for key in node.args[0].keys if isinstance(key, ast.Constant)}
     return found
 
@@ -1621,7 +1622,7 @@ def test_the_layer_imports_nothing_that_does_not_ship() -> None:
 
 
 def test_every_service_that_is_called_ships_with_its_description() -> None:
-    called = set(re.findall(r'_client\("(\w+)"', (ROOT / "layers/consentry/consentry/wiring.py").read_text()))
+    called = set(re.findall(r'_client\("(\w+)"', (ROOT / "layers/consentry/consentry/deployment.py").read_text()))
     assert called == set(SERVICES)
 
 

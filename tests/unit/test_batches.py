@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from consentry.http import batches, web
+from consentry import telemetry
+from consentry.http import batches
 from consentry.http.batches import AllFailedError, LaterError
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 
@@ -98,6 +99,6 @@ def test_a_page_that_meets_what_the_table_can_never_take_counts_it_too(capsys: p
     wrapped = RuntimeError("of our own")
     wrapped.__cause__ = PermanentFaultError("too large")
     for exc in (PermanentFaultError("too large"), wrapped):
-        web.report(exc, "POST /u/{token+}")
+        telemetry.report(exc, "POST /u/{token+}")
         told = counted(capsys)
         assert (told["Faults"], told["PermanentFaults"], told["VersionFaults"]) == (1, 1, 1)

@@ -39,7 +39,10 @@ COMPARED_PLAINLY: Final = {
         "_PENDING not in client.describe_secret(SecretId=secret_id)['VersionIdsToStages'].get(version, ())",
     ): "labels of versions; Secrets Manager alone asks",
     ("rotation.py", "each['secret'] not in known"): "both are of the keyring; Secrets Manager alone asks",
-    ("handler.py", "secret_id != wiring.settings().keyring"): "the name of the secret, which is in every log of AWS",
+    (
+        "handler.py",
+        "secret_id != deployment.settings.keyring_secret_arn",
+    ): "the name of the secret, which is in every log of AWS",
 }
 _PROOF: Final = re.compile(r"signature|secret|password|digest|hash_|_hash|credential|presented|sha256|hmac|api_key\b")
 

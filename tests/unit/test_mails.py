@@ -7,15 +7,18 @@ import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import default
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
+from botocore.hooks import HierarchicalEmitter
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consentry.actions import mails
 from consentry.actions.mails import Body, Links, Mail, NotSentError, UnknownFateError
+from consentry.aws.email import Mailer
 from consentry.links import unsubscribe_addresses
 from consentry.links.keyring import Keyring
 from consentry.links.tokens import Link, Purpose, Tokens
@@ -288,6 +291,7 @@ class Ses:
     def __init__(self, fault: Exception | None = None) -> None:
         self.fault = fault
         self.calls: list[dict[str, Any]] = []
+        self.meta = SimpleNamespace(events=HierarchicalEmitter())
 
     def send_email(self, **call: Any) -> None:
         self.calls.append(call)
@@ -304,7 +308,7 @@ def refusal(code: str) -> ClientError:
 )
 def test_a_mail_that_ses_refused_was_surely_not_sent(code: str) -> None:
     with pytest.raises(NotSentError) as caught:
-        mails.send(Ses(refusal(code)), people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw", "set")
+        Mailer(Ses(refusal(code)), "set").send(people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw")
     assert "ann" not in str(caught.value)
 
 
@@ -320,17 +324,17 @@ def test_a_mail_that_ses_refused_was_surely_not_sent(code: str) -> None:
 )
 def test_without_an_answer_that_tells_a_mail_may_have_gone_out(fault: Exception) -> None:
     with pytest.raises(UnknownFateError):
-        mails.send(Ses(fault), people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw", "set")
+        Mailer(Ses(fault), "set").send(people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw")
 
 
 def test_a_fault_of_our_own_is_not_taken_for_one_of_ses() -> None:
     with pytest.raises(ZeroDivisionError):
-        mails.send(Ses(ZeroDivisionError()), people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw", "set")
+        Mailer(Ses(ZeroDivisionError()), "set").send(people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw")
 
 
 def test_a_mail_is_handed_over_as_it_was_composed_and_tagged_for_what_ses_tells_of_it() -> None:
     ses = Ses()
-    mails.send(ses, people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw", "set")
+    Mailer(ses, "set").send(people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw")
     assert ses.calls == [
         {
             "FromEmailAddress": "hello@meadow.example",

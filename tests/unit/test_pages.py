@@ -11,29 +11,27 @@ from typing import TYPE_CHECKING
 import jinja2
 import pytest
 
-from consentry.http import pages, web
+from consentry.http import web
 from consentry.rules.consent import LOCALE, Choice, Consent
 from consentry_build import catalogues
 from support import events, people
-from support.page import FAULTS
+from support.page import FAULTS, renderer
 
 if TYPE_CHECKING:
     from consentry.http.web import Request
     from consentry.rules.brands import Brand
-
-pytestmark = pytest.mark.usefixtures("deployed")
 
 ROOT = Path(__file__).parents[2]
 LOGO = '<svg viewBox="0 0 1 1"><path fill="currentColor" d="M0 0"/></svg>'
 
 
 def request(query: str = "", accept: str = "") -> Request:
-    return web.read(events.http("GET", f"/u/token?{query}", headers={"accept-language": accept}))
+    return web.read(events.http("GET", f"/u/token?{query}", headers={"accept-language": accept}), web.Site())
 
 
 @pytest.fixture
 def templates(tmp_path: Path) -> Path:
-    """A room's own templates: one page and a mail's text."""
+    """A function's own templates: one page and a mail's text."""
     (tmp_path / "page.html").write_text(
         '{% extends "layout.html" %}{% block title %}T{% endblock %}{% block content %}{{ said }}{% endblock %}'
     )
@@ -47,13 +45,13 @@ def templates(tmp_path: Path) -> Path:
 
 def test_a_page_that_names_something_unknown_is_a_fault_not_a_gap(templates: Path) -> None:
     with pytest.raises(jinja2.UndefinedError):
-        pages.render(templates, "page.html", people.brand(), "en")
+        renderer().render(templates, "page.html", people.brand(), "en")
 
 
 def test_what_a_brand_or_person_wrote_stays_text(templates: Path) -> None:
     evil = '<script>alert(1)</script>"onload=x'
     brand = people.brand(names={"en": evil}, postal_address=evil, privacy_url='https://x"><script>')
-    body = pages.render(templates, "page.html", brand, "en", said=evil).body
+    body = renderer().render(templates, "page.html", brand, "en", said=evil).body
     assert "<script" not in body
     assert body.count("&lt;script&gt;alert(1)") >= 3
     assert 'https://x"' not in body
@@ -63,7 +61,7 @@ def test_what_a_brand_or_person_wrote_stays_text(templates: Path) -> None:
 @pytest.mark.parametrize("brand", [True, False])
 def test_the_policy_lets_in_the_pages_own_style_and_nothing_else(templates: Path, brand: bool, accent: str) -> None:
     theme = {"accent": accent, "accent_dark": "#8fd6a0", "logo": LOGO}
-    answer = pages.render(templates, "page.html", people.brand(theme=theme) if brand else None, "en", said="x")
+    answer = renderer().render(templates, "page.html", people.brand(theme=theme) if brand else None, "en", said="x")
     [style] = re.findall("<style>(.*?)</style>", answer.body, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = dict(each.strip().partition(" ")[::2] for each in answer.headers["content-security-policy"].split(";"))
@@ -85,7 +83,7 @@ def test_the_policy_lets_in_the_pages_own_style_and_nothing_else(templates: Path
 @pytest.mark.parametrize("lang", catalogues.languages())
 @pytest.mark.parametrize("code", FAULTS)
 def test_every_fault_is_explained_in_every_language(code: str, lang: str) -> None:
-    answer = pages.problem(request(f"lang={lang}"), 404, code)
+    answer = renderer().problem(request(f"lang={lang}"), 404, code)
     assert answer.status == 404
     assert answer.headers["content-language"] == lang
     assert f'<html lang="{lang}" dir="{"rtl" if lang == "ar" else "ltr"}">' in answer.body
@@ -94,7 +92,7 @@ def test_every_fault_is_explained_in_every_language(code: str, lang: str) -> Non
 
 
 def test_each_fault_has_words_of_its_own() -> None:
-    said = {code: re.findall("<h1>(.*?)</h1>", pages.problem(request(), 404, code).body)[0] for code in FAULTS}
+    said = {code: re.findall("<h1>(.*?)</h1>", renderer().problem(request(), 404, code).body)[0] for code in FAULTS}
     assert said.pop("no_keys") == said["unavailable"], "what is away is nothing to a person"
     assert len({*said.values()}) == len(said)
 
@@ -112,7 +110,7 @@ def test_every_fault_that_is_raised_is_among_them() -> None:
 
 
 def test_a_brands_fault_page_is_in_its_colours_and_languages() -> None:
-    answer = pages.problem(request("lang=fr", "de"), 410, "expired", people.brand())
+    answer = renderer().problem(request("lang=fr", "de"), 410, "expired", people.brand())
     assert answer.headers["content-language"] == "de"
     assert "Meadow &amp; Finch" in answer.body
     assert "#2f6b3c" in answer.body
@@ -120,8 +118,8 @@ def test_a_brands_fault_page_is_in_its_colours_and_languages() -> None:
 
 def test_a_mails_text_is_not_escaped_and_its_html_is(templates: Path) -> None:
     brand = people.brand()
-    assert pages.render_text(templates, "mail.txt", brand, "en", said="<&>") == "<&> Meadow & Finch ltr"
-    assert pages.render_text(templates, "mail.html", brand, "en", said="<&>") == "&lt;&amp;&gt; Meadow &amp; Finch"
+    assert renderer().render_text(templates, "mail.txt", brand, "en", said="<&>") == "<&> Meadow & Finch ltr"
+    assert renderer().render_text(templates, "mail.html", brand, "en", said="<&>") == "&lt;&amp;&gt; Meadow &amp; Finch"
 
 
 # --- which language ------------------------------------------------------------------------------------------------
@@ -144,21 +142,21 @@ CHOSE_GERMAN = Consent({}, {LOCALE: Choice(5, "a", "de")})
 def test_the_language_of_the_page_before_then_the_link_then_the_person_then_the_browser(
     shown: str, query: str, consent: Consent | None, accept: str, found: str
 ) -> None:
-    assert pages.language(request(query, accept), people.brand(), consent, shown=shown) == found
+    assert renderer().language(request(query, accept), people.brand(), consent, shown=shown) == found
 
 
 def test_a_page_of_no_brand_is_in_the_visitors_language() -> None:
-    assert pages.language(request(accept="ja, de;q=0.5"), None) == "ja"
+    assert renderer().language(request(accept="ja, de;q=0.5"), None) == "ja"
 
 
 def test_a_page_of_no_brand_speaks_every_language_that_there_are_texts_in() -> None:
-    spoken = [pages.language(request(f"lang={each}"), None) for each in catalogues.languages()]
+    spoken = [renderer().language(request(f"lang={each}"), None) for each in catalogues.languages()]
     assert spoken == list(catalogues.languages())
-    assert pages.language(request("lang=tlh"), None) == "en"
+    assert renderer().language(request("lang=tlh"), None) == "en"
 
 
 def test_a_brand_without_a_logo_or_links_has_none_on_its_page(templates: Path) -> None:
     plain: Brand = people.brand(postal_address="", privacy_url="", languages=["en"])
-    body = pages.render(templates, "page.html", plain, "en", said="x").body
+    body = renderer().render(templates, "page.html", plain, "en", said="x").body
     assert "<svg" not in body
     assert "<a " not in body

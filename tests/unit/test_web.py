@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from consentry import wiring
+from consentry import telemetry
 from consentry.http import web
 from consentry.http.web import ProblemError, Request, Response
 from consentry.links.keyring import SecretUnavailableError
@@ -21,10 +21,9 @@ from consentry.links.tokens import ExpiredError, Link, NotOursError, Purpose
 from consentry.table.gateway import StoreUnavailableError
 from support import events
 
-pytestmark = pytest.mark.usefixtures("deployed")
-
 ADDRESS = "ann@example.com"
 URL = "/u/some-token"
+SITE = web.Site("https://links.example.com")
 ONE_CLICK = {"List-Unsubscribe": ["One-Click"]}
 MULTIPART = "multipart/form-data; boundary=XyZ"
 BARE = "content-disposition: form-data; name={}"
@@ -34,7 +33,7 @@ NESTED = "".join(f"--b{depth}\nContent-Type: multipart/mixed; boundary=b{depth +
 
 def read(body: bytes | str | None = None, content_type: str | None = None, **how: Any) -> Request:
     headers = {} if content_type is None else {"content-type": content_type}
-    return web.read(events.http("POST", URL, body=body, headers=headers, **how))
+    return web.read(events.http("POST", URL, body=body, headers=headers, **how), SITE)
 
 
 def part(name: str, value: str, *, header: str = 'Content-Disposition: form-data; name="{}"', eol: str = "\r\n") -> str:
@@ -42,9 +41,9 @@ def part(name: str, value: str, *, header: str = 'Content-Disposition: form-data
 
 
 def handle(respond: Any, event: dict[str, Any] | None = None, problem: Any = None) -> dict[str, Any]:
-    """The answer of a room with one route."""
+    """The answer of a handler with one route."""
     problem = problem or (lambda request, status, code: Response(status, f"page of {code}"))
-    handler = web.room({"/u/{token+}": {"GET": respond, "POST": respond}, "/only": {"POST": respond}}, problem)
+    handler = web.router({"/u/{token+}": {"GET": respond, "POST": respond}, "/only": {"POST": respond}}, problem, SITE)
     return handler(event or events.http("GET", URL), None)
 
 
@@ -60,7 +59,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What is logged, by a logger like the real one."""
     stream = io.StringIO()
     logger = Logger(service=f"test-{id(stream)}", log_uncaught_exceptions=False, stream=stream)
-    monkeypatch.setattr("consentry.wiring.logger", lambda: logger)
+    monkeypatch.setattr("consentry.telemetry.logger", lambda: logger)
     return stream
 
 
@@ -132,7 +131,7 @@ def test_a_fault_is_logged_with_its_place_and_without_its_words(log: io.StringIO
 
 
 def test_a_fault_without_a_cause_is_logged_too(log: io.StringIO) -> None:
-    web.report(ValueError(ADDRESS), "ANY /u/{token}")
+    telemetry.report(ValueError(ADDRESS), "ANY /u/{token}")
     line = logged(log)[0]
     assert (line["kind"], line["cause"], line["aws"], line["where"]) == ("ValueError", "", "", [])
     assert ADDRESS not in str(line)
@@ -321,7 +320,7 @@ def test_a_body_made_to_break_parsers_breaks_nothing(content_type: str, body: st
 def test_whatever_is_posted_is_read_without_a_fault(content_type: str, body: str, is_base64: bool) -> None:
     event = events.http("POST", URL, headers={"content-type": content_type})
     event |= {"body": body, "isBase64Encoded": is_base64}
-    assert isinstance(web.read(event).form(), dict)
+    assert isinstance(web.read(event, SITE).form(), dict)
 
 
 @given(st.lists(st.sampled_from(["--XyZ", "\r\n", "--", "a", '"', ";", " name=", "Content-Disposition:"])))
@@ -338,11 +337,11 @@ def test_a_body_in_base64_is_unpacked_and_one_that_isnt_is_empty() -> None:
     assert read(b"\x00\xff", as_base64=True).body == b"\x00\xff"
     event = events.http("POST", URL) | {"isBase64Encoded": True}
     for broken in ("a", "é", "====", None):
-        assert web.read(event | {"body": broken}).body == b""
+        assert web.read(event | {"body": broken}, SITE).body == b""
 
 
 def test_the_route_never_holds_the_token() -> None:
-    request = web.read(events.http("GET", "/u/sekret?lang=de"))
+    request = web.read(events.http("GET", "/u/sekret?lang=de"), SITE)
     assert request.route == "ANY /u/{token+}"
     assert request.parameters == {"token": "sekret"}
     assert request.query == {"lang": "de"}
@@ -365,46 +364,42 @@ VISITOR = "198.51.100.10"
         ({"cloudfront-viewer-address": f"{VISITOR}:1", "x-forwarded-for": VISITOR}, "203.0.113.7"),
     ],
 )
-def test_a_visitor_is_who_the_trusted_proxy_says_and_nobody_elses_word_counts(
-    headers: dict[str, str], ip: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TRUSTED_PROXY", hashlib.sha256(PROOF.encode()).hexdigest()[:32])
-    assert web.read(events.http("GET", URL, headers=headers)).ip == ip
+def test_a_visitor_is_who_the_trusted_proxy_says_and_nobody_elses_word_counts(headers: dict[str, str], ip: str) -> None:
+    site = web.Site(trusted_proxy=hashlib.sha256(PROOF.encode()).hexdigest()[:32])
+    assert web.read(events.http("GET", URL, headers=headers), site).ip == ip
 
 
 def test_without_a_trusted_proxy_no_header_names_the_visitor() -> None:
     headers = {web.PROXY: "", "cloudfront-viewer-address": f"{VISITOR}:46532"}
-    assert web.read(events.http("GET", URL, headers=headers)).ip == "203.0.113.7"
+    assert web.read(events.http("GET", URL, headers=headers), SITE).ip == "203.0.113.7"
 
 
 def test_a_request_without_headers_query_or_parameters_is_a_request() -> None:
     event = events.http("GET", URL)
     for name in ("headers", "pathParameters"):
         event[name] = None
-    request = web.read(event)
+    request = web.read(event, SITE)
     assert (request.headers, request.query, request.parameters, request.form()) == ({}, {}, {}, {})
     assert request.evidence == ("203.0.113.7", "")
 
 
-def test_links_lead_to_the_public_address_or_to_where_the_visitor_came_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_lead_to_the_public_address_or_to_where_the_visitor_came_in() -> None:
     event = events.http("GET", URL)
     event["requestContext"]["domainName"] = "abc.execute-api.us-east-1.amazonaws.com"
-    assert web.read(event).base_url == "https://links.example.com"
-    monkeypatch.setenv("PUBLIC_URL", "")
-    wiring.settings.cache_clear()
-    assert web.read(event).base_url == "https://abc.execute-api.us-east-1.amazonaws.com"
+    assert web.read(event, SITE).base_url == "https://links.example.com"
+    assert web.read(event, web.Site()).base_url == "https://abc.execute-api.us-east-1.amazonaws.com"
 
 
 def test_evidence_is_bounded_and_can_be_stored() -> None:
     """Lone surrogates can't be encoded: with one in a user agent, hashing the evidence failed, and the opt-out."""
-    request = web.read(events.http("POST", URL, headers={"user-agent": "\ud800" + "x" * 10_000}))
+    request = web.read(events.http("POST", URL, headers={"user-agent": "\ud800" + "x" * 10_000}), SITE)
     assert request.evidence.user_agent == "?" + "x" * 511
     assert request.evidence.ip == "203.0.113.7"
 
 
 def test_the_instant_of_a_request_is_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time_ns", lambda: 1_800_000_000_123_999_999)
-    assert web.read(events.http("GET", URL)).now == 1_800_000_000_123
+    assert web.read(events.http("GET", URL), SITE).now == 1_800_000_000_123
 
 
 def test_a_line_of_text_ends_in_a_line_break() -> None:

@@ -1,4 +1,4 @@
-"""Telemetry: what is counted, and the id under which all that follows from one request is found again.
+"""Telemetry: what is counted and logged, and the id under which all that follows from one request is found again.
 
 Each call of `emit` writes one line of JSON to the log, to be read and to be counted: it is in CloudWatch's embedded
 metric format
@@ -15,16 +15,21 @@ import json
 import os
 import sys
 import time
+import traceback
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentry.actions.spool import Spooled
 from consentry.rules import consent as rules
 from consentry.rules.ledger import Kind
+from consentry.table.gateway import PermanentFaultError
 from consentry.table.store import Outcome
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Mapping
+
+    from aws_lambda_powertools import Logger
 
     from consentry.actions.spool import Unverified
     from consentry.rules.ledger import Event
@@ -82,6 +87,37 @@ def begin(correlation_id: str) -> None:
 def correlation_id() -> str:
     """The id of what is worked on; empty outside of functions."""
     return _Request.correlation_id
+
+
+@cache
+def logger() -> Logger:
+    """JSON lines, without personal data: callers pass kinds and counts, never what somebody typed."""
+    from aws_lambda_powertools import Logger  # noqa: PLC0415 - 47 ms, and a quiet request logs nothing
+
+    made = Logger(service=_SERVICE, log_uncaught_exceptions=False)
+    made.addFilter(_correlated)
+    return made
+
+
+def _correlated(record: logging.LogRecord) -> bool:
+    record.correlation_id = correlation_id()
+    return True
+
+
+def report(exc: BaseException, route: str) -> None:
+    """Log a fault: what and where, without its message, which may quote an address or a token."""
+    where = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(exc.__traceback__)][-6:]
+    cause = type(exc.__cause__).__name__ if exc.__cause__ else ""
+    code = aws_code(exc.__cause__)
+    permanent = isinstance(exc, PermanentFaultError) or isinstance(exc.__cause__, PermanentFaultError)
+    fault(type(exc).__name__, permanent=permanent)
+    logger().error("fault", kind=type(exc).__name__, cause=cause, aws=code, where=where, route=route)
+
+
+def aws_code(exc: BaseException | None) -> str:
+    """The error code of an AWS answer, such as `ThrottlingException`: it names no one."""
+    response = getattr(exc, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
 def emit(message: str, values: Mapping[str, float], **said: str | int | bool) -> None:
@@ -162,6 +198,12 @@ def fault(kind: str, *, permanent: bool) -> None:
 def clock_ahead(brand: str, ahead_ms: int) -> None:
     """Count a register that is ahead of our clock, by so many milliseconds: one of the two is wrong."""
     emit("clock ahead", {"ClocksAhead": 1}, brand=brand, ahead_ms=ahead_ms)
+
+
+def breaker_opened(brand: str) -> None:
+    """Tell that the emails of a brand are held back, since they are too many."""
+    emit("breaker open", {"BreakerOpened": 1}, brand=brand)
+    logger().error("breaker open", brand=brand)
 
 
 def spooled(waiting: Spooled | Unverified) -> None:

@@ -27,6 +27,7 @@ FUNCTIONS: Final = ROOT / "functions"
 _KEPT: Final = frozenset(
     {
         "cache",
+        "cached_property",
         "classmethod",
         "contextmanager",
         "field_validator",

@@ -28,7 +28,9 @@ MISSING_OBJECT: Final = "NoSuchKey"
 """Whoever catches this needs `s3:ListBucket`: without it, S3 says of what is missing that access is denied.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
 
-_SPOOL: Final = "consentry.wiring._spool"
+_SPOOL: Final = "consentry.deployment.Deployment._spool"
+_SETTINGS: Final = "consentry.settings.Settings."
+"""Each of its fields is named as its variable is, in lower case."""
 _STILL: Final = "consentry.table.writing._still"
 _FORM: Final = "consentry.table.store.Store._repeated"
 _FIRST_TOLD: Final = "consentry.actions.reports.Intake._first_told"
@@ -80,6 +82,7 @@ def against(cases: list[Case], graph: Graph) -> list[str]:
     for case in cases:
         given = functions_of(case)
         variables = {name for each in given.values() for name in environment(each)}
+        everywhere = set.intersection(*map(environment, given.values()))
         for folder, properties in given.items():
             needs: dict[str, Need] = {}
             for need in needed(folder, graph, variables):
@@ -89,6 +92,11 @@ def against(cases: list[Case], graph: Graph) -> list[str]:
                 f"{folder} needs {need.what}, and doesn't have it: {need.way}"
                 for what, need in needs.items()
                 if what not in has
+            ]
+            asked = graph.says.get(f"functions.{folder}.handler.deployment", set())
+            found += [
+                f"{folder} reads {what}, and doesn't ask for it as it starts: {needs[what].way}"
+                for what in sorted((environment(properties) & set(needs)) - everywhere - asked)
             ]
             found += [
                 f"{folder} is allowed {what}, and never asks for it" for what in sorted(has - set(needs)) if ":" in what
@@ -133,6 +141,8 @@ def needed(folder: str, graph: Graph, variables: set[str]) -> Iterator[Need]:
     came = graph.reached(*_roots(folder), without={name for where, name in NEVER if where == folder})
     for name in came:
         said = graph.says.get(name, set())
+        if name.startswith(_SETTINGS):
+            said = said | {name.removeprefix(_SETTINGS).upper()}
         for what in sorted({action for word in said for action in _actions().get(word, ())} | (said & variables)):
             yield Need(what, _way(name, came))
 

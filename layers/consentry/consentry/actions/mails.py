@@ -1,4 +1,4 @@
-"""Mails: composed as RFC 5322 and handed to SES.
+"""Emails: composed as RFC 5322.
 
 Templates are made when the layer is built (`consentry_build.mails`); links and headers are made here.
 """
@@ -12,9 +12,7 @@ from email.headerregistry import Address as Mailbox
 from email.message import EmailMessage
 from email.policy import SMTP
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentry.links.tokens import Link, Purpose
 from consentry.links.unsubscribe_addresses import local_part
@@ -39,22 +37,6 @@ KIND_TAG: Final = "kind"
 """What SES repeats in every event about a mail of ours."""
 _WIDTH: Final = 76
 """Characters of a line of text; with a quote mark or two before it, it still fits 78 (RFC 5322, 2.1.1)."""
-
-_SURELY_NOT_SENT: Final = frozenset(
-    {
-        "TooManyRequestsException",
-        "LimitExceededException",
-        "SendingPausedException",
-        "AccountSuspendedException",
-        "MailFromDomainNotVerifiedException",
-        "MessageRejected",
-        "NotFoundException",
-        "BadRequestException",
-        "AccessDeniedException",
-        "ThrottlingException",
-    }
-)
-"""SES's answers (API reference, SendEmail) that say that it has not taken the mail."""
 
 
 class Mail(StrEnum):
@@ -199,31 +181,6 @@ def compose(brand: Brand, contact: Contact, links: Links, body: Body) -> bytes:
     mail.add_alternative(body.html, subtype="html", cte="quoted-printable")
     mail["Content-Language"] = contact.locale  # last: add_alternative moves such headers into the first part
     return mail.as_bytes()
-
-
-def send(client: Any, brand: Brand, mail: Mail, recipient: str, raw: bytes, configuration_set: str) -> None:
-    """Hand a mail to SES, with a client that doesn't try again when the mail may have been taken.
-
-    SES tells what becomes of it as the configuration set says, and repeats the tags when it does.
-
-    Raises:
-        NotSentError: it wasn't taken.
-        UnknownFateError: we can't tell.
-    """
-    try:
-        client.send_email(
-            FromEmailAddress=brand.sender,
-            Destination={"ToAddresses": [recipient]},
-            Content={"Raw": {"Data": raw}},
-            ConfigurationSetName=configuration_set,
-            EmailTags=[{"Name": BRAND_TAG, "Value": brand.id}, {"Name": KIND_TAG, "Value": mail}],
-        )
-    except ClientError as exc:
-        if exc.response.get("Error", {}).get("Code") in _SURELY_NOT_SENT:
-            raise NotSentError from exc
-        raise UnknownFateError from exc
-    except (BotoCoreError, ValueError) as exc:  # a garbled answer reads as ValueError
-        raise UnknownFateError from exc
 
 
 def _one_line(text: str) -> str:

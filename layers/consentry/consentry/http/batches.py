@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from consentry import telemetry, wiring
-from consentry.http import web
+from consentry import telemetry
 from consentry.table import schema
 
 if TYPE_CHECKING:
@@ -66,11 +65,11 @@ def _reporting(handle: Callable[[Any], None]) -> Callable[[Any], None]:
             handle(record)
         except LaterError as exc:
             _waits(record.raw_event)
-            wiring.logger().warning("put off", kind=type(exc).__name__)
+            telemetry.logger().warning("put off", kind=type(exc).__name__)
             raise
         except Exception as exc:
             _waits(record.raw_event)
-            web.report(exc, handle.__name__)
+            telemetry.report(exc, handle.__name__)
             raise
 
     return reported

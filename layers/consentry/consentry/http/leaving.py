@@ -9,7 +9,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from consentry import wiring
 from consentry.actions import recipients
 from consentry.actions.recipients import Circumstances, Form
 from consentry.actions.spool import Unverified
@@ -22,9 +21,12 @@ from consentry.rules.consent import DAY_MS, Status
 from consentry.rules.ledger import Channel, Evidence
 
 if TYPE_CHECKING:
+    from consentry.actions.recipients import Journeys
+    from consentry.actions.spool import Recorder
+    from consentry.http.pages import Pages
     from consentry.http.web import Request, Response
-    from consentry.links.tokens import Link
-    from consentry.rules.brands import Brand
+    from consentry.links.tokens import Link, Tokens
+    from consentry.rules.brands import Brand, Brands
 
 TEMPLATES: Final = pages.SHARED / "leaving"
 MAX_STAMP: Final = 300
@@ -44,146 +46,152 @@ def is_form(form: dict[str, list[str]]) -> bool:
     )
 
 
-def take(request: Request, form: dict[str, list[str]]) -> Response:
-    """Do what the page's form asks for; what isn't one of its acts opts out of the link's topics.
+class UnsubscribePages:
+    """The pages with the unsubscribe options, and what their forms do."""
 
-    While no key can be had, it waits, and is verified before it counts.
-    """
-    if not is_form(form):
-        form = {**form, "scope": ["topic"]}
-    token = request.parameters["token"]
-    try:
-        link = wiring.tokens().read(Purpose.UNSUBSCRIBE, token, request.now)
-    except SecretUnavailableError:
-        return _keep_unverified(request, form)
-    return _leave(request, link, wiring.brands().even_if_gone(link.brand), form)
+    def __init__(self, pages: Pages, tokens: Tokens, brands: Brands, recipients: Journeys, recorder: Recorder) -> None:
+        """What it is made of."""
+        self._pages = pages
+        self._tokens = tokens
+        self._brands = brands
+        self._recipients = recipients
+        self._recorder = recorder
 
+    def take(self, request: Request, form: dict[str, list[str]]) -> Response:
+        """Do what the page's form asks for; what isn't one of its acts opts out of the link's topics.
 
-def options(request: Request, link: Link, brand: Brand, *, shown: str = "", status: int = 200) -> Response:
-    """How the person stands, and what they can do about it: leave, pause, get less; or come back, once they left."""
-    consent = wiring.journeys().glance(link)
-    topics = link.topics or tuple(brand.topics) or (rules.EVERY_TOPIC,)
-    gets = [topic for topic in brand.topics if recipients.accepts(consent, topic, brand, request.now)]
-    left = [topic for topic in topics if rules.status(consent, topic) is Status.UNSUBSCRIBED]
-    return pages.render(
-        TEMPLATES,
-        "unsubscribe.html",
-        brand,
-        pages.language(request, brand, consent, shown=shown),
-        status=status,
-        token=request.parameters["token"],
-        topics=link.topics,
-        days=recipients.PAUSE_DAYS,
-        frequencies=recipients.slower(brand, link.topics, consent),
-        stamp=wiring.journeys().stamp(Form.UNSUBSCRIBE, link, request.now),
-        preferences=preferences(link),
-        refused=status != HTTPStatus.OK,
-        out=len(left) == len(topics),
-        since=max((rules.opted_out_at(consent, topic) for topic in left), default=0),
-        gets=gets,
-    )
+        While no key can be had, it waits, and is verified before it counts.
+        """
+        if not is_form(form):
+            form = {**form, "scope": ["topic"]}
+        token = request.parameters["token"]
+        try:
+            link = self._tokens.read(Purpose.UNSUBSCRIBE, token, request.now)
+        except SecretUnavailableError:
+            return self._keep_unverified(request, form)
+        return self._leave(request, link, self._brands.even_if_gone(link.brand), form)
 
-
-def _leave(request: Request, link: Link, brand: Brand, form: dict[str, list[str]]) -> Response:
-    """Do what the page's form asks for."""
-    shown = form.get("lang", [""])[0]
-    scope = form["scope"][0]
-    if scope == "frequency" and not _fewer(brand, link, form):
-        return options(request, link, brand, shown=shown, status=400)
-    how = _circumstances(request, link, brand, form)
-    acts = wiring.journeys()
-    undo: Link | None
-    if scope == "pause":
-        undo = acts.pause(brand, link, int(form["days"][0]), how)
-    elif scope == "frequency":
-        undo = acts.less_often(brand, link, _fewer(brand, link, form), how)
-    else:
-        undo = acts.unsubscribe(brand, link, how, everything=scope == "all")
-    sign = wiring.tokens().sign
-    return _left(
-        request,
-        link,
-        brand,
-        form,
-        undo=sign(undo) if undo else "",
-        why=sign(undo._replace(purpose=Purpose.REASON)) if undo and scope in {"topic", "all"} else "",
-        preferences=preferences(link),
-    )
-
-
-def _circumstances(request: Request, link: Link, brand: Brand, form: dict[str, list[str]]) -> Circumstances:
-    """How the page's form reached us: whether a person can have sent it, and its name, if we showed it."""
-    stamp = form.get("stamp", [""])[0]
-    shown_at = wiring.journeys().shown_at(Form.UNSUBSCRIBE, link, stamp, request.now)
-    person = shown_at and request.now - shown_at >= recipients.FASTEST_PERSON_MS
-    return Circumstances(
-        request.now,
-        Channel.PAGE,
-        request.evidence,
-        pages.language(request, brand, shown=form.get("lang", [""])[0]),
-        suspected_automation=not person or scanners.recognised(request.evidence.user_agent),
-        form=recipients.form_name(stamp, request.body) if shown_at else "",
-    )
-
-
-def _keep_unverified(request: Request, form: dict[str, list[str]]) -> Response:
-    """Accept what can't be verified while no key can be had: it waits, and is verified before it counts."""
-    token = request.parameters["token"]
-    claimed = wiring.tokens().read_unverified(Purpose.UNSUBSCRIBE, token)
-    waiting = Unverified(Purpose.UNSUBSCRIBE, token, request.now, Channel.PAGE)
-    brand = wiring.brands().even_if_gone(claimed.brand)
-    frequency = _fewer(brand, claimed, form) if form["scope"][0] == "frequency" else ""
-    if form["scope"][0] == "frequency" and not frequency:
-        raise web.ProblemError(400, "bad_choice")
-    wiring.recorder().keep(
-        waiting._replace(
-            everything=form["scope"][0] == "all",
-            pause_days=int(form["days"][0]) if form["scope"][0] == "pause" else 0,
-            stamp=form.get("stamp", [""])[0][:MAX_STAMP],
-            locale=pages.language(request, brand, shown=form.get("lang", [""])[0]),
-            evidence=request.evidence if brand.evidence_days else Evidence(),
-            frequency=frequency,
+    def options(self, request: Request, link: Link, brand: Brand, *, shown: str = "", status: int = 200) -> Response:
+        """How the person stands, and what they can do: leave, pause, get less; or come back, once they left."""
+        consent = self._recipients.glance(link)
+        topics = link.topics or tuple(brand.topics) or (rules.EVERY_TOPIC,)
+        gets = [topic for topic in brand.topics if recipients.accepts(consent, topic, brand, request.now)]
+        left = [topic for topic in topics if rules.status(consent, topic) is Status.UNSUBSCRIBED]
+        return self._pages.render(
+            TEMPLATES,
+            "unsubscribe.html",
+            brand,
+            self._pages.language(request, brand, consent, shown=shown),
+            status=status,
+            token=request.parameters["token"],
+            topics=link.topics,
+            days=recipients.PAUSE_DAYS,
+            frequencies=recipients.slower(brand, link.topics, consent),
+            stamp=self._recipients.stamp(Form.UNSUBSCRIBE, link, request.now),
+            preferences=self.preferences(link),
+            refused=status != HTTPStatus.OK,
+            out=len(left) == len(topics),
+            since=max((rules.opted_out_at(consent, topic) for topic in left), default=0),
+            gets=gets,
         )
-    )
-    if wiring.brands().get(claimed.brand) is None:  # a name that anybody may have made up is shown to nobody
-        return web.text(200, LEFT)
-    return _left(request, claimed, brand, form)
 
+    def _leave(self, request: Request, link: Link, brand: Brand, form: dict[str, list[str]]) -> Response:
+        """Do what the page's form asks for."""
+        shown = form.get("lang", [""])[0]
+        scope = form["scope"][0]
+        if scope == "frequency" and not _fewer(brand, link, form):
+            return self.options(request, link, brand, shown=shown, status=400)
+        how = self._circumstances(request, link, brand, form)
+        acts = self._recipients
+        undo: Link | None
+        if scope == "pause":
+            undo = acts.pause(brand, link, int(form["days"][0]), how)
+        elif scope == "frequency":
+            undo = acts.less_often(brand, link, _fewer(brand, link, form), how)
+        else:
+            undo = acts.unsubscribe(brand, link, how, everything=scope == "all")
+        sign = self._tokens.sign
+        return self._left(
+            request,
+            link,
+            brand,
+            form,
+            undo=sign(undo) if undo else "",
+            why=sign(undo._replace(purpose=Purpose.REASON)) if undo and scope in {"topic", "all"} else "",
+            preferences=self.preferences(link),
+        )
 
-def preferences(link: Link) -> str:
-    """The link to choose, for somebody who holds a link to leave: it is as good as a platform's."""
-    return wiring.tokens().sign(link._replace(purpose=Purpose.PREFERENCES, topics=(), at=0, ours=False))
+    def _circumstances(self, request: Request, link: Link, brand: Brand, form: dict[str, list[str]]) -> Circumstances:
+        """How the page's form reached us: whether a person can have sent it, and its name, if we showed it."""
+        stamp = form.get("stamp", [""])[0]
+        shown_at = self._recipients.shown_at(Form.UNSUBSCRIBE, link, stamp, request.now)
+        person = shown_at and request.now - shown_at >= recipients.FASTEST_PERSON_MS
+        return Circumstances(
+            request.now,
+            Channel.PAGE,
+            request.evidence,
+            self._pages.language(request, brand, shown=form.get("lang", [""])[0]),
+            suspected_automation=not person or scanners.recognised(request.evidence.user_agent),
+            form=recipients.form_name(stamp, request.body) if shown_at else "",
+        )
+
+    def _keep_unverified(self, request: Request, form: dict[str, list[str]]) -> Response:
+        """Accept what can't be verified while no key can be had: it waits, and is verified before it counts."""
+        token = request.parameters["token"]
+        claimed = self._tokens.read_unverified(Purpose.UNSUBSCRIBE, token)
+        waiting = Unverified(Purpose.UNSUBSCRIBE, token, request.now, Channel.PAGE)
+        brand = self._brands.even_if_gone(claimed.brand)
+        frequency = _fewer(brand, claimed, form) if form["scope"][0] == "frequency" else ""
+        if form["scope"][0] == "frequency" and not frequency:
+            raise web.ProblemError(400, "bad_choice")
+        self._recorder.keep(
+            waiting._replace(
+                everything=form["scope"][0] == "all",
+                pause_days=int(form["days"][0]) if form["scope"][0] == "pause" else 0,
+                stamp=form.get("stamp", [""])[0][:MAX_STAMP],
+                locale=self._pages.language(request, brand, shown=form.get("lang", [""])[0]),
+                evidence=request.evidence if brand.evidence_days else Evidence(),
+                frequency=frequency,
+            )
+        )
+        if self._brands.get(claimed.brand) is None:  # a name that anybody may have made up is shown to nobody
+            return web.text(200, LEFT)
+        return self._left(request, claimed, brand, form)
+
+    def preferences(self, link: Link) -> str:
+        """The link to choose, for somebody who holds a link to leave: it is as good as a platform's."""
+        return self._tokens.sign(link._replace(purpose=Purpose.PREFERENCES, topics=(), at=0, ours=False))
+
+    def _left(
+        self,
+        request: Request,
+        link: Link,
+        brand: Brand,
+        form: dict[str, list[str]],
+        *,
+        undo: str = "",
+        why: str = "",
+        preferences: str = "",
+    ) -> Response:
+        """What was done, and how to take it back; without keys there are no links for that."""
+        scope = form["scope"][0]
+        return self._pages.render(
+            TEMPLATES,
+            "left.html",
+            brand,
+            self._pages.language(request, brand, shown=form.get("lang", [""])[0]),
+            scope=scope,
+            topics=link.topics,
+            until=request.now + int(form["days"][0]) * DAY_MS if scope == "pause" else 0,
+            frequency=form.get("frequency", [""])[0] if scope == "frequency" else "",
+            undo=undo,
+            why=why,
+            reasons=recipients.REASONS,
+            preferences=preferences,
+        )
 
 
 def _fewer(brand: Brand, link: Link, form: dict[str, list[str]]) -> str:
     """The frequency that the form asks for; empty if the link's topics can't be had in it."""
     frequency = form.get("frequency", [""])[0]
     return frequency if frequency in recipients.fewer(brand, link.topics) else ""
-
-
-def _left(
-    request: Request,
-    link: Link,
-    brand: Brand,
-    form: dict[str, list[str]],
-    *,
-    undo: str = "",
-    why: str = "",
-    preferences: str = "",
-) -> Response:
-    """What was done, and how to take it back; without keys there are no links for that."""
-    scope = form["scope"][0]
-    return pages.render(
-        TEMPLATES,
-        "left.html",
-        brand,
-        pages.language(request, brand, shown=form.get("lang", [""])[0]),
-        scope=scope,
-        topics=link.topics,
-        until=request.now + int(form["days"][0]) * DAY_MS if scope == "pause" else 0,
-        frequency=form.get("frequency", [""])[0] if scope == "frequency" else "",
-        undo=undo,
-        why=why,
-        reasons=recipients.REASONS,
-        preferences=preferences,
-    )

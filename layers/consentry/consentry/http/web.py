@@ -1,6 +1,6 @@
 """HTTP for recipients: API Gateway's payload in, a page or a line of text out, errors mapped once.
 
-A room (a function's `handler.py`) is made of one function a method; `room` turns them into a Lambda handler. What
+A function's `handler.py` has one function a method; `router` turns them into a Lambda handler. What
 goes wrong is an exception, and `_PROBLEMS` below says which page and status each becomes.
 
 Payload format: version 2.0 of the HTTP API integration
@@ -15,16 +15,15 @@ import hashlib
 import hmac
 import re
 import time
-import traceback
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote_plus
 
-from consentry import telemetry, wiring
+from consentry import telemetry
 from consentry.links import tokens
 from consentry.links.keyring import SecretUnavailableError
 from consentry.links.tokens import ExpiredError, NotOursError
 from consentry.rules.ledger import Evidence
-from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
+from consentry.table.gateway import StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,11 +52,20 @@ ALWAYS: Final = {
 NO_CONTENT_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
+class Site(NamedTuple):
+    """What is to be known of a deployment to read a request."""
+
+    public_url: str = ""
+    """Scheme and host of links, no trailing slash; empty: whatever host the visitor used."""
+    trusted_proxy: str = ""
+    """Of what a CDN before the API proves itself by, the beginning of the SHA-256, hex; empty: none is believed."""
+
+
 class Request(NamedTuple):
     """One HTTP request, as far as anything here cares."""
 
     method: str
-    """`HEAD` comes as `GET`; `room` takes the body off again."""
+    """`HEAD` comes as `GET`; `router` takes the body off again."""
     route: str
     """API Gateway's route key, such as `ANY /u/{token+}`: never a path, which holds a token."""
     parameters: Mapping[str, str]
@@ -118,9 +126,10 @@ _PROBLEMS: Final[dict[type[Exception], tuple[int, str]]] = {
 }
 
 
-def room(
+def router(
     routes: Mapping[str, Mapping[str, Respond]],
     problem: Callable[[Request, int, str], Response],
+    site: Site,
     *,
     largest: int | None = MAX_BODY,
 ) -> Callable[[dict[str, Any], object], dict[str, Any]]:
@@ -129,6 +138,7 @@ def room(
     Args:
         routes: by path as in the template (`/u/{token+}`), by method (`GET`, `POST`), what answers.
         problem: makes the page of an error: request, status, code.
+        site: where it answers.
         largest: bytes of a body that are taken; None: whatever the gateway passes on.
     """
 
@@ -139,7 +149,7 @@ def room(
         methods = routes.get(path, {})
         request = None
         try:
-            request = read(event)
+            request = read(event, site)
             respond = methods.get("GET" if method == "HEAD" else method)
             if respond is None:
                 response = _page(problem, request, 405, "method")
@@ -153,10 +163,10 @@ def room(
         except tuple(_PROBLEMS) as exc:
             status, code = _PROBLEMS[type(exc)]
             if status >= 500:  # noqa: PLR2004 - a server's fault, which its operator should know of
-                report(exc, event["routeKey"])
+                telemetry.report(exc, event["routeKey"])
             response = _page(problem, request, status, code)
         except Exception as exc:  # noqa: BLE001 - the last resort: a page rather than a stack trace
-            report(exc, event["routeKey"])
+            telemetry.report(exc, event["routeKey"])
             response = _page(problem, request, 500, "failed")
         return write(response, head=method == "HEAD")
 
@@ -178,7 +188,7 @@ def refused(front: str, reason: str | int) -> None:
     telemetry.emit("refused", {"Refused": 1}, front=front, reason=str(reason))
 
 
-def read(event: dict[str, Any]) -> Request:
+def read(event: dict[str, Any], site: Site) -> Request:
     """The request in an HTTP API event, payload version 2.0."""
     context = event["requestContext"]
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
@@ -193,8 +203,8 @@ def read(event: dict[str, Any]) -> Request:
         query=event.get("queryStringParameters") or {},
         headers=headers,
         body=_body(event),
-        base_url=wiring.settings().public_url or f"https://{context['domainName']}",
-        ip=_visitor(context["http"].get("sourceIp", ""), headers),
+        base_url=site.public_url or f"https://{context['domainName']}",
+        ip=_visitor(context["http"].get("sourceIp", ""), headers, site.trusted_proxy),
         now=time.time_ns() // 1_000_000,
     )
 
@@ -208,14 +218,13 @@ def _token(text: str) -> str:
     return repair.find(text)
 
 
-def _visitor(caller: str, headers: Mapping[str, str]) -> str:
+def _visitor(caller: str, headers: Mapping[str, str], trusted: str) -> str:
     """The visitor's address: the caller's, or, if that is the CDN that may stand before the API, whom it names.
 
     It proves itself by a value that only its own settings and the deployment know; of several, with commas between, one
     is enough, so that it can be changed. How CloudFront names visitors:
     https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html
     """
-    trusted = wiring.settings().trusted_proxy
     if not trusted:
         return caller
     for shown in headers.get(PROXY, "").split(","):
@@ -245,22 +254,6 @@ def text(status: int, line: str, headers: Mapping[str, str] | None = None) -> Re
     return Response(status, f"{line}\n", "text/plain; charset=utf-8", headers or {})
 
 
-def report(exc: BaseException, route: str) -> None:
-    """Log a fault: what and where, without its message, which may quote an address or a token."""
-    where = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(exc.__traceback__)][-6:]
-    cause = type(exc.__cause__).__name__ if exc.__cause__ else ""
-    code = aws_code(exc.__cause__)
-    permanent = isinstance(exc, PermanentFaultError) or isinstance(exc.__cause__, PermanentFaultError)
-    telemetry.fault(type(exc).__name__, permanent=permanent)
-    wiring.logger().error("fault", kind=type(exc).__name__, cause=cause, aws=code, where=where, route=route)
-
-
-def aws_code(exc: BaseException | None) -> str:
-    """The error code of an AWS answer, such as `ThrottlingException`: it names no one."""
-    response = getattr(exc, "response", None)
-    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
-
-
 def _page(
     problem: Callable[[Request, int, str], Response], request: Request | None, status: int, code: str
 ) -> Response:
@@ -269,7 +262,7 @@ def _page(
         try:
             response = problem(request, status, code)
         except Exception as exc:  # noqa: BLE001 - the page of an error must not become another error
-            report(exc, request.route)
+            telemetry.report(exc, request.route)
         else:
             if status == 503:  # noqa: PLR2004 - Service Unavailable, RFC 9110 15.6.4
                 response = response._replace(headers={**response.headers, "retry-after": "5"})

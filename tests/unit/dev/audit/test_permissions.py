@@ -168,6 +168,13 @@ def test_a_variable_that_is_missing_is_told(case: Callable[..., Case], code: Gra
     assert found.startswith("webhook needs SPOOL_QUEUE_URL, and doesn't have it: webhook.handler")
 
 
+def test_a_variable_that_is_read_and_not_asked_for_at_the_start_is_told(case: Callable[..., Case], code: Graph) -> None:
+    """Then the function would start without it, and fail at its first use."""
+    silent = code._replace(says=code.says | {"functions.webhook.handler.deployment": set()})
+    (found,) = permissions.against([case()], silent)
+    assert found.startswith("webhook reads SPOOL_QUEUE_URL, and doesn't ask for it as it starts: webhook.handler")
+
+
 def test_what_sam_adds_for_lambda_itself_is_no_permission_of_the_code(case: Callable[..., Case]) -> None:
     resolved = case().resolved
     notifier = resolved["Resources"]["NotifierFunction"]["Properties"]
@@ -182,8 +189,10 @@ def test_what_sam_adds_for_lambda_itself_is_no_permission_of_the_code(case: Call
 def test_a_way_that_a_function_does_not_have_is_told(
     case: Callable[..., Case], code: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(permissions.NEVER, ("rotation", "consentry.wiring._spool"), "it takes no opt-out of anybody")
+    monkeypatch.setitem(
+        permissions.NEVER, ("rotation", "consentry.deployment.Deployment._spool"), "it takes no opt-out of anybody"
+    )
     assert permissions.against([case(name="everything on")], code) == [
-        "rotation doesn't name consentry.wiring._spool: take it out of NEVER"
+        "rotation doesn't name consentry.deployment.Deployment._spool: take it out of NEVER"
     ]
     assert all(len(reason) > 20 for reason in permissions.NEVER.values())

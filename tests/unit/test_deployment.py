@@ -1,8 +1,9 @@
-"""The wiring: real things are built once, from the environment, and Lambda's initialisation is made use of."""
+"""A deployment: real things are built once, from its settings, and Lambda's initialisation is made use of."""
 
 from __future__ import annotations
 
 import json
+import random
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,14 +17,18 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 from botocore.hooks import HierarchicalEmitter
 
-from consentry import wiring
+from consentry import settings, telemetry
 from consentry.actions.mails import Mail, NotSentError
 from consentry.actions.notifications import Notification, Waited
+from consentry.aws import clients, email
+from consentry.deployment import Deployment
 from consentry.links.keyring import SecretUnavailableError, hash_api_key
+from consentry.settings import Settings, SettingsError
 from consentry.table.gateway import StoreUnavailableError
 from support import people
 
-pytestmark = pytest.mark.usefixtures("deployed")
+KEYRING_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:keyring"
+SETTINGS = Settings("consentry-test", KEYRING_ARN, "https://links.example.com")
 
 
 class Aws:
@@ -53,11 +58,28 @@ class Aws:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+def aws() -> Aws:
     fake = Aws()
     fake.answers["get_secret_value"] = {"SecretString": json.dumps({"root": "r"})}
-    monkeypatch.setattr(wiring, "_session", lambda: fake)
     return fake
+
+
+@pytest.fixture
+def deployment(aws: Aws) -> Deployment:
+    """One whose clients are all the same."""
+    return deployed(aws)
+
+
+def deployed(aws: Any, **more: Any) -> Deployment:
+    return Deployment(SETTINGS._replace(consentry_compiled=Settings.read().consentry_compiled, **more), aws)
+
+
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The warnings in the log."""
+    found: list[str] = []
+    monkeypatch.setattr(telemetry, "logger", type("Log", (), {"warning": lambda _, text: found.append(text)}))
+    return found
 
 
 # --- faults --------------------------------------------------------------------------------------------------------
@@ -70,17 +92,28 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
         ConnectTimeoutError(endpoint_url="x"),
     ],
 )
-def test_a_keyring_that_cant_be_read_is_a_fault_of_ours(aws: Aws, fault: Exception) -> None:
+def test_a_keyring_that_cant_be_read_is_a_fault_of_ours(aws: Aws, deployment: Deployment, fault: Exception) -> None:
     aws.answers["get_secret_value"] = fault
     with pytest.raises(SecretUnavailableError) as caught:
-        wiring.keyring().signing_keys("demo")
+        deployment.keyring.signing_keys("demo")
     assert caught.value.__cause__ is fault
 
 
-def test_a_function_without_its_settings_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_without_its_settings_says_which_and_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, load_room: Callable[[str], Any]
+) -> None:
     monkeypatch.delenv("TABLE_NAME")
-    with pytest.raises(KeyError, match="TABLE_NAME"):
-        wiring.settings()
+    monkeypatch.setenv("MAIL_QUEUE_URL", "")
+    with pytest.raises(SettingsError, match=r": TABLE_NAME$"):
+        load_room("confirm")
+    with pytest.raises(SettingsError, match=r": TABLE_NAME, MAIL_QUEUE_URL$"):
+        load_room("courier")
+
+
+def test_a_setting_that_is_no_number_is_said_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BULK_CONCURRENCY", "many")
+    with pytest.raises(SettingsError, match="BULK_CONCURRENCY has to be a number"):
+        Settings.read("BULK_CONCURRENCY")
 
 
 # --- settings ------------------------------------------------------------------------------------------------------
@@ -90,69 +123,71 @@ def test_settings_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PUBLIC_URL", "https://links.example.com/")
     monkeypatch.setenv("CONSENTRY_COMPILED", "/somewhere")
     monkeypatch.setenv("TRUSTED_PROXY", "00ff")
-    assert wiring.settings() == (
-        "consentry-test",
-        "arn:aws:secretsmanager:us-east-1:123456789012:secret:keyring",
-        "https://links.example.com",
-        Path("/somewhere"),
-        "00ff",
-    )
+    monkeypatch.setenv("ARCHIVE_SEGMENTS", "12")
+    found = Settings.read()
+    assert found[:5] == ("consentry-test", KEYRING_ARN, "https://links.example.com", Path("/somewhere"), "00ff")
+    assert found.archive_segments == 12
+    assert Deployment(found).site == ("https://links.example.com", "00ff")
 
 
 def test_brands_come_with_the_layer_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CONSENTRY_COMPILED")
-    monkeypatch.delenv("PUBLIC_URL")
-    assert wiring.settings().compiled == Path(wiring.__file__).with_name("compiled")
-    assert wiring.settings().public_url == ""
+    assert Settings.read().consentry_compiled == Path(settings.__file__).with_name("compiled")
+    assert Settings.read().public_url == ""
 
 
 # --- building ------------------------------------------------------------------------------------------------------
 
 
-def test_everything_is_built_once(aws: Aws) -> None:
-    for build in (wiring.brands, wiring.keyring, wiring.tokens, wiring.store, wiring.journeys, wiring.logger):
-        assert build() is build()
-    assert wiring.journeys().store is wiring.store()
-    assert wiring.journeys().tokens is wiring.tokens()
+def test_everything_is_built_once(aws: Aws, deployment: Deployment) -> None:
+    for part in ("brands", "keyring", "tokens", "store", "recipients", "reports"):
+        assert getattr(deployment, part) is getattr(deployment, part)
+    assert deployment.recipients.store is deployment.store
+    assert deployment.recipients.tokens is deployment.tokens
     assert [service for service, _ in aws.built] == ["dynamodb"]
+    assert telemetry.logger() is telemetry.logger()
 
 
-def test_a_person_waits_no_longer_than_three_seconds_for_a_table_that_hangs(aws: Aws) -> None:
-    wiring.store()
+def test_two_deployments_share_nothing(aws: Aws) -> None:
+    one, other = deployed(aws), deployed(aws, table_name="another")
+    assert one.store is not other.store
+    assert one.keyring is not other.keyring
+
+
+def test_a_person_waits_no_longer_than_three_seconds_for_a_table_that_hangs(aws: Aws, deployment: Deployment) -> None:
+    _ = deployment.store
     [(_, config)] = aws.built
-    spool = wiring._LAST_RESORT
     waits = [
-        each.retries["total_max_attempts"] * max(each.connect_timeout, each.read_timeout) for each in (config, spool)
+        each.retries["total_max_attempts"] * max(each.connect_timeout, each.read_timeout)
+        for each in (config, clients.LAST_RESORT)
     ]
     assert sum(waits) < 3
     assert config.retries["mode"] == "legacy", "it waits 50 ms between the tries, `standard` up to a second"
-    with_a_slow_queue = sum(waits) + wiring._LAST_PATIENCE.read_timeout
+    with_a_slow_queue = sum(waits) + clients.LAST_PATIENCE.read_timeout
     assert with_a_slow_queue < 6, "well before the function's own end"
 
 
 @pytest.mark.parametrize(("answers", "kept"), [(["slow", {}], True), (["slow", "slow"], False)])
-def test_a_slow_queue_is_asked_again_before_an_opt_out_is_refused(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch, answers: list[Any], kept: bool
-) -> None:
-    monkeypatch.setenv("SPOOL_QUEUE_URL", "https://sqs/spool")
+def test_a_slow_queue_is_asked_again_before_an_opt_out_is_refused(aws: Aws, answers: list[Any], kept: bool) -> None:
+    deployment = deployed(aws, spool_queue_url="https://sqs/spool")
     slow = ReadTimeoutError(endpoint_url="x")
     aws.answers["send_message"] = [slow if answer == "slow" else answer for answer in answers]
     with nullcontext() if kept else pytest.raises(StoreUnavailableError):
-        wiring._spool("an event")
+        deployment.spool.keep("an event")
     sent = [arguments["MessageBody"] for operation, arguments in aws.calls if operation == "send_message"]
     assert sent == ["an event", "an event"]
     first, second = [config.read_timeout for service, config in aws.built if service == "sqs"]
     assert first < second
 
 
-def test_the_keyring_is_the_secret_that_the_template_names(aws: Aws) -> None:
-    wiring.keyring().pepper("demo")
-    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:keyring"
-    assert aws.calls == [("get_secret_value", {"SecretId": arn, "VersionStage": "AWSCURRENT"})]
+def test_the_keyring_is_the_secret_that_the_template_names(aws: Aws, deployment: Deployment) -> None:
+    deployment.keyring.pepper("demo")
+    assert aws.calls == [("get_secret_value", {"SecretId": KEYRING_ARN, "VersionStage": "AWSCURRENT"})]
 
 
 def test_a_mail_goes_through_ses(aws: Aws) -> None:
-    wiring.send_mail(people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw")
+    deployment = deployed(aws, configuration_set="consentry-test")
+    deployment.mailer.send(people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw")
     assert [service for service, _ in aws.built] == ["sesv2"]
     [(operation, arguments)] = aws.calls
     assert operation == "send_email"
@@ -160,7 +195,7 @@ def test_a_mail_goes_through_ses(aws: Aws) -> None:
     assert arguments["ConfigurationSetName"] == "consentry-test"
     aws.answers["send_email"] = ClientError({"Error": {"Code": "MessageRejected"}}, "SendEmail")
     with pytest.raises(NotSentError):
-        wiring.send_mail(people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw")
+        deployment.mailer.send(people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw")
     assert len(aws.built) == 1
 
 
@@ -203,7 +238,7 @@ def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ses]:
 
 def hand_over() -> None:
     """One mail, by the client that the courier's mails go through."""
-    wiring._mail_client().send_email(
+    Deployment(SETTINGS).mailer._client.send_email(
         FromEmailAddress="hello@meadow.example",
         Destination={"ToAddresses": ["ann@example.com"]},
         Content={"Raw": {"Data": b"raw"}},
@@ -227,34 +262,35 @@ def test_a_mail_that_ses_is_too_busy_to_take_is_offered_again(ses: Ses) -> None:
 
 
 def test_a_mail_that_ses_stays_too_busy_for_is_left_to_the_queue(ses: Ses, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wiring.random, "uniform", lambda *_: 0.0)
+    monkeypatch.setattr(email.random, "uniform", lambda *_: 0.0)
     ses.answers = [(429, "TooManyRequestsException")]
     with pytest.raises(ClientError, match="TooManyRequestsException"):
         hand_over()
     assert ses.asked == 4
 
 
-def test_a_mail_that_is_put_off_waits_in_the_queue(aws: Aws) -> None:
-    wiring.put_off("reference", 60)
+def test_a_mail_that_has_to_wait_does_so_in_the_queue(aws: Aws) -> None:
+    queue = deployed(aws, mail_queue_url="https://sqs/mails").mail_queue
+    queue.send("reference", seconds=60)
     assert [service for service, _ in aws.built] == ["sqs"]
-    assert aws.calls == [
-        (
-            "send_message",
-            {
-                "QueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/mails",
-                "MessageBody": "reference",
-                "DelaySeconds": 60,
-            },
-        )
-    ]
+    asked = {"QueueUrl": "https://sqs/mails", "MessageBody": "reference", "DelaySeconds": 60}
+    assert aws.calls == [("send_message", asked)]
+    assert queue.name == "mails"
 
 
-def test_notifications_wait_in_their_queue_each_endpoint_by_itself(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def notifier(aws: Aws, load_room: Callable[[str], Any]) -> Any:
+    """The notifier, with a queue to itself."""
+    module = load_room("notifier")
+    module.deployment = deployed(aws, notification_queue_url="https://sqs/notifications")
+    return module
+
+
+def test_notifications_wait_in_their_queue_each_endpoint_by_itself(aws: Aws, notifier: Any) -> None:
     """An endpoint that fails must not delay the others."""
-    monkeypatch.setenv("NOTIFICATION_QUEUE_URL", "https://sqs/notifications")
-
     told = [Notification(*of, "ann", "event", 1, {}) for of in (("demo", "crm"), ("demo", "shop"), ("other", "crm"))]
-    wiring.queue_notifications(told)
+    for each in told:
+        notifier._queue(notifier.deployment.notification_queue, each)
     sent = [(call["QueueUrl"], call["MessageBody"], call["MessageGroupId"]) for _, call in aws.calls]
     assert sent == [
         ("https://sqs/notifications", each.to_json(), group)
@@ -262,13 +298,10 @@ def test_notifications_wait_in_their_queue_each_endpoint_by_itself(aws: Aws, mon
     ]
 
 
-def test_a_notification_that_waits_is_a_new_message_and_says_how_it_waited(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_notification_that_waits_is_a_new_message_and_says_how_it_waited(aws: Aws, notifier: Any) -> None:
     """In flight it would count among 120,000; and in the body the version before wouldn't know what to make of it."""
-    monkeypatch.setenv("NOTIFICATION_QUEUE_URL", "https://sqs/notifications")
     told, waited = Notification("demo", "crm", "ann", "event", 1, {}), Waited(2, 1, 5)
-    wiring.put_off_notification(told, waited, 60)
+    notifier._put_off(told, waited, 60)
     assert aws.calls == [
         (
             "send_message",
@@ -281,69 +314,69 @@ def test_a_notification_that_waits_is_a_new_message_and_says_how_it_waited(
             },
         )
     ]
-    assert wiring.notification_queue() == "notifications"
+    assert notifier.deployment.notification_queue.name == "notifications"
 
 
-def test_what_cannot_be_recorded_yet_goes_on_waiting_in_the_spool(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPOOL_QUEUE_URL", "https://sqs/spool")
-    wiring.put_off_spooled("receipt", 900)
-    assert aws.calls == [
-        (
-            "change_message_visibility",
-            {"QueueUrl": "https://sqs/spool", "ReceiptHandle": "receipt", "VisibilityTimeout": 900},
-        )
-    ]
+@pytest.mark.parametrize("name", ["spool_queue", "feedback_queue"])
+def test_what_cannot_be_recorded_yet_goes_on_waiting_in_its_queue(aws: Aws, name: str) -> None:
+    getattr(deployed(aws, **{f"{name}_url": "https://sqs/queue"}), name).defer("receipt", 900)
+    asked = {"QueueUrl": "https://sqs/queue", "ReceiptHandle": "receipt", "VisibilityTimeout": 900}
+    assert aws.calls == [("change_message_visibility", asked)]
 
 
-def test_an_open_breaker_is_logged_with_its_brand_and_nothing_else(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_open_breaker_is_logged_with_its_brand_and_nothing_else(
+    aws: Aws, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[tuple[str, dict[str, str]]] = []
-    monkeypatch.setattr(wiring, "logger", type("Log", (), {"error": lambda _, text, **more: told.append((text, more))}))
+    logger = type("Log", (), {"error": lambda _, text, **more: told.append((text, more))})
+    monkeypatch.setattr(telemetry, "logger", logger)
     aws.answers["query"] = {"Items": []}
-    monkeypatch.setattr(wiring.breaker(), "_count", lambda *_: False)
-    assert wiring.breaker().holds(people.brand(), 1) > 0
+    monkeypatch.setattr(deployment.breaker, "_count", lambda *_: False)
+    assert deployment.breaker.holds(people.brand(), 1) > 0
     assert told == [("breaker open", {"brand": "demo"})]
 
 
-def test_reports_of_others_go_into_the_same_table(aws: Aws) -> None:
-    assert wiring.intake() is wiring.intake()
+def test_reports_of_others_go_into_the_same_table(aws: Aws, deployment: Deployment) -> None:
+    _ = deployment.reports, deployment.queued_reports
     assert [service for service, _ in aws.built] == ["dynamodb"]
 
 
 def test_real_clients_come_from_botocore_alone() -> None:
-    assert wiring._session() is wiring._session()
-    assert wiring._client("sqs", wiring._PATIENT).meta.service_model.service_name == "sqs"
+    client = Deployment(SETTINGS)._client("sqs", clients.PATIENT)
+    assert client.meta.service_model.service_name == "sqs"
 
 
 # --- initialisation ------------------------------------------------------------------------------------------------
 
 
-def test_outside_lambda_nothing_is_prepared(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
-    wiring.prepare()
+def started(aws: Aws, how: str = "on-demand") -> Deployment:
+    """One whose function Lambda has just initialised."""
+    deployment = deployed(aws, aws_lambda_function_name="unsubscribe", aws_lambda_initialization_type=how)
+    deployment.prepare(pages=True)
+    return deployment
+
+
+def test_outside_lambda_nothing_is_prepared(aws: Aws, deployment: Deployment) -> None:
+    deployment.prepare()
     assert aws.built == aws.calls == []
 
 
-def test_the_first_click_finds_table_brands_and_keys_ready(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "unsubscribe")
-    wiring.prepare()
+def test_the_first_click_finds_table_brands_pages_and_keys_ready(aws: Aws) -> None:
+    deployment = started(aws)
     assert [operation for operation, _ in aws.calls] == ["get_secret_value"]
-    assert wiring.brands.cache_info().currsize == wiring.journeys.cache_info().currsize == 1
-    wiring.tokens()
-    wiring.keyring().signing_keys("demo")
+    assert {"brands", "recipients", "tokens", "pages"} <= vars(deployment).keys()
+    deployment.keyring.signing_keys("demo")
     assert len(aws.calls) == 1
 
 
-def test_a_keyring_that_is_away_in_initialisation_is_asked_for_again(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_keyring_that_is_away_in_initialisation_is_asked_for_again(aws: Aws, warned: list[str]) -> None:
     """A function that fails to start would refuse opt-outs that could have been taken a second later."""
-    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "unsubscribe")
-    warned: list[str] = []
-    monkeypatch.setattr(wiring, "logger", type("Log", (), {"warning": lambda _, text: warned.append(text)}))
     answer = aws.answers["get_secret_value"]
     aws.answers["get_secret_value"] = ConnectTimeoutError(endpoint_url="x")
-    wiring.prepare()
+    deployment = started(aws)
     assert warned == ["keyring unavailable in initialisation"]
     aws.answers["get_secret_value"] = answer
-    assert wiring.keyring().signing_keys("demo")
+    assert deployment.keyring.signing_keys("demo")
 
 
 class Hooks:
@@ -351,6 +384,7 @@ class Hooks:
 
     def __init__(self) -> None:
         self.after_restore: list[Callable[[], None]] = []
+        self.deployment: Any = None
 
     def register_after_restore(self, hook: Callable[[], None]) -> None:
         self.after_restore.append(hook)
@@ -365,9 +399,7 @@ def snapshot(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Hooks:
     """A function of which Lambda has just taken a snapshot."""
     hooks = Hooks()
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", hooks)  # type: ignore[arg-type]  # all of it that is used
-    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "unsubscribe")
-    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")
-    wiring.prepare()
+    hooks.deployment = started(aws, "snap-start")
     return hooks
 
 
@@ -378,30 +410,28 @@ def test_a_key_that_was_revoked_after_the_snapshot_is_refused_by_what_starts_fro
         "SecretString": json.dumps({"root": "r", "brands": {"demo": {"api_keys": [stored]}}})
     }
     snapshot.run()
-    assert wiring.keyring().api_key("ck_demo_k1_key")
+    assert snapshot.deployment.keyring.api_key("ck_demo_k1_key")
     aws.answers["get_secret_value"] = {"SecretString": json.dumps({"root": "r"})}
     snapshot.run()
-    assert wiring.keyring().api_key("ck_demo_k1_key") is None
+    assert snapshot.deployment.keyring.api_key("ck_demo_k1_key") is None
 
 
 def test_an_opt_out_is_taken_though_the_keyring_is_away_when_a_snapshot_wakes_up(
-    aws: Aws, snapshot: Hooks, monkeypatch: pytest.MonkeyPatch
+    aws: Aws, snapshot: Hooks, warned: list[str]
 ) -> None:
-    warned: list[str] = []
-    monkeypatch.setattr(wiring, "logger", type("Log", (), {"warning": lambda _, text: warned.append(text)}))
     aws.answers["get_secret_value"] = ConnectTimeoutError(endpoint_url="x")
     snapshot.run()
     assert warned == ["keyring unavailable after a restore"]
-    assert wiring.keyring().signing_keys("demo")
+    assert snapshot.deployment.keyring.signing_keys("demo")
 
 
 def test_two_containers_of_one_snapshot_wait_differently_and_share_no_connection(aws: Aws, snapshot: Hooks) -> None:
-    asleep = wiring.random.getstate()
+    asleep = random.getstate()
     drawn = set()
     for _ in range(2):
-        wiring.random.setstate(asleep)
+        random.setstate(asleep)
         snapshot.run()
-        drawn.add(wiring.random.random())
+        drawn.add(random.getstate())
     assert len(drawn) == 2
     assert [operation for operation, _ in aws.calls].count("close") == 2
 
@@ -409,19 +439,4 @@ def test_two_containers_of_one_snapshot_wait_differently_and_share_no_connection
 def test_a_function_that_starts_by_itself_needs_no_hooks(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are part of Lambda's newer runtimes alone."""
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", None)
-    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "unsubscribe")
-    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
-    wiring.prepare()
-    assert wiring.keyring().signing_keys("demo")
-
-
-def test_what_ses_told_waits_in_its_queue(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FEEDBACK_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/feedback")
-    wiring.put_off_feedback("handle", 60)
-    [(operation, arguments)] = aws.calls
-    assert operation == "change_message_visibility"
-    assert arguments == {
-        "QueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/feedback",
-        "ReceiptHandle": "handle",
-        "VisibilityTimeout": 60,
-    }
+    assert started(aws).keyring.signing_keys("demo")
