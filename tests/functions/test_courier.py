@@ -695,7 +695,7 @@ def test_who_came_back_before_the_goodbye_went_out_gets_none(polite: Mailroom) -
 
 
 def test_a_brand_that_does_not_want_it_sends_no_goodbye(polite: Mailroom, monkeypatch: pytest.MonkeyPatch) -> None:
-    keeping(mailroom.world, monkeypatch, goodbye_mail=False)
+    keeping(polite.world, monkeypatch, goodbye_mail=False)
     assert goodbyes(polite, leaving(polite, polite.world.leave_url(), {"scope": "all"})) == []
 
 
