@@ -129,14 +129,14 @@ def _verify(provider: Provider, call: Call, setup: Setup, brand: Brand, name: st
 
 
 def _apply(reading: Reading, brand: Brand, name: str, arrived: int, now: int) -> Counter[str]:
-    store, intake = deployment.store, deployment.reports
+    store, reports = deployment.store, deployment.reports
     if reading.once and not store.spend(_once(brand, name, reading.once), _said(reading), now, SPENT_S):
         raise UnsignedError("this token was used before, for something else")
     if arrived < now:
         reading = providers.late(reading, arrived)
-    receipts = intake.take_all(brand, reading.reports, Channel.WEBHOOK, now, name)
-    others = [intake.move(brand, old, new, Channel.WEBHOOK, now, name) for old, new in reading.moved]
-    others += [intake.forget(brand, email, Channel.WEBHOOK, now) for email in reading.erase]
+    receipts = reports.take_all(brand, reading.reports, Channel.WEBHOOK, now, name)
+    others = [reports.move(brand, old, new, Channel.WEBHOOK, now, name) for old, new in reading.moved]
+    others += [reports.forget(brand, email, Channel.WEBHOOK, now) for email in reading.erase]
     nobody = [receipt for receipt in receipts if receipt.nobody]
     nobody += [receipt for receipt in others if receipt.result is Result.INVALID]
     if unreadable := len(nobody) + reading.unclear:

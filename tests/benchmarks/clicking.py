@@ -13,7 +13,7 @@ from itsdangerous import URLSafeSerializer
 from benchmarks.figures import Figure
 from benchmarks.lambdas import running, take_turns
 from benchmarks.surroundings import BRAND, TABLE
-from consentry.actions.recipients import Circumstances, Journeys
+from consentry.actions.recipients import Circumstances, RecipientActions
 from consentry.actions.spool import Recorder
 from consentry.links.tokens import Purpose
 from consentry.rules.brands import load
@@ -159,7 +159,9 @@ def writes(around: Surroundings) -> list[dict[str, Any]]:
 
     client = Client()
     store = Store(Gateway(client, TABLE), around.keyring.ledger_key)
-    journeys = Journeys(store, around.tokens, Recorder(store), Limits(Gateway(client, TABLE), around.keyring.limit_key))
+    journeys = RecipientActions(
+        store, around.tokens, Recorder(store), Limits(Gateway(client, TABLE), around.keyring.limit_key)
+    )
     brand = load(build.BUILT / "ConsentryLayer" / "python" / "consentry" / "compiled" / "brands.json").get(BRAND)
     assert brand is not None
     link = around.tokens.read(Purpose.UNSUBSCRIBE, around.link(around.subscriber_id(0)), 0)

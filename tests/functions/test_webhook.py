@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from consentry import telemetry
-from consentry.actions.reports import Intake, Receipt, Report, ReportKind, Result
+from consentry.actions.reports import Receipt, Report, ReportKind, Reports, Result
 from consentry.http.outgoing import UnreachableError
 from consentry.links.keyring import set_webhook_secrets
 from consentry.providers import NAMES, sns
@@ -160,7 +160,7 @@ def test_every_retry_of_one_call_that_failed_first_says_the_same(post: Post, mon
         person = f"{provider}@example.com"
         sent = hooks.send(provider, hooks.saying(provider, "unsubscribed", person))
         with monkeypatch.context() as patch:
-            patch.setattr(Intake, "take_all", _away)
+            patch.setattr(Reports, "take_all", _away)
             assert post.send(sent)[0] == 503
         for hours, count in ((1, "applied"), (3, "duplicate"), (8, "duplicate")):
             post.world.now = NOW + hours * HOUR
@@ -477,7 +477,7 @@ def test_the_same_call_again_is_a_duplicate(post: Post) -> None:
 def test_a_retry_after_a_failure_of_ours_is_taken(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = hooks.send("mailgun", hooks.saying("mailgun", "unsubscribed"))
     with monkeypatch.context() as patch:
-        patch.setattr(Intake, "take_all", _away)
+        patch.setattr(Reports, "take_all", _away)
         answer = post.world.call("webhook", "POST", sent.path, body=sent.body)
         assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "30")
     assert post.send(sent) == (200, {**NOTHING, "applied": 1})
@@ -724,15 +724,15 @@ def test_a_batch_that_failed_half_way_is_completed_by_sending_it_again(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = [hooks.saying("sendgrid", "unsubscribed", f"p{at}@example.com")[0] for at in range(3)]
-    take = Intake.take
+    take = Reports.take
 
-    def faltering(self: Intake, brand: Any, report: Report, *rest: Any, **more: Any) -> Receipt:
+    def faltering(self: Reports, brand: Any, report: Report, *rest: Any, **more: Any) -> Receipt:
         if report.email.startswith("p2"):
             raise StoreUnavailableError("away")
         return take(self, brand, report, *rest, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Intake, "take", faltering)
+        patch.setattr(Reports, "take", faltering)
         assert post.send(hooks.send("sendgrid", batch))[0] == 503
     assert post.say("sendgrid", batch) == {"applied": 1, "duplicate": 2}
     assert len(post.world.events()) == 3
@@ -794,7 +794,7 @@ def test_an_event_whose_reference_may_hold_an_address_counts_without_it(post: Po
 
 def test_many_people_are_taken_side_by_side_and_answered_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a table: what the pool does with what `take` answers."""
-    intake = Intake(None, lambda _: b"", None)  # type: ignore[arg-type]
+    intake = Reports(None, lambda _: b"", None)  # type: ignore[arg-type]
     seen: list[str] = []
 
     def take(_brand: Any, report: Report, *_: Any, **__: Any) -> Receipt:
@@ -811,7 +811,7 @@ def test_many_people_are_taken_side_by_side_and_answered_in_order(monkeypatch: p
 
 
 def test_when_one_of_many_fails_the_rest_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    intake = Intake(None, lambda _: b"", None)  # type: ignore[arg-type]
+    intake = Reports(None, lambda _: b"", None)  # type: ignore[arg-type]
     seen: list[str] = []
 
     def take(_brand: Any, report: Report, *_: Any, **__: Any) -> Receipt:

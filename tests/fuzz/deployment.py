@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consentry import deployment, telemetry
 from consentry.actions import notifications
-from consentry.actions.recipients import Form, Journeys
+from consentry.actions.recipients import Form, RecipientActions
 from consentry.actions.replay import Replay
-from consentry.actions.reports import Intake
+from consentry.actions.reports import Reports
 from consentry.actions.spool import Recorder
 from consentry.http import outgoing
 from consentry.http.leaving import UnsubscribePages
@@ -177,8 +177,8 @@ class Deployment:
         recorder: Any = Recorder(self.store, self._spool)
         store: Any = self.store
         limits: Any = MemoryLimits()
-        journeys = Journeys(store, self.tokens, recorder, limits)
-        intake = Intake(store, self.keyring.pepper, recorder)
+        journeys = RecipientActions(store, self.tokens, recorder, limits)
+        intake = Reports(store, self.keyring.pepper, recorder)
         self.parts.store = store
         self.parts.recipients = self.parts.queued_recipients = journeys
         self.parts.reports = self.parts.queued_reports = intake

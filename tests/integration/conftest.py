@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
-from consentry.actions.recipients import Journeys
+from consentry.actions.recipients import RecipientActions
 from consentry.actions.spool import Recorder
 from consentry.links import tokens
 from consentry.links.keyring import Keyring
@@ -82,7 +82,7 @@ def brand() -> Brand:
 
 
 @pytest.fixture
-def journeys(table: Table) -> Journeys:
+def journeys(table: Table) -> RecipientActions:
     """What a person can do, on the table."""
     keys = Keyring(lambda: '{"root": "not so random"}')
-    return Journeys(table.store, tokens.Tokens(keys), Recorder(table.store), table.limits)
+    return RecipientActions(table.store, tokens.Tokens(keys), Recorder(table.store), table.limits)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consentry.actions.recipients import Circumstances, Form, Journeys, Wishes
+from consentry.actions.recipients import Circumstances, Form, RecipientActions, Wishes
 from consentry.actions.spool import Recorder
 from consentry.links import tokens
 from consentry.links.keyring import Keyring
@@ -47,10 +47,10 @@ def large(brand: Brand) -> Brand:
 
 
 @pytest.fixture
-def acts(real_table: Table) -> Journeys:
+def acts(real_table: Table) -> RecipientActions:
     """What a person can do, on DynamoDB Local; nothing is spooled."""
     keys = Keyring(lambda: '{"root": "not so random"}')
-    return Journeys(real_table.store, tokens.Tokens(keys), Recorder(real_table.store), real_table.limits)
+    return RecipientActions(real_table.store, tokens.Tokens(keys), Recorder(real_table.store), real_table.limits)
 
 
 def ours(now: int = NOW) -> Link:
@@ -64,13 +64,15 @@ def wishes(on: Iterable[str], was_on: Iterable[str], shown_at: int, frequencies:
 # --- as much as a brand has -------------------------------------------------------------------------------------------
 
 
-def test_a_confirmation_of_fifty_topics_is_written(real_table: Table, acts: Journeys, large: Brand) -> None:
+def test_a_confirmation_of_fifty_topics_is_written(real_table: Table, acts: RecipientActions, large: Brand) -> None:
     confirm = Link(Purpose.CONFIRM, "demo", ANN, NAMES, at=NOW - MINUTE, ours=True)
     assert acts.confirm(large, confirm, HOW) == NAMES
     assert intact(real_table.store)
 
 
-def test_one_form_leaves_forty_nine_and_sets_fifty_frequencies(real_table: Table, acts: Journeys, large: Brand) -> None:
+def test_one_form_leaves_forty_nine_and_sets_fifty_frequencies(
+    real_table: Table, acts: RecipientActions, large: Brand
+) -> None:
     acts.confirm(large, Link(Purpose.CONFIRM, "demo", ANN, NAMES, at=NOW - HOUR, ours=True), HOW)
     kept = NAMES[-1]
     form = wishes([kept], NAMES, NOW - MINUTE, dict.fromkeys(NAMES, "monthly"))
@@ -81,7 +83,9 @@ def test_one_form_leaves_forty_nine_and_sets_fifty_frequencies(real_table: Table
     assert intact(real_table.store)
 
 
-def test_one_form_ticks_fifty_topics_and_leaves_none_out(real_table: Table, acts: Journeys, large: Brand) -> None:
+def test_one_form_ticks_fifty_topics_and_leaves_none_out(
+    real_table: Table, acts: RecipientActions, large: Brand
+) -> None:
     acts.save(large, ours(), wishes(NAMES, (), NOW - MINUTE, dict.fromkeys(NAMES, "weekly")), HOW)
     known = real_table.store.read("demo", ANN)
     assert all(rules.status(known, name) is not Status.UNSUBSCRIBED for name in NAMES)
@@ -91,7 +95,7 @@ def test_one_form_ticks_fifty_topics_and_leaves_none_out(real_table: Table, acts
     assert intact(real_table.store)
 
 
-def test_an_undo_brings_fifty_topics_back(real_table: Table, acts: Journeys, large: Brand) -> None:
+def test_an_undo_brings_fifty_topics_back(real_table: Table, acts: RecipientActions, large: Brand) -> None:
     acts.confirm(large, Link(Purpose.CONFIRM, "demo", ANN, NAMES, at=NOW - HOUR, ours=True), HOW)
     before = real_table.store.read("demo", ANN)
     leave = Link(Purpose.UNSUBSCRIBE, "demo", ANN, NAMES)
@@ -108,7 +112,9 @@ def test_an_undo_brings_fifty_topics_back(real_table: Table, acts: Journeys, lar
     assert intact(real_table.store)
 
 
-def test_everything_can_be_left_whatever_the_state_holds(real_table: Table, acts: Journeys, large: Brand) -> None:
+def test_everything_can_be_left_whatever_the_state_holds(
+    real_table: Table, acts: RecipientActions, large: Brand
+) -> None:
     """All registers and choices of fifty topics, and of fifty that the brand had before."""
     former = tuple(f"former-{name}" for name in NAMES)
     for names in (NAMES, former):
@@ -121,7 +127,9 @@ def test_everything_can_be_left_whatever_the_state_holds(real_table: Table, acts
     assert intact(real_table.store)
 
 
-def test_a_small_act_is_one_call_for_a_brand_of_any_size(real_table: Table, acts: Journeys, large: Brand) -> None:
+def test_a_small_act_is_one_call_for_a_brand_of_any_size(
+    real_table: Table, acts: RecipientActions, large: Brand
+) -> None:
     real_table.store.record(opted_in(NAMES[0], at=NOW - HOUR))
     with counted(real_table.client) as calls:
         acts.unsubscribe(
@@ -193,7 +201,7 @@ def click(now: int) -> Circumstances:
 
 @pytest.mark.parametrize("behind", [0, 1, 3 * MINUTE])
 def test_an_opt_out_by_a_clock_that_is_behind_still_counts(
-    table: Table, journeys: Journeys, brand: Brand, behind: int
+    table: Table, journeys: RecipientActions, brand: Brand, behind: int
 ) -> None:
     """The container that opted in was ahead, or the one that opts out is behind."""
     for topic in ("news", "offers"):
@@ -206,7 +214,7 @@ def test_an_opt_out_by_a_clock_that_is_behind_still_counts(
 
 
 def test_an_opt_out_while_a_request_is_ahead_beats_its_confirmation(
-    table: Table, journeys: Journeys, brand: Brand
+    table: Table, journeys: RecipientActions, brand: Brand
 ) -> None:
     table.store.record(event({"ask.news": NOW + 2 * MINUTE}, at=NOW, kind=Kind.ASKED))
     journeys.unsubscribe(brand, LEAVE, click(NOW + 1))
@@ -214,7 +222,7 @@ def test_an_opt_out_while_a_request_is_ahead_beats_its_confirmation(
     assert journeys.confirm(brand, confirm, HOW._replace(now=NOW + 3 * MINUTE)) == ()
 
 
-def test_six_clicks_are_one_event(table: Table, journeys: Journeys, brand: Brand) -> None:
+def test_six_clicks_are_one_event(table: Table, journeys: RecipientActions, brand: Brand) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
     for second in range(6):
         journeys.unsubscribe(brand, LEAVE, click(NOW + second * 1_000))
@@ -222,7 +230,7 @@ def test_six_clicks_are_one_event(table: Table, journeys: Journeys, brand: Brand
     assert table.store.read("demo", ANN).registers["out.news"] == NOW
 
 
-def test_a_persons_opt_out_after_a_machines_is_recorded(table: Table, journeys: Journeys, brand: Brand) -> None:
+def test_a_persons_opt_out_after_a_machines_is_recorded(table: Table, journeys: RecipientActions, brand: Brand) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
     journeys.unsubscribe(brand, LEAVE, page(NOW, suspected_automation=True))
     journeys.unsubscribe(brand, LEAVE, page(NOW + 1))
@@ -232,7 +240,7 @@ def test_a_persons_opt_out_after_a_machines_is_recorded(table: Table, journeys: 
 
 
 def test_a_click_of_the_person_stands_when_somebody_else_takes_theirs_back(
-    table: Table, journeys: Journeys, brand: Brand
+    table: Table, journeys: RecipientActions, brand: Brand
 ) -> None:
     """Whoever holds the link leaves by the page, and undoes it; between the two, the person pressed the button."""
     table.store.record(opted_in(at=NOW - HOUR))
@@ -247,7 +255,7 @@ def test_a_click_of_the_person_stands_when_somebody_else_takes_theirs_back(
 
 
 def test_a_click_on_one_topic_stands_when_everything_is_taken_back(
-    table: Table, journeys: Journeys, brand: Brand
+    table: Table, journeys: RecipientActions, brand: Brand
 ) -> None:
     for topic in ("news", "offers"):
         table.store.record(opted_in(topic, at=NOW - HOUR))
@@ -264,7 +272,7 @@ def test_a_click_on_one_topic_stands_when_everything_is_taken_back(
 
 @pytest.mark.parametrize("late", [False, True])
 def test_an_opt_out_that_waited_stands_when_a_later_one_is_taken_back(
-    table: Table, journeys: Journeys, brand: Brand, *, late: bool
+    table: Table, journeys: RecipientActions, brand: Brand, *, late: bool
 ) -> None:
     """It is older than the one that is undone, and drained before the undo, or after."""
     table.store.record(opted_in(at=NOW - HOUR))
@@ -282,7 +290,7 @@ def test_an_opt_out_that_waited_stands_when_a_later_one_is_taken_back(
     assert intact(table.store)
 
 
-def test_what_is_undone_before_it_is_drained_is_undone(table: Table, journeys: Journeys, brand: Brand) -> None:
+def test_what_is_undone_before_it_is_drained_is_undone(table: Table, journeys: RecipientActions, brand: Brand) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
     undo = Link(Purpose.UNDO, "demo", ANN, ("news",), at=NOW)
     journeys.undo(brand, undo, page(NOW + MINUTE))
@@ -292,7 +300,7 @@ def test_what_is_undone_before_it_is_drained_is_undone(table: Table, journeys: J
 
 
 def test_what_was_left_before_stays_left_also_for_topics_to_come(
-    table: Table, journeys: Journeys, brand: Brand
+    table: Table, journeys: RecipientActions, brand: Brand
 ) -> None:
     """Everything was left once, and one topic had again; leaving everything once more is taken back."""
     table.store.record(opted_out(EVERY_TOPIC, at=NOW - DAY))
@@ -307,7 +315,7 @@ def test_what_was_left_before_stays_left_also_for_topics_to_come(
     assert intact(table.store)
 
 
-def test_a_claim_comes_back_as_a_claim(table: Table, journeys: Journeys, brand: Brand) -> None:
+def test_a_claim_comes_back_as_a_claim(table: Table, journeys: RecipientActions, brand: Brand) -> None:
     table.store.record(event({"claim.news": NOW - DAY}, at=NOW - DAY, kind=Kind.CLAIMED))
     undo = journeys.unsubscribe(brand, LEAVE, page(NOW))
     assert undo
@@ -317,7 +325,7 @@ def test_a_claim_comes_back_as_a_claim(table: Table, journeys: Journeys, brand: 
     assert rules.decide(known, "news", Mode.OPT_IN, NOW + 2)[2:4] == (Status.SUBSCRIBED, NOW - DAY)
 
 
-def test_an_undo_pressed_again_changes_nothing(table: Table, journeys: Journeys, brand: Brand) -> None:
+def test_an_undo_pressed_again_changes_nothing(table: Table, journeys: RecipientActions, brand: Brand) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
     undo = journeys.unsubscribe(brand, LEAVE, page(NOW))
     assert undo
@@ -328,7 +336,7 @@ def test_an_undo_pressed_again_changes_nothing(table: Table, journeys: Journeys,
 
 
 def test_the_same_form_gets_the_same_answer_and_does_nothing_again(
-    table: Table, journeys: Journeys, brand: Brand
+    table: Table, journeys: RecipientActions, brand: Brand
 ) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
     first = journeys.unsubscribe(brand, LEAVE, page(NOW, form="form"))
@@ -339,7 +347,9 @@ def test_the_same_form_gets_the_same_answer_and_does_nothing_again(
     assert table.kinds().count("E") == 2
 
 
-def test_the_same_form_opts_out_again_once_it_was_taken_back(table: Table, journeys: Journeys, brand: Brand) -> None:
+def test_the_same_form_opts_out_again_once_it_was_taken_back(
+    table: Table, journeys: RecipientActions, brand: Brand
+) -> None:
     """Back, and the button once more: the page says that they left, and so they have."""
     table.store.record(opted_in(at=NOW - HOUR))
     undo = journeys.unsubscribe(brand, LEAVE, page(NOW, form="form"))
@@ -352,7 +362,7 @@ def test_the_same_form_opts_out_again_once_it_was_taken_back(table: Table, journ
     assert intact(table.store)
 
 
-def test_a_stale_form_opts_nobody_in_who_left_since(table: Table, journeys: Journeys, brand: Brand) -> None:
+def test_a_stale_form_opts_nobody_in_who_left_since(table: Table, journeys: RecipientActions, brand: Brand) -> None:
     shown_at = NOW
     table.store.record(opted_out(at=NOW - HOUR))
     journeys.unsubscribe(brand, LEAVE, click(NOW + MINUTE))  # in force already, and said once more after the showing
@@ -361,7 +371,7 @@ def test_a_stale_form_opts_nobody_in_who_left_since(table: Table, journeys: Jour
     assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
 
 
-def test_a_form_of_ours_opts_in_as_of_its_showing(table: Table, journeys: Journeys, brand: Brand) -> None:
+def test_a_form_of_ours_opts_in_as_of_its_showing(table: Table, journeys: RecipientActions, brand: Brand) -> None:
     table.store.record(opted_out(at=NOW - HOUR))
     form = Wishes(("news",), tuple(brand.topics), {}, None, None, (), NOW)
     saved = journeys.save(brand, ours(), form, HOW._replace(now=NOW + MINUTE, form="form"))
@@ -424,7 +434,9 @@ def test_an_opt_out_follows_to_another_address_in_any_order(table: Table, *, mov
     assert intact(table.store, BOB)
 
 
-def test_what_is_undone_is_undone_for_the_new_address_too(table: Table, journeys: Journeys, brand: Brand) -> None:
+def test_what_is_undone_is_undone_for_the_new_address_too(
+    table: Table, journeys: RecipientActions, brand: Brand
+) -> None:
     for who in (ANN, BOB):
         table.store.record(opted_in(at=NOW - DAY, who=who))
     table.store.move(event(at=NOW - HOUR, kind=Kind.MOVED), BOB)
@@ -453,7 +465,7 @@ def test_two_addresses_that_name_each_other_end(table: Table) -> None:
 
 
 def test_a_state_that_is_read_has_no_register_under_another_name(
-    table: Table, journeys: Journeys, brand: Brand
+    table: Table, journeys: RecipientActions, brand: Brand
 ) -> None:
     """A decision can ask for it by its name."""
     table.store.record(opted_in(at=NOW - HOUR))
@@ -465,7 +477,7 @@ def test_a_state_that_is_read_has_no_register_under_another_name(
     assert table.store.read_many("demo", [ANN], "news")[ANN].registers[f"undo.news@{NOW}"] == 0
 
 
-def test_a_form_needs_the_showing_that_it_claims(journeys: Journeys) -> None:
+def test_a_form_needs_the_showing_that_it_claims(journeys: RecipientActions) -> None:
     link = ours()
     stamp = journeys.stamp(Form.PREFERENCES, link, NOW)
     assert journeys.shown_at(Form.PREFERENCES, link, stamp, NOW + 1) == NOW
@@ -478,7 +490,7 @@ def test_a_form_needs_the_showing_that_it_claims(journeys: Journeys) -> None:
 
 
 def test_a_confirmation_leaves_the_address_to_a_request_that_came_since(
-    table: Table, journeys: Journeys, brand: Brand
+    table: Table, journeys: RecipientActions, brand: Brand
 ) -> None:
     """The second email is still due: it is not dropped in silence."""
     request, contact = asked(NOW - HOUR)

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from consentry.actions.courier import _SPREAD_S
-from consentry.actions.recipients import Circumstances, Journeys
+from consentry.actions.recipients import Circumstances, RecipientActions
 from consentry.links import tokens
 from consentry.links.keyring import Keyring
 from consentry.rules import addresses
@@ -106,7 +106,7 @@ class Day(NamedTuple):
 
 def attacked(table: Table, attack: Attack, posts: int, brand: Brand, within: int = DAY) -> Day:
     """Post evenly over the day; then hand over what is due, as the courier would."""
-    journeys = Journeys(table.store, tokens.Tokens(KEYS), table.store, table.limits)
+    journeys = RecipientActions(table.store, tokens.Tokens(KEYS), table.store, table.limits)
     openings: list[str] = []
     breaker = Breaker(table.gateway, openings.append)
     due = []
@@ -211,7 +211,7 @@ HOURS: Final = (0, 18)
 
 def day_of(table: Table, attacker: Attacker, email: str, brands: list[Brand]) -> int:
     """How many emails come of a day's posts to the brands' forms, in turn, with an address by the post's number."""
-    journeys = Journeys(table.store, tokens.Tokens(KEYS), table.store, table.limits)
+    journeys = RecipientActions(table.store, tokens.Tokens(KEYS), table.store, table.limits)
     due = 0
     for hour in HOURS:
         for at in range(24):

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from consentry.actions.recipients import Circumstances, Journeys
+from consentry.actions.recipients import Circumstances, RecipientActions
 from consentry.links.keyring import Keyring
 from consentry.links.tokens import Link, Purpose
 from consentry.rules.addresses import parse, subscriber_id
@@ -299,7 +299,7 @@ KEYS: Final = Keyring(lambda: '{"root": "not so random"}')
 DEMO: Final = people.brand()
 
 
-def subscribe(journeys: Journeys, email: str, at: int = NOW, brand: Brand = DEMO) -> bool:
+def subscribe(journeys: RecipientActions, email: str, at: int = NOW, brand: Brand = DEMO) -> bool:
     """Whether an email follows from somebody's asking."""
     address = parse(email)
     how = Circumstances(at, Channel.API)  # no visitor is counted
@@ -307,14 +307,16 @@ def subscribe(journeys: Journeys, email: str, at: int = NOW, brand: Brand = DEMO
     return journeys.subscribe(brand, who, address, ["news"], how) is Outcome.APPLIED
 
 
-def confirm(journeys: Journeys, email: str, asked_at: int = NOW, brand: Brand = DEMO) -> None:
+def confirm(journeys: RecipientActions, email: str, asked_at: int = NOW, brand: Brand = DEMO) -> None:
     """The person presses the button of the email that was asked for then."""
     who = subscriber_id(KEYS.pepper(brand.id), parse(email))
     link = Link(Purpose.CONFIRM, brand.id, who, ("news",), at=asked_at)
     journeys.confirm(brand, link, Circumstances(asked_at + HOUR, Channel.PAGE))
 
 
-def test_a_mailbox_gets_three_emails_a_day_over_all_variants_and_brands(table: Table, journeys: Journeys) -> None:
+def test_a_mailbox_gets_three_emails_a_day_over_all_variants_and_brands(
+    table: Table, journeys: RecipientActions
+) -> None:
     """Of a company that hosts its email with whom it likes, too."""
     other = people.brand(id="other")
     assert subscribe(journeys, "ann@company.example")
@@ -330,7 +332,7 @@ def test_a_mailbox_gets_three_emails_a_day_over_all_variants_and_brands(table: T
     assert "ann" not in str([each["pk"] for each in table.items()])
 
 
-def test_a_domain_gets_twenty_emails_a_day_that_nobody_confirmed(table: Table, journeys: Journeys) -> None:
+def test_a_domain_gets_twenty_emails_a_day_that_nobody_confirmed(table: Table, journeys: RecipientActions) -> None:
     """However its owner names mailboxes, and over all brands."""
     brands = [people.brand(), people.brand(id="other")]
     due = [subscribe(journeys, f"p{at}@{'mail.' * (at % 3)}company.example", brand=brands[at % 2]) for at in range(23)]
@@ -341,7 +343,7 @@ def test_a_domain_gets_twenty_emails_a_day_that_nobody_confirmed(table: Table, j
     assert "company" not in str([each["pk"] for each in table.items()])
 
 
-def test_a_domain_where_people_confirm_never_spends_its_budget(journeys: Journeys) -> None:
+def test_a_domain_where_people_confirm_never_spends_its_budget(journeys: RecipientActions) -> None:
     two = people.brand(limits={"mails_a_day_per_domain": 2})
     for at in range(8):
         assert subscribe(journeys, f"p{at}@company.example", brand=two)
@@ -350,7 +352,7 @@ def test_a_domain_where_people_confirm_never_spends_its_budget(journeys: Journey
     assert due == [True, True, False]
 
 
-def test_a_request_gives_back_one_email_and_no_more(table: Table, journeys: Journeys) -> None:
+def test_a_request_gives_back_one_email_and_no_more(table: Table, journeys: RecipientActions) -> None:
     """Not by a second click, and not for a request that a newer one has taken the place of."""
 
     def counted_at(day: int) -> str:
@@ -369,7 +371,9 @@ def test_a_request_gives_back_one_email_and_no_more(table: Table, journeys: Jour
     assert counted_at(NOW) == "2"
 
 
-def test_what_is_confirmed_on_a_later_day_is_given_back_to_nobody_else(table: Table, journeys: Journeys) -> None:
+def test_what_is_confirmed_on_a_later_day_is_given_back_to_nobody_else(
+    table: Table, journeys: RecipientActions
+) -> None:
     subscribe(journeys, "ann@company.example")
     (gone,) = [each for each in table.items() if "#domain#" in each["pk"]["S"]]
     table.remove(gone)  # TTL
@@ -378,7 +382,9 @@ def test_what_is_confirmed_on_a_later_day_is_given_back_to_nobody_else(table: Ta
     assert [each["spent"]["N"] for each in table.items() if "#domain#" in each["pk"]["S"]] == ["1"]
 
 
-def test_a_confirmation_counts_though_its_domain_cant_be_given_an_email_back(table: Table, journeys: Journeys) -> None:
+def test_a_confirmation_counts_though_its_domain_cant_be_given_an_email_back(
+    table: Table, journeys: RecipientActions
+) -> None:
     subscribe(journeys, "ann@company.example")
     with answering(table.client, "GetItem", "InternalServerError"):
         confirm(journeys, "ann@company.example")

@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consentry.actions.recipients import Circumstances, Journeys, Wishes
+from consentry.actions.recipients import Circumstances, RecipientActions, Wishes
 from consentry.links.tokens import Link, Purpose
 from consentry.rules import consent as rules
 from consentry.rules.addresses import Address as Mailbox
@@ -113,7 +113,9 @@ CONFIRM: Final = Link(Purpose.CONFIRM, "demo", ANN, ("news", "offers"), at=NOW -
 HOW: Final = Circumstances(NOW, Channel.PAGE, SOMEWHERE, "en")
 
 
-def test_every_act_of_a_person_is_one_write_without_a_read(table: Table, journeys: Journeys, brand: Brand) -> None:
+def test_every_act_of_a_person_is_one_write_without_a_read(
+    table: Table, journeys: RecipientActions, brand: Brand
+) -> None:
     platform = HOW._replace(channel=Channel.API)
     table.store.record(opted_in("news", at=CONFIRM.at))
     table.store.record(opted_in("offers", at=CONFIRM.at))
@@ -138,7 +140,7 @@ def test_every_act_of_a_person_is_one_write_without_a_read(table: Table, journey
 
 
 def test_an_opt_out_that_is_in_force_already_is_remembered_without_a_read(
-    table: Table, journeys: Journeys, brand: Brand
+    table: Table, journeys: RecipientActions, brand: Brand
 ) -> None:
     journeys.unsubscribe(brand, LEAVE, HOW)
     before = table.items()
@@ -152,7 +154,7 @@ def test_an_opt_out_that_is_in_force_already_is_remembered_without_a_read(
 
 
 def test_a_first_confirmation_gives_its_domains_budget_an_email_back_afterwards(
-    table: Table, journeys: Journeys, brand: Brand
+    table: Table, journeys: RecipientActions, brand: Brand
 ) -> None:
     """Two calls more, once: its write isn't made to wait for a budget that others write to."""
     journeys.subscribe(brand, ANN, ADDRESS, ["news", "offers"], HOW._replace(now=CONFIRM.at))
@@ -162,7 +164,7 @@ def test_a_first_confirmation_gives_its_domains_budget_an_email_back_afterwards(
     assert calls == ["TransactWriteItems", "GetItem", "UpdateItem", "TransactWriteItems"]
 
 
-def test_the_form_counts_twice_before_its_one_write(table: Table, journeys: Journeys, brand: Brand) -> None:
+def test_the_form_counts_twice_before_its_one_write(table: Table, journeys: RecipientActions, brand: Brand) -> None:
     """The same calls for everybody: whatever is known of an address, and whether or not it is throttled."""
     table.store.record(opted_in("news", at=NOW - HOUR, who=BOB))
     for who, later in ((ANN, 0), (ANN, 1), (BOB, 2)):
@@ -171,14 +173,14 @@ def test_the_form_counts_twice_before_its_one_write(table: Table, journeys: Jour
         assert calls == ["UpdateItem", "UpdateItem", "TransactWriteItems"]
 
 
-def test_saved_preferences_are_one_read_and_one_write(table: Table, journeys: Journeys, brand: Brand) -> None:
+def test_saved_preferences_are_one_read_and_one_write(table: Table, journeys: RecipientActions, brand: Brand) -> None:
     wishes = Wishes(["news"], list(brand.topics), {"news": "weekly"}, 30, "de")
     with counted(table.client) as calls:
         journeys.save(brand, LEAVE, wishes, HOW)
     assert calls == ["GetItem", "TransactWriteItems"]
 
 
-def test_preferences_saved_as_they_were_write_nothing(table: Table, journeys: Journeys, brand: Brand) -> None:
+def test_preferences_saved_as_they_were_write_nothing(table: Table, journeys: RecipientActions, brand: Brand) -> None:
     wishes = Wishes(["product"], list(brand.topics), {}, None, None)
     with counted(table.client) as calls:
         journeys.save(brand, LEAVE, wishes, HOW)

@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 from click.testing import CliRunner, Result
 
-from consentry.actions.reports import Intake, Report, ReportKind
+from consentry.actions.reports import Report, ReportKind, Reports
 from consentry.actions.spool import Recorder
 from consentry.links.keyring import Keyring
 from consentry.rules import addresses
@@ -92,7 +92,7 @@ class Deployment:
 
     def report(self, email: str, kind: ReportKind, at: int, topics: tuple[str, ...] = ()) -> None:
         """Put something on record."""
-        intake = Intake(self.store, self.keyring.pepper, Recorder(self.store))
+        intake = Reports(self.store, self.keyring.pepper, Recorder(self.store))
         intake.take(self.brand, Report(kind, at, email, topics=topics), Channel.API, max(at, 1_700_000_000_000))
 
     def consent(self, email: str) -> rules.Consent:

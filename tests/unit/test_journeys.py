@@ -1,4 +1,4 @@
-"""Journeys: what people do, one after another, and what comes of it."""
+"""RecipientActions: what people do, one after another, and what comes of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentry.actions import recipients, spool
-from consentry.actions.recipients import Circumstances, Form, Journeys, Saved, Undone, Wishes
+from consentry.actions.recipients import Circumstances, Form, RecipientActions, Saved, Undone, Wishes
 from consentry.actions.spool import Recorder, Spooled
 from consentry.links.keyring import Keyring
 from consentry.links.tokens import Link, Purpose, Tokens
@@ -43,7 +43,7 @@ class Ann:
         self.spool: list[str] | None = None
         """What is spooled; None while there is no spool."""
         self.limits = MemoryLimits()
-        self.journeys = Journeys(
+        self.journeys = RecipientActions(
             self.store,  # type: ignore[arg-type]
             Tokens(keys),
             Recorder(self.store, self._spool),  # type: ignore[arg-type]

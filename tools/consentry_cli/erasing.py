@@ -22,7 +22,7 @@ from consentry.actions.bulk.rows import (
     form_of,
     unguarded,
 )
-from consentry.actions.reports import Intake
+from consentry.actions.reports import Reports
 from consentry.actions.spool import Recorder
 from consentry.rules import addresses
 from consentry.rules.addresses import MalformedAddressError
@@ -74,7 +74,7 @@ def erase(
         keys = deployment.keyring(secret_id)
         store = deployment.store(table, keys)
         brand = Brands([]).even_if_gone(brand_id)
-        intake = Intake(store, keys.pepper, Recorder(store))
+        intake = Reports(store, keys.pepper, Recorder(store))
         complaints = Complaints()
         if unspelled := [each for each in ids if not addresses.is_subscriber_id(each)]:
             raise CanNotRunError(f"--subscriber-id: {len(unspelled)} of {len(ids)} are not 22 characters of base64url")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import click
 
 from consentry.actions.bulk.importing import COUNTED, MALFORMED, Interpreter, Weigher, Writers, take
-from consentry.actions.reports import Intake
+from consentry.actions.reports import Reports
 from consentry.actions.spool import Recorder
 from consentry.table.gateway import StoreUnavailableError
 from consentry_cli import deployment
@@ -91,7 +91,7 @@ def import_(
                 return
             if begun.line:
                 click.echo(f"going on after line {begun.line}", err=True)
-            intake = Intake(store, keys.pepper, Recorder(store))
+            intake = Reports(store, keys.pepper, Recorder(store))
             interpreter = Interpreter(
                 intake, brand, rows.chosen, reader, meaning, rows.topics, begun.started_at, rows.ignored
             )

@@ -1,5 +1,5 @@
 """Consentry's shared layer: consent rules, tokens, storage, pages and mails.
 
 `docs/architecture.md` draws how these modules hang together. The order in which to read them:
-`consent` (the rules), `ledger` (what is recorded), `tokens`, `store`, `journeys` (what a person can do), `web`.
+`consent` (the rules), `ledger` (what is recorded), `tokens`, `store`, `recipients` (what a person can do), `web`.
 """

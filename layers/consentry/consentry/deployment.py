@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import botocore.session
 
 from consentry import telemetry
-from consentry.actions.recipients import Journeys
+from consentry.actions.recipients import RecipientActions
 from consentry.actions.spool import Recorder
 from consentry.aws import clients
 from consentry.aws.secrets import keyring_text
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from consentry.actions.archiving import Archivist
     from consentry.actions.bulk.jobs import Jobs
     from consentry.actions.replay import Replay
-    from consentry.actions.reports import Intake
+    from consentry.actions.reports import Reports
     from consentry.aws.email import Mailer
     from consentry.aws.mailbox import Mailbox
     from consentry.aws.queues import Queue
@@ -128,9 +128,9 @@ class Deployment:
         self.spool.keep(text)  # built when it is needed
 
     @cached_property
-    def recipients(self) -> Journeys:
+    def recipients(self) -> RecipientActions:
         """What a person can do."""
-        return Journeys(self.store, self.tokens, self.recorder, self.limits)
+        return RecipientActions(self.store, self.tokens, self.recorder, self.limits)
 
     @property
     def site(self) -> Site:
@@ -152,23 +152,23 @@ class Deployment:
         return UnsubscribePages(self.pages, self.tokens, self.brands, self.recipients, self.recorder)
 
     @cached_property
-    def reports(self) -> Intake:
+    def reports(self) -> Reports:
         """What others report."""
-        from consentry.actions.reports import Intake  # noqa: PLC0415 - no click reports anything
+        from consentry.actions.reports import Reports  # noqa: PLC0415 - no click reports anything
 
-        return Intake(self.store, self.keyring.pepper, self.recorder)
+        return Reports(self.store, self.keyring.pepper, self.recorder)
 
     @cached_property
-    def queued_reports(self) -> Intake:
+    def queued_reports(self) -> Reports:
         """What others report, out of a queue: it comes back from there while the table is away, and needs no spool."""
-        from consentry.actions.reports import Intake  # noqa: PLC0415 - as above
+        from consentry.actions.reports import Reports  # noqa: PLC0415 - as above
 
-        return Intake(self.store, self.keyring.pepper, Recorder(self.store))
+        return Reports(self.store, self.keyring.pepper, Recorder(self.store))
 
     @cached_property
-    def queued_recipients(self) -> Journeys:
+    def queued_recipients(self) -> RecipientActions:
         """What a person can do, out of a queue: as above."""
-        return Journeys(self.store, self.tokens, Recorder(self.store), self.limits)
+        return RecipientActions(self.store, self.tokens, Recorder(self.store), self.limits)
 
     @cached_property
     def feedback_queue(self) -> Queue:

@@ -33,7 +33,7 @@ _SETTINGS: Final = "consentry.settings.Settings."
 """Each of its fields is named as its variable is, in lower case."""
 _STILL: Final = "consentry.table.writing._still"
 _FORM: Final = "consentry.table.store.Store._repeated"
-_FIRST_TOLD: Final = "consentry.actions.reports.Intake._first_told"
+_FIRST_TOLD: Final = "consentry.actions.reports.Reports._first_told"
 _FROM_QUEUES: Final = (
     "what it can't do now goes back to where it comes from; the rest is made in its initialisation alone"
 )

@@ -110,7 +110,7 @@ class Undone(NamedTuple):
     """The brand's topics, of those that it is about, that are left all the same."""
 
 
-class Journeys:
+class RecipientActions:
     """The acts of recipients, over a store and the keys to their links."""
 
     def __init__(self, store: Store, tokens: Tokens, recorder: Recorder, limits: Limits) -> None:

@@ -15,7 +15,7 @@ from consentry.rules.ledger import Channel, event_id_of
 from consentry.table.store import Outcome
 
 if TYPE_CHECKING:
-    from consentry.actions.recipients import Journeys
+    from consentry.actions.recipients import RecipientActions
     from consentry.links.tokens import Tokens
     from consentry.rules.brands import Brands
     from consentry.table.store import Store
@@ -40,12 +40,12 @@ def wait(tries: int) -> int:
 class Replay:
     """Applies what waited."""
 
-    def __init__(self, store: Store, tokens: Tokens, brands: Brands, journeys: Journeys) -> None:
-        """`journeys` go straight to the table: what can't be recorded now goes on waiting where it is."""
+    def __init__(self, store: Store, tokens: Tokens, brands: Brands, recipients: RecipientActions) -> None:
+        """`recipients` go straight to the table: what can't be recorded now goes on waiting where it is."""
         self._store = store
         self._tokens = tokens
         self._brands = brands
-        self._journeys = journeys
+        self._recipients = recipients
 
     def apply(self, text: str) -> str:
         """Record what a message or dead letter says. Answers an `Outcome`, or `NOT_OURS`.
@@ -68,7 +68,7 @@ class Replay:
             return NOT_OURS
         brand = self._brands.even_if_gone(link.brand)
         by_form = waiting.channel is Channel.PAGE
-        person = not by_form or self._journeys.stamped(Form.UNSUBSCRIBE, link, waiting.stamp, waiting.at)
+        person = not by_form or self._recipients.stamped(Form.UNSUBSCRIBE, link, waiting.stamp, waiting.at)
         how = Circumstances(
             waiting.at,
             waiting.channel,
@@ -79,10 +79,10 @@ class Replay:
             seen=False,
         )
         if waiting.pause_days:
-            self._journeys.pause(brand, link, waiting.pause_days, how)
+            self._recipients.pause(brand, link, waiting.pause_days, how)
         elif waiting.frequency:
-            self._journeys.less_often(brand, link, waiting.frequency, how)
+            self._recipients.less_often(brand, link, waiting.frequency, how)
         else:
             link = link._replace(topics=waiting.topics or link.topics)
-            self._journeys.unsubscribe(brand, link, how, everything=waiting.everything)
+            self._recipients.unsubscribe(brand, link, how, everything=waiting.everything)
         return Outcome.APPLIED.value

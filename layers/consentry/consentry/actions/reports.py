@@ -102,7 +102,7 @@ class Understood(NamedTuple):
     """What was passed over or made up for it; empty where nothing was."""
 
 
-class Intake:
+class Reports:
     """Applies reports."""
 
     def __init__(self, store: Store, pepper: Callable[[str], bytes], recorder: Recorder) -> None:

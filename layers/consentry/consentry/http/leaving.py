@@ -21,7 +21,7 @@ from consentry.rules.consent import DAY_MS, Status
 from consentry.rules.ledger import Channel, Evidence
 
 if TYPE_CHECKING:
-    from consentry.actions.recipients import Journeys
+    from consentry.actions.recipients import RecipientActions
     from consentry.actions.spool import Recorder
     from consentry.http.pages import Pages
     from consentry.http.web import Request, Response
@@ -49,7 +49,9 @@ def is_form(form: dict[str, list[str]]) -> bool:
 class UnsubscribePages:
     """The pages with the unsubscribe options, and what their forms do."""
 
-    def __init__(self, pages: Pages, tokens: Tokens, brands: Brands, recipients: Journeys, recorder: Recorder) -> None:
+    def __init__(
+        self, pages: Pages, tokens: Tokens, brands: Brands, recipients: RecipientActions, recorder: Recorder
+    ) -> None:
         """What it is made of."""
         self._pages = pages
         self._tokens = tokens

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from consentry.actions.bulk.presets import Meaning, Preset
     from consentry.actions.bulk.rows import Reader, Row
-    from consentry.actions.reports import Intake
+    from consentry.actions.reports import Reports
     from consentry.rules.brands import Brand
     from consentry.rules.ledger import Event
     from consentry.table.store import Store
@@ -134,7 +134,7 @@ class Interpreter:
 
     def __init__(
         self,
-        intake: Intake,
+        intake: Reports,
         brand: Brand,
         preset: Preset,
         reader: Reader,

@@ -46,7 +46,7 @@ from consentry.actions.bulk.rows import (
     text_of,
 )
 from consentry.actions.bulk.screening import ADDED, screen
-from consentry.actions.reports import Intake, InvalidReportError
+from consentry.actions.reports import InvalidReportError, Reports
 from consentry.actions.spool import Recorder
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ class Jobs:
     def _interpreter(self, job: Job, brand: Brand, reader: Reader, at: int) -> Interpreter:
         preset = presets.PRESETS.get(job.preset, presets.PLAIN)
         of_file = presets.of_file(preset, "", reader.first, job.status or None)
-        intake = Intake(self._store, self._keys.pepper, Recorder(self._store))
+        intake = Reports(self._store, self._keys.pepper, Recorder(self._store))
         return Interpreter(intake, brand, preset, reader, of_file, job.topics, at, job.ignore_columns)
 
     def _import(
