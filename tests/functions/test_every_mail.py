@@ -16,6 +16,7 @@ import pytest
 
 from consentry.actions import mails
 from consentry.actions.mails import Letter, Mail
+from consentry.http import pages
 from consentry.links.keyring import Keyring
 from consentry.links.tokens import Tokens
 from consentry.rules import languages
@@ -246,6 +247,7 @@ def test_no_text_escapes_translation(send: Callable[..., Sent], brand: Brand, mo
             return message if message.startswith(("%(d", "January")) else f"⟦{message}⟧"
 
     monkeypatch.setattr(languages, "texts", lambda *_: Marked())
+    monkeypatch.setattr(pages, "_environment", pages._environment.__wrapped__)  # with texts of its own
     marked = brand._replace(
         names={"en": "⟦brand⟧"},
         postal_address="⟦address⟧",

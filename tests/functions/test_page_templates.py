@@ -245,6 +245,7 @@ def test_no_text_escapes_translation(brand: Brand, monkeypatch: pytest.MonkeyPat
             return f"⟦{many}⟧"
 
     monkeypatch.setattr(languages, "texts", lambda *_: Marked())
+    monkeypatch.setattr(pages, "_environment", pages._environment.__wrapped__)  # with texts of its own
     brand = brand._replace(
         names={"en": "⟦brand⟧"},
         postal_address="⟦address⟧",
