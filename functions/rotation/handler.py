@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from consentry import telemetry
+from consentry.aws import rotation
 from consentry.deployment import Deployment
-from consentry.links import rotation
 from consentry.settings import Settings
 
 deployment = Deployment(Settings.read())

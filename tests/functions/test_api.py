@@ -10,8 +10,8 @@ from typing import Any, Final
 import pytest
 
 from consentry.actions import platforms
+from consentry.aws.keyring_document import edit
 from consentry.links import unsubscribe_addresses
-from consentry.links.keyring import edit
 from consentry.links.tokens import Link, Purpose
 from consentry.rules.brands import Bounds
 from support import calls
@@ -98,7 +98,7 @@ def test_a_key_that_was_withdrawn_is_refused(world: World) -> None:
 def test_a_key_that_was_issued_a_moment_ago_works_in_a_warm_function(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from consentry.links.keyring import issue_api_key
+    from consentry.aws.keyring_document import issue_api_key
 
     assert call(world, "lookup", world.api_key()).status == 200
     key = issue_api_key(world.secrets, "keyring", "demo", ["read"])

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from consentry import telemetry
+from consentry.aws import keyring_document
 from consentry.http import outgoing
-from consentry.links import keyring
 from consentry.rules.brands import Endpoint
 from support import events
 from support.world import SECOND, World
@@ -96,7 +96,7 @@ def test_an_endpoint_is_told_under_the_name_of_the_click(
     endpoint = Endpoint("crm", "https://crm.example.com/", private_network=False)
     monkeypatch.setattr(world.deployment.brands, "_brands", {"demo": brand._replace(notifications=(endpoint,))})
     secret = "whsec_" + base64.b64encode(b"a secret of this test alone").decode()
-    keyring.add_notification_secret(world.secrets, os.environ["KEYRING_SECRET_ARN"], "demo", "crm", secret)
+    keyring_document.add_notification_secret(world.secrets, os.environ["KEYRING_SECRET_ARN"], "demo", "crm", secret)
     world.deployment.keyring.refresh()
     click(world, "ours-1")
     telemetry.begin("something else")

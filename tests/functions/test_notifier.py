@@ -15,8 +15,8 @@ from standardwebhooks import Webhook
 
 from consentry.actions import notifications
 from consentry.actions.notifications import Waited
+from consentry.aws import keyring_document
 from consentry.http import outgoing
-from consentry.links import keyring
 from consentry.links.keyring import SecretUnavailableError
 from consentry.links.tokens import Purpose
 from consentry.rules.brands import Endpoint
@@ -41,7 +41,7 @@ def told(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     brand = world.deployment.brands.get("demo")._replace(notifications=ENDPOINTS)
     monkeypatch.setattr(world.deployment.brands, "_brands", {"demo": brand})
     for endpoint in ENDPOINTS:
-        keyring.add_notification_secret(
+        keyring_document.add_notification_secret(
             world.secrets, os.environ["KEYRING_SECRET_ARN"], "demo", endpoint.id, _secret(endpoint.id)
         )
     world.deployment.keyring.refresh()
@@ -309,7 +309,7 @@ def test_during_a_change_of_secrets_the_old_and_the_new_one_both_verify(world: A
 
     world.now = int(time.time() * 1000)
     arn = os.environ["KEYRING_SECRET_ARN"]
-    fresh = keyring.add_notification_secret(world.secrets, arn, "demo", "crm")
+    fresh = keyring_document.add_notification_secret(world.secrets, arn, "demo", "crm")
     world.deployment.keyring._fetched_at = -1e9
     world.deployment.keyring.refresh()
     change(world, told)
@@ -317,8 +317,8 @@ def test_during_a_change_of_secrets_the_old_and_the_new_one_both_verify(world: A
     _, headers, body = next(each for each in told.got if "crm" in each[0])
     for secret in (_secret("crm"), fresh):
         assert Webhook(secret).verify(body, headers)
-    assert keyring.drop_old_notification_secret(world.secrets, arn, "demo", "crm")
-    assert not keyring.drop_old_notification_secret(world.secrets, arn, "demo", "crm")
+    assert keyring_document.drop_old_notification_secret(world.secrets, arn, "demo", "crm")
+    assert not keyring_document.drop_old_notification_secret(world.secrets, arn, "demo", "crm")
 
 
 def test_a_record_that_the_stream_repeats_is_the_same_event(world: Any, told: Any) -> None:

@@ -12,8 +12,8 @@ from botocore.exceptions import EndpointConnectionError
 
 from consentry import telemetry
 from consentry.actions.reports import Receipt, Report, ReportKind, Reports, Result
+from consentry.aws.keyring_document import set_webhook_secrets
 from consentry.http.outgoing import UnreachableError
-from consentry.links.keyring import set_webhook_secrets
 from consentry.providers import NAMES, sns
 from consentry.rules.consent import Consent
 from consentry.rules.ledger import Actor, Channel, Event, Kind

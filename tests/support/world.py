@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Final
 
+from consentry.aws.keyring_document import issue_api_key
 from consentry.deployment import Deployment
-from consentry.links.keyring import issue_api_key
 from consentry.links.tokens import Link, Purpose
 from consentry.rules import addresses, ledger
 from consentry.rules import consent as rules

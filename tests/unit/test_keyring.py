@@ -11,19 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from consentry.links.keyring import (
-    SCOPES,
-    Keyring,
-    SecretUnavailableError,
+from consentry.aws.keyring_document import (
     add_notification_secret,
     api_keys,
     drop_old_notification_secret,
-    hash_api_key,
     issue_api_key,
     revoke_api_key,
     set_webhook_secrets,
     webhook_names,
 )
+from consentry.links.keyring import SCOPES, Keyring, SecretUnavailableError, hash_api_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

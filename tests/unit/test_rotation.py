@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consentry.links import rotation
-from consentry.links.keyring import OVERLAP_MS, Keyring, SecretUnavailableError, edit, generations, issue_api_key
+from consentry.aws import rotation
+from consentry.aws.keyring_document import edit, issue_api_key
+from consentry.links.keyring import OVERLAP_MS, Keyring, SecretUnavailableError, generations
 from consentry.links.tokens import Link, NotOursError, Purpose, Tokens
 from support.quick_moto import mock_aws
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from consentry.aws import keyring_document
 from consentry.links import keyring
 from consentry_cli import deployment
 from consentry_cli.errors import plain_errors
@@ -31,7 +32,7 @@ def group() -> None:
 def create(secret_id: str, brand_id: str, scopes: tuple[str, ...]) -> None:
     """Make a key and print it: the only time that it can be seen."""
     with plain_errors():
-        click.echo(keyring.issue_api_key(_secrets(), secret_id, brand_id, scopes))
+        click.echo(keyring_document.issue_api_key(_secrets(), secret_id, brand_id, scopes))
 
 
 @group.command("list")
@@ -40,7 +41,7 @@ def create(secret_id: str, brand_id: str, scopes: tuple[str, ...]) -> None:
 def list_(secret_id: str, brand_id: str) -> None:
     """Print the id and scopes of each of a brand's keys."""
     with plain_errors():
-        for key_id, scopes in keyring.api_keys(_secrets(), secret_id, brand_id):
+        for key_id, scopes in keyring_document.api_keys(_secrets(), secret_id, brand_id):
             click.echo(f"{key_id}\t{','.join(scopes)}")
 
 
@@ -51,7 +52,7 @@ def list_(secret_id: str, brand_id: str) -> None:
 def revoke(secret_id: str, brand_id: str, key_id: str) -> None:
     """End a key. It is refused everywhere within five minutes."""
     with plain_errors():
-        if not keyring.revoke_api_key(_secrets(), secret_id, brand_id, key_id):
+        if not keyring_document.revoke_api_key(_secrets(), secret_id, brand_id, key_id):
             click.echo(f"{brand_id} has no key {key_id}", err=True)
             raise SystemExit(1)
 

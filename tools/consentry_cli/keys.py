@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
 
-from consentry.links import rotation
-from consentry.links.keyring import edit
+from consentry.aws import rotation
+from consentry.aws.keyring_document import edit
 from consentry.links.tokens import LIFETIME, Purpose, minting_keys
 from consentry.rules import consent as rules
 from consentry_cli import deployment

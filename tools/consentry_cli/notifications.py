@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from consentry.links import keyring
+from consentry.aws import keyring_document
 from consentry_cli import deployment, queues
 from consentry_cli.errors import plain_errors
 
@@ -26,7 +26,9 @@ def add_secret(secret_id: str, brand_id: str, endpoint: str) -> None:
     The one before it signs too, so that the receiver can change over at leisure; then drop it with drop-old-secret.
     """
     with plain_errors():
-        click.echo(keyring.add_notification_secret(deployment.client("secretsmanager"), secret_id, brand_id, endpoint))
+        click.echo(
+            keyring_document.add_notification_secret(deployment.client("secretsmanager"), secret_id, brand_id, endpoint)
+        )
 
 
 @group.command("drop-old-secret")
@@ -37,7 +39,7 @@ def drop_old_secret(secret_id: str, brand_id: str, endpoint: str) -> None:
     """Let ENDPOINT's newest secret alone sign from now on."""
     with plain_errors():
         client = deployment.client("secretsmanager")
-        if not keyring.drop_old_notification_secret(client, secret_id, brand_id, endpoint):
+        if not keyring_document.drop_old_notification_secret(client, secret_id, brand_id, endpoint):
             click.echo(f"{endpoint} has no older secret", err=True)
             raise SystemExit(1)
 

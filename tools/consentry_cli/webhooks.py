@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from consentry import providers
-from consentry.links import keyring
+from consentry.aws import keyring_document
 from consentry_cli import deployment
 from consentry_cli.errors import plain_errors
 
@@ -46,7 +46,7 @@ def set_(
     """
     given = _given(provider, values, insecure=insecure)
     with plain_errors():
-        keyring.set_webhook_secrets(
+        keyring_document.set_webhook_secrets(
             _secrets(), secret_id, brand_id, provider, given, keep_old=keep_old, keep_all=add, keep_others=not alone
         )
     click.echo(f"{brand_id} {provider}: {', '.join(given)} set", err=True)
@@ -57,7 +57,7 @@ def set_(
 def list_(secret_id: str) -> None:
     """Print brand, provider and the names of secrets that are set; never a value."""
     with plain_errors():
-        for brand, provider, names in keyring.webhook_names(_secrets(), secret_id):
+        for brand, provider, names in keyring_document.webhook_names(_secrets(), secret_id):
             said = ",".join(name if count == 1 else f"{name}({count})" for name, count in names.items())
             click.echo(f"{brand}\t{provider}\t{said}")
 

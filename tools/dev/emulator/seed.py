@@ -9,7 +9,8 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from consentry.links.keyring import SCOPES, Keyring, add_notification_secret, issue_api_key, set_webhook_secrets
+from consentry.aws.keyring_document import add_notification_secret, issue_api_key, set_webhook_secrets
+from consentry.links.keyring import SCOPES, Keyring
 from dev.emulator import brandfiles
 from dev.emulator.aws import client
 from dev.emulator.build import BRANDS as BRAND_FILES

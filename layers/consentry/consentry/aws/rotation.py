@@ -16,16 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from consentry.aws.keyring_document import edit, move_current, of_brand
 from consentry.links.keyring import (
     OVERLAP_MS,
     URGENT_OVERLAP_MS,
     Generation,
     Keyring,
     SecretUnavailableError,
-    edit,
     generations,
-    move_current,
-    of_brand,
 )
 from consentry.links.tokens import Link, NotOursError, Purpose, Tokens
 
