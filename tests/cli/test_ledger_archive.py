@@ -159,7 +159,7 @@ def test_another_brands_people_are_not_asked_for(filled: Deployment, copy: Path)
 def test_somebody_in_several_parts_and_months_is_told_of_once_for_each_loss(
     filled: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("consentry.table.store._ITEMS_A_PAGE", 1)
+    monkeypatch.setattr("consentry.table.scan._ITEMS_A_PAGE", 1)
     monkeypatch.setattr("consentry.actions.archiving.PART_BYTES", 0)
     for month in ("2023-11", "2023-12"):  # whose window begins four weeks before
         run(filled, archives.into(tmp_path / "archive"), month)

@@ -141,7 +141,7 @@ def test_a_person_whose_items_come_in_parts_is_read_again_before_anything_is_sai
 
 
 def test_pages_that_end_amid_a_person_are_no_fault(filled: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consentry.table.store._ITEMS_A_PAGE", 2)
+    monkeypatch.setattr("consentry.table.scan._ITEMS_A_PAGE", 2)
     verified = []
     monkeypatch.setattr(Store, "verify", lambda *_: verified.append(1))
     assert filled.run(*VERIFY).exit_code == 0

@@ -96,7 +96,7 @@ def kept(world: World, monkeypatch: pytest.MonkeyPatch) -> Archive:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps of one page, pages of two items: as in a table that is too large for a step."""
-    monkeypatch.setattr("consentry.table.store._ITEMS_A_PAGE", 2)
+    monkeypatch.setattr("consentry.table.scan._ITEMS_A_PAGE", 2)
     monkeypatch.setattr("consentry.actions.archiving.PART_BYTES", 0)
 
 
@@ -325,7 +325,7 @@ def test_a_table_too_large_for_a_step_is_archived_in_many(
 def test_a_step_that_takes_long_ends_in_time_and_goes_on_in_another(
     world: World, kept: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consentry.table.store._ITEMS_A_PAGE", 2)
+    monkeypatch.setattr("consentry.table.scan._ITEMS_A_PAGE", 2)
     monkeypatch.setattr("consentry.actions.archiving.STEP_S", 0)
     world.deploy(archive_segments=1)
     for number in range(6):

@@ -17,6 +17,7 @@ from consentry.links.keyring import Keyring
 from consentry.rules.consent import DAY_MS, Consent
 from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind, hash_event
 from consentry.table import schema
+from consentry.table.scan import Scan
 from consentry.table.store import Store
 from consentry_cli.main import main
 from support import archives
@@ -120,7 +121,7 @@ def brand(real_table: Table) -> Iterator[Brand]:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of a hundred items, parts of a page; and the month of the events is the one that runs."""
     monkeypatch.setattr("time.time_ns", lambda: NOW * 1_000_000)
-    monkeypatch.setattr("consentry.table.store._ITEMS_A_PAGE", 100)
+    monkeypatch.setattr("consentry.table.scan._ITEMS_A_PAGE", 100)
     monkeypatch.setattr("consentry.actions.archiving.PART_BYTES", 0)
 
 
@@ -225,5 +226,5 @@ def test_evidence_is_shown_until_its_time_is_over_and_not_until_ttl_gets_to_it(
     page = table.store.ledger("demo", ANN)
     assert [evidence for _, evidence in page.events] == [shown]
     assert page.intact
-    (held,) = table.store.everyone("demo")
+    (held,) = Scan(table.store.gateway).everyone("demo")
     assert list(held.evidences.values()) == [shown] * any(shown)

@@ -13,6 +13,7 @@ from consentry.actions.archiving import Archivist
 from consentry.links.keyring import Keyring
 from consentry.table.checkpoints import Checkpoints
 from consentry.table.gateway import Gateway
+from consentry.table.scan import Scan
 from consentry.table.store import Store
 
 BUCKET: Final = "consentry-archive"
@@ -63,7 +64,7 @@ def make(
     """A whole run, its queue in memory; answers the run."""
     waiting: list[str] = []
     run = archiving.start(waiting.append, month, segments, now)
-    working = Archivist(store, Checkpoints(Gateway(dynamodb, table)), put, keys, waiting.append)
+    working = Archivist(Scan(store.gateway), Checkpoints(Gateway(dynamodb, table)), put, keys, waiting.append)
     while waiting:
         working.go_on(archiving.task_from_json(waiting.pop(0)), now)
     return run

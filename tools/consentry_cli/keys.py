@@ -15,6 +15,7 @@ from consentry.aws import rotation
 from consentry.aws.keyring_document import edit
 from consentry.links.tokens import LIFETIME, Purpose, minting_keys
 from consentry.rules import consent as rules
+from consentry.table.scan import Scan
 from consentry_cli import deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 
@@ -204,7 +205,7 @@ def _live(table: str, keys: Keyring, brand: str, key_id: str, now: int) -> tuple
     begun = next(each.signs_from for each in lives if each.id == key_id)
     last = rotation.signed_until(lives, key_id)
     held = confirmations = 0
-    for _, consent in deployment.store(table, keys).consents(brand):
+    for _, consent in Scan(deployment.store(table, keys).gateway).consents(brand):
         held += 1
         topics = [name.partition(".")[2] for name in consent.registers if name.startswith("ask.")]
         confirmations += any(

@@ -9,6 +9,7 @@ import click
 
 from consentry.actions import archive, archiving
 from consentry.rules import addresses
+from consentry.table.scan import Scan
 from consentry_cli import archives, deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 from consentry_cli.progress import progress
@@ -139,7 +140,7 @@ def _verify_all(store: Store, brand_id: str) -> tuple[int, int]:
     told: set[str] = set()
     checked = 0
     with progress("ledgers") as show:
-        for held in store.everyone(brand_id):
+        for held in Scan(store.gateway).everyone(brand_id):
             checked += 1
             show(checked)
             if held.subscriber_id in told or not store.faults(brand_id, held):

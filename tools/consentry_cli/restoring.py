@@ -17,6 +17,7 @@ from consentry.rules.consent import Consent
 from consentry.rules.ledger import Channel, Event, Fault, Holding, faults, hash_event, partition_key
 from consentry.table import schema
 from consentry.table.gateway import StoreUnavailableError
+from consentry.table.scan import Scan
 from consentry.table.schema import CONTACT, STATE
 from consentry_cli import deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
@@ -76,7 +77,7 @@ def merge(copy: str, brand_id: str, table: str, secret_id: str, dry_run: bool) -
             dry_run=dry_run,
         )
         counts: Counter[Merged] = Counter()
-        persons = (held.subscriber_id for held in merging.source.everyone(brand_id))
+        persons = (held.subscriber_id for held in Scan(merging.source.gateway).everyone(brand_id))
         with progress("persons") as show, ThreadPoolExecutor(deployment.WRITERS) as pool:
             while batch := list(islice(persons, _BATCH)):
                 for subscriber_id, outcome in zip(batch, pool.map(merging.person, batch), strict=True):

@@ -250,11 +250,11 @@ class Deployment:
         from consentry.actions.archiving import Archivist  # noqa: PLC0415 - one function needs it, once a month
         from consentry.aws.archive import ArchiveBucket  # noqa: PLC0415 - as above
         from consentry.table.checkpoints import Checkpoints  # noqa: PLC0415 - as above
+        from consentry.table.scan import Scan  # noqa: PLC0415 - as above
 
         patient = Gateway(self._client("dynamodb", clients.PATIENT), self.settings.table_name)
         bucket = ArchiveBucket(self._client("s3", clients.PATIENT), self.settings.archive_bucket)
-        store = Store(patient, self.keyring.ledger_key)
-        return Archivist(store, Checkpoints(patient), bucket.put, self.keyring, self.archive_queue.send)
+        return Archivist(Scan(patient), Checkpoints(patient), bucket.put, self.keyring, self.archive_queue.send)
 
     @cached_property
     def archive_queue(self) -> Queue:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from consentry.links.keyring import Keyring
     from consentry.rules.ledger import Event
     from consentry.table.checkpoints import Checkpoints
-    from consentry.table.store import Store
+    from consentry.table.scan import Scan
 
 PART_BYTES: Final = 16 << 20
 """A part is closed at the first page that takes it there, compressed: it is held in memory until it is whole."""
@@ -85,14 +85,14 @@ class Archivist:
 
     def __init__(
         self,
-        store: Store,
+        scan: Scan,
         checkpoints: Checkpoints,
         put: Callable[[str, bytes, bytes], None],
         keys: Keyring,
         send: Callable[[str], None],
     ) -> None:
         """`put` writes an object (key, body, its SHA-256) or raises `ArchiveUnavailableError`; `send` queues a text."""
-        self._store = store
+        self._scan = scan
         self._checkpoints = checkpoints
         self._put = put
         self._keys = keys
@@ -120,7 +120,7 @@ class Archivist:
         writing = _Writing(self._keys.archive_key())
         start, opened, ends = place.start, place.open, time.monotonic() + STEP_S
         while True:
-            page = self._store.sweep(since, until, segment=task.segment, segments=task.segments, start=start)
+            page = self._scan.sweep(since, until, segment=task.segment, segments=task.segments, start=start)
             for found in page.found:
                 owner = partition_key(found.brand, found.subscriber_id)
                 if isinstance(found, Head):

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import time
 from enum import StrEnum
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
 
 from consentry.rules import consent as rules
@@ -23,7 +22,7 @@ from consentry.rules.consent import DAY_MS, Consent
 from consentry.rules.ledger import Event, Evidence, Fault, Holding, event_id_of, faults, new_event_id, partition_key
 from consentry.table import schema, writing
 from consentry.table.gateway import PATIENCE_S, StoreUnavailableError, attempts, batches
-from consentry.table.schema import AGAIN, CONTACT, DAY_S, FORM, STATE, Contact, Head
+from consentry.table.schema import AGAIN, CONTACT, DAY_S, FORM, STATE, Contact
 from consentry.table.writing import Plan, Writing
 
 if TYPE_CHECKING:
@@ -37,8 +36,6 @@ COOLDOWN_MS: Final = 10 * 60 * 1000
 THREE_MAILS_MS: Final = DAY_MS
 """At most three emails of a kind to an address in this time."""
 _BATCHES_AT_ONCE: Final = 10
-_ITEMS_A_PAGE: Final = 1_000
-"""Of a scan. Without it a page is a mebibyte, and tens of them in memory once it is parsed."""
 _SWEEPS: Final = 10
 _MOST_MOVES: Final = 8
 """New addresses of one person that an act follows them to, one after the other: each costs a call or two."""
@@ -105,15 +102,6 @@ class LedgerPage(NamedTuple):
     intact: bool
     next: str | None
     """Where the next page starts; None on the last."""
-
-
-class Swept(NamedTuple):
-    """A page of a scan over everybody's ledger."""
-
-    found: list[Event | Head]
-    """In the order of the scan: a subscriber's events, and then how their ledger stands."""
-    next: Mapping[str, Any] | None
-    """The key after which the next page starts; None on the last."""
 
 
 class Store:
@@ -357,74 +345,6 @@ class Store:
         """What is wrong with a ledger that was read before."""
         return faults(self._ledger_key(brand), held)
 
-    def everyone(self, brand: str, *, segment: int = 0, segments: int = 1) -> Iterator[Holding]:
-        """What is held on each subscriber of the brand, in no order, one at a time in memory.
-
-        The answers are eventually consistent. A subscriber that DynamoDB keeps in several places comes in several
-        parts, and one that is written to meanwhile may come half old, half new: ask `verify` before anything is
-        held against one.
-
-        Args:
-            brand: whose subscribers.
-            segment: which part of the table, from 0.
-            segments: how many parts there are.
-
-        Raises:
-            StoreUnavailableError: the table can't be read.
-        """
-        scanned = self._scan(brand, segment, segments)
-        for pk, part in groupby(scanned, key=lambda item: str(item["pk"]["S"])):
-            yield schema.holding(pk, part, _now_s())
-
-    def consents(self, brand: str, *, segment: int = 0, segments: int = 1) -> Iterator[tuple[str, Consent]]:
-        """`subscriber_id` and consent of everybody who has one, as `everyone` does.
-
-        Raises:
-            StoreUnavailableError: the table can't be read.
-        """
-        for item in self._scan(brand, segment, segments, only=STATE):
-            yield item["pk"]["S"].rpartition("#")[2], schema.consent(item)
-
-    def sweep(self, since: int, until: int, *, segment: int, segments: int, start: Mapping[str, Any] | None) -> Swept:
-        """A page of the events that arrived from `since` and before `until`, of all brands, and of everybody's head.
-
-        Addresses and evidence don't leave the table. The answers are eventually consistent.
-
-        Args:
-            since: epoch ms.
-            until: epoch ms.
-            segment: which part of the table, from 0.
-            segments: how many parts there are.
-            start: the key after which to go on; None at the beginning.
-
-        Raises:
-            StoreUnavailableError: the table can't be read.
-        """
-        request: dict[str, Any] = {
-            "Segment": segment,
-            "TotalSegments": segments,
-            "Limit": _ITEMS_A_PAGE,
-            "FilterExpression": "begins_with(pk, :person) AND (sk = :state"
-            " OR (begins_with(sk, :event) AND arrived_at >= :since AND arrived_at < :until))",
-            "ExpressionAttributeValues": {
-                ":person": schema.string("S#"),
-                ":state": schema.string(STATE),
-                ":event": schema.string("E#"),
-                ":since": schema.number(since),
-                ":until": schema.number(until),
-            },
-        }
-        if start is not None:
-            request["ExclusiveStartKey"] = start
-        scanned, following = self.gateway.page("scan", **request)
-        found: list[Event | Head] = []
-        for item in scanned:
-            try:
-                found.append(schema.head(item) if item["sk"]["S"] == STATE else schema.event(item))
-            except (KeyError, ValueError, TypeError):
-                continue  # something else wrote it, and that is for `faults` to tell
-        return Swept(found, following)
-
     def history(self, brand: str, subscriber_id: str) -> list[Event]:
         """Every event of the subscriber, oldest first.
 
@@ -566,19 +486,6 @@ class Store:
         keys = (schema.key(partition_key(brand, each), STATE) for each in subscriber_ids)
         found = self.gateway.get_many(keys, ("pk", *rules.deciding(topic)) if topic else ())
         return {item["pk"]["S"].rpartition("#")[2]: schema.consent(item) for item in found}
-
-    def _scan(self, brand: str, segment: int, segments: int, only: str = "") -> Iterator[dict[str, Any]]:
-        request: dict[str, Any] = {
-            "Segment": segment,
-            "TotalSegments": segments,
-            "Limit": _ITEMS_A_PAGE,
-            "FilterExpression": "begins_with(pk, :brand)",
-            "ExpressionAttributeValues": {":brand": schema.string(partition_key(brand, ""))},
-        }
-        if only:
-            request["FilterExpression"] += " AND sk = :only"
-            request["ExpressionAttributeValues"][":only"] = schema.string(only)
-        return self.gateway.scan(**request)
 
     def _partition(self, brand: str, subscriber_id: str) -> Iterator[dict[str, Any]]:
         request: dict[str, Any] = {

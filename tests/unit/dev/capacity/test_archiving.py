@@ -12,7 +12,7 @@ from consentry.actions import archive
 from consentry.actions import archiving as archiver
 from consentry.actions.archiving import Archivist
 from consentry.table.checkpoints import Part, Place, Task
-from consentry.table.store import Swept
+from consentry.table.scan import Swept
 from dev.capacity import archiving, assumed
 from dev.capacity.template import deployed
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consentry.actions import platforms
 from consentry.rules.ledger import Evidence
+from consentry.table.scan import Scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,12 +54,12 @@ def every_event(store: Store, brand: Brand, segments: int = 4) -> Iterator[dict[
 
 
 def _consents(store: Store, brand: Brand, now: int, segment: int, segments: int) -> Iterator[dict[str, Any]]:
-    for subscriber_id, consent in store.consents(brand.id, segment=segment, segments=segments):
+    for subscriber_id, consent in Scan(store.gateway).consents(brand.id, segment=segment, segments=segments):
         yield platforms.view(brand, subscriber_id, consent, now)
 
 
 def _events(store: Store, brand: Brand, _now: int, segment: int, segments: int) -> Iterator[dict[str, Any]]:
-    for held in store.everyone(brand.id, segment=segment, segments=segments):
+    for held in Scan(store.gateway).everyone(brand.id, segment=segment, segments=segments):
         for event in held.events:
             told = platforms.event_view(event, held.evidences.get(event.evidence_key, Evidence()))
             yield {
