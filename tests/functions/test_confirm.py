@@ -31,7 +31,7 @@ def test_a_scanner_that_opens_the_page_and_posts_its_form_at_once_opts_nobody_in
     url = world.confirm_url()
     for wait in (0, 1, SECOND - 1):
         answer = press(world, url, wait)
-        assert (answer.status, answer.page.heading) == (200, "One question first")
+        assert (answer.status, answer.page.heading) == (200, "One quick question")
     assert world.items() == []
 
 
@@ -40,7 +40,7 @@ def test_a_scanner_that_opens_the_page_and_posts_its_form_at_once_opts_nobody_in
 )
 def test_a_post_that_saw_no_page_opts_nobody_in(world: World, body: str) -> None:
     answer = world.post(world.confirm_url(), body=body)
-    assert (answer.status, answer.page.heading) == (200, "One question first")
+    assert (answer.status, answer.page.heading) == (200, "One quick question")
     assert world.items() == []
 
 
@@ -52,7 +52,7 @@ def test_the_second_question_posted_as_it_is_opts_nobody_in(world: World) -> Non
     assert "answer" in form.offered
     assert "answer" not in dict(form.fields)
     answer = submit(world, url, question)
-    assert answer.page.heading == "One question first"
+    assert answer.page.heading == "One quick question"
     assert world.items() == []
 
 
@@ -60,34 +60,34 @@ def test_the_second_question_posted_as_it_is_opts_nobody_in(world: World) -> Non
 def test_the_second_question_answered_too_fast_opts_nobody_in(world: World, wait: int) -> None:
     url = world.confirm_url()
     answer = submit(world, url, world.post(url), wait, answer="yes")
-    assert answer.page.heading == "One question first"
+    assert answer.page.heading == "One quick question"
     assert world.items() == []
 
 
 def test_the_first_forms_stamp_does_not_answer_the_second_question_for_another_link(world: World) -> None:
     stamp = dict(world.get(world.confirm_url(email="bob@example.com")).page.forms[0].fields)["stamp"]
     world.now += 5 * SECOND
-    assert world.post(world.confirm_url(), {"stamp": stamp}).page.heading == "One question first"
+    assert world.post(world.confirm_url(), {"stamp": stamp}).page.heading == "One quick question"
     assert world.items() == []
 
 
 def test_a_confirm_token_is_not_its_own_stamp(world: World) -> None:
     url = world.confirm_url(at=world.now - HOUR)
-    assert world.post(url, {"stamp": url.rpartition("/")[2], "answer": "yes"}).page.heading == "One question first"
+    assert world.post(url, {"stamp": url.rpartition("/")[2], "answer": "yes"}).page.heading == "One quick question"
     assert world.items() == []
 
 
 def test_a_person_who_answers_the_second_question_is_opted_in(world: World) -> None:
     url = world.confirm_url()
     answer = submit(world, url, world.post(url), SECOND, answer="yes")
-    assert answer.page.heading == "Done, you are signed up"
+    assert answer.page.heading == "You’re signed up"
     assert world.status() == "subscribed"
 
 
 def test_a_person_who_says_no_is_not_opted_in(world: World) -> None:
     url = world.confirm_url()
     answer = submit(world, url, world.post(url), answer="no")
-    assert answer.page.heading == "All right, no mails"
+    assert answer.page.heading == "OK, we won’t email you"
     assert world.items() == []
 
 
@@ -100,7 +100,7 @@ def test_a_link_of_seven_days_ago_offers_a_fresh_mail(world: World) -> None:
     assert world.get(url).status == 200
     world.now += 1
     answer = world.get(url)
-    assert (answer.status, answer.page.heading) == (410, "This link has run out")
+    assert (answer.status, answer.page.heading) == (410, "This link has expired")
     assert answer.page.form(action="resend").button == "Send me a new link"
 
 
@@ -115,7 +115,7 @@ def test_a_fresh_mail_can_be_asked_for_with_an_expired_link(world: World) -> Non
     url = world.confirm_url()
     world.now += 8 * DAY
     answer = submit(world, url, world.get(url))
-    assert (answer.status, answer.page.heading) == (200, "Sehen Sie jetzt in Ihr Postfach")
+    assert (answer.status, answer.page.heading) == (200, "Bitte prüfen Sie jetzt Ihr Postfach")
     contact = world.deployment.store.contact("demo", world.subscriber_id())
     assert contact
     assert (contact.address, contact.topics, contact.asked_at, contact.locale) == (ANN, ("news",), world.now, "de")
@@ -145,7 +145,7 @@ def test_without_the_address_an_expired_link_leads_to_the_form(world: World) -> 
 
 
 def test_asking_for_a_fresh_mail_with_a_link_that_is_good_opts_nobody_in(world: World) -> None:
-    assert world.post(world.confirm_url(), {"action": "resend"}).page.heading == "One question first"
+    assert world.post(world.confirm_url(), {"action": "resend"}).page.heading == "One quick question"
     assert world.items() == []
 
 
@@ -159,7 +159,7 @@ def test_an_opt_out_since_the_request_stands(world: World, left: str) -> None:
     world.happened({left: world.now})
     before = world.people()
     answer = press(world, url)
-    assert (answer.status, answer.page.heading) == (409, "You unsubscribed after this mail was sent")
+    assert (answer.status, answer.page.heading) == (409, "You’re unsubscribed")
     assert world.status() == "unsubscribed"
     assert world.people() == before
 
@@ -203,7 +203,7 @@ def test_confirming_again_after_leaving_again_does_not_help(world: World) -> Non
 def test_a_person_who_presses_the_button_is_opted_in_as_of_the_request(world: World) -> None:
     asked_at = world.now
     answer = press(world, world.confirm_url(("news", "offers")), HOUR)
-    assert (answer.status, answer.page.heading) == (200, "Done, you are signed up")
+    assert (answer.status, answer.page.heading) == (200, "You’re signed up")
     assert world.consent().registers == {"in.news": asked_at, "in.offers": asked_at}
     (event,) = world.events()
     assert (event["kind"]["S"], event["actor"]["S"], event["channel"]["S"]) == ("confirmed", "recipient", "page")
@@ -212,7 +212,7 @@ def test_a_person_who_presses_the_button_is_opted_in_as_of_the_request(world: Wo
 
 
 def test_a_form_that_comes_back_after_exactly_a_second_is_a_persons(world: World) -> None:
-    assert press(world, world.confirm_url(), SECOND).page.heading == "Done, you are signed up"
+    assert press(world, world.confirm_url(), SECOND).page.heading == "You’re signed up"
 
 
 def test_a_second_click_still_says_done(world: World) -> None:
@@ -230,7 +230,7 @@ def test_the_page_after_confirming_leads_to_the_preferences(world: World) -> Non
     assert "Newsletter" in world.get(choose).page.text
 
 
-@pytest.mark.parametrize(("age", "heading"), [(HOUR, "Choose your mails"), (2 * DAY, "One more step")])
+@pytest.mark.parametrize(("age", "heading"), [(HOUR, "Manage your emails"), (2 * DAY, "One more step")])
 def test_the_preferences_after_confirming_bring_back_what_was_left_while_the_mail_is_fresh(
     world: World, age: int, heading: str
 ) -> None:
@@ -282,7 +282,7 @@ def test_asking_for_fresh_mails_is_counted_like_the_form_and_looks_the_same(
     without_address = world.post(stranger, {"action": "resend"})
     before = world.items()
     answer = world.post(url, {"action": "resend"})
-    assert (answer.status, answer.page.heading) == (200, "Now check your inbox")
+    assert (answer.status, answer.page.heading) == (200, "Check your inbox")
     assert world.post(stranger, {"action": "resend"}).body == without_address.body
     assert world.items() == before
     from_elsewhere = world.post(url, {"action": "resend"}, ip="203.0.113.8")

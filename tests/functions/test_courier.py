@@ -482,7 +482,7 @@ def test_somebody_who_asks_for_what_they_get_is_told_so_and_is_asked_nothing(mai
     mailroom.world.subscribed("news", "offers")
     assert mailroom.stream(mailroom.ask(ANN, "news")) == []
     (mail,) = mailroom.sent
-    assert mail["Subject"] == "You already get these mails from Meadow & Finch"
+    assert mail["Subject"] == "You already get these emails from Meadow & Finch"
     text = text_of(mail)
     assert "/c/" not in text + text_of(mail, "html")
     (link,) = re.findall(rf"{BASE}(/p/\S+)", text)
@@ -561,7 +561,7 @@ def test_who_wants_back_what_ended_gets_the_link_that_brings_it_back(mailroom: M
     assert mailroom.stream(come_back(mailroom)) == []
     (mail,) = mailroom.sent
     assert mail["To"] == ANN
-    assert mail["Subject"] == "Please confirm: emails from Meadow & Finch again"
+    assert mail["Subject"] == "Please confirm that you want Meadow & Finch emails again"
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert world.decision() != "subscribed", "asking is no proof"
     (link,) = re.findall(rf"{BASE}(/c/\S+)", text_of(mail))
@@ -582,7 +582,7 @@ def test_a_way_back_that_was_asked_for_twice_is_one_mail_and_a_confirmation_has_
         world.now += SECOND
     assert len(mailroom.sent) == 1
     assert mailroom.stream(mailroom.ask()) == []
-    assert [mail["Subject"] for mail in mailroom.sent][1:] == ["Please confirm: mails from Meadow & Finch"]
+    assert [mail["Subject"] for mail in mailroom.sent][1:] == ["Please confirm your subscription to Meadow & Finch"]
 
 
 def test_who_left_again_before_the_way_back_went_out_gets_none(mailroom: Mailroom) -> None:
@@ -651,7 +651,7 @@ def goodbyes(room: Mailroom, record: dict[str, Any]) -> list[EmailMessage]:
 def test_who_leaves_by_one_click_is_told_once_where_the_brand_wants_it(polite: Mailroom) -> None:
     record = leaving(polite, polite.world.leave_url(), body="List-Unsubscribe=One-Click")
     (mail,) = goodbyes(polite, record)
-    assert mail["Subject"] == "You are unsubscribed: mails from Meadow & Finch"
+    assert mail["Subject"] == "You’ve unsubscribed from Meadow & Finch emails"
     text = text_of(mail)
     assert "Newsletter" in text
     assert "Offers" not in text
@@ -663,12 +663,12 @@ def test_who_leaves_by_one_click_is_told_once_where_the_brand_wants_it(polite: M
 
 def test_who_leaves_everything_among_their_preferences_is_told_so(polite: Mailroom) -> None:
     (mail,) = goodbyes(polite, leaving(polite, polite.world.choose_url(), {"scope": "all"}))
-    assert "no longer sends you any newsletters" in text_of(mail)
+    assert "no longer get newsletters" in text_of(mail)
 
 
 def test_who_leaves_everything_is_told_so_and_another_goodbye_waits_for_a_day(polite: Mailroom) -> None:
     (mail,) = goodbyes(polite, leaving(polite, polite.world.leave_url(), {"scope": "all"}))
-    assert "no longer sends you any newsletters" in text_of(mail)
+    assert "no longer get newsletters" in text_of(mail)
     polite.world.now += HOUR
     polite.world.happened({"in.news": polite.world.now})
     polite.world.now += HOUR
@@ -756,7 +756,7 @@ def text_of(mail: EmailMessage, kind: str = "plain") -> str:
 def test_the_mails_headers_are_those_that_the_contract_names(mail: EmailMessage) -> None:
     assert (mail["From"], mail["To"]) == ("Meadow & Finch <hello@meadow.example>", ANN)
     assert mail["Reply-To"] == "people@meadow.example"
-    assert mail["Subject"] == "Please confirm: mails from Meadow & Finch"
+    assert mail["Subject"] == "Please confirm your subscription to Meadow & Finch"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["X-Auto-Response-Suppress"] == "All"
     assert re.fullmatch(r"Meadow & Finch <demo\.[a-z.]+>", mail["List-Id"])
@@ -815,8 +815,8 @@ def test_the_mail_is_in_the_language_of_the_form(mailroom: Mailroom, lang: str) 
     html = text_of(mail, "html")
     assert f'<html lang="{lang}" dir="{"rtl" if lang == "ar" else "ltr"}"' in html
     if lang != "en":
-        assert "just ignore this mail" not in html
-        assert "just ignore this mail" not in text_of(mail)
+        assert "ignore this email" not in html
+        assert "ignore this email" not in text_of(mail)
     name = mailroom.world.deployment.brands.get("demo").topic_name("news", lang)
     assert name in html
     assert name in text_of(mail)

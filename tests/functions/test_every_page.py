@@ -152,7 +152,7 @@ def test_a_method_that_no_page_has_is_refused(world: World, method: str) -> None
         answer = world.send(method, url, body="x=y")
         assert answer.status == 405
         assert answer.headers["allow"] == "GET, POST, HEAD"
-        assert answer.page.heading == "This page can’t be opened like this"
+        assert answer.page.heading == "This page can’t be opened directly"
         assert_safe(answer)
         assert_self_contained(answer)
     assert world.items() == before
@@ -423,7 +423,7 @@ def test_a_token_whose_brand_was_rewritten_is_not_ours(world: World, purpose: Pu
 def test_a_stamp_of_one_form_is_none_of_another(world: World) -> None:
     leave = dict(world.get(world.leave_url()).page.form(scope="topic").fields)
     world.now += 5_000
-    assert world.post(world.confirm_url(), {"stamp": leave["stamp"]}).page.heading == "One question first"
+    assert world.post(world.confirm_url(), {"stamp": leave["stamp"]}).page.heading == "One quick question"
     assert world.status() == "none"
 
 

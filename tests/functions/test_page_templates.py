@@ -297,7 +297,7 @@ def test_who_is_out_is_told_since_when_and_is_offered_the_rest_and_the_way_back(
 def test_what_could_not_be_undone_is_never_said_to_be(brand: Brand, done: bool, still_out: tuple[str, ...]) -> None:
     document = Document(render(states(brand)[f"undone {done}, {len(still_out)} still out"], brand, "en").body)
     text = " ".join(document.texts)
-    assert ("as they were before" in text) == done
+    assert ("back to how they were" in text) == done
     assert ("Undone" in text) == done
     named = [topic for topic in brand.topics if brand.topic_name(topic, "en") in text]
     assert named == list(still_out)
@@ -314,7 +314,7 @@ def test_who_is_about_to_agree_reads_that_they_can_leave_at_any_time(brand: Bran
 
 @pytest.mark.parametrize(
     ("state", "title"),
-    [("shown", "Choose your mails"), ("saved", "Saved"), ("repeated", "Saved before"), ("refused", "Saved")],
+    [("shown", "Manage your emails"), ("saved", "Saved"), ("repeated", "Already saved"), ("refused", "Saved")],
 )
 def test_the_preferences_title_says_what_came_of_the_form(brand: Brand, state: str, title: str) -> None:
     body = render(states(brand)[f"preferences , paused None, {state}"], brand, "en").body

@@ -56,7 +56,7 @@ def test_a_choice_that_is_not_offered_is_passed_over_and_the_rest_counts(
     form = world.get(url).page.forms[0]
     world.now += SECOND
     answer = world.post(url, form.with_values({"frequency.product": "monthly", **choice}))
-    assert (answer.status, answer.page.heading) == (200, "Choose your mails")
+    assert (answer.status, answer.page.heading) == (200, "Manage your emails")
     assert "<script" not in answer.body
     assert world.consent().registers == before.registers
     assert {name: each.value for name, each in world.consent().choices.items()} == {"frequency.product": "monthly"}
@@ -102,7 +102,7 @@ def test_ticking_a_topic_opts_in_and_unticking_it_opts_out(world: World) -> None
     world.subscribed("news")
     shown_at = world.now
     answer = save(world, world.choose_url(ours=True), topics=["offers"])
-    assert answer.page.heading == "Choose your mails"
+    assert answer.page.heading == "Manage your emails"
     assert "Saved" in answer.page.text
     assert [world.decision(topic) for topic in ALL] == ["unsubscribed", "subscribed", "unsubscribed"]
     assert world.consent().registers["in.offers"] == shown_at
@@ -182,7 +182,7 @@ def test_leaving_everything_by_the_preferences(world: World) -> None:
     form = world.get(url).page.form(scope="all")
     answer = world.post(url, form.fields)
     assert answer.status == 200
-    assert "no longer sends you any" in answer.page.text
+    assert "You’ll no longer get newsletters" in answer.page.text
     assert [name for name, _ in answer.page.forms[0].fields].count("topics") == 0
     assert {world.decision(topic) for topic in (*ALL, "future")} == {"unsubscribed"}
     assert world.events()[-1]["channel"] == {"S": "preferences"}
@@ -321,7 +321,7 @@ def test_the_same_bytes_again_do_nothing_and_say_so(world: World, ours: bool) ->
     url = world.choose_url(ours=ours)
     form = world.get(url).page.forms[0].with_values({"topics": ALL, "pause_days": "30"})
     world.now += SECOND
-    assert "Saved before" not in world.post(url, form).page.text
+    assert "Already saved" not in world.post(url, form).page.text
     world.now += SECOND
     world.post(world.leave_url(()), body="List-Unsubscribe=One-Click")
     save(world, url, pause_days="0")
@@ -330,7 +330,7 @@ def test_the_same_bytes_again_do_nothing_and_say_so(world: World, ours: bool) ->
     answer = world.post(url, form)
     assert world.people() == before
     if ours:
-        assert "Saved before" in answer.page.text
+        assert "Already saved" in answer.page.text
         assert [name for name, _ in answer.page.forms[0].fields].count("topics") == 0
     else:
         assert answer.page.forms[0].takes({"email": "ann@example.com"}), "what was left since could be had by an email"
@@ -380,27 +380,27 @@ def test_the_page_tells_what_is_held_without_naming_the_address(world: World) ->
     world.post("/s/demo", {"email": "ann@example.com", "topics": "news"})
     world.happened({"out.offers": world.now})
     page = world.get(world.choose_url(ours=True)).page
-    assert "What we hold about you" in page.text
+    assert "What we store about you" in page.text
     assert "a•••@e•••.com" in page.text
     assert "ann" not in page.text
     assert "example.com" not in page.text
-    assert "unsubscribed since 1" in page.text
+    assert "Unsubscribed since 1" in page.text
     assert "not confirmed" in page.text
-    assert "for 365 days" in page.text
+    assert "For 365 days" in page.text
     assert "mailto:privacy@meadow.example" in page.links
 
 
 def test_the_page_says_so_when_the_address_is_gone(world: World) -> None:
     world.subscribed("news")
     page = world.get(world.choose_url(ours=True)).page
-    assert "not any more; we delete it" in page.text
+    assert "Deleted – we no longer need it" in page.text
 
 
 def test_a_complaint_is_among_what_is_held(world: World) -> None:
     url = world.choose_url()
     assert "reported as spam" not in world.get(url).page.text
     world.happened({"complaint": world.now})
-    assert "a note that mail came back" in world.get(url).page.text
+    assert "A record that emails couldn’t be delivered" in world.get(url).page.text
 
 
 def test_a_pause_can_be_set_kept_and_ended(world: World) -> None:
@@ -408,13 +408,13 @@ def test_a_pause_can_be_set_kept_and_ended(world: World) -> None:
     answer = save(world, url, pause_days="30")
     until = world.now + 30 * DAY
     assert world.consent().chosen("pause") == str(until)
-    assert "You get no mails until" in answer.page.text
+    assert "You won’t get any emails until" in answer.page.text
     assert world.decision("product") == "paused"
     save(world, url, **{"frequency.news": "weekly"})
     assert world.consent().chosen("pause") == str(until)
     answer = save(world, url, pause_days="0")
     assert world.decision("product") == "opt_out_topic"
-    assert "Paused" not in answer.page.text
+    assert "You won’t get any emails until" not in answer.page.text
 
 
 def test_ending_a_pause_that_does_not_run_writes_nothing(world: World) -> None:

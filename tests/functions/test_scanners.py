@@ -103,7 +103,7 @@ def test_a_storm_of_heads_and_gets_leaves_no_trace(world: World) -> None:
 
 def test_a_scanner_that_posts_what_it_opened_at_once_opts_nobody_in(world: World) -> None:
     answer = Machine(world).visits(world.confirm_url())
-    assert answer.page.heading == "One question first"
+    assert answer.page.heading == "One quick question"
     assert world.people() == []
 
 
@@ -112,10 +112,10 @@ def test_a_scanner_by_name_that_waits_as_long_as_a_person_opts_nobody_in(world: 
     """Not by the button, and not by the second question, however it answers."""
     machine, url = Machine(world, agent), world.confirm_url()
     answer = machine.visits(url, 1_500)
-    assert answer.page.heading == "One question first"
+    assert answer.page.heading == "One quick question"
     world.now += 1_500
     again = machine.posts(url, answer, answer="yes")
-    assert again.page.heading == "One question first"
+    assert again.page.heading == "One quick question"
     assert world.people() == []
 
 
@@ -123,7 +123,7 @@ def test_a_person_opts_in_after_a_scanner_was_there(world: World) -> None:
     url = world.confirm_url()
     Machine(world, SCANNERS["Proofpoint"]).visits(url, 1_500)
     answer = Machine(world, ip="203.0.113.7").visits(url, 5 * SECOND)
-    assert answer.page.heading == "Done, you are signed up"
+    assert answer.page.heading == "You’re signed up"
 
 
 def test_one_machine_that_confirms_for_ten_people_in_a_second_is_asked_from_the_ninth_on(world: World) -> None:
@@ -133,10 +133,10 @@ def test_one_machine_that_confirms_for_ten_people_in_a_second_is_asked_from_the_
     shown = [machine.opens(url) for url in urls]
     world.now += 1_500
     answers = [machine.posts(url, page) for url, page in zip(urls, shown, strict=True)]
-    assert [answer.page.heading for answer in answers] == ["Done, you are signed up"] * 8 + ["One question first"] * 2
+    assert [answer.page.heading for answer in answers] == ["You’re signed up"] * 8 + ["One quick question"] * 2
     world.now += 1_500
     for url, asked in zip(urls[8:], answers[8:], strict=True):
-        assert machine.posts(url, asked).page.heading == "One question first"
+        assert machine.posts(url, asked).page.heading == "One quick question"
     assert [world.status(each) for each in people(10)[8:]] == ["none", "none"]
 
 
@@ -147,7 +147,7 @@ def test_a_person_in_such_a_crowd_answers_the_question_and_is_in(world: World) -
     world.now += 1_500
     last = [machine.posts(url, page) for url, page in zip(urls, shown, strict=True)][-1]
     world.now += 1_500
-    assert machine.posts(urls[-1], last, answer="yes").page.heading == "Done, you are signed up"
+    assert machine.posts(urls[-1], last, answer="yes").page.heading == "You’re signed up"
 
 
 # --- what presses "unsubscribe" ---------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def test_one_machine_that_leaves_for_ten_people_in_a_second_is_marked_from_the_f
     shown = [machine.opens(url) for url in urls]
     world.now += 1_500
     answers = [machine.posts(url, page) for url, page in zip(urls, shown, strict=True)]
-    assert {answer.page.heading for answer in answers} == {"You are unsubscribed"}, "nobody is kept from leaving"
+    assert {answer.page.heading for answer in answers} == {"You’re unsubscribed"}, "nobody is kept from leaving"
     assert sorted(marks(world)) == [False] * 3 + [True] * 7
     assert {world.status(each) for each in people(10)} == {"unsubscribed"}
     assert all(world.intact(each) for each in people(10))
@@ -169,7 +169,7 @@ def test_one_machine_that_leaves_for_ten_people_in_a_second_is_marked_from_the_f
 def test_a_scanner_by_name_that_leaves_is_marked_and_can_be_undone(world: World, agent: str) -> None:
     world.subscribed("news")
     answer = Machine(world, agent).visits(world.leave_url(), 1_500)
-    assert answer.page.heading == "You are unsubscribed"
+    assert answer.page.heading == "You’re unsubscribed"
     assert marks(world) == [False, True]
     world.now += DAY // 48
     assert world.post(answer.page.forms[0].action).page.heading == "Undone"
@@ -223,7 +223,7 @@ def test_a_person_who_presses_twice_is_not_marked(world: World) -> None:
     page = machine.opens(url)
     world.now += 2 * SECOND
     for _ in range(5):
-        assert machine.posts(url, page).page.heading == "You are unsubscribed"
+        assert machine.posts(url, page).page.heading == "You’re unsubscribed"
         world.now += 1
     assert marks(world) == [False]
 
@@ -282,6 +282,6 @@ def test_a_table_that_is_away_spools_what_a_crowd_does(world: World, monkeypatch
     world.now += 1_500
     with world.table_away():
         answers = [machine.posts(url, page) for url, page in zip(urls, shown, strict=True)]
-    assert {answer.page.heading for answer in answers} == {"You are unsubscribed"}
+    assert {answer.page.heading for answer in answers} == {"You’re unsubscribed"}
     waiting = world.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])
     assert waiting["Attributes"]["ApproximateNumberOfMessages"] == "5"

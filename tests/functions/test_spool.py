@@ -150,7 +150,7 @@ def test_an_opt_out_is_accepted_by_a_container_that_has_no_keys_yet(
     with keyring_away(world, monkeypatch):
         answer = world.post(url, form)
         assert answer.status == 200
-        assert form is None or (answer.page.heading, len(answer.page.forms)) == ("You are unsubscribed", 0)
+        assert form is None or (answer.page.heading, len(answer.page.forms)) == ("You’re unsubscribed", 0)
         assert len(queue.drain()) == 1, "it waits for the keys"
     assert world.status() == "subscribed"
     world.now += 60 * SECOND
@@ -183,7 +183,7 @@ def test_fewer_mails_wait_for_the_keys_and_opt_nobody_out(
     url = world.leave_url()
     with keyring_away(world, monkeypatch):
         answer = world.post(url, {"scope": "frequency", "frequency": "weekly"})
-        assert (answer.status, answer.page.heading) == (200, "You get fewer mails")
+        assert (answer.status, answer.page.heading) == (200, "You’ll get fewer emails")
         assert world.post(url, {"scope": "frequency", "frequency": "hourly"}).status == 400
     assert queue.drain() == []
     assert world.consent().chosen("frequency.news") == "weekly"
@@ -194,7 +194,7 @@ def test_fewer_mails_asked_for_while_the_table_is_away_count_later(world: World,
     world.subscribed("news")
     with world.table_away():
         answer = world.post(world.leave_url(), {"scope": "frequency", "frequency": "monthly"})
-        assert (answer.status, answer.page.heading) == (200, "You get fewer mails")
+        assert (answer.status, answer.page.heading) == (200, "You’ll get fewer emails")
     assert queue.drain() == []
     assert world.consent().chosen("frequency.news") == "monthly"
     assert world.status() == "subscribed"

@@ -46,7 +46,7 @@ def contact_of(world: World, email: str = ANN, brand: str = "demo") -> Any:
 def test_a_malformed_address_is_refused_and_nothing_happens(world: World, email: str) -> None:
     answer = world.post("/s/demo", {"email": email, "topics": "offers"})
     assert answer.status == 400
-    assert answer.page.heading == "Get our mails"
+    assert answer.page.heading == "Sign up for our emails"
     assert "like name@example.com" in answer.page.text
     assert world.items() == []
 
@@ -97,7 +97,7 @@ def test_known_unknown_throttled_and_suppressed_addresses_get_the_same_answer_to
 
     assert {answer.status for answer in answers} == {200}
     assert len({str(answer.raw) for answer in answers}) == 1
-    assert answers[0].page.heading == "Now check your inbox"
+    assert answers[0].page.heading == "Check your inbox"
 
 
 def test_known_unknown_throttled_and_suppressed_addresses_cost_the_same_calls(world: World) -> None:
@@ -128,7 +128,7 @@ def test_the_links_of_known_and_unknown_people_look_alike(world: World) -> None:
 def test_a_program_that_fills_every_field_is_thanked_and_ignored(world: World) -> None:
     form = world.get("/s/demo").page.forms[0]
     filled = dict.fromkeys(form.offered, "x") | {"email": ANN, "topics": "news", "lang": "en"}
-    assert world.post("/s/demo", filled).page.heading == "Now check your inbox"
+    assert world.post("/s/demo", filled).page.heading == "Check your inbox"
     assert world.items() == []
 
 

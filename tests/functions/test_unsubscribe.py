@@ -353,7 +353,7 @@ def test_a_link_to_leave_everything_offers_to_until_that_is_done(world: World, b
 def test_leaving_a_topic_by_the_page_leaves_that_topic(world: World) -> None:
     world.subscribed("news", "offers")
     answer = send(world, world.leave_url(), scope="topic")
-    assert answer.page.heading == "You are unsubscribed"
+    assert answer.page.heading == "You’re unsubscribed"
     assert (world.status(topic="news"), world.status(topic="offers")) == ("unsubscribed", "subscribed")
     recorded = world.events()[-1]
     assert (recorded["channel"]["S"], "suspected_automation" in recorded) == ("page", False)
@@ -369,7 +369,7 @@ def test_leaving_everything_leaves_every_topic_there_is_and_will_be(world: World
 def test_a_pause_ends_by_itself(world: World) -> None:
     world.subscribed("news")
     answer = send(world, world.leave_url(), scope="pause", days="60")
-    assert answer.page.heading == "Your mails are paused"
+    assert answer.page.heading == "Your emails are paused"
     world.now -= SECOND
     assert {world.decision(topic) for topic in ("news", "product")} == {"paused"}
     assert world.status() == "subscribed"
@@ -382,7 +382,7 @@ def test_a_pause_ends_by_itself(world: World) -> None:
 @pytest.mark.parametrize("days", ["30", "60", "90"])
 def test_every_pause_that_is_offered_can_be_had(world: World, days: str) -> None:
     answer = send(world, world.leave_url(), scope="pause", days=days)
-    assert answer.page.heading == "Your mails are paused"
+    assert answer.page.heading == "Your emails are paused"
     assert world.consent().chosen("pause") == str(world.now - SECOND + int(days) * DAY)
 
 
@@ -423,7 +423,7 @@ def test_an_hour_later_nothing_is_undone(world: World) -> None:
     world.now += HOUR - SECOND
     before = world.items()
     answer = world.post(url)
-    assert (answer.status, answer.page.heading) == (410, "Too late to undo here")
+    assert (answer.status, answer.page.heading) == (410, "It’s too late to undo this")
     assert world.items() == before
     world.now -= 1
     assert world.post(url).status == 200
@@ -479,7 +479,7 @@ def test_what_was_left_before_is_left_all_the_same_and_nothing_is_offered_to_und
     world.subscribed("news")
     world.happened({"out.news": world.now - HOUR})
     page = world.post(world.leave_url(), {"scope": "topic"}).page
-    assert page.heading == "You are unsubscribed"
+    assert page.heading == "You’re unsubscribed"
     assert not [form for form in page.forms if form.action.startswith(("/u/undo/", "/u/reason/"))]
     assert world.consent().registers["out.news"] == world.now - HOUR
 
@@ -714,7 +714,7 @@ def test_several_topics_can_be_had_as_rarely_as_all_of_them_can(world: World) ->
     url = world.leave_url(("news", "product"))
     assert options(world.get(url)) == ["monthly"]
     answer = send(world, url, scope="frequency", frequency="monthly")
-    assert answer.page.heading == "You get fewer mails"
+    assert answer.page.heading == "You’ll get fewer emails"
     assert [world.consent().chosen(f"frequency.{topic}") for topic in ("news", "offers", "product")] == [
         "monthly",
         None,
@@ -725,7 +725,7 @@ def test_several_topics_can_be_had_as_rarely_as_all_of_them_can(world: World) ->
 def test_who_asks_for_fewer_mails_stays_subscribed_and_can_see_it_in_the_preferences(world: World) -> None:
     world.subscribed("news", "offers")
     answer = send(world, world.leave_url(), scope="frequency", frequency="weekly")
-    assert answer.page.heading == "You get fewer mails"
+    assert answer.page.heading == "You’ll get fewer emails"
     assert "once a week at most" in answer.page.text
     assert (world.status(topic="news"), world.status(topic="offers")) == ("subscribed", "subscribed")
     assert dict(world.get(world.choose_url()).page.forms[0].fields)["frequency.news"] == "weekly"
@@ -737,7 +737,7 @@ def test_who_asks_for_fewer_mails_stays_subscribed_and_can_see_it_in_the_prefere
 def test_fewer_mails_asked_for_twice_is_said_to_be_done(world: World) -> None:
     for _ in range(2):
         answer = world.post(world.leave_url(), {"scope": "frequency", "frequency": "weekly"})
-        assert (answer.status, answer.page.heading) == (200, "You get fewer mails")
+        assert (answer.status, answer.page.heading) == (200, "You’ll get fewer emails")
         world.now += SECOND
 
 
@@ -826,7 +826,7 @@ def test_a_reason_is_noted_beside_the_opt_out_and_changes_nothing(world: World, 
 def test_one_reason_counts_for_each_time_of_leaving(world: World) -> None:
     first = reason_form(send(world, world.leave_url(), scope="topic")).action
     for reason in ("too_many", "other", "too_many"):
-        assert world.post(first, {"reason": reason}).page.heading == "Thank you for telling us"
+        assert world.post(first, {"reason": reason}).page.heading == "Thanks for telling us"
         world.now += SECOND
     world.happened({"in.news": world.now})
     second = reason_form(send(world, world.leave_url(), scope="topic")).action
@@ -860,7 +860,7 @@ def test_a_day_later_nobody_asks_for_a_reason(world: World) -> None:
     before = world.items()
     world.now += DAY
     answer = world.post(url, {"reason": "other"})
-    assert (answer.status, answer.page.heading) == (410, "Too late to tell us why")
+    assert (answer.status, answer.page.heading) == (410, "It’s too late to tell us why")
     assert world.items() == before
 
 
@@ -868,7 +868,7 @@ def test_whoever_says_why_while_the_table_is_away_is_thanked(world: World) -> No
     left = send(world, world.leave_url(), scope="topic")
     with world.table_away():
         answer = world.post(reason_form(left).action, {"reason": "other"})
-    assert (answer.status, answer.page.heading) == (200, "Thank you for telling us")
+    assert (answer.status, answer.page.heading) == (200, "Thanks for telling us")
 
 
 def test_a_reason_is_in_the_ledger_that_platforms_see_and_names_no_device(world: World) -> None:

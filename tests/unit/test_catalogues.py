@@ -13,8 +13,8 @@ import pytest
 from consentry.rules import languages
 from consentry_build import catalogues, locales
 
-TEXT = "Someone, probably you, asked %(brand)s to send you this:"
-DAYS = "for %(days)s day"
+TEXT = "Someone, probably you, asked for these emails from %(brand)s:"
+DAYS = "For %(days)s day"
 MONTHS = "January, February, March, April, May, June, July, August, September, October, November, December"
 
 
@@ -68,7 +68,7 @@ def test_a_translation_that_is_only_guessed_is_found(german: Path) -> None:
 
 def test_a_missing_plural_form_is_found(german: Path) -> None:
     catalogue = catalogues._read("de")
-    catalogue.get(DAYS).string = ("für %(days)s Tage",)  # type: ignore[union-attr] # it is there
+    catalogue.get(DAYS).string = ("Für %(days)s Tage",)  # type: ignore[union-attr] # it is there
     german.write_bytes(catalogues._written(catalogue))
 
     assert len(catalogues.check()) == 1
@@ -126,7 +126,7 @@ def test_compiled_catalogues_are_read_by_gettext(compiled: Path) -> None:
     german = gettext.translation("consentry", compiled, ["de"])
     polish = gettext.translation("consentry", compiled, ["pl"])
     assert german.gettext(TEXT).startswith("Jemand, vermutlich Sie")
-    assert polish.ngettext(DAYS, "for %(days)s days", 30) == "na %(days)s dni"
+    assert polish.ngettext(DAYS, "For %(days)s days", 30) == "Na %(days)s dni"
 
 
 @pytest.mark.parametrize("language", catalogues.languages())
@@ -142,10 +142,10 @@ def test_dates_are_those_of_unicodes_locale_data(compiled: Path, language: str, 
 @pytest.mark.parametrize(
     ("language", "day", "moment"),
     [
-        ("en", "3 March 2027", "3 March 2027, 14:05 UTC"),
-        ("de", "3. März 2027", "3. März 2027, 14:05 Uhr UTC"),
+        ("en", "3 March 2027", "3 March 2027 at 14:05 UTC"),
+        ("de", "3. März 2027", "3. März 2027 um 14:05 Uhr UTC"),
         ("fr", "3 mars 2027", "3 mars 2027 à 14:05 UTC"),
-        ("es", "3 de marzo de 2027", "3 de marzo de 2027, 14:05 UTC"),
+        ("es", "3 de marzo de 2027", "3 de marzo de 2027 a las 14:05 UTC"),
         ("ar", "3 مارس 2027", "3 مارس 2027، 14:05 بالتوقيت العالمي UTC"),
         ("pl", "3 marca 2027", "3 marca 2027, 14:05 UTC"),
         ("ja", "2027年3月3日", "2027年3月3日 14:05（UTC）"),

@@ -110,7 +110,7 @@ MOMENT = 1_804_082_700_000  # 2027-03-03T14:05:00Z
 def test_dates_read_as_people_write_them() -> None:
     english, german = languages.texts(locales(), "en"), languages.texts(locales(), "de")
     assert languages.format_date(MOMENT, english) == "3 March 2027"
-    assert languages.format_moment(MOMENT, english) == "3 March 2027, 14:05 UTC"
+    assert languages.format_moment(MOMENT, english) == "3 March 2027 at 14:05 UTC"
     assert languages.format_date(MOMENT, german) == "3. März 2027"
     assert "14:05" in languages.format_moment(MOMENT, german)
 
@@ -118,8 +118,8 @@ def test_dates_read_as_people_write_them() -> None:
 def test_dates_are_utc_wherever_they_come_from() -> None:
     english = languages.texts(locales(), "en")
     tokyo = datetime(2027, 3, 4, 3, 5, tzinfo=timezone(timedelta(hours=9)))
-    assert languages.format_moment(tokyo, english) == "3 March 2027, 18:05 UTC"
-    assert languages.format_moment(datetime(2027, 12, 31, 23, 59, tzinfo=UTC), english) == "31 December 2027, 23:59 UTC"
+    assert languages.format_moment(tokyo, english) == "3 March 2027 at 18:05 UTC"
+    assert languages.format_moment(datetime(2027, 12, 31, 23, 59, tzinfo=UTC), english) == "31 December 2027 at 23:59 UTC"
 
 
 @pytest.mark.parametrize("month", range(1, 13))

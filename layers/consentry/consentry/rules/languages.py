@@ -90,9 +90,9 @@ def format_date(when: datetime | int, catalogue: gettext.NullTranslations) -> st
 
 
 def format_moment(when: datetime | int, catalogue: gettext.NullTranslations) -> str:
-    """Day and time in UTC: `3 March 2027, 14:05 UTC`. Arguments as for `format_date`."""
-    # Translators: a date and a time, such as "3 March 2027, 14:05 UTC".
-    pattern = catalogue.gettext("%(date)s, %(time)s UTC")
+    """Day and time in UTC: `3 March 2027 at 14:05 UTC`. Arguments as for `format_date`."""
+    # Translators: a date and a time, such as "3 March 2027 at 14:05 UTC".
+    pattern = catalogue.gettext("%(date)s at %(time)s UTC")
     return pattern % {"date": format_date(when, catalogue), "time": f"{_in_utc(when):%H:%M}"}
 
 
