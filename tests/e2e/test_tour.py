@@ -66,7 +66,7 @@ class Ann:
     def choose(self) -> None:
         url = self._link(self._open(self.link).text, "/p/")
         page = self._open(url)
-        assert "once a month" in page.text
+        assert "Once a month" in page.text
         form = page.fields() | {"topics": "news", "frequency.news": "monthly"}
         asked = self.stack.call("POST", url, form=form)
         assert "One more step" in asked.text

@@ -784,8 +784,8 @@ def test_the_mail_has_one_button_and_the_bare_link_and_says_who_asked_and_when(m
     assert html.count(f'href="{link}"') == 2
     assert f">{link}</a>" in html
     for body in (text, html):
-        assert "15 January 2027, 08:00 UTC" in body
-        assert "just ignore this mail" in body
+        assert "15 January 2027 at 08:00 UTC" in body
+        assert "ignore this email" in body
         assert "12 Orchard Lane, Bath BA1 1AA" in body
         assert "Newsletter" in body
         assert "Seasonal prices" in body
