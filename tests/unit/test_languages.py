@@ -119,7 +119,8 @@ def test_dates_are_utc_wherever_they_come_from() -> None:
     english = languages.texts(locales(), "en")
     tokyo = datetime(2027, 3, 4, 3, 5, tzinfo=timezone(timedelta(hours=9)))
     assert languages.format_moment(tokyo, english) == "3 March 2027 at 18:05 UTC"
-    assert languages.format_moment(datetime(2027, 12, 31, 23, 59, tzinfo=UTC), english) == "31 December 2027 at 23:59 UTC"
+    last_minute = datetime(2027, 12, 31, 23, 59, tzinfo=UTC)
+    assert languages.format_moment(last_minute, english) == "31 December 2027 at 23:59 UTC"
 
 
 @pytest.mark.parametrize("month", range(1, 13))
