@@ -2,7 +2,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test check bench docs fuzz properties deploy rehearse lock pictures setup
+.PHONY: help run test check bench docs fuzz properties deploy rehearse dist lock pictures setup
 export SAM_CLI_TELEMETRY = 0
 export SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS = 1
 
@@ -60,6 +60,15 @@ deploy: ## deploy to your AWS account, the first time with ARGS=--guided; SET='N
 
 rehearse: ## walk through the stack that make run has here, or through a deployed one: ARGS='STACK --json rehearsal.json'
 	@$(SETUP) && exec env PYTHONPATH=tools .venv/bin/python -m dev.rehearsing $(ARGS)
+
+dist: ## build what a release has, of what is committed, in .local/dist: the command's wheel, the template with all that it uploads
+	@$(SETUP)
+	rm -rf .local/dist .local/release && mkdir -p .local/dist .local/release/source
+	git archive HEAD | tar -x -C .local/release/source
+	.venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .local/dist .local/release/source
+	@env CONSENTRY_BUILD_PYTHON="$(CURDIR)/.venv/bin/python" CONSENTRY_BRANDS="$(BRANDS)" PYTHONPATH="$(CURDIR)/tools" \
+	  $(SAM) build --build-dir .local/release/built
+	tar -C .local/release/built -czf .local/dist/consentry-template.tar.gz .
 
 lock: ## write the vendor layer's lock file anew, from its requirements.in
 	@$(SETUP)
