@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from consentry.actions import recipients
-from consentry.actions.recipients import Circumstances, Form, Wishes
+from consentry.actions.recipients import Circumstances, Form
 from consentry.actions.spool import Unverified
 from consentry.deployment import Deployment
 from consentry.http import web
 from consentry.links.keyring import SecretUnavailableError
 from consentry.links.tokens import NotOursError, Purpose
-from consentry.rules import addresses, scanners
+from consentry.rules import addresses, preferences, scanners
 from consentry.rules import consent as rules
 from consentry.rules.addresses import MalformedAddressError
 from consentry.rules.ledger import Channel, Evidence
+from consentry.rules.preferences import Wishes
 from consentry.settings import Settings
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def _page(
     rows: list[dict[str, Any]] = [
         {
             "topic": topic,
-            "on": recipients.accepts(consent, topic.id, brand, request.now),
+            "on": preferences.accepts(consent, topic.id, brand, request.now),
             "decision": rules.decide(consent, topic.id, topic.mode, request.now),
         }
         for topic in brand.topics.values()

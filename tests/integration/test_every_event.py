@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consentry.actions.recipients import Circumstances, Form, RecipientActions, Wishes
+from consentry.actions.recipients import Circumstances, Form, RecipientActions
 from consentry.actions.spool import Recorder
 from consentry.links import tokens
 from consentry.links.keyring import Keyring
@@ -19,6 +19,7 @@ from consentry.rules import consent as rules
 from consentry.rules.brands import Brand, Topic
 from consentry.rules.consent import EVERY_TOPIC, FREQUENCIES, Choice, Consent, Mode, Status
 from consentry.rules.ledger import Channel, Kind
+from consentry.rules.preferences import Wishes
 from consentry.table.gateway import PermanentFaultError
 from consentry.table.schema import STATE, key
 from consentry.table.store import Address, Outcome

@@ -13,13 +13,14 @@ from botocore.parsers import ResponseParserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consentry.actions.recipients import Circumstances, RecipientActions, Wishes
+from consentry.actions.recipients import Circumstances, RecipientActions
 from consentry.links.tokens import Link, Purpose
 from consentry.rules import consent as rules
 from consentry.rules.addresses import Address as Mailbox
 from consentry.rules.brands import Brand
 from consentry.rules.consent import Consent, Mode, Status
 from consentry.rules.ledger import Channel, Event, Evidence, Kind
+from consentry.rules.preferences import Wishes
 from consentry.table.gateway import Gateway, PermanentFaultError, StoreUnavailableError
 from consentry.table.outbox import Claim, Outbox
 from consentry.table.store import Address, Outcome, Recorded, Store

@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentry.actions.spool import Spooled
 from consentry.links.tokens import Link, NotOursError, Purpose, Tokens
-from consentry.rules import addresses
+from consentry.rules import addresses, preferences
 from consentry.rules import consent as rules
-from consentry.rules.consent import DAY_MS, EVERY_TOPIC, Choice, Consent, Reason, Status
+from consentry.rules.consent import DAY_MS, EVERY_TOPIC, Choice, Consent, Status
 from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind, event_id_of, new_event_id
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.schema import RETURN, Contact
 from consentry.table.store import Address, Outcome, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from consentry.actions.spool import Recorder
     from consentry.rules.brands import Brand
+    from consentry.rules.preferences import Wishes
     from consentry.table.limits import Limits
 
 PAUSE_DAYS: Final = (30, 60, 90)
@@ -38,6 +39,7 @@ CONFIRMING_TOGETHER: Final = 8
 """People who can confirm so; the next is asked a second question."""
 REASONS: Final = ("too_many", "not_interesting", "never_asked", "other")
 """Why people leave, as far as they are asked."""
+_FREQUENCY: Final = rules.frequency("")
 
 
 class Circumstances(NamedTuple):
@@ -67,25 +69,6 @@ class Form(StrEnum):
     CONFIRM_AGAIN = "confirm-again"
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
-
-
-class Wishes(NamedTuple):
-    """A saved preferences form: what it says, and what it showed."""
-
-    on: Collection[str]
-    """The topics that are ticked."""
-    shown: Collection[str]
-    """The topics that the page offered: only those can be turned off by not being ticked."""
-    frequencies: Mapping[str, str]
-    pause_days: int | None
-    """0 ends a pause, None leaves it as it is."""
-    locale: str | None
-    was_on: Collection[str] | None = None
-    """The topics that were ticked when the page was shown, if the form tells."""
-    shown_at: int = 0
-    """When the page was shown, epoch ms, as it was signed; 0: nobody can tell, and nothing opts in."""
-    were: Mapping[str, str] = {}
-    """The choices as the page showed them, by name."""
 
 
 class Saved(NamedTuple):
@@ -424,18 +407,18 @@ class RecipientActions:
         try:
             known, sure = self.store.read(brand.id, link.subscriber_id), True
         except StoreUnavailableError:
-            known, sure = _as_shown(brand, wishes), False
+            known, sure = preferences.as_shown(brand, wishes), False
         opting_in, lifting = self._wanted(brand, link, wishes, known, how)
         refused: tuple[str, ...] = ()
         if opting_in and sure and not self._may_opt_in(brand, link, how):
             opting_in, refused = {}, tuple(map(rules.topic_of, opting_in))
-        left = [topic for topic in brand.topics if _is_left(brand, wishes, known, topic, how.now)]
+        left = [topic for topic in brand.topics if preferences.is_left(brand, wishes, known, topic, how.now)]
         event = self._event(Kind.PREFERENCES, brand, link.subscriber_id, how, Consent(), (), link=link)
         effect = Consent(
             {**opting_in, **{rules.opt_out(topic): how.now for topic in left}},
             {
                 name: Choice(how.now, event.event_id, value)
-                for name, value in _changed(wishes, known, how.now, sure=sure).items()
+                for name, value in preferences.changed(wishes, known, how.now, sure=sure).items()
             },
         )
         if effect == Consent({}, {}):
@@ -469,7 +452,7 @@ class RecipientActions:
             return {}, ()
         was_on = wishes.was_on or ()
         on = [topic for topic in brand.topics if topic in wishes.on and topic not in was_on]
-        wanted = [topic for topic in on if not accepts(known, topic, brand, how.now)]
+        wanted = [topic for topic in on if not preferences.accepts(known, topic, brand, how.now)]
         if link.lifts(how.now):
             return {rules.opt_in(topic): wishes.shown_at for topic in wanted}, ()
         lifting = tuple(each for each in wanted if rules.opted_out_at(known, each) or rules.suppressed(known))
@@ -563,34 +546,6 @@ class RecipientActions:
         )
 
 
-def fewer(brand: Brand, topics: Collection[str]) -> tuple[str, ...]:
-    """The frequencies, other than every mail, that each of the topics can be had in; the fewest mails last."""
-    choices = [brand.topics[topic].frequencies if topic in brand.topics else () for topic in topics]
-    return tuple(each for each in rules.FREQUENCIES[1:] if choices and all(each in offered for offered in choices))
-
-
-def slower(brand: Brand, topics: Collection[str], consent: Consent) -> tuple[str, ...]:
-    """Those of `fewer` that mean fewer mails on each of the topics than the person gets now."""
-    now = max((_rank(consent.chosen(rules.frequency(topic))) for topic in topics), default=0)
-    return tuple(each for each in fewer(brand, topics) if _rank(each) > now)
-
-
-def accepts(consent: Consent, topic: str, brand: Brand, now: int) -> bool:
-    """Whether the person wants the topic: mail may flow, or would if no pause ran."""
-    return rules.decide(consent, topic, brand.mode(topic), now).reason in {
-        Reason.SUBSCRIBED,
-        Reason.OPT_OUT_TOPIC,
-        Reason.PAUSED,
-    }
-
-
-_FREQUENCY: Final = rules.frequency("")
-
-
-def _rank(frequency: str | None) -> int:
-    return rules.FREQUENCIES.index(frequency) if frequency in rules.FREQUENCIES else 0
-
-
 def form_name(stamp: str, body: bytes) -> str:
     """Names a form by when it was shown and what it says: the same bytes have the same name."""
     return event_id_of(stamp, hashlib.sha256(body).hexdigest())
@@ -599,36 +554,6 @@ def form_name(stamp: str, body: bytes) -> str:
 def _sees(brand: Brand, how: Circumstances) -> tuple[str, ...] | None:
     """The topics that an opt-out from everything comes after, of a person who acts now."""
     return tuple(brand.topics) if how.seen else None
-
-
-def _as_shown(brand: Brand, wishes: Wishes) -> Consent:
-    """What is known of a person by their form alone: that they had what was ticked, and never left anything."""
-    on = brand.topics if wishes.was_on is None else wishes.was_on
-    return Consent({rules.opt_in(topic): 1 for topic in brand.topics if topic in on})
-
-
-def _is_left(brand: Brand, wishes: Wishes, known: Consent, topic: str, now: int) -> bool:
-    """Whether a form takes a topic off that it showed: as ticked, or, if it doesn't tell, that the person has."""
-    if topic in wishes.on or topic not in wishes.shown:
-        return False
-    return topic in wishes.was_on if wishes.was_on is not None else accepts(known, topic, brand, now)
-
-
-def _changed(wishes: Wishes, known: Consent, now: int, *, sure: bool) -> dict[str, str]:
-    """The choices that a form changes of what it showed; if it doesn't tell, of what is known."""
-    values = {rules.frequency(topic): value for topic, value in wishes.frequencies.items()}
-    if wishes.locale:
-        values[rules.LOCALE] = wishes.locale
-    changed = {
-        name: value
-        for name, value in values.items()
-        if value != wishes.were.get(name, value + "?") and value != known.chosen(name)
-    }
-    if wishes.pause_days is not None:
-        running = not sure or rules.pause_end(known, now) is not None
-        if wishes.pause_days or running:
-            changed[rules.PAUSE] = str(now + wishes.pause_days * DAY_MS if wishes.pause_days else 0)
-    return changed
 
 
 def _locale(event: Event) -> Consent:

@@ -16,7 +16,7 @@ from consentry.http import pages, web
 from consentry.links.keyring import SecretUnavailableError
 from consentry.links.tokens import Purpose
 from consentry.rules import consent as rules
-from consentry.rules import scanners
+from consentry.rules import preferences, scanners
 from consentry.rules.consent import DAY_MS, Status
 from consentry.rules.ledger import Channel, Evidence
 
@@ -77,7 +77,7 @@ class UnsubscribePages:
         """How the person stands, and what they can do: leave, pause, get less; or come back, once they left."""
         consent = self._recipients.glance(link)
         topics = link.topics or tuple(brand.topics) or (rules.EVERY_TOPIC,)
-        gets = [topic for topic in brand.topics if recipients.accepts(consent, topic, brand, request.now)]
+        gets = [topic for topic in brand.topics if preferences.accepts(consent, topic, brand, request.now)]
         left = [topic for topic in topics if rules.status(consent, topic) is Status.UNSUBSCRIBED]
         return self._pages.render(
             TEMPLATES,
@@ -88,7 +88,7 @@ class UnsubscribePages:
             token=request.parameters["token"],
             topics=link.topics,
             days=recipients.PAUSE_DAYS,
-            frequencies=recipients.slower(brand, link.topics, consent),
+            frequencies=preferences.slower(brand, link.topics, consent),
             stamp=self._recipients.stamp(Form.UNSUBSCRIBE, link, request.now),
             preferences=self.preferences(link),
             refused=status != HTTPStatus.OK,
@@ -196,4 +196,4 @@ class UnsubscribePages:
 def _fewer(brand: Brand, link: Link, form: dict[str, list[str]]) -> str:
     """The frequency that the form asks for; empty if the link's topics can't be had in it."""
     frequency = form.get("frequency", [""])[0]
-    return frequency if frequency in recipients.fewer(brand, link.topics) else ""
+    return frequency if frequency in preferences.fewer(brand, link.topics) else ""

@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentry.actions import recipients, spool
-from consentry.actions.recipients import Circumstances, Form, RecipientActions, Saved, Undone, Wishes
+from consentry.actions.recipients import Circumstances, Form, RecipientActions, Saved, Undone
 from consentry.actions.spool import Recorder, Spooled
 from consentry.links.keyring import Keyring
 from consentry.links.tokens import Link, Purpose, Tokens
-from consentry.rules import addresses
+from consentry.rules import addresses, preferences
 from consentry.rules import consent as rules
 from consentry.rules.brands import Brand, Brands
 from consentry.rules.consent import DAY_MS, Choice, Consent, Reason, Status
 from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind, new_event_id
+from consentry.rules.preferences import Wishes
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.schema import Contact
 from consentry.table.store import Address, Outcome
@@ -155,7 +156,7 @@ class Ann:
         return self.store.events[people.SUBSCRIBER]
 
     def accepts(self, topic: str) -> bool:
-        return recipients.accepts(self.consent, topic, self.brand, self.now)
+        return preferences.accepts(self.consent, topic, self.brand, self.now)
 
     def status(self, topic: str) -> Status:
         return rules.status(self.consent, topic)
@@ -1146,10 +1147,10 @@ def test_a_page_opens_while_the_table_is_away(ann: Ann) -> None:
 def test_a_paused_person_still_wants_their_topics_and_one_who_complained_doesnt() -> None:
     brand, now = people.brand(), people.NOW
     paused = {rules.PAUSE: Choice(1, "a", str(now + 1))}
-    assert recipients.accepts(Consent({rules.opt_in("news"): 1}, paused), "news", brand, now)
-    assert recipients.accepts(Consent({}, paused), "product", brand, now)
-    assert not recipients.accepts(Consent({rules.opt_in("news"): 1, rules.COMPLAINT: 2}), "news", brand, now)
-    assert not recipients.accepts(Consent({rules.ask("news"): 1}), "news", brand, now)
+    assert preferences.accepts(Consent({rules.opt_in("news"): 1}, paused), "news", brand, now)
+    assert preferences.accepts(Consent({}, paused), "product", brand, now)
+    assert not preferences.accepts(Consent({rules.opt_in("news"): 1, rules.COMPLAINT: 2}), "news", brand, now)
+    assert not preferences.accepts(Consent({rules.ask("news"): 1}), "news", brand, now)
 
 
 def test_what_a_mail_needs_is_held_in_the_contact(ann: Ann) -> None:
