@@ -305,7 +305,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             return {**answer, "headers": {**web.ALWAYS, **answer["headers"]}}
 
         repeated = readable["headers"].get("idempotency-key", "")
-        if key and brand and repeated and readable["requestContext"]["http"]["method"] == "POST":
+        if key and brand and repeated and _method(readable) == "POST":
             return _once(key, repeated, readable, context, resolve)
         return resolve()
     except ApiProblemError as exc:
@@ -380,9 +380,14 @@ def _early(response: Response[str]) -> dict[str, Any]:
     }
 
 
+def _method(event: dict[str, Any]) -> str:
+    """The method, as Powertools looks for a route: whatever its case, so that no call gets past what its key may do."""
+    return str(event["requestContext"]["http"]["method"]).upper()
+
+
 def _permitted(key: ApiKey, event: dict[str, Any]) -> Brand | None:
     """The caller's brand, if its key may make this call; None if there is no such call."""
-    method = event["requestContext"]["http"]["method"]
+    method = _method(event)
     scope = _TO_POST.get(event["rawPath"]) if method == "POST" else {"GET": "read", "DELETE": "erase"}.get(method)
     if scope is None:
         return None

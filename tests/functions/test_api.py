@@ -283,6 +283,13 @@ def test_another_method_is_refused_with_those_that_are_allowed(
     assert answer.headers["allow"] == allowed
 
 
+def test_a_method_in_another_case_passes_what_its_key_may_do_no_more_than_in_its_own(world: World) -> None:
+    key = world.api_key(scopes=("read",))
+    assert world.api("pOST", "/v1/subscribers/lookup", json.dumps({"email": ANN}), key=key).status == 200
+    assert_problem(world.api("post", "/v1/links", json.dumps({"topic": "news", "recipients": []}), key=key), 403)
+    assert_problem(world.api("delete", f"/v1/subscribers/{UNKNOWN}", key=key), 403)
+
+
 @pytest.mark.parametrize("name", NEEDS_TABLE)
 def test_a_table_that_is_away_is_said_with_when_to_come_back(world: World, name: str) -> None:
     key = world.api_key()

@@ -67,6 +67,10 @@ DOCUMENT: Final = {
         }
     },
 }
+QUEUES: Final = (
+    *("SPOOL_QUEUE_URL", "MAIL_QUEUE_URL", "FEEDBACK_QUEUE_URL"),
+    *("NOTIFICATION_QUEUE_URL", "NOTIFICATION_DEAD_LETTERS_URL", "ARCHIVE_QUEUE_URL"),
+)
 _LARGEST_ITEM: Final = 400_000
 """Bytes, roughly: DynamoDB's limit."""
 _LARGEST_MESSAGE: Final = 256 * 1024
@@ -154,6 +158,10 @@ class Deployment:
             TABLE_NAME="table",
             KEYRING_SECRET_ARN="keyring",
             PUBLIC_URL="https://links.example.com",
+            **dict.fromkeys(QUEUES, "https://sqs.us-east-1.amazonaws.com/123456789012/queue"),
+            CONFIGURATION_SET="consentry",
+            ARCHIVE_BUCKET="archive",
+            ARCHIVE_SEGMENTS="1",
             POWERTOOLS_SERVICE_NAME="consentry",
             METRICS_NAMESPACE="Consentry/fuzz",
             POWERTOOLS_LOG_LEVEL="DEBUG",

@@ -25,7 +25,7 @@ PLANTED: Final = """
 import runpy, sys
 import atheris
 with atheris.instrument_imports(include=["consentry"]):
-    from consentry import spool
+    from consentry.actions import spool
 spool._whole = lambda value: value
 sys.argv = ["fuzz", "messages", *sys.argv[1:]]
 runpy.run_module("fuzz", run_name="__main__")

@@ -382,7 +382,18 @@ def test_the_brands_of_the_repository_are_without_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["name: 2001-99-99", "name: !!int x", "a: !!float x", "[" * 300, "a: &a [*a]", "? [b]"]
+    "text",
+    [
+        "name: 2001-99-99",
+        "name: !!int x",
+        "name: !!int ",
+        "name: !!bool x",
+        "name: !!timestamp x",
+        "a: !!float x",
+        "[" * 300,
+        "a: &a [*a]",
+        "? [b]",
+    ],
 )
 def test_what_yaml_can_not_make_sense_of_is_a_fault_of_the_file(tmp_path: Path, text: str) -> None:
     assert faults(tmp_path / "demo.yaml", text)

@@ -28,6 +28,8 @@ _LEFT_OUT: Final[dict[str, Any]] = {
     "limits": {},
 }
 """What fields are that a file leaves out."""
+_UNREADABLE: Final = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
+"""What PyYAML raises: of a date such as 2001-99-99, an empty `!!int`, or a `!!bool` of anything it is no YAMLError."""
 _LIGHT, _DARK = "#ffffff", "#1b1d20"
 """The pages' backgrounds, `--paper` in their style sheet."""
 _CONTRAST: Final = 4.5
@@ -112,7 +114,7 @@ def _looked_at(file: Path) -> tuple[list[Fault], dict[str, Any]]:
         # Before it is constructed: that writes what `<<` merges into the nodes.
         twice, lines = list(_twice(node)), dict(_lines(node, ()))
         data: Any = None if node is None else loader.construct_document(node)
-    except (yaml.YAMLError, ValueError) as exc:  # a date such as 2001-99-99 is no YAMLError
+    except _UNREADABLE as exc:
         mark = getattr(exc, "problem_mark", None)
         return [Fault(name, mark.line + 1 if mark else 0, "file", f"can't be read as YAML: {exc}")], {}
     if twice:
