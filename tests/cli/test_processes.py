@@ -126,11 +126,11 @@ def peak(deployment: Deployment, *arguments: str | Path) -> int:
 def test_ten_times_the_rows_take_no_more_memory(deployment: Deployment, encoding: str, separator: str) -> None:
     deployment.run("keys", "export", "--brand", "demo", "-o", "demo.keys")
     peaks = []
-    for rows in (1_500, 15_000):
+    for rows in (1_500, 40_000):
         text = "".join(f"p{n}@example.com{separator}a note\n" for n in range(rows))
         source = deployment.write("people.csv", f"email{separator}note\n{text}".encode(encoding))
         peaks.append(peak(deployment, *MINT, "--keys", "demo.keys", source, "-o", "out.csv"))
-    assert peaks[1] - peaks[0] < 512  # 38 bytes a row
+    assert peaks[1] - peaks[0] < 1_536  # 40 bytes a row; two runs of the same differ by some hundred KiB
 
 
 @pytest.mark.skipif(not LINUX.exists(), reason="memory is read from /proc, which only Linux has")

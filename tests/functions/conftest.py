@@ -74,6 +74,7 @@ def world(
             loaded[room] = permissions.obedient(room, load_room(room))
         return loaded[room]
 
+    monkeypatch.setenv("KEYRING_SECRET_ARN", "")  # the world makes one, and it ends with the test
     with mock_aws():
         world = World(warm, _clients, deploy)
         monkeypatch.setattr("time.time_ns", lambda: world.now * 1_000_000)

@@ -147,7 +147,7 @@ def test_what_cannot_be_undone_gets_the_page_that_says_so_and_changes_nothing(wo
             assert answer.status == 404, name
             assert answer.headers["content-type"] == "text/html; charset=utf-8"
         assert answers[0].page.heading == "This link doesn’t work"
-        assert "Some mail apps cut long links in two" in answers[0].page.text
+        assert "Some email apps break long links in two" in answers[0].page.text
     assert world.items() == before
 
 
