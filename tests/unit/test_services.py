@@ -206,5 +206,6 @@ def test_a_start_of_one_click_imports_no_library_beside_botocore_and_itsdangerou
         "actions", "actions.recipients", "actions.spool", "aws", "aws.clients", "aws.secrets", "deployment",
         "http", "http.web", "links", "links.keyring", "links.tokens", "rules", "rules.addresses",
         "rules.brands", "rules.consent", "rules.ledger", "rules.mailbox_providers", "rules.preferences",
-        "settings", "table", "table.gateway", "table.limits", "table.schema", "table.store", "table.writing", "telemetry",
+        "settings", "table", "table.gateway", "table.limits", "table.schema", "table.store", "table.writing",
+        "telemetry",
     ]  # fmt: skip
