@@ -180,6 +180,13 @@ def test_a_slow_queue_is_asked_again_before_an_opt_out_is_refused(aws: Aws, answ
     assert first < second
 
 
+def test_whoever_leaves_while_the_table_is_away_waits_for_no_new_client(aws: Aws) -> None:
+    deployment = deployed(aws, spool_queue_url="https://sqs/spool")
+    for text in ("an event", "another"):
+        deployment.spool.keep(text)
+    assert [service for service, _ in aws.built] == ["sqs"]
+
+
 def test_the_keyring_is_the_secret_that_the_template_names(aws: Aws, deployment: Deployment) -> None:
     deployment.keyring.pepper("demo")
     assert aws.calls == [("get_secret_value", {"SecretId": KEYRING_ARN, "VersionStage": "AWSCURRENT"})]

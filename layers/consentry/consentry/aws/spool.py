@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,8 +27,8 @@ class SpoolSender:
     """Keeps what could not be recorded."""
 
     def __init__(self, client: Callable[[Config], Any], url: str, keyring: Keyring) -> None:
-        """`client` builds one of SQS: whoever clicked waits for it, and the table has used up most of their time."""
-        self._client = client
+        """`client` builds one of SQS; each is built once, as whoever clicked waits while the table is away."""
+        self._client = cache(client)
         self._url = url
         self._keyring = keyring
 
