@@ -6,7 +6,7 @@ first form that comes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from consentry.actions.recipients import Circumstances
 from consentry.actions.spool import Unverified
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from consentry.http.web import Request, Response
 
 deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
-
-LEFT: Final = "You are unsubscribed."
 
 
 def leave(request: Request) -> Response:
@@ -43,7 +41,7 @@ def leave(request: Request) -> Response:
     else:
         brand = deployment.brands.even_if_gone(link.brand)
         deployment.recipients.unsubscribe(brand, link, Circumstances(request.now, Channel.ONE_CLICK))
-    return web.text(200, LEFT)
+    return web.text(200, web.LEFT)
 
 
 def problem(request: Request, status: int, code: str) -> Response:

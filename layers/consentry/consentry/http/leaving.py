@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 TEMPLATES: Final = pages.SHARED / "leaving"
 MAX_STAMP: Final = 300
 """Characters; ours are shorter."""
-LEFT: Final = "You are unsubscribed."
 
 
 def is_form(form: dict[str, list[str]]) -> bool:
@@ -157,7 +156,7 @@ class UnsubscribePages:
             )
         )
         if self._brands.get(claimed.brand) is None:  # a name that anybody may have made up is shown to nobody
-            return web.text(200, LEFT)
+            return web.text(200, web.LEFT)
         return self._left(request, claimed, brand, form)
 
     def preferences(self, link: Link) -> str:

@@ -49,6 +49,8 @@ ALWAYS: Final = {
 }
 """Headers of every answer, whatever its kind."""
 
+LEFT: Final = "You are unsubscribed."
+"""The line that answers an opt-out where no page can be shown, or nobody would see one."""
 NO_CONTENT_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
