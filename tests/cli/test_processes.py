@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from support.waiting import eventually
 
 if TYPE_CHECKING:
     from support.deployments import Deployment
@@ -19,13 +20,24 @@ LINUX = Path("/proc/self/status")
 PEOPLE = 60
 _START = "from consentry_cli.main import main; main(prog_name='consentry')"
 SMALL_BATCHES = "from consentry_cli import importing; importing.BATCH = 8\n" + _START
-SLOWLY = (
-    "import signal, time\n"
-    "signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it\n"
+STUCK = (
+    "import itertools, signal, sys, threading\n"
+    "from pathlib import Path\n"
     "from consentry.table.store import Store\n"
-    "record = Store.record\n"
-    "Store.record = lambda *given, **named: (time.sleep(0.2), record(*given, **named))[1]  # as a table far away\n"
+    "lines, over, turns, record = int(sys.argv.pop(1)), threading.Event(), itertools.count(), Store.record\n"
+    "def interrupted(*given):\n"
+    "    over.set()\n"
+    "    signal.default_int_handler(*given)\n"
+    "signal.signal(signal.SIGINT, interrupted)  # whoever runs the tests may ignore it\n"
+    "def stuck(*given, **named):\n"
+    "    journal = Path('people.csv.consentry-journal')\n"
+    "    if journal.exists() and journal.read_text().count('\"line\"') >= lines and next(turns) % 2:\n"
+    "        Path('stuck').touch()\n"
+    "        over.wait()\n"
+    "    return record(*given, **named)\n"
+    "Store.record = stuck\n"
 ) + SMALL_BATCHES
+"""An import that does so many batches, and of the next every other row: until it is ended."""
 
 
 def people() -> str:
@@ -45,23 +57,19 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_import_that_is_ended_midway_goes_on_and_does_nothing_twice(served: Deployment, how: signal.Signals) -> None:
     source = served.write("people.csv", people())
-    journal = served.folder / "people.csv.consentry-journal"
+    journal, stuck = served.folder / "people.csv.consentry-journal", served.folder / "stuck"
     import_ = ("import", "--brand", "demo", source)
-    stops = 0
     for lines in (1, 3):
-        process = served.spawn(*import_, code=SLOWLY)
-        while process.poll() is None and not (journal.exists() and journal.read_text().count('"line"') >= lines):
-            time.sleep(0.02)
-        time.sleep(0.1)  # into the batch after it
-        if process.poll() is None:
-            process.send_signal(how)
+        process = served.spawn(str(lines), *import_, code=STUCK)
+        eventually(stuck.exists, bool)
+        process.send_signal(how)
         status, _, said = ended(process)
+        stuck.unlink()
+        assert status
         assert "Traceback" not in said
-        if how is signal.SIGINT and status:
+        if how is signal.SIGINT:
             assert (status, said.count("\n")) == (2, 1 + (lines > 1))
             assert "interrupted; done up to line" in said
-        stops += status != 0
-    assert stops, "it was too fast to be ended"
     status, counted, said = ended(served.spawn(*import_, code=SMALL_BATCHES))
     assert status == 0
     assert "going on after line" in said
