@@ -20,7 +20,6 @@ import pytest
 
 from dev.emulator import aws, ministack
 from dev.places import ROOT, SAM_VENV
-from support.fork_server import Anew, Forked
 from support.waiting import eventually
 
 TEMPLATE = """
@@ -60,17 +59,6 @@ parameter_overrides = "{OVERRIDES}"
 debug = false # mine
 """
 YES = "--no-confirm-changeset"
-LOADED_BY_COMMANDS: Final = (
-    *(
-        "samcli.commands.build.command",
-        "samcli.commands.build.build_context",
-        "samcli.commands.package.package_context",
-    ),
-    *("samcli.commands.deploy.deploy_context", "samcli.commands.deploy.guided_context"),
-)
-"""What SAM loads only once one of its commands runs."""
-
-
 SAM_PYTHON: Final = SAM_VENV / "bin" / "python"
 
 
@@ -86,19 +74,10 @@ def environment(endpoint: str) -> dict[str, str]:
     return {**aws.environment(endpoint), "PYTHONPATH": str(ROOT / "tools"), "SAM_CLI_POLL_DELAY": "0.1"}
 
 
-@pytest.fixture(scope="module")
-def commands(endpoint: str) -> Iterator[Anew]:
-    """Where SAM is loaded once for all the commands of these tests."""
-    forked = Forked(SAM_PYTHON, ["dev.deploying.__main__", *LOADED_BY_COMMANDS], environment(endpoint))
-    yield forked
-    forked.stop()
-
-
 class Project:
     """A clone, and its stack."""
 
-    def __init__(self, folder: Path, endpoint: str, commands: Anew) -> None:
-        self.commands = commands
+    def __init__(self, folder: Path, endpoint: str) -> None:
         self.folder, self.stack = folder, f"stack-{folder.name.replace('_', '-')}"[:60]
         self.file, self.built = folder / "samconfig.toml", folder / ".aws-sam"
         self.cloudformation = aws.client("cloudformation", endpoint)
@@ -107,18 +86,14 @@ class Project:
         self.file.write_text(SAVED.replace("STACK", self.stack))
 
     def deploy(self, *arguments: str, **said: str) -> subprocess.CompletedProcess[str]:
-        theirs, stdout = os.pipe()
-        stdin = os.open(os.devnull, os.O_RDONLY)
-        self.start(arguments, said, [stdin, stdout, stdout])
-        os.close(stdin)
-        os.close(stdout)
-        with open(theirs, encoding="utf-8") as shown:  # noqa: PTH123 - a pipe
-            told = shown.read()
-        return subprocess.CompletedProcess(arguments, self.commands.wait(), told)
+        with self.start(arguments, said, subprocess.DEVNULL, subprocess.PIPE) as started:
+            assert started.stdout
+            told = started.stdout.read().decode()
+        return subprocess.CompletedProcess(arguments, started.returncode, told)
 
     def deploy_at_a_terminal(self, *typed: str, arguments: Sequence[str] = (), **said: str) -> tuple[int, str]:
         ours, theirs = pty.openpty()
-        self.start(arguments, said, [theirs, theirs, theirs])
+        started = self.start(arguments, said, theirs, theirs)
         os.close(theirs)
         os.write(ours, "".join(f"{line}\n" for line in typed).encode())
         shown = b""
@@ -126,12 +101,14 @@ class Project:
             while True:
                 shown += os.read(ours, 4096)
         os.close(ours)
-        return self.commands.wait(), shown.decode(errors="replace")
+        return started.wait(), shown.decode(errors="replace")
 
-    def start(self, arguments: Sequence[str], said: dict[str, str], streams: list[int]) -> None:
-        self.commands.start(
-            "dev.deploying", arguments, folder=self.folder, environ=self.environment | said, streams=streams
-        )
+    def start(self, arguments: Sequence[str], said: dict[str, str], stdin: int, stdout: int) -> subprocess.Popen[bytes]:
+        """As make does. A change set is named by its second: starts this slow never share one."""
+        return subprocess.Popen(  # noqa: S603 - our own words
+            [SAM_PYTHON, "-m", "dev.deploying", *arguments],
+            cwd=self.folder, env=self.environment | said, stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT,
+        )  # fmt: skip
 
     def saved(self) -> dict[str, str]:
         text = tomllib.loads(self.file.read_text())["default"]["deploy"]["parameters"]["parameter_overrides"]
@@ -149,8 +126,8 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path, endpoint: str, commands: Anew) -> Project:
-    return Project(tmp_path, endpoint, commands)
+def project(tmp_path: Path, endpoint: str) -> Project:
+    return Project(tmp_path, endpoint)
 
 
 @pytest.fixture
@@ -167,7 +144,6 @@ def standing(project: Project) -> Project:
 
 
 def test_a_changed_answer_lasts_and_changes_no_other(standing: Project) -> None:
-    standing.commands = Anew(SAM_PYTHON)  # as make starts it; the other tests have SAM loaded once
     before, text = standing.deployed(), standing.file.read_text()
     done = standing.deploy(YES, SET="LogLevel=DEBUG")
     assert done.returncode == 0, done.stdout
