@@ -61,6 +61,12 @@ if digest() != KNOWN:
     )
 
 
+def _put(owner: object, **ours: Any) -> None:
+    """Put something of ours in the place of something of moto's."""
+    for name, each in ours.items():
+        setattr(owner, name, each)
+
+
 # --- transactions -----------------------------------------------------------------------------------------------------
 
 _named: Final[contextvars.ContextVar[list[dict[str, Any]]]] = contextvars.ContextVar("named")
@@ -98,8 +104,8 @@ def _deepcopy(of: Any) -> Any:
     return before
 
 
-DynamoDBBackend.transact_write_items = _transact_write_items  # type: ignore[method-assign]
-models.copy = SimpleNamespace(deepcopy=_deepcopy)  # type: ignore[attr-defined]
+_put(DynamoDBBackend, transact_write_items=_transact_write_items)
+_put(models, copy=SimpleNamespace(deepcopy=_deepcopy))
 
 
 # --- expressions ------------------------------------------------------------------------------------------------------
@@ -185,11 +191,10 @@ def _is_node(kind: type) -> bool:
     return issubclass(kind, ast_nodes.Node)
 
 
-ConditionExpressionParser.parse = _parse_condition  # type: ignore[method-assign]
-ConditionExpressionParser._lex_condition_expression = _lex_condition  # type: ignore[method-assign]
-UpdateExpressionParser.make = staticmethod(_make_update)  # type: ignore[method-assign,assignment]
-validators.deepcopy = _copy_of_update  # type: ignore[attr-defined]
-DepthFirstTraverser.traverse_node_recursively = _traverse  # type: ignore[method-assign]
+_put(ConditionExpressionParser, parse=_parse_condition, _lex_condition_expression=_lex_condition)
+_put(UpdateExpressionParser, make=staticmethod(_make_update))
+_put(validators, deepcopy=_copy_of_update)
+_put(DepthFirstTraverser, traverse_node_recursively=_traverse)
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -246,10 +251,10 @@ def _serialize_structure(self: Any, serialized: Any, value: Any, shape: Any, key
         self._default_serialize(serialized, wrapper, shape, key)
 
 
-serialize.ResponseSerializer._serialize_type_structure = _serialize_structure  # type: ignore[method-assign]
+_put(serialize.ResponseSerializer, _serialize_type_structure=_serialize_structure)
 
 
-responses.method_names_from_class = cache(responses.method_names_from_class)
+_put(responses, method_names_from_class=cache(responses.method_names_from_class))
 
 
 # --- addresses --------------------------------------------------------------------------------------------------------
@@ -286,4 +291,4 @@ def _enable_patching(self: Any, reset: bool = True) -> None:
         core.responses_mock.add(each)
 
 
-core.MockAWS._enable_patching = _enable_patching  # type: ignore[method-assign]
+_put(core.MockAWS, _enable_patching=_enable_patching)
