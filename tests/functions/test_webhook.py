@@ -794,16 +794,16 @@ def test_an_event_whose_reference_may_hold_an_address_counts_without_it(post: Po
 
 def test_many_people_are_taken_side_by_side_and_answered_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a table: what the pool does with what `take` answers."""
-    intake = Reports(None, lambda _: b"", None)  # type: ignore[arg-type]
+    taking = Reports(None, lambda _: b"", None)  # type: ignore[arg-type]  # whose `take` is another
     seen: list[str] = []
 
     def take(_brand: Any, report: Report, *_: Any, **__: Any) -> Receipt:
         seen.append(report.email)
         return Receipt(Result.APPLIED if report.email != "p7" else Result.INVALID, report.email)
 
-    monkeypatch.setattr(intake, "take", take)
+    monkeypatch.setattr(taking, "take", take)
     reports = [Report(ReportKind.BOUNCED, 1, email=f"p{at % 50}") for at in range(100)]
-    receipts = intake.take_all(None, reports, Channel.WEBHOOK, NOW)  # type: ignore[arg-type]
+    receipts = taking.take_all(None, reports, Channel.WEBHOOK, NOW)  # type: ignore[arg-type]  # as above
     assert sorted(seen) == sorted({f"p{at}" for at in range(50)})
     assert [receipt.error for receipt in receipts[:50]] == [f"p{at}" for at in range(50)]
     assert [receipt.result for receipt in receipts[50:]].count(Result.DUPLICATE) == 49
@@ -811,15 +811,15 @@ def test_many_people_are_taken_side_by_side_and_answered_in_order(monkeypatch: p
 
 
 def test_when_one_of_many_fails_the_rest_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    intake = Reports(None, lambda _: b"", None)  # type: ignore[arg-type]
+    taking = Reports(None, lambda _: b"", None)  # type: ignore[arg-type]  # whose `take` is another
     seen: list[str] = []
 
     def take(_brand: Any, report: Report, *_: Any, **__: Any) -> Receipt:
         seen.append(report.email)
         raise StoreUnavailableError("away")
 
-    monkeypatch.setattr(intake, "take", take)
+    monkeypatch.setattr(taking, "take", take)
     reports = [Report(ReportKind.BOUNCED, 1, email=f"p{at}") for at in range(5_000)]
     with pytest.raises(StoreUnavailableError):
-        intake.take_all(None, reports, Channel.WEBHOOK, NOW)  # type: ignore[arg-type]
+        taking.take_all(None, reports, Channel.WEBHOOK, NOW)  # type: ignore[arg-type]  # as above
     assert len(seen) < 5_000

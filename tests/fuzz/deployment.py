@@ -186,10 +186,10 @@ class Deployment:
         store: Any = self.store
         limits: Any = MemoryLimits()
         journeys = RecipientActions(store, self.tokens, recorder, limits)
-        intake = Reports(store, self.keyring.pepper, recorder)
+        reports = Reports(store, self.keyring.pepper, recorder)
         self.parts.store = store
         self.parts.recipients = self.parts.queued_recipients = journeys
-        self.parts.reports = self.parts.queued_reports = intake
+        self.parts.reports = self.parts.queued_reports = reports
         self.parts.replay = Replay(store, self.tokens, self.parts.brands, journeys)
         self.parts.unsubscribe_pages = UnsubscribePages(
             self.parts.pages, self.tokens, self.parts.brands, journeys, recorder

@@ -265,13 +265,13 @@ class Webhooks:
             reading = providers.provider(name).translate(Call("POST", {}, {}, body, ()), self._setup)
         except (UnreadableError, UnsignedError):
             return
-        brand, intake = self._deployment.parts.brands.get("demo"), self._deployment.parts.reports
+        brand, reports = self._deployment.parts.brands.get("demo"), self._deployment.parts.reports
         assert brand
-        intake.take_all(brand, reading.reports, Channel.WEBHOOK, NOW, name)
+        reports.take_all(brand, reading.reports, Channel.WEBHOOK, NOW, name)
         for old, new in reading.moved:
-            intake.move(brand, old, new, Channel.WEBHOOK, NOW, name)
+            reports.move(brand, old, new, Channel.WEBHOOK, NOW, name)
         for email in reading.erase:
-            intake.forget(brand, email, Channel.WEBHOOK, NOW)
+            reports.forget(brand, email, Channel.WEBHOOK, NOW)
 
 
 class Rows:

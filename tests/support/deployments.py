@@ -92,8 +92,8 @@ class Deployment:
 
     def report(self, email: str, kind: ReportKind, at: int, topics: tuple[str, ...] = ()) -> None:
         """Put something on record."""
-        intake = Reports(self.store, self.keyring.pepper, Recorder(self.store))
-        intake.take(self.brand, Report(kind, at, email, topics=topics), Channel.API, max(at, 1_700_000_000_000))
+        reports = Reports(self.store, self.keyring.pepper, Recorder(self.store))
+        reports.take(self.brand, Report(kind, at, email, topics=topics), Channel.API, max(at, 1_700_000_000_000))
 
     def consent(self, email: str) -> rules.Consent:
         return self.store.read("demo", self.id_of(email))

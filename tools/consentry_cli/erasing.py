@@ -74,7 +74,7 @@ def erase(
         keys = deployment.keyring(secret_id)
         store = deployment.store(table, keys)
         brand = Brands([]).even_if_gone(brand_id)
-        intake = Reports(store, keys.pepper, Recorder(store))
+        reports = Reports(store, keys.pepper, Recorder(store))
         complaints = Complaints()
         if unspelled := [each for each in ids if not addresses.is_subscriber_id(each)]:
             raise CanNotRunError(f"--subscriber-id: {len(unspelled)} of {len(ids)} are not 22 characters of base64url")
@@ -93,7 +93,7 @@ def erase(
             for subscriber_id, consent in known.items():
                 persons += 1
                 if not dry_run:
-                    intake.erase(brand, subscriber_id, Channel.API, now)
+                    reports.erase(brand, subscriber_id, Channel.API, now)
                 verb = "known" if consent != Consent() else "unknown"
                 click.echo(f"{subscriber_id}\t{verb if dry_run else 'erased'}")
         click.echo(f"{persons} {'found, none erased' if dry_run else 'erased'}", err=True)

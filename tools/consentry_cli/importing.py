@@ -91,9 +91,9 @@ def import_(
                 return
             if begun.line:
                 click.echo(f"going on after line {begun.line}", err=True)
-            intake = Reports(store, keys.pepper, Recorder(store))
+            reports = Reports(store, keys.pepper, Recorder(store))
             interpreter = Interpreter(
-                intake, brand, rows.chosen, reader, meaning, rows.topics, begun.started_at, rows.ignored
+                reports, brand, rows.chosen, reader, meaning, rows.topics, begun.started_at, rows.ignored
             )
             noted = stack.enter_context(_Report(report, begun.line))
             show = stack.enter_context(progress("rows"))

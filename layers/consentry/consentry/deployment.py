@@ -281,7 +281,7 @@ class Deployment:
 
     @cached_property
     def secrets_client(self) -> Any:
-        """Secrets Manager, for who changes the keyring."""
+        """Secrets Manager, for the rotation of keys."""
         return self._client("secretsmanager", clients.PATIENT)
 
     def _client(self, service: str, how: Config) -> Any:

@@ -134,7 +134,7 @@ class Interpreter:
 
     def __init__(
         self,
-        intake: Reports,
+        reports: Reports,
         brand: Brand,
         preset: Preset,
         reader: Reader,
@@ -146,7 +146,7 @@ class Interpreter:
         """Of one input.
 
         Args:
-            intake: makes events.
+            reports: makes events.
             brand: whose subscribers they are.
             preset: how the export is read.
             reader: its rows.
@@ -158,7 +158,7 @@ class Interpreter:
         Raises:
             UnusableInputError: rows can't say whom they are about, or what they say isn't certain.
         """
-        self._intake = intake
+        self._reports = reports
         self._brand = brand
         self._preset = preset
         self._of_file = of_file
@@ -202,7 +202,7 @@ class Interpreter:
             reference=reference,
         )
         event, passed_over = _patiently(
-            lambda: self._intake.event(self._brand, report, Channel.IMPORT, self._started_at), threading.Event()
+            lambda: self._reports.event(self._brand, report, Channel.IMPORT, self._started_at), threading.Event()
         )
         return Fact(row, event, "; ".join(filter(None, (row.note, note, passed_over))))
 

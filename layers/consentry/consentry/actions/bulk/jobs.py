@@ -239,8 +239,8 @@ class Jobs:
     def _interpreter(self, job: Job, brand: Brand, reader: Reader, at: int) -> Interpreter:
         preset = presets.PRESETS.get(job.preset, presets.PLAIN)
         of_file = presets.of_file(preset, "", reader.first, job.status or None)
-        intake = Reports(self._store, self._keys.pepper, Recorder(self._store))
-        return Interpreter(intake, brand, preset, reader, of_file, job.topics, at, job.ignore_columns)
+        reports = Reports(self._store, self._keys.pepper, Recorder(self._store))
+        return Interpreter(reports, brand, preset, reader, of_file, job.topics, at, job.ignore_columns)
 
     def _import(
         self, job: Job, brand: Brand, plan: _Plan, reader: Reader, report: _Report
