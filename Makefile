@@ -16,8 +16,8 @@ SETUP = $(NEED_PYTHON); PYTHONPATH=tools "$(PYTHON)" -m dev.setup
 BRANDS = $(if $(CONSENTRY_BRANDS),$(abspath $(CONSENTRY_BRANDS)),$(CURDIR)/brands)
 SAM = .local/tools/sam/bin/sam
 SAM_PYTHON = .local/tools/sam/bin/python
-# Two workers: more than two stacks beside each other keep people waiting. tests/conftest.py says what they share out.
-EVERYTHING = --cov --numprocesses=2
+# Three workers for two cores: the one that injects faults mostly waits. tests/conftest.py says what they share out.
+EVERYTHING = --cov --numprocesses=3
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -115,28 +115,29 @@ def load_room() -> Callable[[str], ModuleType]:
 
 LONGEST: Final = "tests/e2e/test_faults.py"
 """The module that takes as long as most others together. It waits a lot, and measures how long people do."""
+BROWSER: Final = "tests/e2e/test_pages_in_a_browser.py"
+"""The module that takes as long as all others that share a stack: a stack more costs less than waiting for it."""
 
 
 @cache
 def _unit(module: str) -> str:
-    """What workers may not share: a module, and all end-to-end tests but those that start a stack of their own."""
-    shared = module.startswith("tests/e2e/") and "standing(" not in (ROOT / module).read_text()
-    return "e2e" if shared else module
+    """What workers may not share: a module, and all end-to-end tests but those that have a stack to themselves."""
+    alone = not module.startswith("tests/e2e/") or module == BROWSER or "standing(" in (ROOT / module).read_text()
+    return module if alone else "e2e"
 
 
 def _turn(nodeid: str, *, several: bool) -> int:
     """When a test comes: the whole stack last, as what is quick to fail fails first.
 
     With several workers the longest comes before everything, so that the others' quick tests run beside it and no other
-    stack does. The stack that many modules share comes before those that one module has to itself: they find the other
-    worker free then.
+    stack does. Of the others that need a stack, those that take longest come first.
     """
     module = nodeid.partition("::")[0]
     if module == LONGEST:
-        return 0 if several else 4
+        return 0 if several else 5
     if not module.startswith("tests/e2e/"):
         return 1
-    return 2 if _unit(module) == "e2e" else 3
+    return {BROWSER: 2, "e2e": 3}.get(_unit(module), 4)
 
 
 NOT_OF_THE_LAYER: Final = (
