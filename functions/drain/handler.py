@@ -9,6 +9,7 @@ from consentry import telemetry
 from consentry.actions import replay
 from consentry.deployment import Deployment
 from consentry.http import batches
+from consentry.http.batches import Redelivery
 from consentry.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,19 +21,19 @@ deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
 
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
     """Messages of the spool; those that can't be recorded yet are answered, and come back."""
-    return batches.process(event, queue=record)
+    # Whatever goes wrong: what was accepted waits for whoever fixes it.
+    return batches.process(event, queue=record, redelivery=Redelivery((Exception,), replay.WAITS, _defer))
 
 
 def record(message: SQSRecord) -> None:
     """Record one, as of its own instant."""
-    try:
-        outcome = deployment.replay.apply(message.body)
-    except Exception:  # whatever it is: what was accepted waits for whoever mends it
-        tries = int(message.attributes.approximate_receive_count)
-        deployment.spool_queue.defer(message.receipt_handle, replay.wait(tries))
-        raise
+    outcome = deployment.replay.apply(message.body)
     waited = time.time_ns() // 1_000_000 - int(message.attributes.sent_timestamp)
     telemetry.emit("drained", {"SpoolDelay": max(0, waited)}, outcome=outcome)
+
+
+def _defer(receipt_handle: str, seconds: int) -> None:
+    deployment.spool_queue.defer(receipt_handle, seconds)
 
 
 deployment.prepare()

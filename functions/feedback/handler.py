@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from consentry import telemetry
 from consentry.actions.reports import Result
 from consentry.deployment import Deployment
 from consentry.http import batches
+from consentry.http.batches import Redelivery
 from consentry.inbound import feedback
 from consentry.inbound.feedback import UnintelligibleError
 from consentry.links.keyring import SecretUnavailableError
@@ -28,27 +29,27 @@ if TYPE_CHECKING:
     from consentry.rules.brands import Brand
 
 deployment = Deployment(Settings.read("FEEDBACK_QUEUE_URL"))
+_NOT_NOW: Final = (StoreUnavailableError, SecretUnavailableError, PermanentFaultError)
 
 
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
     """Messages of the queue, each one event of SES; those that failed are answered, and come back."""
-    return batches.process(event, queue=take)
+    return batches.process(event, queue=take, redelivery=Redelivery(_NOT_NOW, feedback.WAITS, _defer))
 
 
 def take(message: SQSRecord) -> None:
     """Record what one event says."""
     told = feedback.read(message.body, deployment.brands)
-    try:
-        counts = sum((_record(told, brand) for brand in told.brands), Counter[str]())
-    except (StoreUnavailableError, SecretUnavailableError, PermanentFaultError):
-        tries = int(message.attributes.approximate_receive_count)
-        deployment.feedback_queue.defer(message.receipt_handle, feedback.wait(tries))
-        raise
+    counts = sum((_record(told, brand) for brand in told.brands), Counter[str]())
     brands = [brand.id for brand in told.brands]
     if told.kind == "Reject":
         telemetry.emit("mail rejected", {"MailsRejected": 1})
         telemetry.logger().error("mail rejected", brands=brands)
     telemetry.logger().info("feedback", kind=told.kind, brands=brands, counts=dict(counts) or {"ignored": 1})
+
+
+def _defer(receipt_handle: str, seconds: int) -> None:
+    deployment.feedback_queue.defer(receipt_handle, seconds)
 
 
 def _record(told: Feedback, brand: Brand) -> Counter[str]:

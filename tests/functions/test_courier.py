@@ -179,7 +179,7 @@ def test_a_batch_that_fails_whole_is_told_and_names_nobody(
         assert mailroom.stream(record) == []
         assert len(mailroom.retry()) == 1
     everything = "".join([logged.getvalue(), *capfd.readouterr(), caplog.text])
-    assert "mail put off" in everything
+    assert "mail deferred" in everything
     assert ANN not in everything
     assert mailroom.world.subscriber_id() not in everything
 

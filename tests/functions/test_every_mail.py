@@ -16,10 +16,13 @@ import pytest
 
 from consentry.actions import mails
 from consentry.actions.mails import Letter, Mail
+from consentry.deployment import Deployment
 from consentry.http import pages
+from consentry.http.letters import Letters
 from consentry.links.keyring import Keyring
 from consentry.links.tokens import Tokens
 from consentry.rules import languages
+from consentry.settings import Settings
 from consentry.table.schema import Contact
 from consentry_build import catalogues
 from consentry_build.brandfile import contrast
@@ -29,7 +32,6 @@ from support import can_i_email
 if TYPE_CHECKING:
     from collections.abc import Callable
     from email.message import EmailMessage
-    from types import ModuleType
     from xml.etree.ElementTree import Element
 
     from consentry.rules.brands import Brand
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 SUBSCRIBER = "K9Xdq1X4AVefMXC3P9olGg"
 AT = datetime(2027, 3, 3, 14, 5, tzinfo=UTC)
 UNTIL = datetime(2027, 4, 2, 8, 0, tzinfo=UTC)
+BASE = "https://links.example.com"
 CLIPPED = 102 * 1024
 """Bytes of HTML beyond which Gmail shows the rest only on demand."""
 NOT_OF_OURS = {"dkim-missing"}
@@ -88,11 +91,11 @@ def made_before() -> dict[tuple[str, str], Sent]:
 
 
 @pytest.fixture
-def send(
-    load_room: Callable[[str], ModuleType], brand: Brand, made_before: dict[tuple[str, str], Sent]
-) -> Callable[..., Sent]:
+def send(brand: Brand, made_before: dict[tuple[str, str], Sent]) -> Callable[..., Sent]:
     """Makes a mail as the courier does."""
     tokens = Tokens(Keyring(lambda: '{"root": "r"}'))
+    deployment = Deployment(Settings.read())
+    letters = Letters(tokens, deployment.pages, deployment.settings.consentry_compiled / "mails", BASE)
 
     def made(state: str, lang: str, of: Brand = brand) -> Sent:
         if of is not brand:
@@ -102,17 +105,16 @@ def send(
         return made_before[state, lang]
 
     def make(state: str, lang: str, of: Brand) -> Sent:
-        write = load_room("courier").write
         mail, topics, until = STATES[state]
         contact = Contact("ann@example.com", lang, topics, _ms(AT), "event-1")
         # Plain http, as where nobody has a certificate: then a link is told by its words alone.
         links = (
-            mails.confirmation_links(tokens, of, SUBSCRIBER, contact, "https://links.example.com")
+            mails.confirmation_links(tokens, of, SUBSCRIBER, contact, BASE)
             if mail in {Mail.CONFIRMATION, Mail.RETURN}
-            else mails.choosing_links(tokens, of, SUBSCRIBER, topics, "https://links.example.com", _ms(AT))
+            else mails.choosing_links(tokens, of, SUBSCRIBER, topics, BASE, _ms(AT))
         )
         letter = Letter(mail, lang, topics, _ms(AT), links, _ms(until) if until else 0)
-        body = write(of, letter)
+        body = letters.body(of, letter)
         raw = mails.compose(of, contact, links, body)
         return Sent(raw, email.message_from_bytes(raw, policy=email.policy.default), body.text, body.html, letter)
 

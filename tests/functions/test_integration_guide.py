@@ -225,4 +225,4 @@ def test_the_guide_tells_the_waits_between_tries() -> None:
         rest = seconds % unit // 60
         return f"{seconds // unit} {name}" + (f" {rest} min" if rest else "")
 
-    assert f"tried again after {', '.join(map(told, notifications.WAITS_S))}:" in GUIDE
+    assert f"tried again after {', '.join(map(told, notifications.WAITS.waits_s))}:" in GUIDE

@@ -15,6 +15,7 @@ from standardwebhooks import Webhook
 
 from consentry.actions import notifications
 from consentry.actions.notifications import Waited
+from consentry.actions.waiting import LONGEST_DELAY_S
 from consentry.aws import keyring_document
 from consentry.http import outgoing
 from consentry.links.keyring import SecretUnavailableError
@@ -141,7 +142,7 @@ def test_an_endpoint_that_fails_is_told_again_and_delays_no_other(world: Any, to
     change(world, told)
     told.work()
     assert (told.calls_of("crm"), told.calls_of("shop")) == (1, 1)
-    for seconds in notifications.WAITS_S[:3]:
+    for seconds in notifications.WAITS.waits_s[:3]:
         calls = told.calls_of("crm")
         world.now += (seconds - 1) * 1000
         told.work()
@@ -163,7 +164,9 @@ def test_what_waits_for_hours_comes_by_each_quarter_of_an_hour_and_is_not_in_fli
         world.now += 300_000
         told.work()
         assert told.waiting() == [], "what isn't due is sent again"
-    assert told.calls_of("crm") == 1 + len([each for each in accumulate(notifications.WAITS_S) if each < 12 * 3600])
+    assert told.calls_of("crm") == 1 + len(
+        [each for each in accumulate(notifications.WAITS.waits_s) if each < 12 * 3600]
+    )
     attributes = boto3.client("sqs").get_queue_attributes(QueueUrl=told.url, AttributeNames=["All"])["Attributes"]
     assert attributes["ApproximateNumberOfMessagesNotVisible"] == "0"
     ages = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"message":"waits"' in line]
@@ -176,7 +179,7 @@ def test_only_a_2xx_counts_as_taken(world: Any, told: Any, status: int) -> None:
     told.status = dict.fromkeys(told.status, status)
     change(world, told)
     told.work()
-    world.now += notifications.WAITS_S[0] * 1000
+    world.now += notifications.WAITS.waits_s[0] * 1000
     told.work()
     assert (told.calls_of("crm"), told.calls_of("shop")) == (2, 2)
 
@@ -186,7 +189,7 @@ def test_an_endpoint_without_a_secret_is_sent_nothing_unsigned(world: Any, told:
     monkeypatch.setattr(world.deployment.keyring, "notification_secrets", lambda *_: [])
     told.work()
     assert told.got == []
-    world.now += notifications.WAITS_S[0] * 1000
+    world.now += notifications.WAITS.waits_s[0] * 1000
     assert len(told.waiting()) == 2
 
 
@@ -235,7 +238,7 @@ def test_a_message_that_says_nothing_of_how_it_waited_is_new_however_often_it_wa
     change(world, told)
     sent = world.now
     world.now += 3_600_000
-    monkeypatch.setattr(world.room("notifier"), "_put_off", lambda _told, waited, _seconds: put_off.append(waited))
+    monkeypatch.setattr(world.deployment.notifications, "defer", lambda _told, waited, _seconds: put_off.append(waited))
     (message, _) = told.waiting()
     old = {**message, "attributes": {"ApproximateReceiveCount": "7", "SentTimestamp": str(sent)}}
     assert told.deliver([old]) == [{"batchItemFailures": []}]
@@ -249,8 +252,8 @@ def test_what_is_put_back_out_of_the_dead_letters_is_tried_from_the_start(
     put_off: list[Waited] = []
     told.status = dict.fromkeys(told.status, 500)
     change(world, told)
-    monkeypatch.setattr(world.room("notifier"), "_put_off", lambda _told, waited, _seconds: put_off.append(waited))
-    ended = Waited(9, world.now - notifications.SPAN_MS - 1000 * notifications.LONGEST_DELAY_S - 1, world.now - 60_000)
+    monkeypatch.setattr(world.deployment.notifications, "defer", lambda _told, waited, _seconds: put_off.append(waited))
+    ended = Waited(9, world.now - notifications.SPAN_MS - 1000 * LONGEST_DELAY_S - 1, world.now - 60_000)
     for message in told.waiting():
         message["messageAttributes"]["waited"] = {"stringValue": ended.to_json(), "dataType": "String"}
         assert told.deliver([message]) == [{"batchItemFailures": []}]
@@ -263,7 +266,7 @@ def test_the_version_before_can_read_what_this_one_puts_off(world: Any, told: An
     change(world, told)
     fresh = {message["body"] for message in told.waiting()}
     told.work()
-    world.now += notifications.WAITS_S[0] * 1000
+    world.now += notifications.WAITS.waits_s[0] * 1000
     assert {message["body"] for message in told.waiting()} == fresh
 
 
@@ -362,7 +365,7 @@ def test_what_is_given_up_waits_its_fourteen_days_anew_and_may_be_tried_from_the
     change(world, told)
     (message,) = [each for each in told.waiting() if json.loads(each["body"])["endpoint"] == "crm"]
     told.work()
-    tries, began = len(notifications.WAITS_S), world.now - notifications.SPAN_MS
+    tries, began = len(notifications.WAITS.waits_s), world.now - notifications.SPAN_MS
     (almost, last) = (
         {**message, "messageAttributes": {"waited": {"stringValue": Waited(tries, since, 1).to_json()}}}
         for since in (began + 1, began)
@@ -383,5 +386,5 @@ def test_what_is_given_up_waits_its_fourteen_days_anew_and_may_be_tried_from_the
 
 
 def test_the_waits_between_tries_come_to_three_days() -> None:
-    assert 3 * 24 * 3600 <= sum(notifications.WAITS_S) < 4 * 24 * 3600
-    assert [notifications.wait(tries) for tries in (1, 2, 99)] == [5, 30, 42_000]
+    assert 3 * 24 * 3600 <= sum(notifications.WAITS.waits_s) < 4 * 24 * 3600
+    assert [notifications.WAITS.after(tries) for tries in (1, 2, 99)] == [5, 30, 42_000]

@@ -16,6 +16,7 @@ import pytest
 
 from consentry import telemetry
 from consentry.actions import archiving, notifications, replay
+from consentry.actions.waiting import LONGEST_DELAY_S
 from consentry.http import batches
 from consentry.inbound import feedback
 from consentry.settings import Settings
@@ -720,7 +721,7 @@ def test_a_queue_is_encrypted_and_loses_nothing(name: str) -> None:
 
 
 DAY_S: Final = 86_400
-WAITS: Final = {"SpoolQueue": replay.wait, "FeedbackQueue": feedback.wait}
+WAITS: Final = {"SpoolQueue": replay.WAITS.after, "FeedbackQueue": feedback.WAITS.after}
 """Seconds between one try and the next, by their number; elsewhere what failed comes back when it is visible again."""
 SENT_ANEW: Final = {"NotificationQueue": "NotificationDeadLetters"}
 """Where the function itself sends what it gives up: a message of its own, whose fourteen days begin then. What it puts
@@ -738,7 +739,7 @@ def wait(queue: str, tries: int) -> int:
     """Seconds from the beginning of a try, the first being 1, to the next at the latest."""
     visibility: int = QUEUES[queue]["VisibilityTimeout"]
     if queue in SENT_ANEW:
-        return notifications.LONGEST_DELAY_S + visibility
+        return LONGEST_DELAY_S + visibility
     if queue not in WAITS:
         return visibility
     return max(visibility, WAITS[queue](tries) + FUNCTIONS[READERS[queue]].get("Timeout", GLOBAL["Timeout"]))
@@ -764,7 +765,7 @@ def test_whoever_is_woken_by_a_dead_letter_has_twelve_days_left(queue: str) -> N
         sending = [s for name, s in STATEMENTS if name == READERS[queue] and "sqs:SendMessage" in flat(s["Action"])]
         assert {"Fn::GetAtt": [dead, "Arn"]} in [each["Resource"] for each in sending]
         crashes = QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"]
-        assert crashes >= 1 + len(notifications.WAITS_S), "what the version before put off was received so often"
+        assert crashes >= 1 + len(notifications.WAITS.waits_s), "what the version before put off was received so often"
     else:
         left -= given_up_after(queue)
     assert left >= 12 * DAY_S

@@ -8,8 +8,9 @@ from typing import Any, Final
 import pytest
 
 from consentry import telemetry
+from consentry.actions.waiting import LaterError, doubling
 from consentry.http import batches
-from consentry.http.batches import AllFailedError, LaterError
+from consentry.http.batches import AllFailedError, Redelivery
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 
 NOW: Final = 1_800_000_000_000
@@ -64,7 +65,7 @@ def failing(exc: Exception) -> Any:
     return handle
 
 
-@pytest.mark.parametrize("exc", [LaterError(), StoreUnavailableError("away"), ValueError("odd")])
+@pytest.mark.parametrize("exc", [LaterError(60), StoreUnavailableError("away"), ValueError("odd")])
 def test_the_age_of_a_message_that_comes_back_is_counted_however_often_it_came(
     capsys: pytest.CaptureFixture[str], exc: Exception
 ) -> None:
@@ -72,6 +73,20 @@ def test_the_age_of_a_message_that_comes_back_is_counted_however_often_it_came(
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
     told = counted(capsys)
     assert (told["Waiting"], told["queue"]) == (600, "consentry-SpoolQueue-Ab12")
+
+
+def test_a_message_comes_back_as_its_schedule_says_after_the_faults_that_it_is_for() -> None:
+    """The seventh try of the message has failed."""
+    hidden: list[tuple[str, int]] = []
+    redelivery = Redelivery((StoreUnavailableError,), doubling(5, 300), lambda *how: hidden.append(how))
+    for exc in (ValueError("odd"), StoreUnavailableError("away")):
+        batches.process({"Records": [message(NOW)]}, queue=failing(exc), redelivery=redelivery)
+    assert hidden == [("r", 300)]
+
+
+def test_records_that_a_function_does_not_handle_are_not_swallowed() -> None:
+    with pytest.raises(ValueError, match="aws:dynamodb"):
+        batches.process({"Records": [change(NOW)]}, queue=lambda _: None)
 
 
 def test_the_age_of_a_change_that_holds_up_the_stream_is_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from consentry.actions import mails
-from consentry.actions.courier import Courier, Delivery, HeldBackError, PutOffError
+from consentry.actions.courier import Courier, Delivery, HeldBackError
 from consentry.actions.mails import Body, Letter, Mail, NotSentError, UnknownFateError
+from consentry.actions.waiting import LaterError
+from consentry.http.letters import Letters
 from consentry.links.keyring import Keyring
 from consentry.links.tokens import Tokens
 from consentry.rules import consent as rules
@@ -56,11 +58,9 @@ class Office:
         self.courier = Courier(
             self.store,  # type: ignore[arg-type]  # in memory
             self.outbox,  # type: ignore[arg-type]  # in memory
-            Tokens(Keyring(lambda: '{"root": "r"}')),
             Brands(brands),
-            self.post.send,
-            write,
-            "https://links.example.com",
+            Plain(),
+            self.post,
             self.breaker,  # type: ignore[arg-type]  # in memory
         )
 
@@ -68,9 +68,16 @@ class Office:
         return self.courier.deliver(due, claimant, people.NOW + 5)
 
 
-def write(brand: Brand, letter: Letter) -> Body:
-    links = letter.links
-    return Body(f"{brand.id} {letter.locale}", f"{links.confirm}\n", f"<a>{links.unsubscribe}</a>\n")
+class Plain(Letters):
+    """Emails of nothing but their links."""
+
+    def __init__(self) -> None:
+        none: Any = None
+        super().__init__(Tokens(Keyring(lambda: '{"root": "r"}')), none, none, "https://links.example.com")
+
+    def body(self, brand: Brand, letter: Letter) -> Body:
+        links = letter.links
+        return Body(f"{brand.id} {letter.locale}", f"{links.confirm}\n", f"<a>{links.unsubscribe}</a>\n")
 
 
 @pytest.fixture
@@ -80,7 +87,7 @@ def office() -> Office:
 
 def test_a_mail_that_ses_refused_is_tried_again_soon_by_anyone(office: Office) -> None:
     office.post.faults = [NotSentError()]
-    with pytest.raises(PutOffError) as caught:
+    with pytest.raises(LaterError) as caught:
         office.deliver()
     assert caught.value.seconds == 60
     assert office.deliver(claimant="second") is Delivery.SENT
@@ -90,10 +97,10 @@ def test_a_mail_that_ses_refused_is_tried_again_soon_by_anyone(office: Office) -
 def test_a_mail_of_unknown_fate_is_left_alone_for_the_cooldown(office: Office) -> None:
     """Who sent it, or not, may try again; others find it claimed, and come back after it."""
     office.post.faults = [UnknownFateError()]
-    with pytest.raises(PutOffError) as caught:
+    with pytest.raises(LaterError) as caught:
         office.deliver()
     assert caught.value.seconds * 1000 > COOLDOWN_MS
-    with pytest.raises(PutOffError) as caught:
+    with pytest.raises(LaterError) as caught:
         office.deliver(claimant="second")
     assert caught.value.seconds * 1000 > COOLDOWN_MS
     assert office.post.sent == []
@@ -131,7 +138,7 @@ def test_a_mail_that_went_out_counts_as_sent_even_if_that_cant_be_noted(office: 
     assert office.deliver() is Delivery.SENT
     office.store.away = False
     office.post.before_answering = lambda: None
-    with pytest.raises(PutOffError):
+    with pytest.raises(LaterError):
         office.deliver(claimant="second")
     assert len(office.post.sent) == 1
 
@@ -188,7 +195,7 @@ def test_a_mail_that_waits_does_not_go_out_once_its_address_complained_or_bounce
     office: Office, register: str, at: int
 ) -> None:
     office.post.faults = [NotSentError()]
-    with pytest.raises(PutOffError):
+    with pytest.raises(LaterError):
         office.deliver()
     said_of_ann(office, register, at)
     assert office.deliver(claimant="second") is Delivery.NOT_NEEDED
@@ -224,5 +231,5 @@ def test_the_mail_goes_to_who_asked_in_their_language(office: Office) -> None:
 
 
 def test_why_a_mail_was_put_off_names_nobody() -> None:
-    assert str(PutOffError(60)) == "the mail has to be tried again in 60 s"
+    assert str(LaterError(60)) == "to be tried again in 60 s"
     assert not any("@" in str(field) for field in DUE)

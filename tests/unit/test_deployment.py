@@ -289,7 +289,11 @@ def test_a_mail_that_has_to_wait_does_so_in_the_queue(aws: Aws) -> None:
 def notifier(aws: Aws, load_room: Callable[[str], Any]) -> Any:
     """The notifier, with a queue to itself."""
     module = load_room("notifier")
-    module.deployment = deployed(aws, notification_queue_url="https://sqs/notifications")
+    settings = {
+        "notification_queue_url": "https://sqs/notifications",
+        "notification_dead_letters_url": "https://sqs/dead",
+    }
+    module.deployment = deployed(aws, **settings)
     return module
 
 
@@ -297,7 +301,7 @@ def test_notifications_wait_in_their_queue_each_endpoint_by_itself(aws: Aws, not
     """An endpoint that fails must not delay the others."""
     told = [Notification(*of, "ann", "event", 1, {}) for of in (("demo", "crm"), ("demo", "shop"), ("other", "crm"))]
     for each in told:
-        notifier._queue(notifier.deployment.notification_queue, each)
+        notifier.deployment.notifications.add(each)
     sent = [(call["QueueUrl"], call["MessageBody"], call["MessageGroupId"]) for _, call in aws.calls]
     assert sent == [
         ("https://sqs/notifications", each.to_json(), group)
@@ -308,7 +312,7 @@ def test_notifications_wait_in_their_queue_each_endpoint_by_itself(aws: Aws, not
 def test_a_notification_that_waits_is_a_new_message_and_says_how_it_waited(aws: Aws, notifier: Any) -> None:
     """In flight it would count among 120,000; and in the body the version before wouldn't know what to make of it."""
     told, waited = Notification("demo", "crm", "ann", "event", 1, {}), Waited(2, 1, 5)
-    notifier._put_off(told, waited, 60)
+    notifier.deployment.notifications.defer(told, waited, 60)
     assert aws.calls == [
         (
             "send_message",

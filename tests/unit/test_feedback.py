@@ -95,6 +95,6 @@ def test_what_sess_guide_shows_is_understood(event: Any) -> None:
 
 
 def test_the_waits_double_to_an_hour_and_come_to_two_days() -> None:
-    assert [feedback.wait(tries) for tries in range(1, 9)] == [60, 120, 240, 480, 960, 1920, 3600, 3600]
-    assert feedback.wait(10_000) == 3600
-    assert 1.5 < sum(feedback.wait(tries) for tries in range(1, 50)) / 86_400 < 2.5
+    assert [feedback.WAITS.after(tries) for tries in range(1, 9)] == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert feedback.WAITS.after(10_000) == 3600
+    assert 1.5 < sum(feedback.WAITS.after(tries) for tries in range(1, 50)) / 86_400 < 2.5

@@ -31,7 +31,7 @@ def test_opt_outs_that_fill_the_spool_count_as_soon_as_the_drain_can_after_the_t
         message["tries"] += 1
         clock.now += EACH_MS
         if clock.now < back:
-            queue.hide(receipt, clock.now, replay.wait(message["tries"]))
+            queue.hide(receipt, clock.now, replay.WAITS.after(message["tries"]))
             raise KeptError
         recorded.append(clock.now)
 
@@ -40,4 +40,4 @@ def test_opt_outs_that_fill_the_spool_count_as_soon_as_the_drain_can_after_the_t
     assert len(recorded) == many
     assert queue.next_at is None
     assert recorded[0] < back + 10 * SECOND, "what becomes visible makes room for another"
-    assert recorded[-1] < back + max(many * EACH_MS, 1000 * replay.wait(10_000)) + 60 * SECOND
+    assert recorded[-1] < back + max(many * EACH_MS, 1000 * replay.WAITS.after(10_000)) + 60 * SECOND

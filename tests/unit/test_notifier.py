@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from consentry.actions import notifications
-from consentry.actions.notifications import SPAN_MS, WAITS_S, Notification, Waited
+from consentry.actions.notifications import SPAN_MS, WAITS, Notification, Waited
 from consentry.actions.notifier import Fate, Notifier
 from consentry.table.endpoints import PAUSES_S, REFUSALS, Endpoints
 from support.queues import MOST_IN_FLIGHT, Clock, KeptError, OverLimitError, Queue, Versions, work
@@ -40,18 +40,11 @@ class Platforms:
         self.away: list[tuple[int, str]] = []
         self.given_up: list[tuple[int, str]] = []
         self.faults: list[Exception] = []
-        self.put_off: list[int] = []
+        self.deferred: list[int] = []
         self.notifiers = [self._notifier() for _ in range(containers)]
 
     def _notifier(self) -> Notifier:
-        return Notifier(
-            Endpoints(self.table, self.faults.append),
-            self._call,
-            self._send,
-            lambda told: self.given_up.append((self.clock.now, told.event_id)),
-            lambda told: self.away.append((self.clock.now, told.endpoint)),
-            self.clock,
-        )
+        return Notifier(Endpoints(self.table, self.faults.append), self, self, self.clock)
 
     def change(self, person: int, *endpoints: str) -> None:
         """Somebody decided something."""
@@ -61,13 +54,16 @@ class Platforms:
 
     def work(self, seconds: float) -> None:
         """Let time pass."""
-        handlers = [lambda _, message, each=each: each.tell(*message) for each in self.notifiers]
+        handlers = [lambda _, message, each=each: each.notify(*message) for each in self.notifiers]
         work(self.queue, self.clock, handlers, until=self.clock.now + int(seconds * SECOND))
 
     def is_dead(self, endpoint: str) -> bool:
         return endpoint in self.dead and self.clock.now < self.recovers.get(endpoint, self.clock.now + 1)
 
-    def _call(self, told: Notification) -> bool:
+    def listening(self, _: Notification) -> bool:
+        return True
+
+    def call(self, told: Notification) -> bool:
         self.calls.setdefault(told.endpoint, []).append((self.clock.now, told.event_id))
         refused = self.is_dead(told.endpoint)
         self.clock.now += TIMEOUT_MS if refused else CALL_MS
@@ -76,8 +72,14 @@ class Platforms:
         self.taken.setdefault((told.endpoint, told.event_id), []).append(self.clock.now)
         return True
 
-    def _send(self, told: Notification, waited: Waited, seconds: int) -> None:
-        self.put_off.append(seconds)
+    def unavailable(self, told: Notification) -> None:
+        self.away.append((self.clock.now, told.endpoint))
+
+    def give_up(self, told: Notification) -> None:
+        self.given_up.append((self.clock.now, told.event_id))
+
+    def defer(self, told: Notification, waited: Waited, seconds: int) -> None:
+        self.deferred.append(seconds)
         self.queue.send((told, waited), self.clock.now, seconds)
 
 
@@ -161,7 +163,7 @@ def test_an_endpoint_that_is_away_is_tried_with_one_new_notification_at_a_time_e
     assert [endpoint for _, endpoint in platforms.away] == ["dead"] * (1 + len(tries))
     hours = Counter((at - NOW) // HOUR for at, _ in platforms.away)
     assert min(hours[hour] for hour in range(6)) >= 3, "or its alarm would end"
-    assert max(platforms.put_off) <= 900
+    assert max(platforms.deferred) <= 900
 
 
 def test_half_an_hour_after_an_endpoint_is_well_it_has_everything() -> None:
@@ -190,7 +192,7 @@ def test_what_waits_for_a_dead_endpoint_is_given_up_after_three_days_and_once() 
     assert min(after) >= SPAN_MS
     assert max(after) < SPAN_MS + 2 * HOUR
     assert platforms.queue.next_at is None
-    assert len(platforms.calls["dead"]) <= 20 * (1 + len(WAITS_S))
+    assert len(platforms.calls["dead"]) <= 20 * (1 + len(WAITS.waits_s))
 
 
 def test_what_one_endpoint_refuses_while_it_takes_all_else_is_tried_as_the_guide_says() -> None:
@@ -204,7 +206,7 @@ def test_what_one_endpoint_refuses_while_it_takes_all_else_is_tried_as_the_guide
     assert [event for _, event in platforms.given_up] == ["event 0"]
     assert len(platforms.taken) == 1599
     tries = len(platforms.calls["crm"]) - 1599
-    assert tries == 1 + len(WAITS_S)
+    assert tries == 1 + len(WAITS.waits_s)
     (at, _), *_ = platforms.given_up
     assert SPAN_MS <= at - NOW < SPAN_MS + 15 * MINUTE
     assert not platforms.away
@@ -217,7 +219,7 @@ def test_a_lone_notification_is_tried_as_the_guide_says() -> None:
     platforms.work(seconds=5 * 86_400)
     began = [at for at, _ in platforms.calls["dead"]]
     waits = [(later - sooner - TIMEOUT_MS) / SECOND for sooner, later in pairwise(began)]
-    assert waits == pytest.approx(WAITS_S, abs=2)
+    assert waits == pytest.approx(WAITS.waits_s, abs=2)
     assert len(platforms.given_up) == 1
 
 
@@ -271,11 +273,11 @@ def test_an_endpoint_that_comes_and_goes_uses_up_no_three_days_in_hours() -> Non
     platforms = Platforms()
     platforms.unwanted = {"event"}
     told = Notification("demo", "crm", "ann", "event", NOW, {})
-    waited = Waited(len(WAITS_S), NOW - 4 * HOUR, NOW - HOUR)
+    waited = Waited(len(WAITS.waits_s), NOW - 4 * HOUR, NOW - HOUR)
     for _ in range(REFUSALS):
         Endpoints(platforms.table, platforms.faults.append).refused("demo", "crm", NOW - 2 * MINUTE)
     Endpoints(platforms.table, platforms.faults.append).took("demo", "crm", NOW - MINUTE)
-    assert platforms.notifiers[0].tell(told, waited) is Fate.PUT_OFF
+    assert platforms.notifiers[0].notify(told, waited) is Fate.DEFERRED
     assert platforms.calls["crm"] == [(NOW, "event")]
 
 
@@ -292,7 +294,7 @@ def test_what_cannot_be_tried_for_a_reason_of_ours_waits_without_losing_a_try() 
     platforms = Platforms()
     told = Notification("demo", "crm", "ann", "event", NOW, {})
     (notifier,) = platforms.notifiers
-    assert notifier.later(told, Waited(3, NOW - HOUR, NOW - MINUTE), 60) is Fate.PUT_OFF
+    assert notifier.later(told, Waited(3, NOW - HOUR, NOW - MINUTE), 60) is Fate.DEFERRED
     assert platforms.queue.receive(NOW + MINUTE - 1) is None
     _, (_, waited) = platforms.queue.receive(NOW + MINUTE) or (0, (0, 0))
     assert waited == Waited(3, NOW - HOUR, NOW - MINUTE)

@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 
     from consentry.actions.archiving import Archivist
     from consentry.actions.bulk.jobs import Jobs
+    from consentry.actions.courier import Courier
+    from consentry.actions.notifier import Notifier
     from consentry.actions.replay import Replay
     from consentry.actions.reports import Reports
     from consentry.aws.email import Mailer
     from consentry.aws.mailbox import Mailbox
+    from consentry.aws.notifications import NotificationQueue
     from consentry.aws.queues import Queue
     from consentry.aws.spool import SpoolSender
     from consentry.http.leaving import UnsubscribePages
@@ -223,6 +226,16 @@ class Deployment:
         return Mailer(self._client("sesv2", clients.ONCE), self.settings.configuration_set)
 
     @cached_property
+    def courier(self) -> Courier:
+        """Sends the emails that are due."""
+        from consentry.actions.courier import Courier  # noqa: PLC0415 - as above
+        from consentry.http.letters import Letters  # noqa: PLC0415 - as above
+
+        templates = self.settings.consentry_compiled / "mails"
+        letters = Letters(self.tokens, self.pages, templates, self.settings.public_url)
+        return Courier(self.store, self.outbox, self.brands, letters, self.mailer, self.breaker)
+
+    @cached_property
     def mail_queue(self) -> Queue:
         """The emails that wait for another try."""
         return self._queue(self.settings.mail_queue_url)
@@ -236,13 +249,29 @@ class Deployment:
 
     @cached_property
     def notification_queue(self) -> Queue:
-        """What endpoints are to be told."""
+        """What endpoints are to be sent."""
         return self._queue(self.settings.notification_queue_url)
 
     @cached_property
     def notification_dead_letters(self) -> Queue:
         """What they could not be."""
         return self._queue(self.settings.notification_dead_letters_url)
+
+    @cached_property
+    def notifications(self) -> NotificationQueue:
+        """Both of these, of notifications."""
+        from consentry.aws.notifications import NotificationQueue  # noqa: PLC0415 - one function needs it
+
+        return NotificationQueue(self.notification_queue, self.notification_dead_letters)
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        """Sends platforms what changed."""
+        from consentry.actions.notifier import Notifier  # noqa: PLC0415 - one function needs it
+        from consentry.http.endpoints import EndpointCalls  # noqa: PLC0415 - as above
+
+        calls = EndpointCalls(self.brands, self.keyring, self.store)
+        return Notifier(self.endpoints, calls, self.notifications, lambda: time.time_ns() // 1_000_000)
 
     @cached_property
     def archivist(self) -> Archivist:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from consentry.actions import notifications
+from consentry.actions.waiting import LONGEST_DELAY_S
 from consentry.rules.brands import Bounds
 from dev.capacity import archiving, assumed, costs, load, prices, sizes
 from dev.capacity.markdown import count, dollars, large, table, words
@@ -243,7 +244,7 @@ def waiting() -> str:
             [
                 what,
                 f"{load.rounds(seconds):,}",
-                f"{1e6 / notifications.LONGEST_DELAY_S:,.0f}",
+                f"{1e6 / LONGEST_DELAY_S:,.0f}",
                 dollars(sum(load.waited(1e6 * load.rounds(seconds)).values())),
             ]
             for what, seconds in cases.items()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from consentry.actions import mails
-from consentry.actions.mails import Letter, Mail
+from consentry.actions.mails import Mail, NotSentError, UnknownFateError
+from consentry.actions.waiting import LaterError
 from consentry.rules import consent as rules
 from consentry.rules.consent import EVERY_TOPIC, Reason, Status
 from consentry.rules.ledger import Channel, Kind
@@ -18,10 +18,6 @@ from consentry.table.store import COOLDOWN_MS
 from consentry.table.writing import SUPPRESSED_COOLDOWN_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from consentry.actions.mails import Body
-    from consentry.links.tokens import Tokens
     from consentry.rules.brands import Brand, Brands
     from consentry.rules.consent import Consent
     from consentry.table.breaker import Breaker
@@ -48,16 +44,24 @@ class Delivery(StrEnum):
     bounced or complained."""
 
 
-class PutOffError(Exception):
-    """The mail has to be tried again, after `seconds`."""
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__(f"the mail has to be tried again in {seconds} s")
-        self.seconds = seconds
+class HeldBackError(LaterError):
+    """The breaker is open. That is no fault of the email, and counts for nothing however often it happens."""
 
 
-class HeldBackError(PutOffError):
-    """The breaker is open. That is no fault of the mail, and counts for nothing however often it happens."""
+class Letters(Protocol):
+    """What puts emails into words: `consentry.http.letters` has it."""
+
+    def write(
+        self, mail: Mail, brand: Brand, subscriber_id: str, contact: Contact, now: int, paused_until: int = 0
+    ) -> bytes:
+        """The email, ready to send."""
+
+
+class Mailer(Protocol):
+    """What hands emails to SES: `consentry.aws.email` has it."""
+
+    def send(self, brand: Brand, mail: Mail, recipient: str, raw: bytes) -> None:
+        """Hand over an email; raises `NotSentError` or `UnknownFateError`."""
 
 
 def left(change: Change) -> tuple[str, ...] | None:
@@ -102,21 +106,16 @@ class Courier:
         self,
         store: Store,
         outbox: Outbox,
-        tokens: Tokens,
         brands: Brands,
-        send: Callable[[Brand, Mail, str, bytes], None],
-        write: Callable[[Brand, Letter], Body],
-        base_url: str,
+        letters: Letters,
+        mailer: Mailer,
         breaker: Breaker,
     ) -> None:
-        """`send` hands a mail of a brand, its recipient and what is sent to SES; `write` makes the texts."""
         self._store = store
         self._outbox = outbox
-        self._tokens = tokens
         self._brands = brands
-        self._send = send
-        self._write = write
-        self._base_url = base_url
+        self._letters = letters
+        self._mailer = mailer
         self._breaker = breaker
 
     def deliver(self, due: MailDue, claimant: str, now: int) -> Delivery:
@@ -129,7 +128,7 @@ class Courier:
 
         Raises:
             HeldBackError: the breaker is open.
-            PutOffError: it could not be sent now.
+            LaterError: it could not be sent now.
             StoreUnavailableError: it could not be claimed now.
         """
         brand = self._brands.get(due.brand)
@@ -145,20 +144,20 @@ class Courier:
             return Delivery.NOT_NEEDED
         if held := self._breaker.holds(brand, now):
             raise HeldBackError(held // 1000 + random.randint(1, _SPREAD_S))  # noqa: S311 - jitter, not a secret
-        letter = self._letter(mail, brand, due, contact, rules.pause_end(consent, now) or 0, now)
-        raw = mails.compose(brand, contact, letter.links, self._write(brand, letter))
+        paused_until = rules.pause_end(consent, now) or 0
+        raw = self._letters.write(mail, brand, due.subscriber_id, contact, now, paused_until)
         claim = self._outbox.claim(due, claimant, now)
         if claim is Claim.NOT_NEEDED:
             return Delivery.NOT_NEEDED
         if claim is Claim.HELD:
-            raise PutOffError(_AFTER_COOLDOWN_S)
+            raise LaterError(_AFTER_COOLDOWN_S)
         try:
-            self._send(brand, mail, contact.address, raw)
-        except mails.NotSentError as exc:
+            self._mailer.send(brand, mail, contact.address, raw)
+        except NotSentError as exc:
             self._outbox.release(due, claimant)
-            raise PutOffError(_SOON_S) from exc
-        except mails.UnknownFateError as exc:
-            raise PutOffError(_AFTER_COOLDOWN_S) from exc
+            raise LaterError(_SOON_S) from exc
+        except UnknownFateError as exc:
+            raise LaterError(_AFTER_COOLDOWN_S) from exc
         try:
             forget = now if mail is Mail.ALREADY and not brand.keeps_address else None
             self._outbox.sent(due, claimant, forget=forget)
@@ -177,16 +176,6 @@ class Courier:
         topics = left(change) if brand and brand.goodbye_mail else None
         if topics is not None:
             self._outbox.say_goodbye(change, topics)
-
-    def _letter(self, mail: Mail, brand: Brand, due: MailDue, contact: Contact, paused_until: int, now: int) -> Letter:
-        who = self._tokens, brand, due.subscriber_id
-        if mail in {Mail.CONFIRMATION, Mail.RETURN}:
-            links = mails.confirmation_links(*who, contact, self._base_url)
-        else:
-            # Who left something is offered the way out of the rest.
-            topics = () if mail is Mail.GOODBYE else contact.topics
-            links = mails.choosing_links(*who, topics, self._base_url, now)
-        return Letter(mail, contact.locale, contact.topics, contact.asked_at, links, paused_until)
 
 
 def _suppressed(consent: Consent, due: MailDue) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from standardwebhooks import Webhook
 
 from consentry.actions import platforms
+from consentry.actions.waiting import LONGEST_DELAY_S, Schedule
 from consentry.rules import consent as rules
 
 if TYPE_CHECKING:
@@ -23,12 +24,10 @@ if TYPE_CHECKING:
     from consentry.table.schema import Change
 
 TYPE: Final = "consent.changed"
-WAITS_S: Final = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, *[42_000] * 5)
+WAITS: Final = Schedule((5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, *[42_000] * 5))
 """Between one try and the next: three days in all."""
-SPAN_MS: Final = 1000 * sum(WAITS_S)
-"""After so long the notifier gives a notification up, whether it was refused or its endpoint was away."""
-LONGEST_DELAY_S: Final = 900
-"""SQS's own limit: what waits for longer is sent again, as often as it takes."""
+SPAN_MS: Final = 1000 * sum(WAITS.waits_s)
+"""After so long the notifier gives a notification up, whether it was refused or its endpoint was unavailable."""
 
 
 class Notification(NamedTuple):
@@ -66,7 +65,7 @@ class Waited(NamedTuple):
         """When it is to be tried, epoch ms: at once where its endpoint has taken something since it refused this."""
         if not self.tries or well_since > self.refused_at:
             return 0
-        return self.refused_at + 1000 * wait(self.tries)
+        return self.refused_at + 1000 * WAITS.after(self.tries)
 
     def refused(self, now: int) -> Waited:
         """After another try."""
@@ -147,11 +146,6 @@ def sign(notification: Notification, secrets: Sequence[str], now: int, email: st
         "webhook-signature": " ".join(signatures),
     }
     return body.encode(), headers
-
-
-def wait(tries: int) -> int:
-    """Seconds until the next try, after so many that failed (1 or more)."""
-    return WAITS_S[min(tries, len(WAITS_S)) - 1]
 
 
 def _topics(brand: Brand, change: Change) -> list[str]:

@@ -5,16 +5,17 @@ invisible would be in flight, and of these a queue has 120,000 at most
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html). A delay is a quarter of
 an hour at most, so what waits for longer comes by several times, and is asked each time whether its endpoint is well.
 
-The new message is sent before the old one is deleted. A crash between the two leaves both, and the platform is told
+The new message is sent before the old one is deleted. A crash between the two leaves both, and the platform is notified
 twice under one `webhook-id`.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from consentry.actions.notifications import LONGEST_DELAY_S, SPAN_MS
+from consentry.actions.notifications import SPAN_MS
+from consentry.actions.waiting import LONGEST_DELAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,62 +28,69 @@ class Fate(StrEnum):
     """What became of a message."""
 
     TAKEN = "taken"
-    PUT_OFF = "put_off"
+    DEFERRED = "deferred"
     GIVEN_UP = "given_up"
+    UNWANTED = "unwanted"
+    """Nobody listens any more."""
+
+
+class Calls(Protocol):
+    """What calls endpoints: `consentry.http.endpoints` has it."""
+
+    def listening(self, notification: Notification) -> object | None:
+        """None if the brand file has its endpoint no more."""
+
+    def call(self, notification: Notification) -> bool:
+        """Send it; whether the endpoint took it."""
+
+    def unavailable(self, notification: Notification) -> None:
+        """Its endpoint turned out to be unavailable, or to be so still."""
+
+
+class Waiting(Protocol):
+    """Where notifications wait: `consentry.aws.notifications` has it."""
+
+    def defer(self, notification: Notification, waited: Waited, seconds: int) -> None:
+        """Queue it again, for so many seconds from now."""
+
+    def give_up(self, notification: Notification) -> None:
+        """Put it among the dead letters."""
 
 
 class Notifier:
-    """Tells one endpoint of one change at a time."""
+    """Notifies one endpoint of one change at a time."""
 
-    def __init__(
-        self,
-        endpoints: Endpoints,
-        call: Callable[[Notification], bool],
-        put_off: Callable[[Notification, Waited, int], None],
-        give_up: Callable[[Notification], None],
-        away: Callable[[Notification], None],
-        clock: Callable[[], int],
-    ) -> None:
-        """What it is made of.
-
-        Args:
-            endpoints: how each stands.
-            call: sends it; whether the endpoint took it.
-            put_off: queues it again, for so many seconds from now.
-            give_up: puts it among the dead letters.
-            away: is told with which refusal an endpoint turned out to be away, or to be so still.
-            clock: epoch ms.
-        """
+    def __init__(self, endpoints: Endpoints, calls: Calls, queue: Waiting, clock: Callable[[], int]) -> None:
+        """`endpoints` knows how each stands; `clock` answers epoch ms."""
         self._endpoints = endpoints
-        self._call = call
-        self._put_off = put_off
-        self._give_up = give_up
-        self._away = away
+        self._calls = calls
+        self._queue = queue
         self._clock = clock
 
-    def tell(self, notification: Notification, waited: Waited) -> Fate:
+    def notify(self, notification: Notification, waited: Waited) -> Fate:
         """Deal with a message of the queue; what is raised on the way leaves it there.
 
         What its endpoint refused goes its own way, however the endpoint stands: it may be the notification that is not
         liked, and shows nothing of others, also when it is tried anew because the endpoint was away in between. All
         else waits while the endpoint is away, but for one that tries it.
         """
+        if self._calls.listening(notification) is None:
+            return Fate.UNWANTED
         endpoint, now = (notification.brand, notification.endpoint), self._clock()
         standing = self._endpoints.standing(*endpoint, now)
         due = waited.due(0 if standing.until else standing.well_since)
         tries = not waited.tries and bool(standing.until)
-        if now < due:
-            return self._wait(notification, waited, due, now)
-        if tries and now < standing.until:
-            return self._wait(notification, waited, standing.until, now)
+        until = due if now < due else standing.until if tries else 0
+        if now < until:
+            return self._wait(notification, waited, until, now)
         if tries and not self._endpoints.claim(*endpoint, now):  # another does
             return self._wait(notification, waited, self._endpoints.standing(*endpoint, now).until, now)
-        if self._call(notification):
+        if self._calls.call(notification):
             self._endpoints.took(*endpoint, self._clock())
             return Fate.TAKEN
         now = self._clock()
         if not waited.tries and (self._endpoints.refused(*endpoint, now) or tries):
-            self._away(notification)
+            self._calls.unavailable(notification)
         if now >= waited.since + SPAN_MS:  # not by its tries, of which an endpoint that comes and goes makes more
             return self._lose(notification)
         waited = waited.refused(now)
@@ -97,9 +105,9 @@ class Notifier:
         """Queue it again until an instant, unless it has waited for as long as it may."""
         if now >= waited.ends:
             return self._lose(notification)
-        self._put_off(notification, waited, min(max(1, -(-(until - now) // 1000)), LONGEST_DELAY_S))
-        return Fate.PUT_OFF
+        self._queue.defer(notification, waited, min(max(1, -(-(until - now) // 1000)), LONGEST_DELAY_S))
+        return Fate.DEFERRED
 
     def _lose(self, notification: Notification) -> Fate:
-        self._give_up(notification)
+        self._queue.give_up(notification)
         return Fate.GIVEN_UP

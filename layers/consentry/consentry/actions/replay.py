@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from consentry.actions import spool
 from consentry.actions.recipients import Circumstances, Form
 from consentry.actions.spool import Unverified
+from consentry.actions.waiting import doubling
 from consentry.links.tokens import ExpiredError, NotOursError
 from consentry.rules.ledger import Channel, event_id_of
 from consentry.table.store import Outcome
@@ -24,17 +25,9 @@ NOT_OURS: Final = "not_ours"
 """The outcome of a token that turned out to be forged, damaged or of a purpose that opts nobody out."""
 
 
-_FIRST_WAIT_S: Final = 5
-_LONGEST_WAIT_S: Final = 300
-
-
-def wait(tries: int) -> int:
-    """Seconds until what could not be recorded is tried again: soon at first, and then patiently.
-
-    The queue's `maxReceiveCount` in the template gives a message up after nearly two days of these waits. It is not
-    deleted before its fourteenth day, so that whoever the alarm wakes has twelve left.
-    """
-    return min(_FIRST_WAIT_S << min(tries - 1, 10), _LONGEST_WAIT_S)
+WAITS: Final = doubling(5, 300)
+"""Until what could not be recorded is tried again. The queue's `maxReceiveCount` in the template gives a message up
+after nearly two days of these waits. It is deleted on its fourteenth day: whoever the alarm wakes has twelve left."""
 
 
 class Replay:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from consentry import telemetry
 from consentry.actions.mails import BRAND_TAG, KIND_TAG, NotSentError, UnknownFateError
 
 if TYPE_CHECKING:
@@ -45,12 +46,24 @@ class Mailer:
     def send(self, brand: Brand, mail: Mail, recipient: str, raw: bytes) -> None:
         """Hand an email to SES, and not again when it may have been taken.
 
-        SES tells what becomes of it as the configuration set says, and repeats the tags when it does.
+        SES reports what becomes of it as the configuration set says, and repeats the tags when it does.
 
         Raises:
             NotSentError: it wasn't taken.
-            UnknownFateError: we can't tell.
+            UnknownFateError: we can't know.
         """
+        outcome, code = "unknown", ""
+        try:
+            self._offer(brand, mail, recipient, raw)
+            outcome = "sent"
+        except (NotSentError, UnknownFateError) as exc:
+            outcome = "not_sent" if isinstance(exc, NotSentError) else outcome
+            code = telemetry.aws_code(exc.__cause__)
+            raise
+        finally:
+            telemetry.emit("mail", {"Mails": 1}, mail=mail, outcome=outcome, brand=brand.id, aws=code)
+
+    def _offer(self, brand: Brand, mail: Mail, recipient: str, raw: bytes) -> None:
         try:
             self._client.send_email(
                 FromEmailAddress=brand.sender,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from consentry import telemetry
+from consentry.actions.waiting import LONGEST_DELAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,17 @@ class Queue:
         if seconds is not None:
             how["DelaySeconds"] = seconds
         self._client.send_message(QueueUrl=self._url, MessageBody=text, **how)
+
+    def send_again(self, text: str, *, seconds: int, since: int, **how: Any) -> None:
+        """Queue what has waited `since` (epoch ms) once more, as a new message, for after so many seconds.
+
+        A new message's age begins at nothing, so how long it has waited is counted here.
+
+        Raises:
+            botocore's errors: it isn't queued.
+        """
+        self.send(text, seconds=min(seconds, LONGEST_DELAY_S), **how)
+        telemetry.waits(self.name, since)
 
     def defer(self, receipt_handle: str, seconds: int) -> None:
         """Let the queue bring a message back after so many seconds.

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
 from consentry import telemetry
+from consentry.actions.waiting import LaterError
 from consentry.table import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+
+    from consentry.actions.waiting import Schedule
 
 # Powertools' own exception for a batch that fails whole would be logged with every cause's text, and causes quote
 # addresses.
@@ -27,15 +30,27 @@ STREAM: Final = "stream"
 """How the table's stream is called where queues are called by their names."""
 
 
-class LaterError(Exception):
-    """The record can't be dealt with now, as was to be expected: it comes back."""
+class Redelivery(NamedTuple):
+    """When a queue brings a message back that couldn't be handled."""
+
+    faults: tuple[type[Exception], ...]
+    """For which of them; for others, when the queue itself would."""
+    waits: Schedule
+    defer: Callable[[str, int], None]
+    """Keeps a message, by its receipt handle, hidden for so many seconds."""
 
 
 class AllFailedError(Exception):
     """Every record of a stream's batch failed."""
 
 
-def process(event: dict[str, Any], **handlers: Callable[[Any], None]) -> PartialItemFailureResponse:
+def process(
+    event: dict[str, Any],
+    *,
+    stream: Callable[[Any], None] | None = None,
+    queue: Callable[[Any], None] | None = None,
+    redelivery: Redelivery | None = None,
+) -> PartialItemFailureResponse:
     """Handle each record, and answer those that have to come back.
 
     A batch of the stream of which nothing could be done raises: then the whole of it comes back, also from a mapping
@@ -43,20 +58,24 @@ def process(event: dict[str, Any], **handlers: Callable[[Any], None]) -> Partial
 
     Args:
         event: what Lambda got.
-        handlers: `stream` and `queue`; each gets a Powertools record and raises what goes wrong.
+        stream: handles a record of the table's stream.
+        queue: handles a message of a queue. Both get a Powertools record and raise what goes wrong.
+        redelivery: when messages come back.
 
     Raises:
         AllFailedError: see above; it names no cause, since causes may quote an address.
     """
     source = event["Records"][0]["eventSource"]
-    handle = handlers["queue" if source == "aws:sqs" else "stream"]
-    answer = process_partial_response(event, _reporting(handle), _PROCESSORS[source])
+    handle = queue if source == "aws:sqs" else stream
+    if handle is None:
+        raise ValueError(f"nothing here handles records of {source}")
+    answer = process_partial_response(event, _reporting(handle, redelivery), _PROCESSORS[source])
     if source == "aws:dynamodb" and len(answer["batchItemFailures"]) == len(event["Records"]):
         raise AllFailedError(f"all {len(event['Records'])} records failed")
     return answer
 
 
-def _reporting(handle: Callable[[Any], None]) -> Callable[[Any], None]:
+def _reporting(handle: Callable[[Any], None], redelivery: Redelivery | None) -> Callable[[Any], None]:
     """`handle`, with what goes wrong logged and its age counted: the record comes back, and nothing else says so."""
 
     def reported(record: Any) -> None:
@@ -65,11 +84,14 @@ def _reporting(handle: Callable[[Any], None]) -> Callable[[Any], None]:
             handle(record)
         except LaterError as exc:
             _waits(record.raw_event)
-            telemetry.logger().warning("put off", kind=type(exc).__name__)
+            telemetry.logger().warning("deferred", kind=type(exc).__name__)
             raise
         except Exception as exc:
             _waits(record.raw_event)
             telemetry.report(exc, handle.__name__)
+            if redelivery and isinstance(exc, redelivery.faults):
+                tries = int(record.attributes.approximate_receive_count)
+                redelivery.defer(record.receipt_handle, redelivery.waits.after(tries))
             raise
 
     return reported

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry.actions.mails import BRAND_TAG, KIND_TAG, Mail
+from consentry.actions.waiting import doubling
 from consentry.providers import Setup, UnreadableError, payload, sns
 from consentry.providers.meanings import UnclearError, UnknownKindError
 
@@ -25,8 +26,8 @@ _KINDS: Final = frozenset({"Bounce", "Complaint", "Subscription", "Reject"})
 """The events that our event destination lets through."""
 _HELLO: Final = "Successfully validated SNS topic for Amazon SES"
 """How SES greets a new event destination: in plain text."""
-_FIRST_WAIT_S: Final = 60
-_LONGEST_WAIT_S: Final = 3600
+WAITS: Final = doubling(60, 3600)
+"""Until an event that couldn't be recorded is tried again: doubled, so that nothing waits longer than the table did."""
 
 
 class UnintelligibleError(ValueError):
@@ -91,14 +92,6 @@ def read(text: str, brands: Brands) -> Feedback:
     ours = _ours(event, brands)
     about_our_mail = bool(ours) and not {*Mail}.isdisjoint(_tags(event, KIND_TAG))
     return Feedback(kind, ours, about_our_mail, event)
-
-
-def wait(tries: int) -> int:
-    """Seconds until an event that couldn't be recorded is tried again, after so many tries (1 or more).
-
-    It doubles, so that nothing waits longer than the table was away.
-    """
-    return min(_FIRST_WAIT_S << min(tries - 1, 10), _LONGEST_WAIT_S)
 
 
 def _ours(event: Any, brands: Brands) -> tuple[Brand, ...]:
