@@ -2,7 +2,7 @@
 
 What goes through `**request` or a name that is only known when it runs is seen in the functions' tests, where each call
 that a handler makes is held against the same descriptions (tests/support/permissions.py); the layer carries only what
-is left of them (tests/unit/test_services.py).
+is left of them (tests/unit/consentry_build/test_services.py).
 """
 
 from __future__ import annotations

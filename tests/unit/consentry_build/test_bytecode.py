@@ -13,7 +13,7 @@ import pytest
 
 from consentry_build.bytecode import MAGIC, compile_folder, uncompiled
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OURS = f"{sys.version_info.major}.{sys.version_info.minor}"
 NOBODYS = "3.99"
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from consentry.http.web import Request
     from consentry.rules.brands import Brand
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LOGO = '<svg viewBox="0 0 1 1"><path fill="currentColor" d="M0 0"/></svg>'
 
 

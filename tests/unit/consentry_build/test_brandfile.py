@@ -16,7 +16,7 @@ from consentry_build import brandfile
 from consentry_build.brandfile import Fault, FaultyBrandsError, compile_folder, contrast, faults_of
 from support import odd
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 GOOD = """\
 name: {en: Meadow, de: Wiese}
