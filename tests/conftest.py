@@ -97,12 +97,12 @@ def _only_metrics_whose_cost_is_known(monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 @pytest.fixture
-def load_room() -> Callable[[str], ModuleType]:
+def load_function() -> Callable[[str], ModuleType]:
     """Import a function's handler as Lambda does: by its file, under no package."""
 
-    def load(room: str) -> ModuleType:
-        path = ROOT / "functions" / room / "handler.py"
-        spec = importlib.util.spec_from_file_location(f"room_{room}", path)
+    def load(function: str) -> ModuleType:
+        path = ROOT / "functions" / function / "handler.py"
+        spec = importlib.util.spec_from_file_location(f"function_{function}", path)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)

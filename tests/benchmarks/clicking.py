@@ -132,8 +132,8 @@ def counted(around: Surroundings, people: People) -> Iterator[Figure]:
     )
     with gate(random.Random(1), seen.append) as passage:  # noqa: S311 - nothing fails
         passage.target = around.dynamodb_url
-        for name, room, make in acts:
-            with running(around.function(room, AWS_ENDPOINT_URL_DYNAMODB=passage.url)) as function:
+        for name, which, make in acts:
+            with running(around.function(which, AWS_ENDPOINT_URL_DYNAMODB=passage.url)) as function:
                 seen.clear()
                 answered(function, make(COUNTED))
             yield Figure(f"{name}, calls of AWS", len(seen) / COUNTED, 1, "calls", 1.0, "one call")

@@ -41,10 +41,10 @@ def measure(around: Surroundings) -> Iterator[Figure]:
         ]
 
     acts = (("one click", "oneclick", leave, CLICKS), ("1,000 decisions", "api", ask, QUESTIONS))
-    for name, room, make, calls in acts:
+    for name, which, make, calls in acts:
         with ExitStack() as ending:
             contestants = [
-                (ending.enter_context(running(around.function(room, TABLE_NAME=table))), make(size))
+                (ending.enter_context(running(around.function(which, TABLE_NAME=table))), make(size))
                 for table, size in CROWDS.items()
             ]
             took = take_turns(contestants, ROUNDS, calls)

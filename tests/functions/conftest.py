@@ -55,13 +55,13 @@ def deploy(_environment: None) -> Callable[[Settings], Deployment]:
 
 @pytest.fixture(scope="session")
 def loaded() -> dict[str, ModuleType]:
-    """Handler modules that were loaded, by room: a warm container keeps its own, too."""
+    """Handler modules that were loaded, by function: a warm container keeps its own, too."""
     return {}
 
 
 @pytest.fixture
 def world(
-    load_room: Callable[[str], ModuleType],
+    load_function: Callable[[str], ModuleType],
     loaded: dict[str, ModuleType],
     _clients: dict[str, Any],
     deploy: Callable[[Settings], Deployment],
@@ -69,10 +69,10 @@ def world(
 ) -> Iterator[World]:
     """A deployment with an empty table."""
 
-    def warm(room: str) -> ModuleType:
-        if room not in loaded:
-            loaded[room] = permissions.obedient(room, load_room(room))
-        return loaded[room]
+    def warm(function: str) -> ModuleType:
+        if function not in loaded:
+            loaded[function] = permissions.obedient(function, load_function(function))
+        return loaded[function]
 
     monkeypatch.setenv("KEYRING_SECRET_ARN", "")  # the world makes one, and it ends with the test
     with mock_aws():

@@ -657,7 +657,7 @@ def test_evidence_is_told_no_longer_than_the_brand_keeps_it(world: World) -> Non
 
 
 def test_a_long_ledger_comes_in_pages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world.room("api"), "LEDGER_PAGE", 2)
+    monkeypatch.setattr(world.function("api"), "LEDGER_PAGE", 2)
     key = world.api_key()
     for at in range(5):
         world.happened({"out.news": world.now + at})
@@ -708,7 +708,7 @@ def test_the_document_needs_no_key_and_describes_every_call(world: World) -> Non
     described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
     called = {(method, path.replace(UNKNOWN, "{subscriber_id}")) for method, path, _, _ in CALLS.values()}
     assert described >= called
-    routes = world.room("api").app._static_routes + world.room("api").app._dynamic_routes
+    routes = world.function("api").app._static_routes + world.function("api").app._dynamic_routes
     assert len(routes) == len(described) + 1  # and the document itself
     for operations in document["paths"].values():
         for operation in operations.values():

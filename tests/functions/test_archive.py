@@ -36,7 +36,7 @@ class Archive:
 
     def begin(self, **event: Any) -> dict[str, str]:
         """The schedule's call."""
-        answer: dict[str, str] = self.world.room("archive").handler(event, None)
+        answer: dict[str, str] = self.world.function("archive").handler(event, None)
         return answer
 
     def waiting(self) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ class Archive:
 
     def deliver(self, message: dict[str, Any]) -> bool:
         """Hand one message to the function; whether it is done with it."""
-        answer = self.world.room("archive").handler({"Records": [message]}, None)
+        answer = self.world.function("archive").handler({"Records": [message]}, None)
         return not answer["batchItemFailures"]
 
     def work(self) -> int:

@@ -31,7 +31,7 @@ class Bulk:
         world.s3.create_bucket(Bucket=BUCKET)
 
     def step(self, step: str, run: str = "run-1", **told: Any) -> Any:
-        return self.world.room("bulk").handler({"step": step, "run": run, **told}, None)
+        return self.world.function("bulk").handler({"step": step, "run": run, **told}, None)
 
     def put(self, text: str | bytes, key: str = "inputs/people.csv") -> None:
         body = text.encode() if isinstance(text, str) else text

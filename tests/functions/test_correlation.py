@@ -23,7 +23,7 @@ ONE_CLICK = b"List-Unsubscribe=One-Click"
 def click(world: World, request_id: str, **how: Any) -> dict[str, Any]:
     event = events.http("POST", world.leave_url(), body=ONE_CLICK, **how)
     event["requestContext"]["requestId"] = request_id
-    answer: dict[str, Any] = world.room("oneclick").handler(event, None)
+    answer: dict[str, Any] = world.function("oneclick").handler(event, None)
     return answer
 
 
@@ -68,7 +68,7 @@ def test_a_fault_is_logged_under_the_request_that_met_it(world: World, logged: i
     with world.table_away():
         event = events.http("GET", world.choose_url())
         event["requestContext"]["requestId"] = "ours-1"
-        assert world.room("preferences").handler(event, None)["statusCode"] == 503
+        assert world.function("preferences").handler(event, None)["statusCode"] == 503
     faults = [json.loads(line) for line in logged.getvalue().splitlines()]
     assert [(fault["message"], fault["correlation_id"]) for fault in faults] == [("fault", "ours-1")]
 
@@ -103,7 +103,7 @@ def test_an_endpoint_is_told_under_the_name_of_the_click(
     new = state(world)
     image = {"NewImage": new, "Keys": {"pk": new["pk"], "sk": new["sk"]}, "SequenceNumber": "1"}
     record = {"eventID": "1", "eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": image}
-    assert world.room("notifier").handler({"Records": [record]}, None)["batchItemFailures"] == []
+    assert world.function("notifier").handler({"Records": [record]}, None)["batchItemFailures"] == []
     telemetry.begin("something else")
     found = world.sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
     messages = [
@@ -120,7 +120,7 @@ def test_an_endpoint_is_told_under_the_name_of_the_click(
         for each in found
     ]
     assert messages
-    assert world.room("notifier").handler({"Records": messages}, None)["batchItemFailures"] == []
+    assert world.function("notifier").handler({"Records": messages}, None)["batchItemFailures"] == []
     lines = counted(capsys)
     assert lines[-1]["event_id"] == new["last_event"]["M"]["event_id"]["S"], "what platforms know as webhook-id"
     told = [(line["correlation_id"], line["message"], line.get("outcome")) for line in lines]
@@ -143,7 +143,7 @@ def test_a_goodbye_is_due_under_the_name_of_the_click(world: World, monkeypatch:
     telemetry.begin("something else")
     image = {"OldImage": old, "NewImage": new, "Keys": {"pk": new["pk"], "sk": new["sk"]}, "SequenceNumber": "1"}
     record = {"eventID": "1", "eventName": "MODIFY", "eventSource": "aws:dynamodb", "dynamodb": image}
-    assert world.room("courier").handler({"Records": [record]}, None)["batchItemFailures"] == []
+    assert world.function("courier").handler({"Records": [record]}, None)["batchItemFailures"] == []
     (goodbye,) = [item for item in world.items() if item["sk"]["S"] == "GOODBYE"]
     assert goodbye["correlation_id"] == {"S": "ours-1"}
 
@@ -160,5 +160,5 @@ def test_what_follows_from_no_request_has_the_name_of_its_message(
         "messageAttributes": {},
         "eventSource": "aws:sqs",
     }
-    world.room("drain").handler({"Records": [odd]}, None)
+    world.function("drain").handler({"Records": [odd]}, None)
     assert [line["correlation_id"] for line in counted(capsys)] == ["message-1"] * 2, "its age, and the fault"

@@ -86,7 +86,7 @@ class Mailroom:
         """Hand records to the courier; those that failed."""
         so_far = len(self.sent)
         try:
-            answer = self.world.room("courier").handler({"Records": list(records)}, None)
+            answer = self.world.function("courier").handler({"Records": list(records)}, None)
         except AllFailedError:  # for Lambda: the whole batch comes back
             return [each["dynamodb"]["SequenceNumber"] for each in records]
         sending = len(self.sent) - so_far
@@ -109,7 +109,7 @@ class Mailroom:
         ]
         if not records:
             return []
-        answer = self.world.room("courier").handler({"Records": records}, None)
+        answer = self.world.function("courier").handler({"Records": records}, None)
         failed = [each["itemIdentifier"] for each in answer["batchItemFailures"]]
         for each in messages:
             if each["MessageId"] not in failed:
@@ -137,15 +137,15 @@ class Mailroom:
 @pytest.fixture
 def mailroom(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailroom]:
     """A mailroom with nothing in it."""
-    room = Mailroom(world)
-    world.deploy(public_url=BASE, mail_queue_url=room.queue)
+    mailroom = Mailroom(world)
+    world.deploy(public_url=BASE, mail_queue_url=mailroom.queue)
 
     def undelayed(params: dict[str, Any], **_: Any) -> None:
-        room.delays.append(params.pop("DelaySeconds"))
+        mailroom.delays.append(params.pop("DelaySeconds"))
 
     hooks = world.deployment._queue_client.meta.events
     hooks.register("provide-client-params.sqs.SendMessage", undelayed)
-    yield room
+    yield mailroom
     hooks.unregister("provide-client-params.sqs.SendMessage", undelayed)
 
 
@@ -543,13 +543,13 @@ def test_a_mail_that_waited_while_its_request_was_confirmed_does_not_go_out_as_a
 # --- who comes back ---------------------------------------------------------------------------------------------------
 
 
-def come_back(room: Mailroom, email: str = ANN) -> dict[str, Any]:
+def come_back(mailroom: Mailroom, email: str = ANN) -> dict[str, Any]:
     """Ann ticks what she left, by a platform's link, and types an address; the stream's record of it."""
-    url = room.world.choose_url()
-    form = room.world.get(url).page.forms[0]
+    url = mailroom.world.choose_url()
+    form = mailroom.world.get(url).page.forms[0]
     fields = [*form.with_values({"topics": ["news", "product"]}), ("email", email)]
-    assert room.world.post(url, fields).page.heading == "Check your inbox"
-    return room.record(sk="RETURN")
+    assert mailroom.world.post(url, fields).page.heading == "Check your inbox"
+    return mailroom.record(sk="RETURN")
 
 
 @pytest.mark.parametrize("register", ["out.news", "complaint", "bounce"])
@@ -620,12 +620,12 @@ def polite(mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch) -> Mailroom:
     return mailroom
 
 
-def leaving(room: Mailroom, *how: Any, **more: Any) -> dict[str, Any]:
+def leaving(mailroom: Mailroom, *how: Any, **more: Any) -> dict[str, Any]:
     """Ann does something with a link; the stream's record of it."""
-    (before,) = [each for each in room.world.items() if each["sk"]["S"] == "STATE"]
-    assert room.world.post(*how, **more).status == 200
-    (after,) = [each for each in room.world.items() if each["sk"]["S"] == "STATE"]
-    record = room.record()
+    (before,) = [each for each in mailroom.world.items() if each["sk"]["S"] == "STATE"]
+    assert mailroom.world.post(*how, **more).status == 200
+    (after,) = [each for each in mailroom.world.items() if each["sk"]["S"] == "STATE"]
+    record = mailroom.record()
     record["eventName"] = "MODIFY"
     record["dynamodb"] |= {
         "Keys": {"pk": after["pk"], "sk": after["sk"]},
@@ -635,15 +635,15 @@ def leaving(room: Mailroom, *how: Any, **more: Any) -> dict[str, Any]:
     return record
 
 
-def goodbyes(room: Mailroom, record: dict[str, Any]) -> list[EmailMessage]:
+def goodbyes(mailroom: Mailroom, record: dict[str, Any]) -> list[EmailMessage]:
     """What goes out when the stream tells of that, and of the mail that it makes due."""
-    so_far = len(room.sent)
-    assert room.stream(record) == []
-    for image in [each for each in room.world.items() if each["sk"]["S"] == "GOODBYE"]:
-        due = room.record()
+    so_far = len(mailroom.sent)
+    assert mailroom.stream(record) == []
+    for image in [each for each in mailroom.world.items() if each["sk"]["S"] == "GOODBYE"]:
+        due = mailroom.record()
         due["dynamodb"] |= {"Keys": {"pk": image["pk"], "sk": image["sk"]}, "NewImage": image}
-        assert room.stream(due) == []
-    sent = room.sent[so_far:]
+        assert mailroom.stream(due) == []
+    sent = mailroom.sent[so_far:]
     assert passes(record, HEARS) or not sent, "Lambda would have kept it from the courier"
     return sent
 

@@ -194,7 +194,7 @@ def test_a_body_that_claims_to_be_base64_and_is_not_keeps_nobody_from_leaving(wo
     world.subscribed("news")
     url = world.leave_url()
     event = events.http("POST", url) | {"body": body, "isBase64Encoded": True}
-    answer = world.room("oneclick").handler(event, None)
+    answer = world.function("oneclick").handler(event, None)
     assert answer["statusCode"] == 200
     assert world.status() == "unsubscribed"
 
@@ -217,9 +217,9 @@ def test_a_post_from_another_site_does_nothing_without_the_link(world: World) ->
     "token", ["%00", "..", "a.b", "x" * 9_000, "é", "%F0%9F%92%A9", "' OR 1=1", "a|b", "{token}", "+", "."]
 )
 def test_nonsense_in_a_link_is_not_ours(world: World, token: str) -> None:
-    for room in ("s", "c", "p", "u"):
+    for function in ("s", "c", "p", "u"):
         for method in ("GET", "POST"):
-            answer = world.send(method, f"/{room}/{token}")
+            answer = world.send(method, f"/{function}/{token}")
             assert answer.status == 404
             assert token not in answer.body or len(token) < 9
     assert world.items() == []

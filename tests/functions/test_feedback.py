@@ -59,7 +59,7 @@ class Queue:
             }
             for each in found
         ]
-        answer = self._world.room("feedback").handler({"Records": records}, None)
+        answer = self._world.function("feedback").handler({"Records": records}, None)
         failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
         for each in found:
             if each["MessageId"] not in failed:

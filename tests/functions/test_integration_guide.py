@@ -139,7 +139,7 @@ class Platform:
             was = old.get((item["pk"]["S"], item["sk"]["S"]))
             if was != item:
                 records.append({"eventSource": "aws:dynamodb", "dynamodb": image | ({"OldImage": was} if was else {})})
-        notifier = self.world.room("notifier").handler
+        notifier = self.world.function("notifier").handler
         if records:
             assert notifier({"Records": records}, None) == {"batchItemFailures": []}
         for each in self.sqs.receive_message(QueueUrl=os.environ["QUEUE"], MaxNumberOfMessages=10).get("Messages", []):

@@ -57,7 +57,7 @@ class Post:
             }
             for number, body in enumerate(bodies)
         ]
-        answer = self._world.room("mailbox").handler({"Records": records}, None)
+        answer = self._world.function("mailbox").handler({"Records": records}, None)
         return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
 
     def kept(self) -> list[str]:

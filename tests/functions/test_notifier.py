@@ -76,7 +76,7 @@ def told(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
                             "dynamodb": image,
                         }
                     )
-            answer: dict[str, Any] = world.room("notifier").handler({"Records": records}, None)
+            answer: dict[str, Any] = world.function("notifier").handler({"Records": records}, None)
             return answer
 
         def waiting(self) -> list[dict[str, Any]]:
@@ -102,7 +102,7 @@ def told(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
         def deliver(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
             """One invocation a message, as the template has it; what each answered."""
-            return [world.room("notifier").handler({"Records": [message]}, None) for message in messages]
+            return [world.function("notifier").handler({"Records": [message]}, None) for message in messages]
 
         def work(self) -> None:
             """Deliver what is visible now; what was dealt with is deleted."""

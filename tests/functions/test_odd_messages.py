@@ -47,16 +47,16 @@ def store(world: World, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch) ->
     return found
 
 
-def stream(world: World, room: str, *records: Any) -> list[str]:
+def stream(world: World, function: str, *records: Any) -> list[str]:
     """Those of the records that fail."""
     listed = [
         {"eventID": "1", "eventName": "MODIFY", "eventSource": "aws:dynamodb", "dynamodb": each} for each in records
     ]
-    answer = world.room(room).handler({"Records": listed}, None)
+    answer = world.function(function).handler({"Records": listed}, None)
     return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
 
 
-def queue(world: World, room: str, *bodies: str) -> list[str]:
+def queue(world: World, function: str, *bodies: str) -> list[str]:
     """Those of the messages that fail, by their place."""
     messages = [
         {
@@ -68,7 +68,7 @@ def queue(world: World, room: str, *bodies: str) -> list[str]:
         }
         for at, body in enumerate(bodies)
     ]
-    answer = world.room(room).handler({"Records": messages}, None)
+    answer = world.function(function).handler({"Records": messages}, None)
     return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
 
 

@@ -37,7 +37,7 @@ VOID = frozenset({"meta", "input", "br", "hr", "link", "img", "path"})
 class Page(NamedTuple):
     """A template in one state."""
 
-    room: str
+    function: str
     template: str
     values: dict[str, Any]
     switchable: bool = False
@@ -139,8 +139,8 @@ SUBSCRIBE: dict[str, Any] = {"error": "", "email": "", "ticked": [], "honeypot":
 
 
 def render(page: Page, brand: Brand | None, lang: str) -> Response:
-    own = FUNCTIONS / page.room / "templates"
-    folder = own if page.room and own.exists() else pages.SHARED / page.room
+    own = FUNCTIONS / page.function / "templates"
+    folder = own if page.function and own.exists() else pages.SHARED / page.function
     return renderer().render(folder, page.template, brand, lang, **page.values)
 
 

@@ -15,15 +15,15 @@ from support.calls import answering
 ANSWER = {"ResponseMetadata": {"HTTPStatusCode": 200}}
 
 
-def asking(room: str, operation: str, **parameters: Any) -> None:
+def asking(function: str, operation: str, **parameters: Any) -> None:
     """A handler that makes one call, by a client that doesn't look at parameters, as that of clicks."""
     config = Config(parameter_validation=False)
     client = permissions.watched(botocore.session.get_session().create_client("sqs", "us-east-1", config=config))
-    module = ModuleType("room")
+    module = ModuleType("function")
     name = "send_message" if operation == "SendMessage" else "purge_queue"
-    module.handler = lambda *_: getattr(client, name)(**parameters)  # type: ignore[attr-defined]  # as a room's module
+    module.handler = lambda *_: getattr(client, name)(**parameters)  # type: ignore[attr-defined]  # as a function's module
     with answering(client, operation, ANSWER):
-        permissions.obedient(room, module).handler({}, None)
+        permissions.obedient(function, module).handler({}, None)
 
 
 def test_a_call_that_is_allowed_and_whole_passes() -> None:

@@ -19,7 +19,7 @@ STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 
 def step(world: World, name: str, secret_id: str = "") -> None:
     secret_id = secret_id or os.environ["KEYRING_SECRET_ARN"]
-    world.room("rotation").handler({"Step": name, "SecretId": secret_id, "ClientRequestToken": VERSION}, None)
+    world.function("rotation").handler({"Step": name, "SecretId": secret_id, "ClientRequestToken": VERSION}, None)
 
 
 def read(world: World) -> str:

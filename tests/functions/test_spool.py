@@ -58,7 +58,7 @@ class Queue:
 
     def drain(self) -> list[dict[str, str]]:
         """The messages that the drain leaves in the queue."""
-        answer = self._world.room("drain").handler({"Records": self.waiting()}, None)
+        answer = self._world.function("drain").handler({"Records": self.waiting()}, None)
         return list(answer["batchItemFailures"])
 
 
@@ -628,7 +628,7 @@ def test_an_opt_out_that_waited_is_still_of_its_click_and_its_wait_is_counted(
     event = events.http("POST", world.leave_url(), body=b"List-Unsubscribe=One-Click")
     event["requestContext"]["requestId"] = "ours-1"
     with world.table_away():
-        assert world.room("oneclick").handler(event, None)["statusCode"] == 200
+        assert world.function("oneclick").handler(event, None)["statusCode"] == 200
     assert queue.drain() == []
     lines = [json.loads(each) for each in capsys.readouterr().out.splitlines() if '"_aws"' in each]
     assert {line["correlation_id"] for line in lines} == {"ours-1"}

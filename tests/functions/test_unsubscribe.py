@@ -106,7 +106,7 @@ def test_one_click_opts_out_in_whatever_shape_it_comes(world: World, shape: str)
 def test_a_body_that_is_not_the_base64_it_is_said_to_be_opts_out(world: World) -> None:
     event = events.http("POST", world.leave_url(), body="x", headers={"content-type": FORM})
     for broken in ("A", "é", "====", "List-Unsubscribe=One-Click", "\ud800"):
-        answer = Answer(world.room("oneclick").handler({**event, "body": broken, "isBase64Encoded": True}, None))
+        answer = Answer(world.function("oneclick").handler({**event, "body": broken, "isBase64Encoded": True}, None))
         assert_left_by_one_click(world, answer)
 
 
@@ -114,7 +114,7 @@ def test_a_request_without_headers_or_body_opts_out(world: World) -> None:
     event = events.http("POST", world.leave_url())
     for missing in ("headers", "body", "queryStringParameters", "rawQueryString"):
         event.pop(missing, None)
-    assert_left_by_one_click(world, Answer(world.room("oneclick").handler(event, None)))
+    assert_left_by_one_click(world, Answer(world.function("oneclick").handler(event, None)))
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -642,8 +642,8 @@ def test_undoing_an_earlier_opt_out_leaves_a_later_one_in_force(world: World) ->
 
 def test_one_click_loads_no_more_than_it_needs() -> None:
     """A click that wakes a function waits for every import: rendering, mails, reports and schemas come when needed."""
-    room = Path(__file__).parents[2] / "functions" / "oneclick" / "handler.py"
-    code = f"import runpy, sys; runpy.run_path({str(room)!r}); print(*sys.modules)"
+    function = Path(__file__).parents[2] / "functions" / "oneclick" / "handler.py"
+    code = f"import runpy, sys; runpy.run_path({str(function)!r}); print(*sys.modules)"
     environment = {name: value for name, value in os.environ.items() if name != "AWS_LAMBDA_FUNCTION_NAME"}
     ran = subprocess.run(  # noqa: S603 - our own words
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True

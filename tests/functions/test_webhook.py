@@ -1,4 +1,4 @@
-"""The webhook room: every provider from the HTTP call to the ledger, over moto."""
+"""The webhook function: every provider from the HTTP call to the ledger, over moto."""
 
 from __future__ import annotations
 

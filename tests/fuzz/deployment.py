@@ -1,4 +1,4 @@
-"""A deployment in one process and without AWS, for hundreds of calls a second: the rooms over a store in memory."""
+"""A deployment in one process and without AWS, for hundreds of calls a second: the functions over a store in memory."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class AllWell:
 
 
 class Deployment:
-    """The rooms, and what they did in one run."""
+    """The functions, and what they did in one run."""
 
     def __init__(self) -> None:
         os.environ.update(
@@ -170,7 +170,7 @@ class Deployment:
         time.time_ns = lambda: NOW * 1_000_000
         self.keyring = Keyring(lambda: json.dumps(DOCUMENT))
         self.tokens = Tokens(self.keyring)
-        self.rooms: dict[str, ModuleType] = {}
+        self.functions: dict[str, ModuleType] = {}
         self.queued: list[Notification] = []
         self.log = io.StringIO()
         self.inbox: Any = Inbox()
@@ -198,18 +198,18 @@ class Deployment:
         self.log.seek(0)
         self.log.truncate()
 
-    def room(self, name: str) -> ModuleType:
+    def function(self, name: str) -> ModuleType:
         """A function's handler module, loaded as Lambda does."""
-        if name not in self.rooms:
-            spec = importlib.util.spec_from_file_location(f"room_{name}", ROOT / "functions" / name / "handler.py")
+        if name not in self.functions:
+            spec = importlib.util.spec_from_file_location(f"function_{name}", ROOT / "functions" / name / "handler.py")
             assert spec
             assert spec.loader
             module = importlib.util.module_from_spec(spec)
             sys.modules[spec.name] = module
             spec.loader.exec_module(module)
             module.deployment = self.parts  # type: ignore[attr-defined]  # which it has
-            self.rooms[name] = module
-        return self.rooms[name]
+            self.functions[name] = module
+        return self.functions[name]
 
     @property
     def subscriber_id(self) -> str:

@@ -1,7 +1,7 @@
 """What is fuzzed: at each place where bytes come in, what goes in, and what may come out.
 
 A target is one class: `__call__` takes the bytes of one run. What its docstring allows may be raised and answered;
-everything else is a finding, and so is a `Finding`. `examples` is where libFuzzer starts from, `rooms` the functions
+everything else is a finding, and so is a `Finding`. `examples` is where libFuzzer starts from, `functions` those
 that are tried.
 """
 
@@ -97,13 +97,13 @@ class Forms:
 
 
 class Pages:
-    """The rooms raise nothing, and answer a page: never a fault of theirs.
+    """The functions raise nothing, and answer a page: never a fault of theirs.
 
     Looks like HTTP: method and path, header lines, an empty line, the body. `{confirm}` and the like, in path and
     body, stand for tokens of ours.
     """
 
-    rooms = ("subscribe", "confirm", "oneclick", "unsubscribe", "preferences")
+    functions = ("subscribe", "confirm", "oneclick", "unsubscribe", "preferences")
 
     def __init__(self) -> None:
         self._deployment = Deployment()
@@ -136,8 +136,8 @@ class Pages:
         event = _http(data, self._places)
         if event is None or event["rawPath"].split("/")[1] not in PAGES:
             return
-        room = events.room(event["rawPath"], event["requestContext"]["http"]["method"])
-        handler = self._deployment.room(room).handler
+        function = events.function(event["rawPath"], event["requestContext"]["http"]["method"])
+        handler = self._deployment.function(function).handler
         answer = handler(event, None)
         _require_sound(answer, self._secrets)
         self._deployment.require_quiet()
@@ -157,7 +157,7 @@ class Pages:
 class Api:
     """The API raises nothing, and answers JSON: never a fault of its own. Looks as for `Pages`; the key is added."""
 
-    rooms = ("api",)
+    functions = ("api",)
 
     def __init__(self) -> None:
         self._deployment = Deployment()
@@ -191,19 +191,19 @@ class Api:
             return
         event["headers"].setdefault("authorization", f"Bearer {API_KEY}")
         event["headers"].pop("idempotency-key", None)  # that is Powertools' and the table's
-        answer = self._deployment.room("api").handler(event, None)
+        answer = self._deployment.function("api").handler(event, None)
         _require_sound(answer, self._secrets)
         json.loads(answer["body"])
         self._deployment.require_quiet([API_KEY])
 
 
 class Webhooks:
-    """The webhook room raises nothing, and answers 200, 400 or 401 to signed calls; nothing forged is believed.
+    """The webhook function raises nothing, and answers 200, 400 or 401 to signed calls; nothing forged is believed.
 
     The first line names the provider; then headers, an empty line, the body.
     """
 
-    rooms = ("webhook",)
+    functions = ("webhook",)
 
     def __init__(self) -> None:
         self._deployment = Deployment()
@@ -253,14 +253,14 @@ class Webhooks:
     def _signed_anew(self, name: str, body: bytes) -> None:
         sent = hooks.send(name, body)
         event = events.http("POST", sent.path, body=sent.body, headers=sent.headers, as_base64=True)
-        answer = self._deployment.room("webhook").handler(event, None)
+        answer = self._deployment.function("webhook").handler(event, None)
         _require_sound(answer, self._secrets)
         if answer["statusCode"] not in {200, 400, 401, 413}:
             raise Finding(f"{name} is answered {answer['statusCode']}")
         self._translated(name, body)
 
     def _translated(self, name: str, body: bytes) -> None:
-        """Also what the room doesn't come to: bodies that carry their own signature."""
+        """Also what the function doesn't come to: bodies that carry their own signature."""
         try:
             reading = providers.provider(name).translate(Call("POST", {}, {}, body, ()), self._setup)
         except (UnreadableError, UnsignedError):
@@ -328,7 +328,7 @@ class Rows:
 class Records:
     """Courier and notifier answer which records failed, or raise `AllFailedError`. The input is JSON: `dynamodb`."""
 
-    rooms = ("courier", "notifier")
+    functions = ("courier", "notifier")
 
     def __init__(self) -> None:
         self._deployment = Deployment()
@@ -353,10 +353,10 @@ class Records:
         self._deployment.forget()
         self._deployment.store.contacts[self._deployment.subscriber_id] = Contact(EMAIL, "de", ("news",), NOW, "e", "r")
         record["SequenceNumber"] = "1"
-        for room in ("courier", "notifier"):
+        for function in ("courier", "notifier"):
             event = {"eventID": "1", "eventName": "MODIFY", "eventSource": "aws:dynamodb", "dynamodb": record}
             try:
-                answer = self._deployment.room(room).handler({"Records": [event]}, None)
+                answer = self._deployment.function(function).handler({"Records": [event]}, None)
             except AllFailedError as exc:
                 if str(exc) != "all 1 records failed":
                     raise Finding("an exception that tells more than how many") from exc
@@ -367,9 +367,9 @@ class Records:
 
 
 class Messages:
-    """Courier, notifier, drain and archive answer which messages failed. The first line names the room."""
+    """Courier, notifier, drain and archive answer which messages failed. The first line names the function."""
 
-    rooms = ("courier", "notifier", "drain", "archive")
+    functions = ("courier", "notifier", "drain", "archive")
 
     def __init__(self) -> None:
         self._deployment = Deployment()
@@ -389,14 +389,14 @@ class Messages:
         yield b"notifier\n" + json.dumps({**told, "timestamp": NOW, "data": data}).encode()
 
     def __call__(self, data: bytes) -> None:
-        room, _, body = data.partition(b"\n")
-        if room.decode("ascii", "replace") not in self.rooms:
+        function, _, body = data.partition(b"\n")
+        if function.decode("ascii", "replace") not in self.functions:
             return
         self._deployment.forget()
         text = body.decode("utf-8", "replace")
         message = {"messageId": "1", "receiptHandle": "r", "body": text, "eventSource": "aws:sqs"}
         message["attributes"] = {"ApproximateReceiveCount": "1"}
-        answer = self._deployment.room(room.decode()).handler({"Records": [message]}, None)
+        answer = self._deployment.function(function.decode()).handler({"Records": [message]}, None)
         if answer not in ({"batchItemFailures": []}, {"batchItemFailures": [{"itemIdentifier": "1"}]}):
             raise Finding(f"an odd answer: {answer}")
         self._deployment.require_quiet()
@@ -417,7 +417,7 @@ class Messages:
 class Feedback:
     """The feedback answers which messages failed, and says nothing of what is in them."""
 
-    rooms = ("feedback",)
+    functions = ("feedback",)
 
     def __init__(self) -> None:
         self._deployment = Deployment()
@@ -436,7 +436,7 @@ class Feedback:
         text = data.decode("utf-8", "surrogateescape")
         message = {"messageId": "1", "receiptHandle": "r", "body": text, "eventSource": "aws:sqs"}
         message["attributes"] = {"ApproximateReceiveCount": "1"}
-        answer = self._deployment.room("feedback").handler({"Records": [message]}, None)
+        answer = self._deployment.function("feedback").handler({"Records": [message]}, None)
         if answer not in ({"batchItemFailures": []}, {"batchItemFailures": [{"itemIdentifier": "1"}]}):
             raise Finding(f"an odd answer: {answer}")
         self._deployment.require_quiet()
@@ -448,7 +448,7 @@ class Mails:
     Only by a token of ours is anybody opted out, or complains; or they are the sender, and the ledger says so.
     """
 
-    rooms = ("mailbox",)
+    functions = ("mailbox",)
 
     def __init__(self) -> None:
         self._deployment = Deployment()
@@ -480,7 +480,7 @@ class Mails:
     def __call__(self, data: bytes) -> None:
         self._deployment.forget()
         self._deployment.inbox.raw = data
-        answer = self._deployment.room("mailbox").handler({"Records": [self._message]}, None)
+        answer = self._deployment.function("mailbox").handler({"Records": [self._message]}, None)
         if answer != {"batchItemFailures": []}:
             raise Finding(f"a mail comes back: {answer}")
         self._deployment.require_quiet()

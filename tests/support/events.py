@@ -29,10 +29,10 @@ ROUTES = (
 """Function, route key and path, as in the template; the first that fits is the one that the gateway takes."""
 
 
-def room(url: str, method: str = "GET") -> str:
+def function(url: str, method: str = "GET") -> str:
     """The function that answers at a path."""
     path = url.partition("?")[0]
-    return next((room for room, route, pattern in ROUTES if _fits(method, path, route, pattern)), "unsubscribe")
+    return next((function for function, route, pattern in ROUTES if _fits(method, path, route, pattern)), "unsubscribe")
 
 
 def _fits(method: str, path: str, route: str, pattern: str) -> re.Match[str] | None:

@@ -28,7 +28,7 @@ def watched(client: Any) -> Any:
     return client
 
 
-def obedient(room: str, module: ModuleType) -> ModuleType:
+def obedient(function: str, module: ModuleType) -> ModuleType:
     """A function's module; its handler fails if it asks AWS for what its policy, or the service itself, refuses."""
     handler: Callable[..., Any] = module.handler
 
@@ -38,10 +38,10 @@ def obedient(room: str, module: ModuleType) -> ModuleType:
         asked.clear()
         refused.clear()
         answer = handler(*given)
-        forbidden = asked - _allowed()[room]
+        forbidden = asked - _allowed()[function]
         asked.update(before)
-        assert not forbidden, f"{room} may not {', '.join(sorted(forbidden))}"
-        assert not refused, f"{room} asks for what AWS doesn't take: {', '.join(sorted(refused))}"
+        assert not forbidden, f"{function} may not {', '.join(sorted(forbidden))}"
+        assert not refused, f"{function} asks for what AWS doesn't take: {', '.join(sorted(refused))}"
         return answer
 
     module.handler = held  # type: ignore[attr-defined]  # a module has no such field until it is loaded
@@ -59,7 +59,7 @@ def _note(params: dict[str, Any], model: Any, **_: Any) -> None:
 
 @functools.cache
 def _allowed() -> dict[str, set[str]]:
-    """By room: the actions of its function's policy."""
+    """By function: the actions of its function's policy."""
     functions = [
         each["Properties"]
         for each in cloudformation.read(_TEMPLATE)["Resources"].values()

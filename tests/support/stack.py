@@ -21,7 +21,7 @@ from support.waiting import eventually
 VISITOR: Final = {"x-forwarded-for": "198.51.100.23", "user-agent": "Mozilla/5.0 (a device like no other, 5f3a9c)"}
 """Who calls, unless a test says otherwise: easy to find in a log."""
 
-_ROOMS: Final = {
+_FUNCTIONS: Final = {
     "s": "Subscribe",
     "c": "Confirm",
     "u": "Unsubscribe",
@@ -96,9 +96,9 @@ class Stack:
             sent["content-type"] = "application/x-www-form-urlencoded"
         self.noted.note_call(url, body, sent)
         answer = self._http.request(method, url, body=body, headers=sent, redirect=False)
-        room = _ROOMS.get(urlsplit(url).path.split("/")[1])
-        if room and answer.status < 400:
-            self.called.add(room)
+        function = _FUNCTIONS.get(urlsplit(url).path.split("/")[1])
+        if function and answer.status < 400:
+            self.called.add(function)
         text = answer.data.decode()
         self.noted.note_answer(text)
         return Answer(answer.status, answer.headers, text)
@@ -132,8 +132,10 @@ class Stack:
         )
         written = logs.written_by(self.told, client)
         logged = {name for name, text in written.items() if "START RequestId" in text}
-        for room in {"Unsubscribe", *self.called}:  # readiness was asked of /healthz
-            assert any(name.endswith(f"/{room}Logs") for name in logged), f"no log of {room} was found: {logged}"
+        for function in {"Unsubscribe", *self.called}:  # readiness was asked of /healthz
+            assert any(name.endswith(f"/{function}Logs") for name in logged), (
+                f"no log of {function} was found: {logged}"
+            )
         assert "Lambda worker spawned" in written["emulator.log"]
         assert "ready " in written["stack.log"]
         assert self.noted.secrets

@@ -61,14 +61,17 @@ class Answer:
 
 
 class World:
-    """A deployment in this process: call its rooms, look into its table, turn its clock."""
+    """A deployment in this process: call its functions, look into its table, turn its clock."""
 
     def __init__(
-        self, load_room: Callable[[str], ModuleType], clients: dict[str, Any], build: Callable[[Settings], Deployment]
+        self,
+        load_function: Callable[[str], ModuleType],
+        clients: dict[str, Any],
+        build: Callable[[Settings], Deployment],
     ) -> None:
-        self._load = load_room
+        self._load = load_function
         self._build = build
-        self._rooms: dict[str, ModuleType] = {}
+        self._functions: dict[str, ModuleType] = {}
         self.now = NOW
         self.dynamodb, self.secrets, self.ses, self.sqs, self.s3 = (
             clients[each] for each in ("dynamodb", "secretsmanager", "sesv2", "sqs", "s3")
@@ -81,33 +84,33 @@ class World:
     def deploy(self, **changed: Any) -> None:
         """Deploy anew, with some settings changed: nothing is left of what was built."""
         self.deployment = self._build(self.deployment.settings._replace(**changed))
-        for name in self._rooms:
-            self.room(name)
+        for name in self._functions:
+            self.function(name)
 
     # --- coming in from outside --------------------------------------------------------------------------------
 
-    def room(self, name: str) -> ModuleType:
+    def function(self, name: str) -> ModuleType:
         """A function's handler module, of this deployment."""
-        module = self._rooms[name] = self._load(name)
+        module = self._functions[name] = self._load(name)
         module.deployment = self.deployment  # type: ignore[attr-defined]  # which it has
         return module
 
-    def call(self, room: str, method: str, url: str, **how: Any) -> dict[str, Any]:
-        """Answer of a room to one request, as Lambda gives it to the gateway."""
-        answer: dict[str, Any] = self.room(room).handler(events.http(method, url, **how), Context())
+    def call(self, function: str, method: str, url: str, **how: Any) -> dict[str, Any]:
+        """Answer of a function to one request, as Lambda gives it to the gateway."""
+        answer: dict[str, Any] = self.function(function).handler(events.http(method, url, **how), Context())
         return answer
 
     def get(self, url: str, **how: Any) -> Answer:
         """Open a page."""
-        return Answer(self.call(events.room(url, "GET"), "GET", url, **how))
+        return Answer(self.call(events.function(url, "GET"), "GET", url, **how))
 
     def post(self, url: str, form: Any = None, **how: Any) -> Answer:
         """Send a form, or a body."""
-        return Answer(self.call(events.room(url, "POST"), "POST", url, form=form, **how))
+        return Answer(self.call(events.function(url, "POST"), "POST", url, form=form, **how))
 
     def send(self, method: str, url: str, **how: Any) -> Answer:
         """Any other request."""
-        return Answer(self.call(events.room(url, method), method, url, **how))
+        return Answer(self.call(events.function(url, method), method, url, **how))
 
     def api(self, method: str, path: str, body: Any = None, *, key: str = "", **how: Any) -> Answer:
         """A platform's call."""

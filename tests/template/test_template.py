@@ -57,7 +57,7 @@ STATEMENTS: Final = [
     for statement in (policy.get("Statement", [policy]) if isinstance(policy, dict) else [policy])
 ]
 STEPS: Final = RESOURCES["BulkStateMachine"]["Properties"]["Definition"]["States"]
-ROOMS: Final = sorted(path.parent for path in (ROOT / "functions").glob("*/handler.py"))
+FOLDERS: Final = sorted(path.parent for path in (ROOT / "functions").glob("*/handler.py"))
 
 
 def flat(value: Any) -> list[Any]:
@@ -235,7 +235,7 @@ def test_a_functions_code_exists_and_has_the_handler(name: str) -> None:
 
 def test_every_folder_of_code_is_deployed_once() -> None:
     deployed = sorted(ROOT / function["CodeUri"] for function in FUNCTIONS.values())
-    assert deployed == ROOMS
+    assert deployed == FOLDERS
 
 
 LEADS_ON: Final = {"sqs:SendMessage", "sns:Publish", "s3:PutObject", "lambda:InvokeFunction"}
@@ -334,8 +334,8 @@ def test_whatever_reads_a_queue_or_the_stream_counts_how_old_what_fails_is() -> 
 
 
 def test_what_lies_beside_a_handler_is_only_what_ships() -> None:
-    for room in ROOMS:
-        for path in room.rglob("*"):
+    for folder in FOLDERS:
+        for path in folder.rglob("*"):
             if path.is_file():
                 assert path.name == "handler.py" or path.parent.name == "templates", path
 
@@ -1553,7 +1553,7 @@ def test_one_click_may_do_no_more_than_record_what_one_person_says_and_spool() -
 
 
 def in_code(path: Path) -> set[str]:
-    """The paths that a room's handler gives to `web.router`."""
+    """The paths that a function's handler gives to `web.router`."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "web.router" and isinstance(node.args[0], ast.Dict):
@@ -1565,10 +1565,10 @@ def test_every_route_of_the_template_is_answered_and_every_answer_has_its_route(
     declared: dict[str, set[str]] = {}
     for name, properties in http_events():
         declared.setdefault(FUNCTIONS[name]["CodeUri"], set()).add(properties["Path"])
-    coded = {f"functions/{room.name}": in_code(room / "handler.py") for room in ROOMS}
+    coded = {f"functions/{folder.name}": in_code(folder / "handler.py") for folder in FOLDERS}
     # The API has a resolver of its own, and the webhook takes whatever reaches it.
     rest = {"functions/api": {"/v1/{proxy+}"}, "functions/webhook": {"/hooks/{brand}/{provider}"}}
-    assert declared == {room: paths for room, paths in coded.items() if paths} | rest
+    assert declared == {function: paths for function, paths in coded.items() if paths} | rest
 
 
 def test_every_call_of_the_api_is_below_its_route() -> None:

@@ -100,14 +100,14 @@ def test_a_keyring_that_cant_be_read_is_a_fault_of_ours(aws: Aws, deployment: De
 
 
 def test_a_function_without_its_settings_says_which_and_does_not_start(
-    monkeypatch: pytest.MonkeyPatch, load_room: Callable[[str], Any]
+    monkeypatch: pytest.MonkeyPatch, load_function: Callable[[str], Any]
 ) -> None:
     monkeypatch.delenv("TABLE_NAME")
     monkeypatch.setenv("MAIL_QUEUE_URL", "")
     with pytest.raises(SettingsError, match=r": TABLE_NAME$"):
-        load_room("confirm")
+        load_function("confirm")
     with pytest.raises(SettingsError, match=r": TABLE_NAME, MAIL_QUEUE_URL$"):
-        load_room("courier")
+        load_function("courier")
 
 
 def test_a_setting_that_is_no_number_is_said_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,9 +286,9 @@ def test_a_mail_that_has_to_wait_does_so_in_the_queue(aws: Aws) -> None:
 
 
 @pytest.fixture
-def notifier(aws: Aws, load_room: Callable[[str], Any]) -> Any:
+def notifier(aws: Aws, load_function: Callable[[str], Any]) -> Any:
     """The notifier, with a queue to itself."""
-    module = load_room("notifier")
+    module = load_function("notifier")
     settings = {
         "notification_queue_url": "https://sqs/notifications",
         "notification_dead_letters_url": "https://sqs/dead",

@@ -91,13 +91,13 @@ def test_a_diagram_is_of_a_kind_that_is_drawn() -> None:
 
 
 @pytest.fixture
-def api_calls(load_room: Callable[[str], ModuleType]) -> set[tuple[str, str]]:
+def api_calls(load_function: Callable[[str], ModuleType]) -> set[tuple[str, str]]:
     """Method and path of every call that the API answers."""
-    room = load_room("api")
-    paths = room.app.get_openapi_schema(title="", version="").paths or {}
+    function = load_function("api")
+    paths = function.app.get_openapi_schema(title="", version="").paths or {}
     methods = ("get", "post", "delete")
     told = {(method, path) for path, item in paths.items() for method in methods if getattr(item, method)}
-    return told | {("get", room.OPENAPI_PATH)}
+    return told | {("get", function.OPENAPI_PATH)}
 
 
 def test_a_newcomer_can_copy_an_example_of_every_call_of_the_api(api_calls: set[tuple[str, str]]) -> None:

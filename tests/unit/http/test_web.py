@@ -164,7 +164,7 @@ def test_head_is_no_way_around_a_route_that_only_posts() -> None:
     assert answer["headers"]["allow"] == "POST"
 
 
-def test_a_route_that_the_room_doesnt_have_is_refused() -> None:
+def test_a_route_that_the_function_doesnt_have_is_refused() -> None:
     event = events.http("GET", URL)
     event["routeKey"] = "$default"
     assert handle(raiser(AssertionError()), event)["statusCode"] == 405

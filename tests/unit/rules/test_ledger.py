@@ -143,7 +143,7 @@ def test_a_ledger_adds_up_in_whatever_order_its_events_were_written(events: list
     assert digest(*events) == honest
 
 
-def test_a_share_of_the_digest_leaves_room_for_a_hundred_million_events() -> None:
+def test_a_share_of_the_digest_leaves_function_for_a_hundred_million_events() -> None:
     """80 bits; emulators count exactly to 28 decimal digits."""
     shares = [hash_event(KEY, EVENT._replace(event_id=str(number))) for number in range(200)]
     assert all(0 <= share < 2**80 for share in shares)
