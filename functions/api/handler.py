@@ -95,7 +95,7 @@ def _says(model: type[BaseModel]) -> dict[int, Any]:
 
 @app.post("/v1/subscriptions", status_code=202, tags=["Subscriptions"], summary="Ask for a double opt-in")
 def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
-    """Records the request and sends the confirmation mail, unless this address had one a moment ago, or three today.
+    """Records the request and sends the confirmation email, unless this address had one a moment ago, or three today.
 
     Nor is one sent when the visitor, or the address's domain, had too many. The answer is the same in each case, and
     whatever is known of the address.

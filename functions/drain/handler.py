@@ -22,7 +22,7 @@ deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
     """Messages of the spool; those that can't be recorded yet are answered, and come back."""
     # Whatever goes wrong: what was accepted waits for whoever fixes it.
-    return batches.process(event, queue=record, redelivery=Redelivery((Exception,), replay.WAITS, _defer))
+    return batches.process(event, queue=record, redelivery=Redelivery((Exception,), replay.WAITS, _hide))
 
 
 def record(message: SQSRecord) -> None:
@@ -32,8 +32,8 @@ def record(message: SQSRecord) -> None:
     telemetry.emit("drained", {"SpoolDelay": max(0, waited)}, outcome=outcome)
 
 
-def _defer(receipt_handle: str, seconds: int) -> None:
-    deployment.spool_queue.defer(receipt_handle, seconds)
+def _hide(receipt_handle: str, seconds: int) -> None:
+    deployment.spool_queue.hide(receipt_handle, seconds)
 
 
 deployment.prepare()

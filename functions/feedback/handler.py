@@ -34,7 +34,7 @@ _NOT_NOW: Final = (StoreUnavailableError, SecretUnavailableError, PermanentFault
 
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
     """Messages of the queue, each one event of SES; those that failed are answered, and come back."""
-    return batches.process(event, queue=take, redelivery=Redelivery(_NOT_NOW, feedback.WAITS, _defer))
+    return batches.process(event, queue=take, redelivery=Redelivery(_NOT_NOW, feedback.WAITS, _hide))
 
 
 def take(message: SQSRecord) -> None:
@@ -48,8 +48,8 @@ def take(message: SQSRecord) -> None:
     telemetry.logger().info("feedback", kind=told.kind, brands=brands, counts=dict(counts) or {"ignored": 1})
 
 
-def _defer(receipt_handle: str, seconds: int) -> None:
-    deployment.feedback_queue.defer(receipt_handle, seconds)
+def _hide(receipt_handle: str, seconds: int) -> None:
+    deployment.feedback_queue.hide(receipt_handle, seconds)
 
 
 def _record(told: Feedback, brand: Brand) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""The mailbox: does what mails that came in ask for, opt-outs above all and complaints, and removes the mails.
+"""The mailbox: does what emails that came in ask for, opt-outs above all and complaints, and removes the emails.
 
 Nothing is ever answered: senders are forged, and an answer would go to somebody who wrote nothing.
 """
@@ -37,12 +37,12 @@ deployment = Deployment(Settings.read())
 
 
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
-    """Messages that tell of mails; those that can't be dealt with yet are answered, and come back."""
+    """Messages that tell of emails; those that can't be dealt with yet are answered, and come back."""
     return batches.process(event, queue=take)
 
 
 def take(message: SQSRecord) -> None:
-    """Do what each mail asks for, then remove it."""
+    """Do what each email asks for, then remove it."""
     for mail in mailbox.arrivals(message.body):
         raw = deployment.mailbox.read(mail, reading.MOST)
         if raw is None:
@@ -62,7 +62,7 @@ def take(message: SQSRecord) -> None:
 
 
 def _act(mail: Arrived, understood: Understood) -> int:
-    """Do what a mail asks for; answers how many things that were."""
+    """Do what an email asks for; answers how many things that were."""
     at = min(mail.at, _now())
     if understood.finding is Finding.UNATTRIBUTED:
         telemetry.unreadable(1, emails.SOURCE, "")

@@ -1,4 +1,4 @@
-"""`/p/{token}`: which mails, how often, from when on, in which language; or none at all."""
+"""`/p/{token}`: which emails, how often, from when on, in which language; or none at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What minting links costs: a campaign of millions needs one or two for each mail."""
+"""What minting links costs: a campaign of millions needs one or two for each email."""
 
 from __future__ import annotations
 

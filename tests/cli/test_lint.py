@@ -1,4 +1,4 @@
-"""`consentry lint`: a mail in, plain words out."""
+"""`consentry lint`: an email in, plain words out."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             spooled.append(time.time_ns() // 1_000_000)
 
     def hurry(asked: dict[str, Any]) -> None:
-        """What is put off for minutes comes back within seconds."""
+        """What is deferred for minutes comes back within seconds."""
         for name, most in (("DelaySeconds", 1), ("VisibilityTimeout", 5)):
             if name in asked:
                 asked[name] = min(asked[name], most)
@@ -423,7 +423,7 @@ def registers(event: dict[str, Any]) -> dict[str, int]:
 
 
 def wants_mail(person: Person) -> bool:
-    """Somebody whose request was accepted, and who did nothing since that makes its mail needless.
+    """Somebody whose request was accepted, and who did nothing since that makes its email needless.
 
     Leaving everything forgets the address; and who left, or agreed to, all that they asked for needs no mail any more.
     """
@@ -436,7 +436,7 @@ def wants_mail(person: Person) -> bool:
 
 
 def settle(site: Site) -> None:
-    """Wait until what was put off is done: spool, mails, stream, notifications."""
+    """Wait until what was deferred is done: spool, emails, stream, notifications."""
     sqs = site.aws("sqs")
     counts = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")]
 
@@ -460,7 +460,7 @@ def settle(site: Site) -> None:
 
 
 def missed(site: Site, missing: list[Person], queued: int) -> str:
-    """What is known of mails that never came."""
+    """What is known of emails that never came."""
     states = Counter(held(site, person).contact.get("mail", {}).get("S", "nothing") for person in missing)
     said = [line for line in (site.folder / "stack.log").read_text().splitlines() if "warning" in line]
     phases = Counter(person.phase for person in missing)
@@ -468,14 +468,14 @@ def missed(site: Site, missing: list[Person], queued: int) -> str:
 
 
 def close_breaker(site: Site) -> None:
-    """As if five minutes had passed since there were too many: with short waits each mail is tried far more often."""
+    """As if five minutes had passed since there were too many: with short waits each email is tried far more often."""
     site.dynamodb.delete_item(
         TableName=site.stack.told["table_name"], Key={"pk": {"S": "L#breaker#demo"}, "sk": {"S": "OPEN"}}
     )
 
 
 def end_claim(site: Site, person: Person) -> None:
-    """As if ten minutes had passed for a mail that somebody claimed and nobody is known to have sent."""
+    """As if ten minutes had passed for an email that somebody claimed and nobody is known to have sent."""
     contact = held(site, person).contact
     if contact.get("mail", {}).get("S") != "sending" or site.mailbox.to(person.email):
         return

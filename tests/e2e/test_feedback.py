@@ -1,4 +1,4 @@
-"""What SES tells of mails, through the deployed stack: from the topic to the decision that a platform gets."""
+"""What SES tells of emails, through the deployed stack: from the topic to the decision that a platform gets."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_complaint_about_a_platforms_mail_ends_its_mail_and_the_platform_hears
 def test_a_confirmation_mail_that_comes_to_nothing_is_the_last_one_for_a_day(
     stack: Any, mailbox: str, kind: str
 ) -> None:
-    """Mails to SES's mailbox simulator bounce, or are complained of; nobody had to set anything up."""
+    """Emails to SES's mailbox simulator bounce, or are complained of; nobody had to set anything up."""
     address = f"{mailbox}+{uuid.uuid4().hex[:12]}@simulator.amazonses.com"
     form = {"email": address, "topics": "news"}
     assert stack.call("POST", "/s/demo", form=form).status == 200

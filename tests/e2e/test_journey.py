@@ -21,7 +21,7 @@ def someone() -> str:
 
 
 def links(mail: dict[str, Any]) -> dict[str, str]:
-    """The links of a mail's text, by what they do."""
+    """The links of an email's text, by what they do."""
     return {found[1]: found[0] for found in LINK.finditer(mail["text"])}
 
 
@@ -99,7 +99,7 @@ def test_a_second_request_within_the_cooldown_sends_no_second_mail(stack: Any, s
     assert (second.status, second.text) == (first.status, first.text)
     other = f"later-{someone}"
     stack.call("POST", "/s/demo", form={"email": other, "topics": "news"})
-    stack.mail_to(other)  # it was asked for later, so by now the second mail would be there
+    stack.mail_to(other)  # it was asked for later, so by now the second email would be there
     assert len(stack.mails_to(someone)) == 1
 
 

@@ -38,7 +38,7 @@ def written_by_a_mail_program(minted: Any) -> bytes:
 
 
 def kept(stack: Any) -> int:
-    """How many mails are in the bucket."""
+    """How many emails are in the bucket."""
     s3 = boto3.client(
         "s3",
         endpoint_url=stack.told["aws_endpoint_url"],

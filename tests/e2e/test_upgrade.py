@@ -144,7 +144,7 @@ def calls_of(stack: Stack, function: str, version: str) -> float:
 
 
 def people(stack: Stack, name: str, number: int) -> dict[str, str]:
-    """People whom a platform mails, and the path of each one's unsubscribe link."""
+    """People whom a platform emails, and the path of each one's unsubscribe link."""
     addresses = [f"{name}-{each}@example.com" for each in range(number)]
     recipients = [{"email": address} for address in addresses]
     links = stack.api("POST", "/v1/links", {"topic": "news", "recipients": recipients}).json()["links"]

@@ -263,7 +263,7 @@ def test_nobody_is_opted_in_to_a_brand_that_is_gone(world: World) -> None:
     assert world.items() == []
 
 
-# --- a fresh mail has its limits --------------------------------------------------------------------------------------
+# --- a fresh email has its limits -------------------------------------------------------------------------------------
 
 
 def test_asking_for_fresh_mails_is_counted_like_the_form_and_looks_the_same(

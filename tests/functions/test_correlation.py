@@ -151,7 +151,7 @@ def test_a_goodbye_is_due_under_the_name_of_the_click(world: World, monkeypatch:
 def test_what_follows_from_no_request_has_the_name_of_its_message(
     world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world.deployment.spool_queue, "defer", lambda _receipt, _seconds: None)
+    monkeypatch.setattr(world.deployment.spool_queue, "hide", lambda _receipt, _seconds: None)
     odd = {
         "messageId": "message-1",
         "receiptHandle": "r",

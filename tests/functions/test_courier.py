@@ -118,7 +118,7 @@ class Mailroom:
 
     @property
     def sent(self) -> list[EmailMessage]:
-        """Every mail that SES took, oldest first."""
+        """Every email that SES took, oldest first."""
         return [
             email.message_from_string(each.raw_data, policy=email.policy.default)
             for each in ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages
@@ -130,7 +130,7 @@ class Mailroom:
         return [each.raw_data for each in ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages]
 
     def refusing(self, *answers: Any) -> Any:
-        """SES answers the next mails so."""
+        """SES answers the next emails so."""
         return calls.answering(self.world.deployment.mailer._client, "SendEmail", *answers)
 
 
@@ -309,7 +309,7 @@ def test_a_queue_that_is_away_brings_the_record_back(mailroom: Mailroom) -> None
 
 @pytest.fixture
 def two_a_minute(mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch) -> Mailroom:
-    """A mailroom whose brand sends two mails a minute."""
+    """A mailroom whose brand sends two emails a minute."""
     demo = mailroom.world.deployment.brands.get("demo")
     assert demo
     monkeypatch.setitem(
@@ -636,7 +636,7 @@ def leaving(mailroom: Mailroom, *how: Any, **more: Any) -> dict[str, Any]:
 
 
 def goodbyes(mailroom: Mailroom, record: dict[str, Any]) -> list[EmailMessage]:
-    """What goes out when the stream tells of that, and of the mail that it makes due."""
+    """What goes out when the stream tells of that, and of the email that it makes due."""
     so_far = len(mailroom.sent)
     assert mailroom.stream(record) == []
     for image in [each for each in mailroom.world.items() if each["sk"]["S"] == "GOODBYE"]:
@@ -681,7 +681,7 @@ def test_who_leaves_everything_is_told_so_and_another_goodbye_waits_for_a_day(po
 
 
 def test_who_left_by_mistake_can_sign_up_again_at_once(polite: Mailroom) -> None:
-    """A goodbye doesn't count as a request: the mail to confirm comes without waiting for a cooldown."""
+    """A goodbye doesn't count as a request: the email to confirm comes without waiting for a cooldown."""
     goodbyes(polite, leaving(polite, polite.world.leave_url(), {"scope": "all"}))
     polite.world.now += SECOND
     polite.stream(polite.ask())
@@ -735,19 +735,19 @@ def test_a_goodbye_that_ses_refuses_waits_in_the_queue_without_an_address(polite
     assert len(polite.sent) == 2
 
 
-# --- the mail ---------------------------------------------------------------------------------------------------------
+# --- the email --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def mail(mailroom: Mailroom) -> EmailMessage:
-    """The mail that Ann gets, who asked for news and offers."""
+    """The email that Ann gets, who asked for news and offers."""
     mailroom.stream(mailroom.ask(ANN, "news", "offers"))
     (sent,) = mailroom.sent
     return sent
 
 
 def text_of(mail: EmailMessage, kind: str = "plain") -> str:
-    """One of a mail's two bodies."""
+    """One of an email's two bodies."""
     body = mail.get_body((kind,))
     assert body
     return str(body.get_content())

@@ -1,4 +1,4 @@
-"""Every mail in every language, as it is handed to SES: whole, translated, light, fit for who reads it."""
+"""Every email in every language, as it is handed to SES: whole, translated, light, fit for who reads it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ EVERY = [pytest.param(state, lang, id=f"{state}, {lang}") for state in STATES fo
 
 
 class Sent(NamedTuple):
-    """A mail as SES gets it."""
+    """An email as SES gets it."""
 
     raw: bytes
     message: EmailMessage
@@ -86,13 +86,13 @@ class Sent(NamedTuple):
 
 @pytest.fixture(scope="module")
 def made_before() -> dict[tuple[str, str], Sent]:
-    """Mails of the demonstration brand, which nothing of a test changes: each is made once."""
+    """Emails of the demonstration brand, which nothing of a test changes: each is made once."""
     return {}
 
 
 @pytest.fixture
 def send(brand: Brand, made_before: dict[tuple[str, str], Sent]) -> Callable[..., Sent]:
-    """Makes a mail as the courier does."""
+    """Makes an email as the courier does."""
     tokens = Tokens(Keyring(lambda: '{"root": "r"}'))
     deployment = Deployment(Settings.read())
     letters = Letters(tokens, deployment.pages, deployment.settings.consentry_compiled / "mails", BASE)

@@ -1,4 +1,4 @@
-"""What SES tells of mails: it ends in the consent of whom it is about, once, whatever comes with it."""
+"""What SES tells of emails: it ends in the consent of whom it is about, once, whatever comes with it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Queue:
         attributes = {"VisibilityTimeout": "0", "RedrivePolicy": redrive}
         self.url = self._sqs.create_queue(QueueName="feedback", Attributes=attributes)["QueueUrl"]
         self.waits: list[int] = []
-        """What each event that was put off waits for, in seconds; the tests' queue doesn't wait."""
+        """What each event that was deferred waits for, in seconds; the tests' queue doesn't wait."""
 
     def put(self, *events: Any) -> None:
         """SES told this."""
@@ -387,7 +387,7 @@ def test_events_in_the_wrong_order_end_in_the_same_state(world: World, queue: Qu
     assert world.consent(ANN).registers == world.consent(BOB).registers == {"bounce": world.now}
 
 
-# --- confirmation mails -----------------------------------------------------------------------------------------------
+# --- confirmation emails ----------------------------------------------------------------------------------------------
 
 
 def test_after_a_bounce_of_a_confirmation_mail_no_other_goes_there_for_a_day(world: World, queue: Queue) -> None:
@@ -404,7 +404,7 @@ def test_after_a_bounce_of_a_confirmation_mail_no_other_goes_there_for_a_day(wor
 
 
 def warned(logged: io.StringIO) -> list[str]:
-    """The brands whose confirmation mails were complained of."""
+    """The brands whose confirmation emails were complained of."""
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]
     return [line["brand"] for line in lines if line["message"] == "complaint about a mail of ours"]
 

@@ -1,4 +1,4 @@
-"""The mailbox: a mail to the unsubscribe address opts out, once, and is not kept."""
+"""The mailbox: an email to the unsubscribe address opts out, once, and is not kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BUCKET: Final = "consentry-inbound"
 
 
 class Post:
-    """SES, which stores mails, S3, which tells of them, and the queue, which has the function read them."""
+    """SES, which stores emails, S3, which tells of them, and the queue, which has the function read them."""
 
     def __init__(self, world: World, s3: Any) -> None:
         self._world = world
@@ -32,7 +32,7 @@ class Post:
         s3.create_bucket(Bucket=BUCKET)
 
     def store(self, raw: bytes, key: str = "mail/1 of+many", at: int | None = None) -> str:
-        """Store a mail; answers the body of the message that tells of it."""
+        """Store an email; answers the body of the message that tells of it."""
         self._s3.put_object(Bucket=BUCKET, Key=key, Body=raw)
         instant = datetime.fromtimestamp((self._world.now if at is None else at) / 1000, UTC)
         record = {
@@ -61,7 +61,7 @@ class Post:
         return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
 
     def kept(self) -> list[str]:
-        """The mails that are still there."""
+        """The emails that are still there."""
         return [each["Key"] for each in self._s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())]
 
 

@@ -230,7 +230,7 @@ def test_what_nobody_listens_for_any_more_is_done(world: Any, told: Any, monkeyp
 def test_a_message_that_says_nothing_of_how_it_waited_is_new_however_often_it_was_received(
     world: Any, told: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may have been throttled, or put off by the version before: no try is counted, and its three days are from when
+    """It may have been throttled, or deferred by the version before: no try is counted; its three days are from when
     it was sent.
     """
     put_off: list[Waited] = []

@@ -1,4 +1,4 @@
-"""Choosing: which mails, how often, from when on, in which language."""
+"""Choosing: which emails, how often, from when on, in which language."""
 
 from __future__ import annotations
 

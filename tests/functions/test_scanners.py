@@ -1,4 +1,4 @@
-"""Scanners: machines that open what a mail links to, and press what they find there, as senders report them.
+"""Scanners: machines that open what an email links to, and press what they find there, as senders report them.
 
 A session is what one machine sends: when (ms since it began), method, and for whom. What they open is of no
 consequence; what they post opts nobody in, and where it opts somebody out it is marked, and can be undone.
@@ -88,7 +88,7 @@ def marks(world: World) -> list[bool]:
 
 
 def test_a_storm_of_heads_and_gets_leaves_no_trace(world: World) -> None:
-    """Link protection looks at every link of a mail, several times within seconds, from several machines."""
+    """Link protection looks at every link of an email, several times within seconds, from several machines."""
     urls = [world.confirm_url(), world.leave_url(), world.choose_url(), "/s/demo"]
     for ip in ("198.51.100.9", "198.51.100.10", "203.0.113.200"):
         for method in ("HEAD", "GET", "OPTIONS", "HEAD", "GET"):

@@ -66,7 +66,7 @@ class Queue:
 def queue(world: World, monkeypatch: pytest.MonkeyPatch) -> Queue:
     queue = Queue(world)
     # Noted and not done: moto's queue would hold the message back for real seconds.
-    monkeypatch.setattr("consentry.aws.queues.Queue.defer", lambda _, _receipt, seconds: queue.put_off.append(seconds))
+    monkeypatch.setattr("consentry.aws.queues.Queue.hide", lambda _, _receipt, seconds: queue.put_off.append(seconds))
     world.deploy(spool_queue_url=queue.url)
     return queue
 

@@ -16,7 +16,7 @@ MINUTE = 60_000
 
 
 def contact_of(world: World, email: str = ANN, brand: str = "demo") -> Any:
-    """The mail that is due to somebody, or None."""
+    """The email that is due to somebody, or None."""
     return world.deployment.store.contact(brand, world.subscriber_id(email, brand))
 
 

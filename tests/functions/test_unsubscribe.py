@@ -641,7 +641,7 @@ def test_undoing_an_earlier_opt_out_leaves_a_later_one_in_force(world: World) ->
 
 
 def test_one_click_loads_no_more_than_it_needs() -> None:
-    """A click that wakes a function waits for every import: rendering, mails, reports and schemas come when needed."""
+    """A click that wakes a function waits for every import: rendering, emails, reports and schemas come when needed."""
     function = Path(__file__).parents[2] / "functions" / "oneclick" / "handler.py"
     code = f"import runpy, sys; runpy.run_path({str(function)!r}); print(*sys.modules)"
     environment = {name: value for name, value in os.environ.items() if name != "AWS_LAMBDA_FUNCTION_NAME"}
@@ -664,7 +664,7 @@ def test_one_click_loads_no_more_than_it_needs() -> None:
     }
 
 
-# --- fewer mails ------------------------------------------------------------------------------------------------------
+# --- fewer emails -----------------------------------------------------------------------------------------------------
 
 
 def options(answer: Answer) -> list[str]:

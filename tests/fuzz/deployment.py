@@ -98,7 +98,7 @@ class Store(MemoryStore):
 
 
 class Inbox:
-    """The mail that came in, in place of a bucket."""
+    """The email that came in, in place of a bucket."""
 
     def __init__(self) -> None:
         self.raw = b""
@@ -136,7 +136,7 @@ class Queue:
     def send(self, text: str, **_: Any) -> None:
         self._look(text)
 
-    def defer(self, _receipt_handle: str, _seconds: int) -> None:
+    def hide(self, _receipt_handle: str, _seconds: int) -> None:
         pass
 
 

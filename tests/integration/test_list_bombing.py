@@ -1,4 +1,4 @@
-"""What a list bomber gets: a day of posts to the form, and the mails that come of it.
+"""What a list bomber gets: a day of posts to the form, and the emails that come of it.
 
 The clock is turned, everything else is real: the journeys, the budgets, the breaker. A day of 60 posts is tried
 always, over moto, whose transactions get slower with every item; the day of an attacker who means it over DynamoDB
@@ -46,7 +46,7 @@ class Attack(NamedTuple):
     """Of the number of a post, and how many there are."""
     address: Callable[[int, int], str]
     most: Callable[[int, Brand], int]
-    """How many mails may come of so many posts."""
+    """How many emails may come of so many posts."""
     bound: str
 
 
@@ -98,7 +98,7 @@ class Day(NamedTuple):
     """What became of a day's posts."""
 
     due: list[int]
-    """The instants at which mails became due."""
+    """The instants at which emails became due."""
     handed_over: list[int]
     """The instants at which the breaker let them through."""
     openings: int

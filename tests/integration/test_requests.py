@@ -1,4 +1,4 @@
-"""Requests, their cooldowns and addresses, and the one mail of each, over moto and over DynamoDB Local."""
+"""Requests, their cooldowns and addresses, and the one email of each, over moto and over DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_forgetting_an_address_that_we_never_held_does_no_harm(table: Table) -> 
     assert table.store.contact("demo", ANN) is None
 
 
-# --- mails: one is sent once ------------------------------------------------------------------------------------------
+# --- emails: one is sent once -----------------------------------------------------------------------------------------
 
 
 def test_there_is_no_mail_to_claim_for_somebody_who_never_asked(table: Table) -> None:

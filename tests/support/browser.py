@@ -28,7 +28,7 @@ _RUN: Final = """levels => axe.run({runOnly: levels, preload: false, resultTypes
   }))"""
 """What axe can't decide is told with what it finds: our pages give it no reason to be unsure.
 
-Frames are left out: no page has one, and the console shows mails in its own, which no script may enter.
+Frames are left out: no page has one, and the console shows emails in its own, which no script may enter.
 """
 
 

@@ -1,4 +1,4 @@
-"""caniemail.com's word on mails: which features of HTML and CSS they use that a mail program lacks.
+"""caniemail.com's word on emails: which features of HTML and CSS they use that a mail program lacks.
 
 The npm package `caniemail` brings the data and the check; `make test` fetches it. Asked are Apple Mail, Gmail, Outlook,
 Samsung Email and Yahoo, on every system.
@@ -59,7 +59,7 @@ ACCEPTED: Final = {
 
 
 def lacking(mails: Iterable[str]) -> set[str]:
-    """The features, by caniemail's titles, that one of the mails uses and one of the programs lacks.
+    """The features, by caniemail's titles, that one of the emails uses and one of the programs lacks.
 
     Skips the test, saying what to install, where the package isn't; fails where it must be there (`CI=true`).
     """

@@ -59,7 +59,7 @@ class Act:
 
 
 class Mailbox:
-    """Every mail that SES took, as the gate before it tells."""
+    """Every email that SES took, as the gate before it tells."""
 
     def __init__(self) -> None:
         self._mails: dict[str, list[dict[str, Any]]] = {}
@@ -73,12 +73,12 @@ class Mailbox:
             self._came.notify_all()
 
     def to(self, address: str) -> list[dict[str, Any]]:
-        """The mails to an address so far."""
+        """The emails to an address so far."""
         with self._came:
             return list(self._mails.get(address, ()))
 
     def first(self, address: str, seconds: float) -> dict[str, Any] | None:
-        """The first mail to an address, if it comes in time."""
+        """The first email to an address, if it comes in time."""
         with self._came:
             self._came.wait_for(lambda: address in self._mails, seconds)
             return next(iter(self._mails.get(address, ())), None)

@@ -70,7 +70,7 @@ def claimed(topic: str = "news", at: int = NOW, **more: Any) -> Event:
 
 
 def asked(at: int = NOW, *, who: str = ANN, address: str = "ann@example.com") -> tuple[Event, Contact]:
-    """Somebody asks for `news`: the event, and the mail that is due."""
+    """Somebody asks for `news`: the event, and the email that is due."""
     made = event({"ask.news": at}, at=at, kind=Kind.ASKED, who=who)
     return made, Contact(address, "en", ("news",), at, made.event_id)
 

@@ -1,4 +1,4 @@
-"""Reading mails that came in, with tokens of a made-up brand and of two people."""
+"""Reading emails that came in, with tokens of a made-up brand and of two people."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def link(*topics: str, **of: str) -> str:
 
 
 def understand(raw: bytes, at: int = NOW) -> Understood:
-    """What a mail that arrived at an instant asks for."""
+    """What an email that arrived at an instant asks for."""
     return emails.understand(raw, lambda each: TOKENS.read(Purpose.UNSUBSCRIBE, each, NOW), at)
 
 
 def left(raw: bytes) -> list[tuple[str, ...]]:
-    """The topics that a mail opts out of, a link each."""
+    """The topics that an email opts out of, a link each."""
     return [each.topics for each in understand(raw).links]
 
 

@@ -1,4 +1,4 @@
-"""Mails to the unsubscribe address, as mail programs, providers and machines write them. Made up, addresses and all.
+"""Emails to the unsubscribe address, as mail programs, providers and machines write them. Made up, addresses and all.
 
 What Gmail's and Apple's say is known from senders who got them; no provider documents it.
 """
@@ -17,13 +17,13 @@ AT: Final = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
 
 
 def letter(head: str = "", text: str = "", *, subject: str = "", to: str = TO) -> bytes:
-    """A mail of a person. `head` adds lines to its header; lines end as in this file's strings, in LF."""
+    """An email of a person. `head` adds lines to its header; lines end as in this file's strings, in LF."""
     subjects = f"Subject: {subject}\n" if subject else ""
     return f"From: Ann <ann@example.com>\nTo: {to}\n{subjects}{head}\n{text}".encode("utf-8", "surrogateescape")
 
 
 def stored(raw: bytes, **how: str) -> bytes:
-    """A mail as SES stores it; see `dev.emulator.incoming`."""
+    """An email as SES stores it; see `dev.emulator.incoming`."""
     return as_ses_stores_it(raw, "o3vrnil0e2ic28trm7dfhrc2v0clambda4nbp0g1", AT, **how)
 
 
@@ -154,7 +154,7 @@ def vacation(token: str) -> bytes:
 
 
 def bounce(token: str, link: str) -> bytes:
-    """A delivery report (RFC 3464) that brings the mail back."""
+    """A delivery report (RFC 3464) that brings the email back."""
     return stored(
         f"""From: Mail Delivery System <MAILER-DAEMON@mail.example.com>
 To: {TO}

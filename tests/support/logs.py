@@ -20,7 +20,7 @@ _SHORTEST: Final = 6
 _NO_LANGUAGE: Final = 10
 """Characters of a value in a query that may be a secret."""
 _EMULATORS_OWN: Final = re.compile(r"^\S+ \S+ INFO \[ses(?:-v2)?\] .*$", re.MULTILINE)
-"""What the emulator's SES says of the mails that it takes, with their recipients. No function wrote it."""
+"""What the emulator's SES says of the emails that it takes, with their recipients. No function wrote it."""
 
 
 class Noted:

@@ -135,7 +135,7 @@ class MemoryStore:
 
 
 class MemoryOutbox:
-    """Who holds which mail, and which went out; away with the store."""
+    """Who holds which email, and which went out; away with the store."""
 
     def __init__(self, store: MemoryStore) -> None:
         self.claims: dict[tuple[str, int], str] = {}
@@ -203,7 +203,7 @@ class MemoryLimits:
 
 
 class MemoryBreaker:
-    """Holds mails back as long as it is told to, in ms."""
+    """Holds emails back as long as it is told to, in ms."""
 
     def __init__(self) -> None:
         self.held = 0

@@ -21,7 +21,7 @@ def iso(at: int) -> str:
 def mail(
     *recipients: str, at: int, brand: str = "", sender: str = "Meadow & Finch <hello@meadow.example>"
 ) -> dict[str, Any]:
-    """The mail that an event is about: a confirmation mail of `brand`; without one a platform's, from `sender`."""
+    """The email that an event is about: a confirmation email of `brand`; without one a platform's, from `sender`."""
     ours = {"brand": [brand], "kind": ["confirmation"]} if brand else {"campaign": ["spring"]}
     return {
         "timestamp": iso(at - 60_000),
@@ -101,5 +101,5 @@ def subscription(recipient: str, at: int, *, everything: bool = False, topics: A
 
 
 def reject(*recipients: str, at: int, **of: Any) -> dict[str, Any]:
-    """SES found something bad in the mail."""
+    """SES found something bad in the email."""
     return {"eventType": "Reject", "mail": mail(*recipients, at=at, **of), "reject": {"reason": "Bad content"}}

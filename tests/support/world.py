@@ -149,15 +149,15 @@ class World:
         return self.deployment.tokens.sign(Link(purpose, brand, subscriber_id, topics, reference, instant, ours))
 
     def confirm_url(self, topics: tuple[str, ...] = ("news",), **of: Any) -> str:
-        """The link of a confirmation mail for a request of this moment."""
+        """The link of a confirmation email for a request of this moment."""
         return f"/c/{self.token(Purpose.CONFIRM, topics=topics, **of)}"
 
     def leave_url(self, topics: tuple[str, ...] = ("news",), **of: Any) -> str:
-        """The unsubscribe link of a mail."""
+        """The unsubscribe link of an email."""
         return f"/u/{self.token(Purpose.UNSUBSCRIBE, topics=topics, **of)}"
 
     def choose_url(self, **of: Any) -> str:
-        """The preferences link of a mail."""
+        """The preferences link of an email."""
         return f"/p/{self.token(Purpose.PREFERENCES, topics=(), **of)}"
 
     def happened(

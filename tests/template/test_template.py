@@ -466,7 +466,7 @@ def test_a_domain_speaks_tls_1_2_and_leads_to_the_api_at_its_root() -> None:
 
 
 def test_links_to_the_apis_own_address_go_on_working_beside_a_domain() -> None:
-    """They are in mails that lie in inboxes for years."""
+    """They are in emails that lie in inboxes for years."""
     for api in of_type("AWS::Serverless::HttpApi").values():
         assert "DisableExecuteApiEndpoint" not in api
 
@@ -1241,7 +1241,7 @@ def test_the_feedback_reads_no_more_than_it_writes_over_and_sends_nothing() -> N
     }
 
 
-# --- mails that come in -----------------------------------------------------------------------------------------------
+# --- emails that come in ----------------------------------------------------------------------------------------------
 
 
 def test_a_bucket_is_private_and_encrypted() -> None:
@@ -1269,7 +1269,7 @@ def test_a_mail_is_kept_as_long_as_a_message_tells_of_it() -> None:
 
 
 def test_a_stack_with_unread_mails_is_not_deleted() -> None:
-    """CloudFormation deletes only empty buckets; one that is retained would keep mails that nobody reads any more."""
+    """CloudFormation deletes only empty buckets; one that is retained would keep emails that nobody reads any more."""
     assert RESOURCES["InboundBucket"]["DeletionPolicy"] == "Delete"
 
 
@@ -1501,7 +1501,7 @@ def test_the_runbooks_say_how_much_work_there_is_at_once_and_when_it_is_given_up
     }
     assert [round(each, 1) for each in hours.values()] == [3.3, 2.5, 7.2]
     said = " ".join(read["WorkerThrottlesAlarm"].split())
-    assert "for three hours is [given up](NotificationDeadLettersAlarm.md), a mail after two and a half hours" in said
+    assert "for three hours is [given up](NotificationDeadLettersAlarm.md), an email after two and a half hours" in said
     assert "an opt-out in the spool after seven hours" in said
 
 

@@ -244,7 +244,7 @@ def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ses]:
 
 
 def hand_over() -> None:
-    """One mail, by the client that the courier's mails go through."""
+    """One email, by the client that the courier's emails go through."""
     Deployment(SETTINGS).mailer._client.send_email(
         FromEmailAddress="hello@meadow.example",
         Destination={"ToAddresses": ["ann@example.com"]},
@@ -330,7 +330,7 @@ def test_a_notification_that_waits_is_a_new_message_and_says_how_it_waited(aws: 
 
 @pytest.mark.parametrize("name", ["spool_queue", "feedback_queue"])
 def test_what_cannot_be_recorded_yet_goes_on_waiting_in_its_queue(aws: Aws, name: str) -> None:
-    getattr(deployed(aws, **{f"{name}_url": "https://sqs/queue"}), name).defer("receipt", 900)
+    getattr(deployed(aws, **{f"{name}_url": "https://sqs/queue"}), name).hide("receipt", 900)
     asked = {"QueueUrl": "https://sqs/queue", "ReceiptHandle": "receipt", "VisibilityTimeout": 900}
     assert aws.calls == [("change_message_visibility", asked)]
 

@@ -282,7 +282,7 @@ def test_every_rule_of_the_compliance_page_names_a_test_or_says_that_nothing_her
 def test_every_threat_is_answered_or_said_to_be_open() -> None:
     text = page("SECURITY.md")
     headings = (
-        *("Links", "Pages", "Mails and the API", "Webhooks and notifications", "Feedback of SES", "Storage"),
+        *("Links", "Pages", "Emails and the API", "Webhooks and notifications", "Feedback of SES", "Storage"),
         "The deployment",
     )
     threats = [row for heading in headings for row in rows(section(text, heading))]

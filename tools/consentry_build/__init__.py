@@ -1,1 +1,1 @@
-"""What happens when the layer is built: brand files are checked and compiled, catalogues and mails too."""
+"""What happens when the layer is built: brand files are checked and compiled, catalogues and emails too."""

@@ -1,4 +1,4 @@
-"""`python -m consentry_build BRANDS OUT`: compile brand files, catalogues and mails into a folder of the layer."""
+"""`python -m consentry_build BRANDS OUT`: compile brand files, catalogues and emails into a folder of the layer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def build(brands: Path, out: Path) -> None:
     Raises:
         FaultyBrandsError: a brand file can't be used; nothing was written.
         CatalogueError: a translation is missing or would break a page.
-        MailError: a mail can't be made of its MJML.
+        MailError: an email can't be made of its MJML.
     """
     compiled = compile_folder(brands)
     out.mkdir(parents=True, exist_ok=True)

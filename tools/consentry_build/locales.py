@@ -1,4 +1,4 @@
-"""Which languages pages and mails are written in; apart from `catalogues`, which takes Babel to load."""
+"""Which languages pages and emails are written in; apart from `catalogues`, which takes Babel to load."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ SOURCE_LANGUAGE: Final = "en"
 
 
 def languages() -> tuple[str, ...]:
-    """Every language that pages and mails are written in, English first."""
+    """Every language that pages and emails are written in, English first."""
     return (SOURCE_LANGUAGE, *sorted(path.stem for path in LOCALES.glob("*.po")))

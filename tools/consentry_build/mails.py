@@ -1,7 +1,7 @@
-"""Mails: MJML, which people write, made into the tables and styles that mail programs need, when the layer is built.
+"""Emails: MJML, which people write, made into the tables and styles that mail programs need, when the layer is built.
 
-`layers/consentry/mails` holds for each mail its HTML as MJML, its text, and its subject, all of them Jinja templates.
-MJML leaves Jinja's expressions as they are; what it makes is a template that is rendered once for each mail.
+`layers/consentry/mails` holds for each email its HTML as MJML, its text, and its subject, all of them Jinja templates.
+MJML leaves Jinja's expressions as they are; what it makes is a template that is rendered once for each email.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _EXPRESSION: Final = re.compile(r"{{.*?}}|{%.*?%}", re.DOTALL)
 
 
 class MailError(Exception):
-    """A mail that can't be shipped."""
+    """An email that can't be shipped."""
 
 
 def compile_to(out_dir: Path) -> None:
-    """Write the templates of all mails to `<out_dir>/mails`.
+    """Write the templates of all emails to `<out_dir>/mails`.
 
     Raises:
         MailError: MJML can't read one, or would lose some of Jinja's expressions.

@@ -219,7 +219,7 @@ def _live(table: str, keys: Keyring, brand: str, key_id: str, now: int) -> tuple
 
 
 _MAIL_WAITS: Final = LIFETIME[Purpose.CONFIRM]
-"""A mail may be signed long after its request, but not after the request's end."""
+"""An email may be signed long after its request, but not after the request's end."""
 
 
 def _state(generation: Generation, lives: Sequence[Generation], now: int) -> str:

@@ -1,4 +1,4 @@
-"""`consentry links`: links and headers for the mails of a platform."""
+"""`consentry links`: links and headers for the emails of a platform."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
 
 @click.group("links")
 def group() -> None:
-    """Make links for mails."""
+    """Make links for emails."""
 
 
 @group.command()
@@ -68,7 +68,7 @@ def mint(
     source: str,
     output: str,
 ) -> None:
-    """Add to each row of INPUT the links and headers for a mail to that person.
+    """Add to each row of INPUT the links and headers for an email to that person.
 
     INPUT has a column email or subscriber_id. Rows that can't be used are left out and told of.
     """

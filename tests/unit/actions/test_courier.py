@@ -32,7 +32,7 @@ CONTACT = Contact("ann@example.com", "en", ("news",), people.NOW, "event-1")
 
 
 class Post:
-    """Where mails go; refuses with a fault, once for each that it was given."""
+    """Where emails go; refuses with a fault, once for each that it was given."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[Brand, str, bytes]] = []
@@ -49,7 +49,7 @@ class Post:
 
 
 class Office:
-    """A courier, its store and its post, with one mail due."""
+    """A courier, its store and its post, with one email due."""
 
     def __init__(self, *brands: Brand) -> None:
         self.store, self.post, self.breaker = MemoryStore(), Post(), MemoryBreaker()
@@ -204,7 +204,7 @@ def test_a_mail_that_waits_does_not_go_out_once_its_address_complained_or_bounce
 
 @pytest.mark.parametrize("register", [rules.COMPLAINT, rules.BOUNCE])
 def test_a_mail_goes_out_a_day_after_a_complaint_or_bounce(office: Office, register: str) -> None:
-    """The request was taken, so the mail is sent: both go by the same day."""
+    """The request was taken, so the email is sent: both go by the same day."""
     said_of_ann(office, register, people.NOW - SUPPRESSED_COOLDOWN_MS)
     assert office.deliver() is Delivery.SENT
 

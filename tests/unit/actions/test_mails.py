@@ -1,4 +1,4 @@
-"""Mails: the confirmation mail says who asks and how to leave, whatever a brand or a person put into it."""
+"""Emails: the confirmation email says who asks and how to leave, whatever a brand or a person put into it."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def tokens() -> Tokens:
 
 
 def compose(contact: Contact = CONTACT, body: Body = BODY, links: Links | None = None, **otherwise: Any) -> bytes:
-    """The mail of a brand with some fields replaced."""
+    """The email of a brand with some fields replaced."""
     brand = people.brand(**otherwise)
     links = links or mails.confirmation_links(tokens(), brand, people.SUBSCRIBER, contact, BASE)
     return mails.compose(brand, contact, links, body)
 
 
 def parsed(raw: bytes) -> EmailMessage:
-    """The mail, as a program of the other side reads it: without a defect."""
+    """The email, as a program of the other side reads it: without a defect."""
     message = email.message_from_bytes(raw, policy=default)
     assert isinstance(message, EmailMessage)
     for part in message.walk():

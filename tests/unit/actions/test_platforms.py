@@ -1,4 +1,4 @@
-"""What platforms are told: links to put into mails, whom they may mail, and what is on record."""
+"""What platforms are told: links to put into emails, whom they may mail, and what is on record."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Ann:
         )
 
     def asks(self, *topics: str, **otherwise: Any) -> Link:
-        """Her request; the link of the mail that follows from it."""
+        """Her request; the link of the email that follows from it."""
         how = self.how(**otherwise)
         self.outcome = self.journeys.subscribe(self.brand, people.SUBSCRIBER, ANN, topics, how)
         return self.link(Purpose.CONFIRM, *topics, at=how.now)
@@ -168,7 +168,7 @@ class Ann:
         return rules.decide(self.consent, topic, self.brand.mode(topic), self.now).allowed
 
     def allows(self) -> list[bool]:
-        """Of each topic, whether its mail may flow."""
+        """Of each topic, whether its email may flow."""
         return [self.allowed(topic) for topic in self.brand.topics]
 
 
@@ -1068,7 +1068,7 @@ def test_no_email_goes_to_whoever_asks_too_often(ann: Ann) -> None:
 
 
 def test_a_link_of_ours_lifts_for_a_day_and_is_then_as_good_as_a_platforms(ann: Ann) -> None:
-    """Mails are forwarded, and found again."""
+    """Emails are forwarded, and found again."""
     ann.leaves("news")
     link = ann.link(Purpose.PREFERENCES, at=ann.now, ours=True)
     ann.now += DAY_MS - 2_000
@@ -1131,7 +1131,7 @@ def test_no_stamp_is_no_proof(ann: Ann, stamp: str) -> None:
 
 
 def test_a_link_itself_is_no_stamp(ann: Ann) -> None:
-    """Whoever has the mail has the link; only who saw the page has the stamp."""
+    """Whoever has the email has the link; only who saw the page has the stamp."""
     link = ann.link(Purpose.CONFIRM, "confirm", at=ann.now)
     assert not ann.journeys.stamped(Form.CONFIRM, link, ann.journeys.tokens.sign(link), ann.now + 60_000)
 

@@ -1,4 +1,4 @@
-"""Mails are made when the layer is built: what can't be made stops the build."""
+"""Emails are made when the layer is built: what can't be made stops the build."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOOD = """<mjml lang="{{ lang }}"><mj-body><mj-section><mj-column>
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A mail with a part."""
+    """An email with a part."""
     (tmp_path / "part.mjml").write_text('<mj-text css-class="soft">{% if a %}{{ b }}{% endif %}</mj-text>\n')
     path = tmp_path / "good.mjml"
     path.write_text(GOOD)

@@ -1,4 +1,4 @@
-"""Mails that are posted to the local stack look as if SES had received them."""
+"""Emails that are posted to the local stack look as if SES had received them."""
 
 from __future__ import annotations
 

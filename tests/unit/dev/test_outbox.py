@@ -1,4 +1,4 @@
-"""What the local outbox tells of a mail."""
+"""What the local outbox tells of an email."""
 
 from __future__ import annotations
 

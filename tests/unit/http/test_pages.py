@@ -31,7 +31,7 @@ def request(query: str = "", accept: str = "") -> Request:
 
 @pytest.fixture
 def templates(tmp_path: Path) -> Path:
-    """A function's own templates: one page and a mail's text."""
+    """A function's own templates: one page and an email's text."""
     (tmp_path / "page.html").write_text(
         '{% extends "layout.html" %}{% block title %}T{% endblock %}{% block content %}{{ said }}{% endblock %}'
     )

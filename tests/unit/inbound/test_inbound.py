@@ -1,4 +1,4 @@
-"""Mails to the unsubscribe address: whoever sends one gets out, by whatever program; a machine's reply doesn't."""
+"""Emails to the unsubscribe address: whoever sends one gets out, by whatever program; a machine's reply doesn't."""
 
 from __future__ import annotations
 
@@ -510,7 +510,7 @@ def test_what_came_with_the_mail_is_not_taken_for_ses_own() -> None:
     assert understand(letter("X-SES-Spam-Verdict: ann@example.com\n", subject=T)).verdicts == ""
 
 
-# --- hostile mails ---------------------------------------------------------------------------------------------------
+# --- hostile emails ---------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=300)

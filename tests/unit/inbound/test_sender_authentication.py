@@ -1,4 +1,4 @@
-"""A mail without a token: who wrote it is believed only where nobody else can have written it, and written it to us."""
+"""An email without a token: who wrote it is believed only where nobody else can have written it, and to us."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PASS: Final = "spf=pass; dkim=pass; dmarc=pass"
 
 
 def author(raw: bytes) -> str:
-    """The address that a mail opts out; empty where it doesn't."""
+    """The address that an email opts out; empty where it doesn't."""
     understood = understand(raw)
     assert (understood.finding is Finding.SENDER) == bool(understood.sender)
     return understood.sender.address.normalised if understood.sender else ""
@@ -110,7 +110,7 @@ def test_a_result_of_another_domain_is_of_somebody_else() -> None:
 
 
 def test_each_signature_of_the_domain_covers_what_it_must() -> None:
-    """Whoever got a mail of theirs can't add a signature that covers more, and fails."""
+    """Whoever got an email of theirs can't add a signature that covers more, and fails."""
     more = "DKIM-Signature: v=1; d=example.com; h=from:to; b=AAAA\n"
     for results in ("spf=pass; dkim=pass; dkim=pass; dmarc=pass", "spf=pass; dkim=pass; dkim=fail; dmarc=pass"):
         assert author(signed(signature="d=example.com; h=from:subject", head=more, results=results)) == ""
@@ -150,7 +150,7 @@ def test_what_came_with_the_mail_is_not_taken_for_ses_own() -> None:
 
 
 def test_as_ses_writes_it() -> None:
-    """The field as SES wrote it on mails of Gmail's."""
+    """The field as SES wrote it on emails of Gmail's."""
     said = (
         b"Authentication-Results: amazonses.com; spf=pass (spfCheck: domain of _spf.example.com designates 192.0.2.25 "
         b"as permitted) client-ip=192.0.2.25; envelope-from=ann@example.com; helo=mail-qt1.example.com; dkim=pass "

@@ -173,7 +173,7 @@ def test_a_document_can_be_renewed_however_young_it_seems() -> None:
 
 
 def test_keys_are_those_that_were_always_derived() -> None:
-    """Known vectors: other peppers would cut every opt-out from its person, other keys every link from its mail."""
+    """Known vectors: other peppers would cut every opt-out from its person, other keys every link from its email."""
     keyring = Secret({"root": ROOT}).keyring
     assert keyring.signing_keys("demo") == (derived("sign", "demo", "1"),)
     assert keyring.pepper("demo") == derived("pepper", "demo", "")

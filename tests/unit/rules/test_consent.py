@@ -1,4 +1,4 @@
-"""The consent rules: whatever happens, in whatever order, people get the mail that they want and no other."""
+"""The consent rules: whatever happens, in whatever order, people get the email that they want and no other."""
 
 from __future__ import annotations
 

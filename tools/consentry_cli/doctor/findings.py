@@ -15,7 +15,7 @@ class Verdict(StrEnum):
     """How well it is; the worst first."""
 
     FAULT = "fault"
-    """Something doesn't work, or an opt-out, a mail or a proof is waiting for somebody."""
+    """Something doesn't work, or an opt-out, an email or a proof is waiting for somebody."""
     WARNING = "warning"
     """It works, and won't for ever; or works less well than it could."""
     COULD_NOT_LOOK = "could not look"

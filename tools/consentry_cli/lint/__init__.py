@@ -1,1 +1,1 @@
-"""Lint for senders: what mailbox providers and the RFCs would say of a mail."""
+"""Lint for senders: what mailbox providers and the RFCs would say of an email."""

@@ -1,4 +1,4 @@
-"""All rules over one mail."""
+"""All rules over one email."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _ORDER: Final = list(Level)
 
 
 def check(raw: bytes, *, ask_dns: bool = False) -> list[Finding]:
-    """What there is to say of a mail, the worst first.
+    """What there is to say of an email, the worst first.
 
     Args:
-        raw: the mail.
+        raw: the email.
         ask_dns: whether DKIM signatures are verified with the keys that the DNS has.
 
     Raises:

@@ -1,4 +1,4 @@
-"""`consentry lint`: what mailbox providers would say of a mail."""
+"""`consentry lint`: what mailbox providers would say of an email."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 @click.option("--dns", is_flag=True, help="Verify DKIM signatures with the keys in the DNS.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a mail and line.")
 def lint(files: tuple[str, ...], dns: bool, as_json: bool) -> None:
-    """Say what Gmail, Yahoo, Outlook and the RFCs would say of a mail, and how to mend it.
+    """Say what Gmail, Yahoo, Outlook and the RFCs would say of an email, and how to mend it.
 
-    MESSAGE.eml is a mail as it arrived: "Show original" in Gmail, "Save as" elsewhere; - is standard input. Exit
+    MESSAGE.eml is an email as it arrived: "Show original" in Gmail, "Save as" elsewhere; - is standard input. Exit
     status: 0 nothing to mend, 1 something, 2 it is no mail.
     """
     worth_mending = False

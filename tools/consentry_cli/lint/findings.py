@@ -1,4 +1,4 @@
-"""What is found in a mail."""
+"""What is found in an email."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ class Level(StrEnum):
     """How bad it is."""
 
     ERROR = "error"
-    """Somebody refuses the mail, or shows no way to unsubscribe, because of it."""
+    """Somebody refuses the email, or shows no way to unsubscribe, because of it."""
     WARNING = "warning"
     """It costs readers or reputation, or works with some providers alone."""
 
 
 class Finding(NamedTuple):
-    """One thing that is worth saying of a mail."""
+    """One thing that is worth saying of an email."""
 
     rule: str
     """Its name, stable: what a script can rely on."""

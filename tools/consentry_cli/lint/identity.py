@@ -1,4 +1,4 @@
-"""Rules about who sends: From, DKIM, what the receiver found out, List-Id, and what makes a mail whole."""
+"""Rules about who sends: From, DKIM, what the receiver found out, List-Id, and what makes an email whole."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def verified(mail: Mail, ask: Callable[..., bytes | None] | None = None) -> Iter
 
 
 def received(mail: Mail) -> Iterator[Finding]:
-    """What the receiver found out, if the mail was received. Of several signatures one that passed is enough."""
+    """What the receiver found out, if the email was received. Of several signatures one that passed is enough."""
     found = {
         (kind.lower(), result.lower())
         for kind, result in _RESULT.findall(without_comments(mail.first("authentication-results")))
@@ -172,7 +172,7 @@ def list_id(mail: Mail) -> Iterator[Finding]:
 
 
 def whole(mail: Mail) -> Iterator[Finding]:
-    """What every mail has, once."""
+    """What every email has, once."""
     for name, shown in _NEEDED.items():
         if not mail.all(name):
             yield Finding(

@@ -1,4 +1,4 @@
-"""A mail as the rules look at it: header fields as they stand in the file, and the texts of its body."""
+"""An email as the rules look at it: header fields as they stand in the file, and the texts of its body."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NotAMailError(ValueError):
 
 
 class Mail(NamedTuple):
-    """A mail."""
+    """An email."""
 
     raw: bytes
     """With CRLF, as it travels."""
@@ -52,7 +52,7 @@ class Mail(NamedTuple):
 
 
 def read(raw: bytes) -> Mail:
-    """The mail in a file: RFC 5322, as `Show original` or `Save as` of a mail program gives it, or out of an mbox.
+    """The email in a file: RFC 5322, as `Show original` or `Save as` of a mail program gives it, or out of an mbox.
 
     Raises:
         NotAMailError: it doesn't begin with a header, or is larger than `MOST`.

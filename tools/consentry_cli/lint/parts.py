@@ -1,4 +1,4 @@
-"""The texts in the body of a mail: what its reader is shown, and nothing that is only attached.
+"""The texts in the body of an email: what its reader is shown, and nothing that is only attached.
 
 The standard library reads fields and encodings of a part, each as long as it may be to cost nothing; taking the body
 apart is done here, by one walk over its lines: the library compares each line with each boundary that is open, and
@@ -72,8 +72,8 @@ def texts(fields: Fields, lines: Sequence[bytes], at: int) -> list[Part]:
     """The texts in the body, in their order.
 
     Args:
-        fields: the mail's.
-        lines: the mail's, without their ends.
+        fields: the email's.
+        lines: the email's, without their ends.
         at: the line at which its body begins.
 
     Raises:

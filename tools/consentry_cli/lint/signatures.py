@@ -1,4 +1,4 @@
-"""DKIM: which signatures a mail has, what they cover, and whether they hold."""
+"""DKIM: which signatures an email has, what they cover, and whether they hold."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def holds(mail: Mail, number: int, ask: AskDns | None = None) -> str:
     """Why a signature doesn't hold; empty if it does.
 
     Args:
-        mail: the mail as it arrived: a mail that was saved in another form fails.
+        mail: the email as it arrived: an email that was saved in another form fails.
         number: which of its signatures, from 0.
         ask: answers the TXT record of a name, as bytes, or None; left out, the DNS does.
     """

@@ -16,7 +16,7 @@ PARTS: Final = {
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html"""
 OTHERWISE: Final[dict[str, tuple[str, ...]]] = {
     "TransactWriteItems": (),
-    # A mail that is handed over whole: https://docs.aws.amazon.com/ses/latest/dg/control-user-access.html
+    # An email that is handed over whole: https://docs.aws.amazon.com/ses/latest/dg/control-user-access.html
     "SendEmail": ("ses:SendEmail", "ses:SendRawEmail"),
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html and the like
     "HeadBucket": (),

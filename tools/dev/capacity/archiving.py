@@ -44,5 +44,5 @@ def run(people: float, events: float, segments: int) -> Run:
 
 
 def of_a_billion() -> Run:
-    """Of all subscribers, in a month with a billion mails a day."""
+    """Of all subscribers, in a month with a billion emails a day."""
     return run(assumed.SUBSCRIBERS.value, load.CHANGES.a_day * DAYS, deployed().answer("ArchiveSegments"))

@@ -26,7 +26,7 @@ def answers() -> str:
     million = {
         "one-click opt-outs": costs.clicks(),
         "page visits": costs.visits(),
-        "confirmed sign-ups, with their mails": costs.confirmations(),
+        "confirmed sign-ups, with their emails": costs.confirmations(),
         "decisions by the API": costs.decisions(),
         "events by the API": costs.events(),
         "changes told to an endpoint": costs.told(costs.MILLION),
@@ -119,7 +119,7 @@ def sooner() -> str:
 
 
 def _few() -> dict[Combination, float]:
-    """What has a value, and how often, in a month of 10,000 people who get a mail a week."""
+    """What has a value, and how often, in a month of 10,000 people who get an email a week."""
     opt_outs, asked = 4 * _TEN_THOUSAND * assumed.OPT_OUTS.value, _TEN_THOUSAND * assumed.ASKED.value * 30
     by_page = opt_outs * assumed.BY_PAGE.value
     return costs.usual(asked, asked * assumed.CONFIRMED.value, opt_outs - by_page, by_page)
@@ -157,7 +157,7 @@ def combinations() -> str:
 
 
 def billion() -> str:
-    """The bill of a month with a billion mails a day."""
+    """The bill of a month with a billion emails a day."""
     days = 30
     bills = {
         "opt-outs": costs.clicks(load.OPT_OUTS.a_day * days),
@@ -177,36 +177,36 @@ def billion() -> str:
         [
             *([what, dollars(_total(bill)), f"{_total(bill) / total:.0%}"] for what, bill in bills.items()),
             ["**together**", f"**{dollars(total)}**", ""],
-            ["for comparison: these mails by SES, at list price", dollars(mailed), ""],
+            ["for comparison: these emails by SES, at list price", dollars(mailed), ""],
         ],
     )
 
 
 def others() -> str:
-    """Ten thousand contacts, a mail a week, beside a server and services."""
-    people, mails = _TEN_THOUSAND, 4 * _TEN_THOUSAND
-    opt_outs = mails * assumed.OPT_OUTS.value
+    """Ten thousand contacts, an email a week, beside a server and services."""
+    people, emails = _TEN_THOUSAND, 4 * _TEN_THOUSAND
+    opt_outs = emails * assumed.OPT_OUTS.value
     ours = costs.together(
         costs.idle(),
         {"CloudWatch": costs.counted(_few())},
         costs.kept(people),
         costs.clicks(opt_outs),
-        costs.visits(mails * assumed.SCANNED.value),
+        costs.visits(emails * assumed.SCANNED.value),
         costs.confirmations(people * assumed.ASKED.value * 30),
-        costs.decisions(mails),
+        costs.decisions(emails),
         costs.told(opt_outs),
     )
-    ses = mails / costs.MILLION * prices.MAILED.dollars
+    ses = emails / costs.MILLION * prices.MAILED.dollars
     return words(
-        ["10,000 contacts, 40,000 mails a month", "dollars a month", "what that is"],
+        ["10,000 contacts, 40,000 emails a month", "dollars a month", "what that is"],
         [
             [
-                "Consentry, and SES for the mails",
+                "Consentry, and SES for the emails",
                 dollars(_total(ours) + ses),
                 "consent alone: something else composes and sends",
             ],
             [
-                "listmonk on a server, and SES for the mails",
+                "listmonk on a server, and SES for the emails",
                 dollars(prices.SERVER.dollars + ses),
                 "composes and sends too; one server, no second one",
             ],

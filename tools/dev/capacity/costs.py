@@ -191,9 +191,9 @@ def visits(calls: float = MILLION) -> Bill:
 
 
 def confirmations(people: float = MILLION) -> Bill:
-    """The whole double opt-in: the form, the mail, the page, the button."""
+    """The whole double opt-in: the form, the email, the page, the button."""
     measured = sizes.JOURNEY
-    # Two budgets of the form, the crowd, and what a domain is given back; the mail's count, claim and note. Two items
+    # Two budgets of the form, the crowd, and what a domain is given back; the email's count, claim and note. Two items
     # and the breaker are read, the language, and the budget's name.
     asked = measured["asked"].write_units + sizes.EMAIL_BUDGETS
     writes = asked + measured["confirmed"].write_units + 2 + 1 + 1 + 3

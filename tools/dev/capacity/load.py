@@ -1,4 +1,4 @@
-"""A billion mails a day: how often what happens, what is asked of each part, and how hot partitions get."""
+"""A billion emails a day: how often what happens, what is asked of each part, and how hot partitions get."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Rate(NamedTuple):
 
 
 def rate(a_day: float) -> Rate:
-    """Of something that people do after a mail."""
+    """Of something that people do after an email."""
     hour = a_day * assumed.PEAK_HOUR.value / _HOUR_S
     return Rate(a_day, hour, hour * assumed.PEAK_MINUTE.value)
 
@@ -107,13 +107,13 @@ def concurrency() -> dict[str, float]:
     clicks = HTTP.minute * assumed.CLICK_MS.value / 1000
     decisions = SCREENED.minute / 1000 * assumed.CALL_MS.value / 1000
     reports = REPORTS.minute * assumed.EVENT_MS.value / 1000
-    mails = REQUESTS.minute * assumed.MAIL_MS.value / 1000
+    emails = REQUESTS.minute * assumed.MAIL_MS.value / 1000
     told = CHANGES.minute * assumed.ENDPOINTS.value * assumed.TELL_MS.value / 1000
     return {
         "clicks and pages": clicks,
         "decisions": decisions,
         "reports": reports,
-        "mails": mails,
+        "emails": emails,
         "telling platforms": told,
     }
 
@@ -125,7 +125,7 @@ def from_stream(source: str, record_ms: float, shards: int) -> float:
 
 
 def rounds(seconds: float) -> int:
-    """How often a notification comes by and is put off while its endpoint is away for so long."""
+    """How often a notification comes by and is deferred while its endpoint is away for so long."""
     pauses = [*PAUSES_S[:-1]]
     at, times = 0.0, 1
     while at + (pause := pauses.pop(0) if pauses else PAUSES_S[-1]) <= seconds:

@@ -55,8 +55,8 @@ def rates() -> str:
 
 
 def breaks() -> str:
-    """What breaks first, in order: the mails a day at which it does, all else as assumed."""
-    template, mails = deployed(AccountConcurrency=LARGE), assumed.MAILS_A_DAY.value
+    """What breaks first, in order: the emails a day at which it does, all else as assumed."""
+    template, emails = deployed(AccountConcurrency=LARGE), assumed.MAILS_A_DAY.value
     gateway, opt_outs = template.answer("RequestsPerSecond"), template.answer("OptOutsPerSecond")
     bounds = Bounds()
     told = load.CHANGES.minute * assumed.ENDPOINTS.value
@@ -72,7 +72,7 @@ def breaks() -> str:
          (f"the throttle of opt-outs | `OptOutsPerSecond` {opt_outs:,} | `OptOutsRefused`, which wakes somebody"
           " | `OptOutsPerSecond`, `OptOutBurst`")),
         (new / all_reads,
-         (f"reads of a new table, while all mails are screened | {new:,.0f} units a second | `ReadThrottleEvents`"
+         (f"reads of a new table, while all emails are screened | {new:,.0f} units a second | `ReadThrottleEvents`"
           " | warm throughput; screening more slowly")),
         (quota / all_reads,
          (f"the table's quota of reads | {quota:,.0f} units a second | `ReadThrottleEvents`"
@@ -81,14 +81,14 @@ def breaks() -> str:
          (f"writes of a new table | {assumed.NEW_WRITES.value:,.0f} units a second"
           " | `WriteThrottleEvents`; the spool fills | warm throughput")),
         (assumed.SES_RATE.value / load.REQUESTS.minute,
-         (f"SES's first rate | {assumed.SES_RATE.value:,.0f} mails a second | mails wait in the mail queue"
+         (f"SES's first rate | {assumed.SES_RATE.value:,.0f} emails a second | emails wait in the mail queue"
           " | the quota of SES")),
         (bounds.mails_a_minute / 60 * brands / load.REQUESTS.minute,
          (f"the breaker of each brand | `mails_a_minute` {bounds.mails_a_minute}, {brands:.0f} brands"
           " | `BreakerOpened` | `mails_a_minute`")),
         (bounds.requests_an_hour / 3600 * brands / load.REQUESTS.hour,
          (f"the form of each brand, silently | `requests_an_hour` {bounds.requests_an_hour:,}, {brands:.0f} brands"
-          " | fewer mails than visits of the form | `requests_an_hour`")),
+          " | fewer emails than visits of the form | `requests_an_hour`")),
         (assumed.ACCOUNT_RATE.value / load.HTTP.minute,
          (f"API Gateway's quota | {assumed.ACCOUNT_RATE.value:,.0f} calls a second"
           " | status 429, though the throttle is higher | the quota")),
@@ -110,8 +110,8 @@ def breaks() -> str:
     ]  # fmt: skip
     found.sort()
     return words(
-        ["at mails a day", "breaks", "because", "one sees it by", "one turns"],
-        [[large(part * mails), rest] for part, rest in found],
+        ["at emails a day", "breaks", "because", "one sees it by", "one turns"],
+        [[large(part * emails), rest] for part, rest in found],
     )
 
 
@@ -154,7 +154,7 @@ def workers() -> str:
     named = {
         "the spool: opt-outs that waited": "DrainFunctionSpooled",
         "the stream, of each shard: emails": "CourierFunctionDue",
-        "emails that were put off": "CourierFunctionPutOff",
+        "emails that were deferred": "CourierFunctionPutOff",
         "bounces and complaints": "FeedbackFunctionTold",
         "the stream, of each shard: changes": "NotifierFunctionChanged",
         "telling platforms": "NotifierFunctionDue",
@@ -188,10 +188,10 @@ def starts() -> str:
 def streams() -> str:
     """How fast the stream is read."""
     courier, notifier = (
-        ("courier, mails", "CourierFunctionDue", assumed.MAIL_MS.value),
+        ("courier, emails", "CourierFunctionDue", assumed.MAIL_MS.value),
         ("notifier, changes", "NotifierFunctionChanged", assumed.STREAM_MS.value),
     )
-    due = {"courier, mails": load.REQUESTS.minute, "notifier, changes": load.CHANGES.minute}
+    due = {"courier, emails": load.REQUESTS.minute, "notifier, changes": load.CHANGES.minute}
     return table(
         ["a second", "comes, busiest minute", "4 shards", "16 shards"],
         [
@@ -213,7 +213,7 @@ def growth() -> str:
                 f"{large(people)} people who asked, confirmed and left",
                 f"{costs.stored_bytes(people) / costs.GB:,.0f} GB",
             ],
-            ["the ledger's growth, at a billion mails a day", f"{year:,.0f} GB a year"],
+            ["the ledger's growth, at a billion emails a day", f"{year:,.0f} GB a year"],
             ["what each such year adds to the monthly bill, storage and recovery", dollars(held)],
         ],
     )

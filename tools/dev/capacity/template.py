@@ -12,7 +12,7 @@ from dev.places import ROOT
 _HIGH_RESOLUTION_S: Final = 60
 """Below it an alarm is a high-resolution one, which costs more."""
 LARGE: Final = "1000"
-"""The `AccountConcurrency` that a billion mails a day need; a new account has 10."""
+"""The `AccountConcurrency` that a billion emails a day need; a new account has 10."""
 
 
 @cache

@@ -37,7 +37,7 @@ MOST_EXACT = 2**53
 
 _READER = TypeDeserializer()
 HEADERS = {
-    # Mails bring inline styles, and srcdoc frames inherit this policy; nothing is loaded from elsewhere.
+    # Emails bring inline styles, and srcdoc frames inherit this policy; nothing is loaded from elsewhere.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
         "img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

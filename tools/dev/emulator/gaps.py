@@ -168,9 +168,9 @@ def _is_about_mail(statement: Mapping[str, Any]) -> bool:
 
 
 def tell_of_mail(request: Mapping[str, Any], message_id: str, *, endpoint: str) -> None:
-    """Publish what becomes of a mail, since the emulator keeps event destinations and tells them nothing.
+    """Publish what becomes of an email, since the emulator keeps event destinations and tells them nothing.
 
-    As on AWS, whoever wants to see a bounce or complaint mails to the mailbox simulator.
+    As on AWS, a bounce or complaint is had by writing to the mailbox simulator.
     """
     events = events_of(request, message_id, datetime.now(UTC))
     if not events:
@@ -186,7 +186,7 @@ def tell_of_mail(request: Mapping[str, Any], message_id: str, *, endpoint: str) 
 
 
 def events_of(request: Mapping[str, Any], message_id: str, at: datetime) -> list[dict[str, Any]]:
-    """What SES tells of a mail (``SendEmail``'s JSON body) whose recipients live in the mailbox simulator.
+    """What SES tells of an email (``SendEmail``'s JSON body) whose recipients live in the mailbox simulator.
 
     https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html#send-email-simulator
     """

@@ -1,6 +1,6 @@
-"""Mails that come in: puts a raw mail into the deployment's bucket as SES would. The emulator's SES receives none.
+"""Emails that come in: puts a raw mail into the deployment's bucket as SES would. The emulator's SES receives none.
 
-The fields that SES adds are those in AWS's example of a mail that it received:
+The fields that SES adds are those in AWS's example of an email that it received:
 https://docs.aws.amazon.com/ses/latest/dg/receiving-email-notifications-examples.html
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PATH = "/_local/inbound"
 RECIPIENT = "unsubscribe@reply.meadow.example"
-"""The demonstration brand's, where a mail names no recipient."""
+"""The demonstration brand's, where an email names no recipient."""
 
 _FOUND_OUT = {
     "return-path": "<",
@@ -39,9 +39,9 @@ _SIGNED_BY = re.compile(rb"^dkim-signature:(?:[^\r\n]|\r?\n[ \t])*?\bd=([\w.-]+)
 
 
 def deliver(raw: bytes, bucket: str, endpoint: str, at: datetime) -> str:
-    """Put a mail into the bucket; answers the id that SES would have given it.
+    """Put an email into the bucket; answers the id that SES would have given it.
 
-    What a mail says that SES found out about it (`_FOUND_OUT`) is what SES found out: so every finding can be tried.
+    What an email says that SES found out about it (`_FOUND_OUT`) is what SES found out: so every finding can be tried.
     """
     message_id = uuid.uuid4().hex
     told = {name: value for name, value in _unfolded(raw) if name in _FOUND_OUT and value.startswith(_FOUND_OUT[name])}
@@ -61,13 +61,13 @@ def as_ses_stores_it(
     results: str = "spf=pass; dkim=pass; dmarc=pass",
     told: Mapping[str, str] | None = None,
 ) -> bytes:
-    """A mail with the fields that SES puts above its own.
+    """An email with the fields that SES puts above its own.
 
     Args:
         raw: RFC 5322.
         message_id: what SES calls it.
         at: when it came.
-        return_path: the envelope's sender; None for the mail's own, empty for none, as bounces have it.
+        return_path: the envelope's sender; None for the email's own, empty for none, as bounces have it.
         spam: `X-SES-Spam-Verdict`.
         virus: `X-SES-Virus-Verdict`.
         results: what `Authentication-Results` says, each followed by the domain that it is about: for DKIM those of the
@@ -103,7 +103,7 @@ def as_ses_stores_it(
 
 
 def _unfolded(raw: bytes) -> list[tuple[str, str]]:
-    """A mail's fields, names in lower case, the topmost last."""
+    """An email's fields, names in lower case, the topmost last."""
     header = BytesHeaderParser(policy=compat32).parsebytes(raw)
     return [(name.lower(), " ".join(str(value).split())) for name, value in reversed(header.items())]
 

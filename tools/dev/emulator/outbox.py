@@ -1,4 +1,4 @@
-"""Every mail that the functions send, as they sent it.
+"""Every email that the functions send, as they sent it.
 
 The emulator's SES keeps subject and bodies, and drops the raw message and its headers. So the functions reach
 SES through this recorder: it passes each request on unchanged, and keeps what SES accepted.
@@ -26,11 +26,11 @@ SEND_EMAIL = ("POST", "/v2/email/outbound-emails")
 
 @dataclass
 class Outbox:
-    """The mails of this run, oldest first."""
+    """The emails of this run, oldest first."""
 
     mails: list[dict[str, Any]] = field(default_factory=list)
     after: Callable[[Mapping[str, Any], str], None] = lambda _request, _message_id: None
-    """Called with each request that SES accepted, and the id that SES gave the mail."""
+    """Called with each request that SES accepted, and the id that SES gave the email."""
 
     def application(self, emulator: str, port: int) -> web.Application:
         """The recorder: an HTTP server on `port` that stands where the functions expect SES."""

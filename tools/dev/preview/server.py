@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PATH = "/_local/preview"
 MAIL_WITHIN = 20.0
-"""Seconds in which a mail has to come: it takes the way through the table's stream."""
+"""Seconds in which an email has to come: it takes the way through the table's stream."""
 USER_AGENT = "Mozilla/5.0 (somebody who has a look)"
 LOOK_EVERY = 0.05
 
@@ -49,7 +49,7 @@ class Preview:
     copies: Copies
     outbox: Outbox
     console_headers: Mapping[str, str]
-    """Of the list, and of mails."""
+    """Of the list, and of emails."""
     _shown: dict[tuple[str, str], str] = field(default_factory=dict)
     """Where the forms of the page go that was shown last, by brand and state."""
 
@@ -130,7 +130,7 @@ class Preview:
         return page.answer.response()
 
     async def _mail(self, request: web.Request) -> web.Response:
-        """Have a mail sent, and show its HTML, or its text with ``?part=text``."""
+        """Have an email sent, and show its HTML, or its text with ``?part=text``."""
         brand, state = self._asked_for(request)
         visitor = self._visitor(request, brand)
         await state.play(visitor)

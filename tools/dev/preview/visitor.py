@@ -1,7 +1,7 @@
 """Somebody whom nobody knows yet, and who uses the stack as people do: opens links, fills in forms and sends them.
 
-Each has an address of their own. The links that a mail would bring are signed here, with the stack's own keys: so a
-link can be as old as one likes, and nobody waits for a mail.
+Each has an address of their own. The links that an email would bring are signed here, with the stack's own keys: so a
+link can be as old as one likes, and nobody waits for an email.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The courier's rules: which mail is due, that it is sent once, and that none is lost."""
+"""The courier's rules: which email is due, that it is sent once, and that none is lost."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 _SOON_S: Final = 60
 _AFTER_COOLDOWN_S: Final = COOLDOWN_MS // 1000 + 30
 _SPREAD_S: Final = 600
-"""Mails that were held back together come back over this time: all at once, they would open the breaker again."""
+"""Emails that were held back together come back over this time: all at once, they would open the breaker again."""
 
 
 _PRESSED: Final = frozenset({Channel.ONE_CLICK, Channel.PAGE, Channel.PREFERENCES})
-"""Ways to leave that a mail may answer. An opt-out by mail is never answered: two machines could go on for ever."""
+"""Ways to leave that an email may answer. An opt-out by mail is never answered: two machines could go on for ever."""
 
 
 class Delivery(StrEnum):
-    """What became of a mail that was due."""
+    """What became of an email that was due."""
 
     SENT = "sent"
     NOT_NEEDED = "not_needed"
@@ -100,7 +100,7 @@ def _gets(consent: Consent, topic: str, brand: Brand, now: int) -> bool:
 
 
 class Courier:
-    """Sends the mails that are due."""
+    """Sends the emails that are due."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class Courier:
         self._breaker = breaker
 
     def deliver(self, due: MailDue, claimant: str, now: int) -> Delivery:
-        """Send the mail that is due, if it still is.
+        """Send the email that is due, if it still is.
 
         Args:
             due: which.

@@ -34,13 +34,13 @@ ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 
 BRAND_TAG: Final = "brand"
 KIND_TAG: Final = "kind"
-"""What SES repeats in every event about a mail of ours."""
+"""What SES repeats in every event about an email of ours."""
 _WIDTH: Final = 76
 """Characters of a line of text; with a quote mark or two before it, it still fits 78 (RFC 5322, 2.1.1)."""
 
 
 class Mail(StrEnum):
-    """The mails that we send. The value names a mail's templates, and is what SES's events say of it."""
+    """The emails that we send. The value names an email's templates, and is what SES's events say of it."""
 
     CONFIRMATION = "confirmation"
     ALREADY = "already"
@@ -52,27 +52,27 @@ class Mail(StrEnum):
 
 
 class NotSentError(Exception):
-    """SES did not take the mail, and says so: sending again can't send it twice."""
+    """SES did not take the email, and says so: sending again can't send it twice."""
 
 
 class UnknownFateError(Exception):
-    """No answer, or one that doesn't tell: the mail may have been sent."""
+    """No answer, or one that doesn't tell: the email may have been sent."""
 
 
 class Links(NamedTuple):
-    """The links that one mail carries."""
+    """The links that one email carries."""
 
     confirm: str
-    """Empty in a mail that asks for nothing."""
+    """Empty in an email that asks for nothing."""
     unsubscribe: str
     mailto: str
     """See `unsubscribe_links`."""
     preferences: str = ""
-    """Empty in a confirmation mail: who gets it has agreed to nothing yet."""
+    """Empty in a confirmation email: who gets it has agreed to nothing yet."""
 
 
 class Letter(NamedTuple):
-    """What one mail says, to be put into words."""
+    """What one email says, to be put into words."""
 
     mail: Mail
     locale: str
@@ -94,7 +94,7 @@ class Body(NamedTuple):
 
 
 def confirmation_links(tokens: Tokens, brand: Brand, subscriber_id: str, contact: Contact, base_url: str) -> Links:
-    """The links of the confirmation mail for one request."""
+    """The links of the confirmation email for one request."""
     asked = Link(Purpose.CONFIRM, brand.id, subscriber_id, contact.topics, at=contact.asked_at)
     # The line in the header has room for so many topics; who asked for more leaves them all at once.
     topics = contact.topics if len(",".join(contact.topics)) <= _MAX_TOPICS else ()
@@ -141,7 +141,7 @@ def list_headers(unsubscribe: str, mailto_url: str) -> dict[str, str]:
 
 
 def wrapped(text: str) -> str:
-    """Text for a mail: lines of at most 76 characters where words allow it, one empty line between paragraphs.
+    """Text for an email: lines of at most 76 characters where words allow it, one empty line between paragraphs.
 
     Links aren't broken, nor is the line that tells programs where the footer begins (RFC 3676, 4.3).
     """
@@ -158,7 +158,7 @@ def wrapped(text: str) -> str:
 
 
 def compose(brand: Brand, contact: Contact, links: Links, body: Body) -> bytes:
-    """The mail, ready to send.
+    """The email, ready to send.
 
     Whatever a brand's texts hold, they can't add a header: line breaks become spaces, and `EmailMessage` refuses
     the rest.

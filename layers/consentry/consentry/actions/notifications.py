@@ -47,7 +47,7 @@ class Notification(NamedTuple):
 
 
 class Waited(NamedTuple):
-    """How a notification waited so far. Its message says so beside it: each time it is put off it gets a new one."""
+    """How a notification waited so far. Its message says so beside it: each time it is deferred it gets a new one."""
 
     tries: int
     """That weren't taken."""

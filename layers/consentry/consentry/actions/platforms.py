@@ -1,4 +1,4 @@
-"""What a platform can ask: links to put into its mails, decisions before it sends, and what is held on a person.
+"""What a platform can ask: links to put into its emails, decisions before it sends, and what is held on a person.
 
 The API and the command line both go through here. Times leave as RFC 3339, UTC.
 """
@@ -51,7 +51,7 @@ class MintedLinks(NamedTuple):
 def mint(
     signer: LinkSigner, brand: Brand, subscriber_id: str, topic: str, base_url: str, reference: str = ""
 ) -> MintedLinks:
-    """The links for a mail on `topic`.
+    """The links for an email on `topic`.
 
     Raises:
         ValueError: the reference can't travel in a token, or may hold an address.

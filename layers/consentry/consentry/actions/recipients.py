@@ -156,7 +156,7 @@ class RecipientActions:
         ).outcome
 
     def ask_again(self, brand: Brand, link: Link, how: Circumstances) -> bool:
-        """Ask for a fresh mail in place of one that has expired; False if we no longer have the address.
+        """Ask for a fresh email in place of one that has expired; False if we no longer have the address.
 
         A budget that is spent makes no difference to the answer.
         """

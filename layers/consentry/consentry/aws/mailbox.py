@@ -1,4 +1,4 @@
-"""The mailbox: mails as SES stores them in S3, each told by a message of a queue."""
+"""The mailbox: emails as SES stores them in S3, each told by a message of a queue."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _EMPTY: Final = "InvalidRange"
 
 
 class MailboxUnavailableError(Exception):
-    """A mail can't be read or removed now; it stays where it is."""
+    """An email can't be read or removed now; it stays where it is."""
 
 
 class Arrived(NamedTuple):
-    """A mail that came in."""
+    """An email that came in."""
 
     bucket: str
     key: str
     at: int
-    """Epoch ms at which it was stored: a mail's own date says what its sender likes."""
+    """Epoch ms at which it was stored: an email's own date says what its sender likes."""
 
 
 def arrivals(notification: str) -> list[Arrived]:
-    """The mails that an event of S3 tells of; none in the test that S3 sends when it is set up.
+    """The emails that an event of S3 tells of; none in the test that S3 sends when it is set up.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 
@@ -45,14 +45,14 @@ def arrivals(notification: str) -> list[Arrived]:
 
 
 class Mailbox:
-    """The mails in a bucket."""
+    """The emails in a bucket."""
 
     def __init__(self, client: Any) -> None:
         """`client` is an S3 client."""
         self._client = client
 
     def read(self, mail: Arrived, most: int) -> bytes | None:
-        """The first `most` bytes of a mail; None if it is no longer there.
+        """The first `most` bytes of an email; None if it is no longer there.
 
         Raises:
             MailboxUnavailableError: try again later.
@@ -71,7 +71,7 @@ class Mailbox:
         return raw
 
     def remove(self, mail: Arrived) -> None:
-        """Delete a mail.
+        """Delete an email.
 
         Raises:
             MailboxUnavailableError: try again later.

@@ -56,7 +56,7 @@ class Queue:
         self.send(text, seconds=min(seconds, LONGEST_DELAY_S), **how)
         telemetry.waits(self.name, since)
 
-    def defer(self, receipt_handle: str, seconds: int) -> None:
+    def hide(self, receipt_handle: str, seconds: int) -> None:
         """Let the queue bring a message back after so many seconds.
 
         Raises:

@@ -148,7 +148,7 @@ class Recipient(Model):
 
 
 class Mailing(Model):
-    """Who gets a mail on a topic."""
+    """Who gets an email on a topic."""
 
     topic: TopicId
     recipients: Annotated[list[Recipient], Field(min_length=1, max_length=MAX_BATCH)]

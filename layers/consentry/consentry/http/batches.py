@@ -36,7 +36,7 @@ class Redelivery(NamedTuple):
     faults: tuple[type[Exception], ...]
     """For which of them; for others, when the queue itself would."""
     waits: Schedule
-    defer: Callable[[str, int], None]
+    hide: Callable[[str, int], None]
     """Keeps a message, by its receipt handle, hidden for so many seconds."""
 
 
@@ -91,7 +91,7 @@ def _reporting(handle: Callable[[Any], None], redelivery: Redelivery | None) -> 
             telemetry.report(exc, handle.__name__)
             if redelivery and isinstance(exc, redelivery.faults):
                 tries = int(record.attributes.approximate_receive_count)
-                redelivery.defer(record.receipt_handle, redelivery.waits.after(tries))
+                redelivery.hide(record.receipt_handle, redelivery.waits.after(tries))
             raise
 
     return reported

@@ -79,7 +79,7 @@ class Pages:
         return Response(status, body, headers={"content-security-policy": policy, "content-language": lang})
 
     def render_text(self, templates: Path, name: str, brand: Brand | None, lang: str, **values: Any) -> str:
-        """The template `name` alone, such as a part of a mail; in what ends on `.txt` nothing is escaped."""
+        """The template `name` alone, such as a part of an email; in what ends on `.txt` nothing is escaped."""
         template = _environment(templates, self._locales, lang).get_template(name)
         return template.render(
             brand=brand, lang=lang, direction=languages.direction(lang), own_name=languages.own_name, **values

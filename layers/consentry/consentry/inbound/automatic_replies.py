@@ -1,4 +1,4 @@
-"""Machines' mails: reports, receipts and automatic replies, known by their header, or by their subject alone. Pure.
+"""Machines' emails: reports, receipts and automatic replies, known by their header, or by their subject alone. Pure.
 
 RFC 3834 for those who follow it. The usual signs for the others:
 https://github.com/jpmckinney/multi_mail/wiki/Detecting-autoresponders, https://www.arp242.net/autoreply.html and, for
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 
 class Origin(StrEnum):
-    """Who seems to have written a mail."""
+    """Who seems to have written an email."""
 
     PERSON = "person"
     MACHINE = "machine"
     """Perhaps a mail provider's, on behalf of somebody who pressed its button."""
     REPLY = "reply"
-    """A machine, to a mail that it got: a vacation notice. Perhaps a mail program's, whose button somebody pressed."""
+    """A machine's, to an email: a vacation notice. Perhaps a mail program's, whose button somebody pressed."""
     REPORT = "report"
-    """A machine that tells what became of a mail: a bounce, a receipt. Nobody presses a button for that."""
+    """A machine's, on what became of an email: a bounce, a receipt. Nobody presses a button for that."""
 
 
 def origin(header: Fields, subjects: Iterable[str], types: Iterable[str]) -> Origin:
-    """Who seems to have written a mail, by its header fields, subjects (encoded words read) and parts' types."""
+    """Who seems to have written an email, by its header fields, subjects (encoded words read) and parts' types."""
 
     def said(*names: str) -> list[str]:
         return [value.strip().lower() for name in names for value in header.get(name, ())]
@@ -76,7 +76,7 @@ def origin(header: Fields, subjects: Iterable[str], types: Iterable[str]) -> Ori
 
 
 def is_feedback_report(header: Fields) -> bool:
-    """Whether a mail says that it reports what somebody thinks of another (RFC 5965)."""
+    """Whether an email says that it reports what somebody thinks of another (RFC 5965)."""
     return bool(_FEEDBACK.search(first(header, "content-type")))
 
 

@@ -1,4 +1,4 @@
-"""Mails that came in: what each asks for, and of whom. Pure.
+"""Emails that came in: what each asks for, and of whom. Pure.
 
     a person's mail                   an opt-out by each token in subject and addresses, else by those in the text
     a machine's, a mail program's     an opt-out if it is a button: the subject is the token and nothing else, or
@@ -8,7 +8,7 @@
     a feedback report                 by its type: a complaint, an opt-out, or nothing
     no token at all                   an opt-out from everything for the sender, if it is certain who that is
 
-Who wrote a mail with a token doesn't matter, the token does; but what a machine answers by itself is nobody's wish. A
+Who wrote an email with a token doesn't matter, the token does; but what a machine answers by itself is nobody's wish. A
 token is an unsubscribe token, as `mails.unsubscribe_links` puts it into a subject, or an unsubscribe address's code.
 """
 
@@ -57,7 +57,7 @@ _RECIPIENTS: Final = (
 
 
 class Finding(StrEnum):
-    """What came of a mail."""
+    """What came of an email."""
 
     OPT_OUT = "opt-out"
     SENDER = "opt-out-of-sender"
@@ -81,7 +81,7 @@ class Finding(StrEnum):
 
 
 class Understood(NamedTuple):
-    """What a mail asks for."""
+    """What an email asks for."""
 
     finding: Finding
     links: tuple[Link, ...] = ()
@@ -94,10 +94,10 @@ class Understood(NamedTuple):
 
 
 def understand(raw: bytes, read: Callable[[str], Link], at: int) -> Understood:
-    """What a mail asks for.
+    """What an email asks for.
 
     Args:
-        raw: the mail as SES stored it, or its first `mail_reading.MOST` bytes.
+        raw: the email as SES stored it, or its first `mail_reading.MOST` bytes.
         read: the link that an unsubscribe token, or the code of an unsubscribe address, stands for; raises
             `NotOursError`.
         at: when SES stored it, epoch ms.
@@ -143,7 +143,7 @@ def _pressed(
 ) -> tuple[Finding, tuple[Link, ...]]:
     """The links of a button: a mail program or provider writes what our header asks for, and nothing more.
 
-    Apple Mail says so itself (`X-Apple-Unsubscribe`), and may call the mail what a platform's own header asks for.
+    Apple Mail says so itself (`X-Apple-Unsubscribe`), and may call the email what a platform's own header asks for.
     """
     nothing = Finding.NOTHING if origin is Origin.MACHINE else Finding.REPLY
     if origin is Origin.REPORT:

@@ -1,8 +1,8 @@
-"""Feedback: what SES tells of the mails that went out through the deployment's own configuration set.
+"""Feedback: what SES tells of the emails that went out through the deployment's own configuration set.
 
 https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
 
-What an event says is read as the `sns` webhook reads it. Whose it is stands in the mail that it is about: ours are
+What an event says is read as the `sns` webhook reads it. Whose it is stands in the email that it is about: ours are
 tagged with their brand; the brand of a platform's mail is the one that sends under the address in From.
 """
 
@@ -42,13 +42,13 @@ class Feedback(NamedTuple):
     brands: tuple[Brand, ...]
     """Whose mail it is about: none, if it isn't ours; several only if they share a sender."""
     about_our_mail: bool
-    """It is about a mail that we sent, which somebody else may have asked for."""
+    """It is about an email that we sent, which somebody else may have asked for."""
     event: Any
     """As SES published it."""
 
     @property
     def complains_of_our_mail(self) -> bool:
-        """Somebody complained of a mail of ours that they got: SES also tells of those that it kept back."""
+        """Somebody complained of an email of ours that they got: SES also tells of those that it kept back."""
         complained = self.kind == "Complaint" and _counts(self.kind, self.event)
         kept_back = payload.text(self.event, "complaint", "complaintSubType") == "OnAccountSuppressionList"
         return self.about_our_mail and complained and not kept_back

@@ -51,11 +51,11 @@ class FeedbackReport(NamedTuple):
 
 
 def read(raw: bytes) -> FeedbackReport | None:
-    """The report in a mail; None where a mail that calls itself one holds none.
+    """The report in an email; None where an email that calls itself one holds none.
 
-    `raw` is the mail, or its first `mail_reading.MOST` bytes.
+    `raw` is the email, or its first `mail_reading.MOST` bytes.
     """
-    # As plain parts: what they hold may be encoded, which a mail within a mail mustn't be, and is.
+    # As plain parts: what they hold may be encoded, which an email within an email mustn't be, and is.
     mail = reading.read(_WITHIN.sub(rb"\1application/x-", raw[: reading.MOST]))
     said: list[str] = []
     fields: list[str] = []

@@ -1,7 +1,7 @@
-"""Reading mails that came in: a header and texts, whatever the mail is made of. Pure.
+"""Reading emails that came in: a header and texts, whatever the email is made of. Pure.
 
 The standard library's parser reads them (`email.policy`), fenced in: it goes through a bounded number of lines and
-parts, its parsers of addresses and parameters are left alone, and where it fails over a mail all the same, the header
+parts, its parsers of addresses and parameters are left alone, and where it fails over an email all the same, the header
 alone is read. Subject and addresses count then, the text doesn't.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     """Header fields as they came, folds and all: values by name in lower case, the topmost first."""
 
 MOST: Final = 256 * 1024
-"""Bytes of a mail that are ever looked at: its header, and the text that comes before attachments."""
+"""Bytes of an email that are ever looked at: its header, and the text that comes before attachments."""
 
 MOST_FIELD: Final = 4 * 1024
 """Characters of a field that are ever parsed: the parser's time grows with their square."""
@@ -42,9 +42,9 @@ _LINE: Final = re.compile(rb"^(?:([!-9;-~]+)[ \t]*(:)|(?![ \t]).+\n?(?:[ \t].*\n
 
 
 def read(raw: bytes) -> EmailMessage:
-    """A mail, or its header alone where the parser fails over the whole or finds too many parts.
+    """An email, or its header alone where the parser fails over the whole or finds too many parts.
 
-    `raw` is the mail, or its first `MOST` bytes.
+    `raw` is the email, or its first `MOST` bytes.
     """
     lines = raw[:MOST].splitlines()
     if len(raw) >= MOST:
@@ -60,13 +60,13 @@ def read(raw: bytes) -> EmailMessage:
 
     try:
         mail: EmailMessage = message_from_bytes(tidy, policy=_POLICY.clone(message_factory=part))
-    except Exception:  # noqa: BLE001 - over odd mails the parser raises whatever comes, RecursionError for one
+    except Exception:  # noqa: BLE001 - over odd emails the parser raises whatever comes, RecursionError for one
         mail = BytesHeaderParser(policy=_POLICY).parsebytes(tidy)
     return mail
 
 
 def fields(mail: MIMEPart, until: str = "") -> Fields:
-    """The header fields of a mail or part; those above the first that is called `until`, in lower case, if any is."""
+    """The header fields of an email or part; those above the first that is called `until`, in lower case, if any is."""
     found: dict[str, list[str]] = {}
     for name, value in mail.raw_items():
         if name.lower() == until:
@@ -87,7 +87,7 @@ def subjects(mail: MIMEPart) -> list[str]:
 
 
 def texts(part: MIMEPart) -> Iterator[str]:
-    """The text of a mail: its plain and HTML parts, but no attachments, and not the mails attached.
+    """The text of an email: its plain and HTML parts, but no attachments, and not the emails attached.
 
     The charset doesn't matter: a token is ASCII, also in UTF-16 without its zeros. HTML is there as it stands, and as
     it is shown: without tags, which may break a word (`<wbr>`), and with what it spells by name or number.
@@ -106,7 +106,7 @@ def texts(part: MIMEPart) -> Iterator[str]:
 
 
 def types(part: MIMEPart) -> Iterator[str]:
-    """The content types of a mail and its parts, a calendar's with its method; not of the mails attached."""
+    """The content types of an email and its parts, a calendar's with its method; not of the emails attached."""
     yield part.get_content_type()
     if part.get_content_type() == "text/calendar":
         yield f"text/calendar {part.get_param('method', '')}".lower()

@@ -1,6 +1,6 @@
-"""Who wrote a mail: what SES found out about its sender, and when that is enough to take them at their word. Pure.
+"""Who wrote an email: what SES found out about its sender, and when that is enough to take them at their word. Pure.
 
-SES puts its own fields above those that came with the mail, `X-SES-RECEIPT` beneath its findings
+SES puts its own fields above those that came with the email, `X-SES-RECEIPT` beneath its findings
 (https://docs.aws.amazon.com/ses/latest/dg/receiving-email-notifications-examples.html); below it anybody can write.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from consentry.rules.addresses import Address
 
 RECENT_MS: Final = 2 * DAY_MS
-"""How far a mail's own date may be from its arrival."""
+"""How far an email's own date may be from its arrival."""
 
 _RESULT: Final = re.compile(r"(?:^|;)\s*(spf|dkim|dmarc)=([a-z]{2,12})\b")
 _CLAUSE: Final = re.compile(r"(dkim|dmarc)=([a-z]{2,12})\b(.*)")
@@ -35,11 +35,11 @@ _OURS: Final = "unsubscribe@"
 
 
 class Sender(NamedTuple):
-    """Somebody who is known to have written a mail, and wrote it to us."""
+    """Somebody who is known to have written an email, and wrote it to us."""
 
     address: Address
     domains: tuple[str, ...]
-    """Where the mail was to go: `unsubscribe@` each."""
+    """Where the email was to go: `unsubscribe@` each."""
 
 
 def verdicts(ours: Fields) -> str:
@@ -54,11 +54,11 @@ def verdicts(ours: Fields) -> str:
 
 
 def sender(ours: Fields, header: Fields, at: int) -> Sender | None:
-    """Who wrote a mail to `unsubscribe@`, if nobody else can have; None where that isn't certain.
+    """Who wrote an email to `unsubscribe@`, if nobody else can have; None where that isn't certain.
 
     That needs all of this: DMARC and DKIM passed, for the domain of the one address in the one From field; each of the
     mail's own signatures of that domain covers From and the field in which we are a recipient, and the whole text (no
-    `l=`), so that a mail that they signed for somebody else can't be sent here again; SES found neither spam nor a
+    `l=`), so that an email that they signed for somebody else can't be sent here again; SES found neither spam nor a
     virus; its date is within two days of its arrival.
 
     Args:

@@ -88,7 +88,7 @@ class Link(NamedTuple):
     def lifts(self, now: int) -> bool:
         """Whether its holder has just shown that they read the mailbox: we mailed it within the last day.
 
-        By such a link what was left can be opted in to again. Later it is as good as a platform's: mails are forwarded.
+        By such a link what was left can be opted in to again. Later it is a platform's equal: emails are forwarded.
         """
         return self.ours and now < self.at + DAY_MS
 

@@ -141,7 +141,7 @@ def reports(event: Any, setup: Setup) -> list[Report]:
 
 
 def bare(mailbox: str) -> str:
-    """The address in a mailbox: SES repeats some as they stood in the mail, with the name before them."""
+    """The address in a mailbox: SES repeats some as they stood in the email, with the name before them."""
     return mailbox.rpartition("<")[2].partition(">")[0].strip()
 
 
@@ -161,7 +161,7 @@ def fetch(url: str) -> bytes:
 
 
 def _subscription(event: Any, setup: Setup) -> list[Report]:
-    """The preferences as they are now; each address that the mail went to is the person who set them.
+    """The preferences as they are now; each address that the email went to is the person who set them.
 
     Raises:
         UnclearError: there are none, or nobody who set them.

@@ -30,7 +30,7 @@ class Topic(NamedTuple):
 
 
 class Theme(NamedTuple):
-    """How pages and mails look."""
+    """How pages and emails look."""
 
     accent: str
     """`#rrggbb`; its contrast with white was checked when the brand was compiled."""
@@ -59,12 +59,12 @@ class Endpoint(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """How much the brand's form takes, and how many confirmation mails go out."""
+    """How much the brand's form takes, and how many confirmation emails go out."""
 
     requests_an_hour_per_ip: int = 30
     requests_an_hour: int = 2_000
     mails_a_minute: int = 120
-    """One more, and mails wait for a while."""
+    """One more, and emails wait for a while."""
     mails_a_day_per_domain: int = 20
     """That nobody confirmed, of all brands; not at large providers."""
 
@@ -101,7 +101,7 @@ class Brand(NamedTuple):
     webhooks: Mapping[str, Webhook] = {}
     """By provider; one that isn't here doesn't exist for this brand."""
     goodbye_mail: bool = False
-    """Whether a mail confirms an opt-out; only where the address is kept."""
+    """Whether an email confirms an opt-out; only where the address is kept."""
     notifications: tuple[Endpoint, ...] = ()
     limits: Bounds = Bounds()
 

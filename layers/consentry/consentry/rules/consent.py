@@ -41,7 +41,7 @@ PAUSE: Final = "pause"
 LOCALE: Final = "locale"
 
 FREQUENCIES: Final = ("every", "daily", "weekly", "monthly")
-"""From the most mails to the fewest."""
+"""From the most emails to the fewest."""
 
 
 class Mode(StrEnum):
@@ -171,7 +171,7 @@ def status(consent: Consent, topic: str) -> Status:
 
 
 def decide(consent: Consent, topic: str, mode: Mode, now: int) -> Decision:
-    """Whether a mail on `topic` may be sent at `now` (epoch ms), and the rule that says so.
+    """Whether an email on `topic` may be sent at `now` (epoch ms), and the rule that says so.
 
     Consent is asked first, then suppression (unless a later opt-in to this very topic lifted it), then pause.
     """

@@ -108,7 +108,7 @@ class Event(NamedTuple):
     reference: str = ""
     """The platform's own, from the link or the call."""
     source: str = ""
-    """Where a platform says that the request came from; for a mail, what SES found out about its sender; for a
+    """Where a platform says that the request came from; for an email, what SES found out about its sender; for a
     reason, which one."""
     suspected_automation: bool = False
     """The act looked like a machine's."""

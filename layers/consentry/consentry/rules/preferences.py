@@ -33,13 +33,13 @@ class Wishes(NamedTuple):
 
 
 def fewer(brand: Brand, topics: Collection[str]) -> tuple[str, ...]:
-    """The frequencies, other than every mail, that each of the topics can be had in; the fewest mails last."""
+    """The frequencies, other than every email, that each of the topics can be had in; the fewest emails last."""
     choices = [brand.topics[topic].frequencies if topic in brand.topics else () for topic in topics]
     return tuple(each for each in rules.FREQUENCIES[1:] if choices and all(each in offered for offered in choices))
 
 
 def slower(brand: Brand, topics: Collection[str], consent: Consent) -> tuple[str, ...]:
-    """Those of `fewer` that mean fewer mails on each of the topics than the person gets now."""
+    """Those of `fewer` that mean fewer emails on each of the topics than the person gets now."""
     now = max((_rank(consent.chosen(rules.frequency(topic))) for topic in topics), default=0)
     return tuple(each for each in fewer(brand, topics) if _rank(each) > now)
 

@@ -1,4 +1,4 @@
-"""The breaker: holds a brand's confirmation mails back when there are more than there should be.
+"""The breaker: holds a brand's confirmation emails back when there are more than there should be.
 
 What no budget of a visitor stops, an attack by many, would end at SES, with people's inboxes and the brand's name as a
 sender to pay for it. So emails are counted by the minute; one too many opens the breaker, and for five minutes emails

@@ -1,8 +1,8 @@
-"""Mails that are due: told by an item in the table, claimed before they are sent, and told again once they were.
+"""Emails that are due: an item in the table says so; they are claimed before they are sent, and marked once they were.
 
-SES can't be asked to send a mail "unless you did already". So a mail is claimed in the table before it is handed over,
-and the claim holds for the cooldown: should its holder die in between, nobody knows whether the mail went out, and
-nobody tries again until a second mail could do no harm.
+SES can't be asked to send an email "unless you did already". So it is claimed in the table before it is handed over,
+and the claim holds for the cooldown: should its holder die in between, nobody knows whether the email went out, and
+nobody tries again until a second email could do no harm.
 
 Each is one write. When its condition fails, DynamoDB answers the old item in the same trip.
 """
@@ -28,7 +28,7 @@ _MINE: Final = "asked_at = :asked AND claimed_by = :me"
 
 
 class MailDue(NamedTuple):
-    """A mail that is due, by reference: no address."""
+    """An email that is due, by reference: no address."""
 
     brand: str
     subscriber_id: str
@@ -39,7 +39,7 @@ class MailDue(NamedTuple):
 
     @classmethod
     def from_json(cls, text: str) -> MailDue:
-        """What a queue's message says. One of three fields is from a time when only requests led to mails.
+        """What a queue's message says. One of three fields is from a time when only requests led to emails.
 
         Raises:
             ValueError: it says something else.
@@ -51,7 +51,7 @@ class MailDue(NamedTuple):
 
 
 class Claim(StrEnum):
-    """Whether a mail may be sent by who asks."""
+    """Whether an email may be sent by who asks."""
 
     TAKEN = "taken"
     HELD = "held"
@@ -67,7 +67,7 @@ class Outbox:
         self._gateway = gateway
 
     def say_goodbye(self, change: Change, topics: Iterable[str]) -> None:
-        """Make a mail due which tells somebody that they left `topics`, unless one was in the day before.
+        """Make an email due which tells somebody that they left `topics`, unless one was in the day before.
 
         Doing it again does no harm.
 
@@ -79,13 +79,13 @@ class Outbox:
         self._write(update, "attribute_not_exists(asked_at) OR asked_at <= :a_day_ago")
 
     def claim(self, due: MailDue, claimant: str, now: int) -> Claim:
-        """Take the duty of sending a mail, until the cooldown is over.
+        """Take the duty of sending an email, until the cooldown is over.
 
         Claiming again with the same `claimant` succeeds, so an answer that got lost on the way does no harm; whoever
         starts anew takes a new name.
 
         Args:
-            due: which mail.
+            due: which email.
             claimant: who sends it.
             now: epoch ms.
 
@@ -96,7 +96,7 @@ class Outbox:
             due,
             claimant,
             "SET mail = :sending, claimed_by = :me, claim_ends = :end",
-            # It is still this request's turn, the mail isn't sent, and nobody else is at it.
+            # It is still this request's turn, the email isn't sent, and nobody else is at it.
             "asked_at = :asked AND mail <> :sent AND (mail = :due OR claimed_by = :me OR claim_ends <= :now)",
             {
                 ":due": schema.string("due"),
@@ -112,7 +112,7 @@ class Outbox:
         return Claim.HELD if waits else Claim.NOT_NEEDED
 
     def release(self, due: MailDue, claimant: str) -> None:
-        """Give a claim back, because the mail was surely not sent: the next attempt may follow at once.
+        """Give a claim back, because the email was surely not sent: the next attempt may follow at once.
 
         Raises:
             StoreUnavailableError: the table can't be written; the claim ends by itself.
@@ -121,10 +121,10 @@ class Outbox:
         self._update(due, claimant, "SET claim_ends = :never REMOVE claimed_by", _MINE, never)
 
     def sent(self, due: MailDue, claimant: str, *, forget: int | None = None) -> None:
-        """Note that a mail went out.
+        """Note that an email went out.
 
         Args:
-            due: which mail.
+            due: which email.
             claimant: who sent it.
             forget: now, epoch ms, if nothing needs the address any more.
 

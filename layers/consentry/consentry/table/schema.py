@@ -51,7 +51,7 @@ _CONTACT_DAYS: Final = 37
 
 
 class Contact(NamedTuple):
-    """A mail that is due, and where it goes."""
+    """An email that is due, and where it goes."""
 
     address: str
     locale: str
@@ -175,7 +175,7 @@ def _held(contact: Contact) -> dict[str, Any]:
 
 
 def goodbye_update(change: Change, topics: Iterable[str]) -> dict[str, Any]:
-    """An update that makes a mail due which tells somebody that they left `topics`; it expires."""
+    """An update that makes an email due which tells somebody that they left `topics`; it expires."""
     left_at = change.event["occurred_at"]
     return {
         "Key": key(partition_key(change.brand, change.subscriber_id), GOODBYE),

@@ -54,7 +54,7 @@ class Outcome(StrEnum):
     REPEATED = "repeated"
     """The same form was taken before, and what it did then still stands."""
     THROTTLED = "throttled"
-    """Mails to this address are too recent or too many; nothing was written."""
+    """Emails to this address are too recent or too many; nothing was written."""
     SPOOLED = "spooled"
     """The table is away; it waits in a queue, and will be written."""
 

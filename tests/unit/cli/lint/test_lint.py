@@ -1,4 +1,4 @@
-"""Lint: what a sender hears of a mail, and that a good one is left in peace."""
+"""Lint: what a sender hears of an email, and that a good one is left in peace."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def dns(name: bytes, **_: object) -> bytes | None:
 
 
 def made(text: str = TEXT, html: str = HTML, **changes: str | None) -> bytes:
-    """A mail, unsigned; a change is by field, `_` for `-`, None takes it out."""
+    """An email, unsigned; a change is by field, `_` for `-`, None takes it out."""
     fields = HEADER | {name.replace("_", "-"): value for name, value in changes.items()}
     head = "".join(f"{name}: {value}\n" for name, value in fields.items() if value is not None)
     parts = ""
@@ -64,7 +64,7 @@ def made(text: str = TEXT, html: str = HTML, **changes: str | None) -> bytes:
 
 
 def signed(raw: bytes, covered: tuple[str, ...] = COVERED, domain: str = "shop.example") -> bytes:
-    """The mail with a signature."""
+    """The email with a signature."""
     pem = key().private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     present = [name.encode() for name in covered if re.search(rf"(?im)^{name}:", raw.decode().partition("\r\n\r\n")[0])]
     signature: bytes = dkim.sign(raw, b"one", domain.encode(), pem, include_headers=present)
@@ -249,7 +249,7 @@ def test_what_is_no_way_to_unsubscribe_is_not_taken_for_one(html: str) -> None:
 
 
 def body(*parts: str, kind: str = "mixed") -> bytes:
-    """A mail of these parts, header and all."""
+    """An email of these parts, header and all."""
     whole = "".join(f"--b\n{part}\n" for part in parts)
     head = made(text="", html="", Content_Type=f"multipart/{kind}; boundary=b").decode().partition("--b")[0]
     return f"{head}{whole}--b--\n".replace("\r\n", "\n").replace("\n", "\r\n").encode()

@@ -1,7 +1,7 @@
-"""Lint takes a time that grows with a mail, and no faster: nobody can make it wait by what they send.
+"""Lint takes a time that grows with an email, and no faster: nobody can make it wait by what they send.
 
 Counted, not timed: lines of Python that run, calls into C, and what is copied by them is bounded by the walk's design:
-`parts`, `hypertext` and `words` read each character a fixed number of times. Twice the mail may cost twice the steps.
+`parts`, `hypertext` and `words` read each character a fixed number of times. Twice the email may cost twice the steps.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SIZE: Final = 6_000
 
 
 def steps(raw: bytes) -> int:
-    """What it takes to check a mail."""
+    """What it takes to check an email."""
 
     def check() -> None:
         with suppress(NotAMailError):
@@ -31,12 +31,12 @@ def steps(raw: bytes) -> int:
 
 
 def field(name: str, piece: str) -> Callable[[int], bytes]:
-    """A mail of which one field holds a piece over and over."""
+    """An email of which one field holds a piece over and over."""
     return lambda size: f"From: a@shop.example\n{name}: {piece * (size // len(piece))}\n\nNews.\n".encode()
 
 
 def text(kind: str, piece: str) -> Callable[[int], bytes]:
-    """A mail of which the text holds a piece over and over."""
+    """An email of which the text holds a piece over and over."""
     return lambda size: f"From: a@shop.example\nContent-Type: text/{kind}\n\n{piece * (size // len(piece))}\n".encode()
 
 

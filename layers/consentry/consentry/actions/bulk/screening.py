@@ -41,7 +41,7 @@ def screen(
         recipients: says whom a row is about.
         store: the table.
         brand: whose subscribers they are.
-        topic: what the mail is about.
+        topic: what the email is about.
         clock: the time, epoch ms; read once a batch.
         complain: told of each row that is left out.
 
