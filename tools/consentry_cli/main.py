@@ -18,10 +18,10 @@ COMMANDS: Final = {
     "import": ("importing:import_", "Take opt-outs, complaints, bounces and subscribers from another system's export."),
     "keys": ("keys:group", "Work with the keys that sign links."),
     "ledger": ("ledgers:group", "Work with the ledger."),
-    "links": ("links:group", "Make links for mails."),
+    "links": ("links:group", "Make links for emails."),
     "lint": (
         "lint.command:lint",
-        "Say what Gmail, Yahoo, Outlook and the RFCs would say of a mail, and how to mend it.",
+        "Say what Gmail, Yahoo, Outlook and the RFCs would say of an email, and how to mend it.",
     ),
     "notifications": ("notifications:group", "Secrets of endpoints, and notifications that were given up."),
     "report": ("report.command:report", "Make a page with plots of who opted in and out, when and which way."),
