@@ -111,8 +111,8 @@ def test_retiring_tells_which_confirmations_under_way_would_break(terminal: Term
         terminal.dynamodb.put_item(TableName="table", Item=state("demo", person, registers))
     terminal.dynamodb.put_item(TableName="table", Item=state("other", "x", asked["within"]))
     said = terminal.run("retire", "1", "--brand", "demo", "--dry-run").output
-    assert "confirmation mails under way that were signed with 1, at most: 1\n" in said
-    assert "subscribers whose mails may hold its preferences links, at most: 4\n" in said
+    assert "confirmation emails under way that were signed with 1, at most: 1\n" in said
+    assert "subscribers whose emails may hold its preferences links, at most: 4\n" in said
     assert "can't be counted" in said
 
 

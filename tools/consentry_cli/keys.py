@@ -157,10 +157,10 @@ def retire(brand_id: str, table: str, secret_id: str, leaked: bool, yes: bool, d
         with _refusals():
             _change(secret_id, end, dry_run=True)
         held, confirmations = _live(table, keys, brand_id, key_id, now)
-        click.echo(f"confirmation mails under way that were signed with {key_id}, at most: {confirmations}", err=True)
-        click.echo(f"subscribers whose mails may hold its preferences links, at most: {held}", err=True)
+        click.echo(f"confirmation emails under way that were signed with {key_id}, at most: {confirmations}", err=True)
+        click.echo(f"subscribers whose emails may hold its preferences links, at most: {held}", err=True)
         if leaked:
-            click.echo(f"subscribers whose mails may hold its unsubscribe links, at most: {held}", err=True)
+            click.echo(f"subscribers whose emails may hold its unsubscribe links, at most: {held}", err=True)
         click.echo("links that were minted offline, and people who aren't in the table, can't be counted", err=True)
         if dry_run:
             return

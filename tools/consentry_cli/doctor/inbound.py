@@ -68,10 +68,10 @@ def rules(deployed: Deployed) -> Generator[Ill, None, str]:
     ]
     if not storing:
         yield fault(
-            "The active rule set has no rule that stores mails in the stack's bucket.", "Deploy the stack anew."
+            "The active rule set has no rule that stores emails in the stack's bucket.", "Deploy the stack anew."
         )
     elif not any(rule.get("Enabled") for rule in storing):
-        yield fault("The rule that stores mails is turned off.", "Enable it in the SES console.")
+        yield fault("The rule that stores emails is turned off.", "Enable it in the SES console.")
     else:
         # A domain takes all of its addresses, and each has its own; a rule that names no recipient takes everything
         # (https://docs.aws.amazon.com/ses/latest/APIReference/API_ReceiptRule.html).

@@ -48,14 +48,14 @@ def quota(deployed: Deployed) -> Generator[Ill, None, str]:
     most, sent, rate = (float(told.get(name, 0)) for name in ("Max24HourSend", "SentLast24Hours", "MaxSendRate"))
     mend = "Ask for a higher sending quota in the SES console, or lower `mails_a_minute` of the brands."
     if most != _UNLIMITED and sent >= _NEARLY * most:
-        yield warning(f"{sent:.0f} of the {most:.0f} mails that SES allows a day were sent within 24 hours.", mend)
+        yield warning(f"{sent:.0f} of the {most:.0f} emails that SES allows a day were sent within 24 hours.", mend)
     wanted = sum(brand.limits.mails_a_minute for brand in deployed.brands)
     if rate * 60 < wanted:
         yield warning(
             f"The brands let {number(wanted, 'mail')} a minute through, SES takes {rate * 60:.0f}: more will wait.",
             mend,
         )
-    return f"SES takes {rate:g} mails a second; {sent:.0f} were sent within 24 hours."
+    return f"SES takes {rate:g} emails a second; {sent:.0f} were sent within 24 hours."
 
 
 def senders(deployed: Deployed) -> Generator[Ill, None, str]:

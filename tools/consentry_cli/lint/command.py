@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     metavar="MESSAGE.eml...",
 )
 @click.option("--dns", is_flag=True, help="Verify DKIM signatures with the keys in the DNS.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a mail and line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an email and line.")
 def lint(files: tuple[str, ...], dns: bool, as_json: bool) -> None:
     """Say what Gmail, Yahoo, Outlook and the RFCs would say of an email, and how to mend it.
 

@@ -281,7 +281,7 @@ def _feedback(over: Over) -> Figure | None:
     bounces, complaints = (sum(values) for _, values in found)
     summary = (
         f"{_number(bounces)} {'address' if bounces == 1 else 'addresses'} bounced for good, and {_number(complaints)} "
-        f"{'mail was' if complaints == 1 else 'mails were'} reported as spam. "
+        f"{'email was' if complaints == 1 else 'emails were'} reported as spam. "
         f"{_peak(over, [sum(each) for each in zip(*(values for _, values in found), strict=True)])}"
     )
     return _stacked(over, "feedback", "Bounces and complaints", summary, found)

@@ -47,7 +47,7 @@ class MailDue(NamedTuple):
         match json.loads(text):
             case [str(), str(), int(), *rest] as fields if rest in ([], [CONTACT], [GOODBYE], [RETURN]):
                 return cls(*fields)
-        raise ValueError("no reference to a mail")
+        raise ValueError("no reference to an email")
 
 
 class Claim(StrEnum):

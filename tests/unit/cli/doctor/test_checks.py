@@ -528,7 +528,7 @@ def test_every_check_is_tried_on_something_ill() -> None:
         ("senders", "2 senders", lambda clinic: clinic.brands.clear()),
         (
             "ses-quota",
-            "14 mails a second",
+            "14 emails a second",
             changed("GetAccount", SendQuota__Max24HourSend=-1.0, SendQuota__SentLast24Hours=1e6),
         ),
         ("dmarc", "1 domain ", brands_with(sender="a@news.meadow.example")),
