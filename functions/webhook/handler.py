@@ -24,7 +24,7 @@ from consentry.deployment import Deployment
 from consentry.http import web
 from consentry.http.outgoing import UnreachableError
 from consentry.links.keyring import SecretUnavailableError
-from consentry.providers import Call, Setup, UnreadableError, UnsignedError
+from consentry.providers import Call, UnreadableError, UnsignedError
 from consentry.rules.ledger import Channel
 from consentry.settings import Settings
 from consentry.table.gateway import StoreUnavailableError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from consentry.http.web import Response
     from consentry.providers import Provider, Reading
-    from consentry.rules.brands import Brand
+    from consentry.rules.brands import Brand, Webhook
 
 deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
 
@@ -102,7 +102,7 @@ def _receive(event: dict[str, Any]) -> Response:
     hosts = dict.fromkeys((request.base_url, f"https://{event['requestContext']['domainName']}"))
     urls = tuple(f"{host}{event['rawPath']}{'?' if query else ''}{query}" for host in hosts)
     call = Call(request.method, request.headers, request.query, request.body, urls)
-    setup = Setup(brand.webhooks[name].topics, brand.webhooks[name].arns)
+    setup = brand.webhooks[name]
     provider = providers.provider(name)
     arrived = _verify(provider, call, setup, brand, name, request.now)
     if asks:
@@ -114,7 +114,7 @@ def _receive(event: dict[str, Any]) -> Response:
     return _answer(counts)
 
 
-def _verify(provider: Provider, call: Call, setup: Setup, brand: Brand, name: str, now: int) -> int:
+def _verify(provider: Provider, call: Call, setup: Webhook, brand: Brand, name: str, now: int) -> int:
     """When the call arrived, as `verify` answers it.
 
     A call that can't be verified is looked at once more with fresh secrets, at most once a minute.

@@ -24,9 +24,10 @@ from consentry.http.outgoing import UnreachableError
 from consentry.http.web import ALWAYS, MAX_BODY, MAX_FIELDS, Request
 from consentry.links.tokens import ExpiredError, Link, NotOursError, Purpose
 from consentry.links.unsubscribe_addresses import local_part
-from consentry.providers import Call, Setup, UnreadableError, UnsignedError
+from consentry.providers import Call, UnreadableError, UnsignedError
 from consentry.rules import addresses, brands, languages
 from consentry.rules.addresses import MalformedAddressError
+from consentry.rules.brands import Webhook
 from consentry.rules.consent import Choice, Consent
 from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.table.checkpoints import Task
@@ -207,7 +208,7 @@ class Webhooks:
 
     def __init__(self) -> None:
         self._deployment = Deployment()
-        self._setup = Setup(hooks.TOPICS, (hooks.ARN,))
+        self._setup = Webhook(hooks.TOPICS, (hooks.ARN,))
         self._secrets = self._deployment.secrets()
         self._signed: set[bytes] = set()
         self._examples = list(self._made())

@@ -8,14 +8,15 @@ from urllib.parse import parse_qsl
 import pytest
 
 from consentry import providers
-from consentry.providers import Call, Reading, Setup, UnsignedError, sns
+from consentry.providers import Call, Reading, UnsignedError, sns
+from consentry.rules.brands import Webhook
 from support import hooks
 from support.hooks import NOW, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SETUP = Setup(hooks.TOPICS, (hooks.ARN,))
+SETUP = Webhook(hooks.TOPICS, (hooks.ARN,))
 
 
 class Desk:
@@ -39,7 +40,7 @@ class Desk:
         now: int = NOW,
         *,
         secrets: dict[str, str] | None = None,
-        setup: Setup = SETUP,
+        setup: Webhook = SETUP,
         **how: Any,
     ) -> int:
         given = hooks.secrets_of(provider) if secrets is None else secrets
@@ -52,11 +53,11 @@ class Desk:
             return True
         return False
 
-    def read(self, provider: str, said: Any, setup: Setup = SETUP, **how: Any) -> Reading:
+    def read(self, provider: str, said: Any, setup: Webhook = SETUP, **how: Any) -> Reading:
         """What a signed call says."""
         return self.take(provider, hooks.send(provider, said, **how), setup)
 
-    def take(self, provider: str, sent: Sent, setup: Setup = SETUP) -> Reading:
+    def take(self, provider: str, sent: Sent, setup: Webhook = SETUP) -> Reading:
         self.verify(provider, sent, setup=setup)
         return providers.provider(provider).translate(self.call(sent), setup)
 

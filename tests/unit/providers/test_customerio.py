@@ -34,9 +34,9 @@ def test_preferences_say_what_is_left_and_what_is_kept(desk: Any) -> None:
 
 
 def test_a_topic_may_be_mapped_by_its_number_alone(desk: Any) -> None:
-    from consentry.providers import Setup
+    from consentry.rules.brands import Webhook
 
-    (report,) = desk.read("customerio", preferences({"topic_9": False}), Setup({"9": ("offers",)})).reports
+    (report,) = desk.read("customerio", preferences({"topic_9": False}), Webhook({"9": ("offers",)})).reports
     assert report.topics == ("offers",)
 
 

@@ -10,14 +10,15 @@ import pytest
 
 from consentry import providers
 from consentry.actions.reports import ReportKind
-from consentry.providers import NAMES, Setup, meanings
+from consentry.providers import NAMES, meanings
 from consentry.providers.meanings import Nothing, Several
+from consentry.rules.brands import Webhook
 from support import hooks
 from support.hook_events import happening
 
 ROOT: Final = Path(__file__).parents[3]
 EVENTS: Final = [(name, event) for name in NAMES for event in providers.provider(name).EVENTS]
-SETUP: Final = Setup(hooks.TOPICS, (hooks.ARN,))
+SETUP: Final = Webhook(hooks.TOPICS, (hooks.ARN,))
 
 PUBLISHED: Final = {
     # https://postmarkapp.com/developer/webhooks/webhooks-overview, and `BounceType` of

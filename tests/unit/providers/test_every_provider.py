@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from consentry import providers
 from consentry.actions.reports import Report, ReportKind
-from consentry.providers import NAMES, Call, Reading, Setup, UnreadableError, UnsignedError, late
+from consentry.providers import NAMES, Call, Reading, UnreadableError, UnsignedError, late
+from consentry.rules.brands import Webhook
 from support import hooks
 from support.hooks import AT, LEFT_AT, NOW, Sent
 
@@ -200,13 +201,13 @@ def test_each_thing_that_a_provider_says_is_understood(desk: Any, provider: str,
 
 @pytest.mark.parametrize("provider", [name for name in NAMES if "claimed" in hooks.SAYS[name] and name != "standard"])
 def test_an_opt_in_to_nothing_of_ours_is_ignored(desk: Any, provider: str) -> None:
-    reading = desk.read(provider, hooks.saying(provider, "claimed"), Setup({"other": ("news",)}, (hooks.ARN,)))
+    reading = desk.read(provider, hooks.saying(provider, "claimed"), Webhook({"other": ("news",)}, (hooks.ARN,)))
     assert (reading.reports, reading.ignored) == ([], 1)
 
 
 @pytest.mark.parametrize("provider", [name for name in NAMES if name != "standard"])
 def test_an_opt_out_from_something_that_is_not_mapped_is_from_everything(desk: Any, provider: str) -> None:
-    (report,) = desk.read(provider, hooks.saying(provider, "unsubscribed"), Setup({}, (hooks.ARN,))).reports
+    (report,) = desk.read(provider, hooks.saying(provider, "unsubscribed"), Webhook({}, (hooks.ARN,))).reports
     assert (report.kind, report.topics) == (ReportKind.UNSUBSCRIBED, ())
 
 
@@ -225,7 +226,7 @@ def test_whatever_is_forged_is_refused(desk: Any, provider: str, body: bytes, da
     query = data.draw(st.dictionaries(st.just("key"), st.text(max_size=20)))
     call = Call("POST", headers, query, body, ("https://links.example.com/hooks/demo/x",))
     with pytest.raises((UnsignedError, UnreadableError)):
-        providers.provider(provider).verify(call, Setup({}, (hooks.ARN,)), hooks.secrets_of(provider), NOW)
+        providers.provider(provider).verify(call, Webhook({}, (hooks.ARN,)), hooks.secrets_of(provider), NOW)
 
 
 @pytest.mark.parametrize("provider", NAMES)
@@ -234,7 +235,7 @@ def test_whatever_is_forged_is_refused(desk: Any, provider: str, body: bytes, da
 def test_no_body_makes_reading_fail_otherwise_than_as_unreadable(provider: str, body: bytes) -> None:
     call = Call("POST", {}, {}, body, ("https://links.example.com/hooks/demo/x",))
     try:
-        reading = providers.provider(provider).translate(call, Setup(hooks.TOPICS, (hooks.ARN,)))
+        reading = providers.provider(provider).translate(call, Webhook(hooks.TOPICS, (hooks.ARN,)))
     except (UnreadableError, UnsignedError):
         return
     assert reading.ignored >= 0
@@ -258,7 +259,7 @@ def test_odd_values_in_a_known_body_spoil_nothing_else(provider: str, data: st.D
     sent = hooks.send(provider, said)
     call = Call("POST", {}, {}, sent.body, ("https://links.example.com/hooks/demo/x",))
     try:
-        providers.provider(provider).translate(call, Setup(hooks.TOPICS, (hooks.ARN,)))
+        providers.provider(provider).translate(call, Webhook(hooks.TOPICS, (hooks.ARN,)))
     except UnreadableError:
         assert len(place) == 1  # only what holds the whole
 

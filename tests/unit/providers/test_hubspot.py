@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from consentry.actions.reports import ReportKind
-from consentry.providers import Call, Setup, UnreadableError, UnsignedError, hubspot
+from consentry.providers import Call, UnreadableError, UnsignedError, hubspot
 from consentry.providers.payload import ON_ARRIVAL
+from consentry.rules.brands import Webhook
 from support import hooks
 from support.hooks import AT, NOW
 
@@ -73,9 +74,9 @@ def test_a_call_to_either_host_that_leads_here_is_believed(signed_for: str) -> N
     sent = hooks.send("hubspot", [], path=f"{PATH}?a=%40", signed=f"{signed_for}{PATH}?a=@")
     headers = {name.lower(): value for name, value in sent.headers.items()}
     call = Call("POST", headers, {}, sent.body, urls)
-    assert hubspot.verify(call, Setup({}), hooks.secrets_of("hubspot"), NOW) == NOW
+    assert hubspot.verify(call, Webhook({}), hooks.secrets_of("hubspot"), NOW) == NOW
     with pytest.raises(UnsignedError):
-        hubspot.verify(call._replace(urls=urls[:0]), Setup({}), hooks.secrets_of("hubspot"), NOW)
+        hubspot.verify(call._replace(urls=urls[:0]), Webhook({}), hooks.secrets_of("hubspot"), NOW)
 
 
 def test_a_privacy_deletion_asks_for_erasure(desk: Any) -> None:

@@ -10,13 +10,14 @@ import pytest
 from consentry.actions.reports import ReportKind
 from consentry.http import outgoing
 from consentry.http.outgoing import UnreachableError
-from consentry.providers import Call, Setup, UnreadableError, UnsignedError, sns
+from consentry.providers import Call, UnreadableError, UnsignedError, sns
 from consentry.providers.sns import fetch as real_fetch
+from consentry.rules.brands import Webhook
 from support import hooks
 from support.hooks import ARN, AT, NOW
 
 HOST = "https://sns.us-east-1.amazonaws.com"
-SETUP = Setup(hooks.TOPICS, (ARN,))
+SETUP = Webhook(hooks.TOPICS, (ARN,))
 CONFIRM = {
     "Type": "SubscriptionConfirmation",
     "Token": "2336412f37",
@@ -150,7 +151,7 @@ def test_another_sns_topic_is_refused_before_anything_is_fetched(desk: Any, fetc
 )
 def test_the_region_of_the_listed_topic_names_the_host(desk: Any, fetched: list[str], arn: str, host: str) -> None:
     url = f"https://{host}/Simple-1.pem"
-    desk.verify("sns", hooks.send("sns", {}, TopicArn=arn, SigningCertURL=url), setup=Setup({}, (arn,)))
+    desk.verify("sns", hooks.send("sns", {}, TopicArn=arn, SigningCertURL=url), setup=Webhook({}, (arn,)))
     assert fetched == [url]
 
 
@@ -158,7 +159,7 @@ def test_the_region_of_the_listed_topic_names_the_host(desk: Any, fetched: list[
 def test_a_listed_topic_of_no_real_region_fetches_nothing(desk: Any, fetched: list[str], region: str) -> None:
     arn = f"arn:aws:sns:{region}:000000000000:x"
     sent = hooks.send("sns", {}, TopicArn=arn, SigningCertURL=f"https://sns.{region}.amazonaws.com/a.pem")
-    assert desk.refuses("sns", sent, setup=Setup({}, (arn,)))
+    assert desk.refuses("sns", sent, setup=Webhook({}, (arn,)))
     assert fetched == []
 
 
@@ -192,7 +193,7 @@ def test_a_confirmation_elsewhere_is_not_followed(url: str) -> None:
 def test_the_confirmation_of_an_unlisted_topic_is_not_followed() -> None:
     sent = hooks.send("sns", {}, **CONFIRM)
     with pytest.raises(UnsignedError):
-        sns.translate(Call("POST", {}, {}, sent.body, ()), Setup({}, ()))
+        sns.translate(Call("POST", {}, {}, sent.body, ()), Webhook({}, ()))
 
 
 def test_a_changed_confirmation_is_refused(desk: Any) -> None:

@@ -10,8 +10,9 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from consentry.actions.reports import ReportKind
-from consentry.providers import Setup, UnreadableError
+from consentry.providers import UnreadableError
 from consentry.providers.payload import ON_ARRIVAL
+from consentry.rules import brands
 from support import hooks
 from support.hooks import AT, NOW, Sent
 
@@ -66,7 +67,7 @@ def test_a_body_that_is_not_text_is_refused(desk: Any) -> None:
 def test_topics_are_the_brands_own_or_mapped(desk: Any) -> None:
     said = hooks.saying("standard", "unsubscribed")
     said["data"]["topics"] = ["product", "1002", "Not A Topic", {}, None]
-    topics = desk.read("standard", said, Setup({"1002": ("offers",)})).reports[0].topics
+    topics = desk.read("standard", said, brands.Webhook({"1002": ("offers",)})).reports[0].topics
     assert topics == ("product", "offers", "Not A Topic")  # what of it there is, is told where the person is known
 
 

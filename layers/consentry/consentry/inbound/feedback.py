@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry.actions.mails import BRAND_TAG, KIND_TAG, Mail
 from consentry.actions.waiting import doubling
-from consentry.providers import Setup, UnreadableError, payload, sns
+from consentry.providers import UnreadableError, payload, sns
 from consentry.providers.meanings import UnclearError, UnknownKindError
+from consentry.rules.brands import Webhook
 
 if TYPE_CHECKING:
     from consentry.actions.reports import Report
@@ -62,7 +63,7 @@ class Feedback(NamedTuple):
             UnintelligibleError: it ought to say something, and doesn't.
         """
         try:
-            found = sns.reports(self.event, Setup(_topics(brand)))
+            found = sns.reports(self.event, Webhook(_topics(brand)))
         except (UnclearError, UnknownKindError):
             found = []
         if not found and _counts(self.kind, self.event):

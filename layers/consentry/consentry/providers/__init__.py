@@ -32,10 +32,11 @@ from consentry.actions.reports import ReportKind
 from consentry.rules.instants import SECOND_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from consentry.actions.reports import Report
     from consentry.providers.meanings import Meaning
+    from consentry.rules.brands import Webhook
 
 NAMES: Final = (
     "standard",
@@ -86,20 +87,6 @@ class Call(NamedTuple):
     """The URLs that the provider may have called, with their query: one for each host that leads here."""
 
 
-class Setup(NamedTuple):
-    """How a brand set up a provider."""
-
-    topics: Mapping[str, tuple[str, ...]]
-    """The brand's topics, by the provider's groups, lists or streams."""
-    arns: tuple[str, ...] = ()
-    """`sns`: the topics that may call."""
-
-    def topics_of(self, names: Iterable[object]) -> tuple[str, ...]:
-        """The brand's topics for some of the provider's names; names that aren't mapped count for nothing."""
-        found = (topic for name in names for topic in self.topics.get(str(name), ()))
-        return tuple(dict.fromkeys(found))
-
-
 class Reading(NamedTuple):
     """What a call says."""
 
@@ -126,8 +113,8 @@ class Provider(Protocol):
 
     SECRETS: tuple[str, ...]
     EVENTS: Mapping[str, Meaning]
-    verify: Callable[[Call, Setup, Mapping[str, str], int], int]
-    translate: Callable[[Call, Setup], Reading]
+    verify: Callable[[Call, Webhook, Mapping[str, str], int], int]
+    translate: Callable[[Call, Webhook], Reading]
 
 
 def late(reading: Reading, signed_at: int) -> Reading:

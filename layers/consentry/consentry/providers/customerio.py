@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consentry.actions.reports import Report
-    from consentry.providers import Call, Reading, Setup
+    from consentry.providers import Call, Reading
     from consentry.providers.meanings import Meaning
+    from consentry.rules.brands import Webhook
 
 SECRETS: Final = ("signing_key",)
 
@@ -57,7 +58,7 @@ _MAIL: Final = frozenset({"", "email", "customer"})
 """What is about a mailbox; the other channels are text messages and the like."""
 
 
-def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
+def verify(call: Call, _setup: Webhook, secrets: Mapping[str, str], now: int) -> int:
     """The signature over version, timestamp and body must be right."""
     timestamp = call.headers.get("x-cio-timestamp", "")
     arrived = proof.arrival(proof.number(timestamp) * 1000, now)
@@ -67,12 +68,12 @@ def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> i
     return arrived
 
 
-def translate(call: Call, setup: Setup) -> Reading:
+def translate(call: Call, setup: Webhook) -> Reading:
     """One event a call."""
     return payload.gather([payload.parse_object(call.body)], lambda event: _reports(event, setup))
 
 
-def _reports(event: dict[str, Any], setup: Setup) -> list[Report]:
+def _reports(event: dict[str, Any], setup: Webhook) -> list[Report]:
     metric, data = payload.text(event, "metric"), payload.at(event, "data")
     names = [metric] if payload.text(event, "object_type") in _MAIL else [f"{metric} by another channel", metric]
     meaning = meanings.of(EVENTS, *names)
@@ -91,7 +92,7 @@ def _email(data: Any) -> str:
     return next((each for each in found if "@" in each), found[0] if found else "")
 
 
-def _preferences(email: str, moment: int, content: Any, setup: Setup) -> list[Report]:
+def _preferences(email: str, moment: int, content: Any, setup: Webhook) -> list[Report]:
     """What somebody wants and what not.
 
     Raises:

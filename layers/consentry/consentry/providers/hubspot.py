@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from consentry.actions.reports import Report
-    from consentry.providers import Call, Setup
+    from consentry.providers import Call
     from consentry.providers.meanings import Meaning
+    from consentry.rules.brands import Webhook
 
 SECRETS: Final = ("client_secret",)
 
@@ -70,7 +71,7 @@ _OPT_OUT: Final = re.compile(r"hs_email_optout(?:_(?P<subscription>[0-9]+))?")
 """From everything, or from one subscription type."""
 
 
-def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
+def verify(call: Call, _setup: Webhook, secrets: Mapping[str, str], now: int) -> int:
     """The signature over method, URI, body and timestamp must be right."""
     timestamp = call.headers.get("x-hubspot-request-timestamp", "")
     arrived = proof.arrival(proof.number(timestamp), now)
@@ -88,7 +89,7 @@ def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> i
     return arrived
 
 
-def translate(call: Call, setup: Setup) -> Reading:
+def translate(call: Call, setup: Webhook) -> Reading:
     """An array of events, or one contact."""
     body = payload.parse(call.body)
     if not isinstance(body, (list, dict)):
@@ -103,7 +104,7 @@ def _forgets(item: Any) -> bool:
     return EVENTS.get(payload.text(item, "subscriptionType")) is Several.ERASED
 
 
-def _reports(item: Any, setup: Setup) -> list[Report]:
+def _reports(item: Any, setup: Webhook) -> list[Report]:
     """What somebody wants and what not.
 
     Raises:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consentry.actions.reports import Report
-    from consentry.providers import Call, Reading, Setup
+    from consentry.providers import Call, Reading
     from consentry.providers.meanings import Meaning
+    from consentry.rules.brands import Webhook
 
 SECRETS: Final = ("secret_key",)
 
@@ -74,7 +75,7 @@ _MILLIS_FROM: Final = 10**11
 """A number this large isn't seconds: they would be in the year 5138."""
 
 
-def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
+def verify(call: Call, _setup: Webhook, secrets: Mapping[str, str], now: int) -> int:
     """The signature over body and timestamp must be right, and the webhook's id the same in header and body."""
     timestamp = call.headers.get("klaviyo-timestamp", "")
     signed = call.body + timestamp.encode("utf-8", "surrogatepass")
@@ -90,7 +91,7 @@ def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> i
     return proof.arrival(payload.from_iso(payload.at(meta, "timestamp")) or _instant(timestamp), now)
 
 
-def translate(call: Call, setup: Setup) -> Reading:
+def translate(call: Call, setup: Webhook) -> Reading:
     """A batch of events."""
     body = payload.parse_object(call.body)
     if not isinstance(body.get("data"), list):
@@ -98,7 +99,7 @@ def translate(call: Call, setup: Setup) -> Reading:
     return payload.gather(body["data"], lambda item: _reports(item, setup))
 
 
-def _reports(item: Any, setup: Setup) -> list[Report]:
+def _reports(item: Any, setup: Webhook) -> list[Report]:
     topic = payload.text(item, "topic")
     if topic.startswith(_OTHERS) and not topic.startswith(_PREFIX):
         return []

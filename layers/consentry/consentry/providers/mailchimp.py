@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consentry.actions.reports import Report
-    from consentry.providers import Call, Setup
+    from consentry.providers import Call
     from consentry.providers.meanings import Meaning
+    from consentry.rules.brands import Webhook
 
 SECRETS: Final = ("key", "signing_secret")
 """What follows `?key=` in the URL, and what Mailchimp signs with: one is enough."""
@@ -50,7 +51,7 @@ EVENTS: Final[dict[str, Meaning]] = {
 _SIGNATURE: Final = "x-mailchimp-signature"
 
 
-def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
+def verify(call: Call, _setup: Webhook, secrets: Mapping[str, str], now: int) -> int:
     """The signature or the key must be right; nothing is signed when Mailchimp asks whether the URL is there."""
     by_signature, by_key = (bool(secrets.get(name, "").split()) for name in ("signing_secret", "key"))
     if by_signature and not by_key and call.method == "GET":
@@ -81,7 +82,7 @@ def _signed(call: Call, keys: list[str], now: int) -> int:
     return proof.arrival(seconds * 1000, now)
 
 
-def translate(call: Call, setup: Setup) -> Reading:
+def translate(call: Call, setup: Webhook) -> Reading:
     """One event a call."""
     fields = _form(call.body)
     old, new = fields.get("data[old_email]", ""), fields.get("data[new_email]", "")
@@ -91,7 +92,7 @@ def translate(call: Call, setup: Setup) -> Reading:
     return payload.gather([fields], lambda event: _reports(event, setup))
 
 
-def _reports(fields: dict[str, str], setup: Setup) -> list[Report]:
+def _reports(fields: dict[str, str], setup: Webhook) -> list[Report]:
     name, reason = fields["type"], fields.get("data[reason]", "")
     meaning = meanings.of(EVENTS, f"{name} {reason}", name)
     if meaning is Several.MOVED:

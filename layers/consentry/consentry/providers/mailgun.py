@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consentry.actions.reports import Report
-    from consentry.providers import Call, Reading, Setup
+    from consentry.providers import Call, Reading
     from consentry.providers.meanings import Meaning
+    from consentry.rules.brands import Webhook
 
 SECRETS: Final = ("signing_key",)
 """The HTTP webhook signing key, which is not the API key."""
@@ -65,7 +66,7 @@ _REASONS: Final = {
 """By Mailgun's own codes, which stand in `delivery-status` where the reason is left out or `generic`."""
 
 
-def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
+def verify(call: Call, _setup: Webhook, secrets: Mapping[str, str], now: int) -> int:
     """The signature of timestamp and token must be right."""
     keys = proof.values(secrets, "signing_key")
     signature = payload.at(payload.parse_object(call.body), "signature")
@@ -75,14 +76,14 @@ def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> i
     return proof.arrival(proof.number(timestamp) * 1000, now)
 
 
-def translate(call: Call, setup: Setup) -> Reading:
+def translate(call: Call, setup: Webhook) -> Reading:
     """One event a call."""
     body = payload.parse_object(call.body)
     reading = payload.gather([body.get("event-data")], lambda event: _reports(event, setup))
     return reading._replace(once=payload.text(body, "signature", "token"))
 
 
-def _reports(event: Any, setup: Setup) -> list[Report]:
+def _reports(event: Any, setup: Webhook) -> list[Report]:
     kind = meanings.kind(meanings.of(EVENTS, *_names(event)))
     names = [*payload.texts(event, "tags"), payload.text(event, "mailing-list", "address")]
     return payload.reports(

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consentry.actions.reports import Report
-    from consentry.providers import Call, Reading, Setup
+    from consentry.providers import Call, Reading
     from consentry.providers.meanings import Meaning
+    from consentry.rules.brands import Webhook
 
 SECRETS: Final = ("credentials",)
 """`user:password`"""
@@ -71,7 +72,7 @@ _LEFT: Final = "SubscriptionChange ManualSuppression"
 """What a suppression for any other reason, or for none, is taken for."""
 
 
-def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
+def verify(call: Call, _setup: Webhook, secrets: Mapping[str, str], now: int) -> int:
     """User and password must be right."""
     expected = proof.values(secrets, "credentials")
     scheme, _, encoded = call.headers.get("authorization", "").partition(" ")
@@ -85,12 +86,12 @@ def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> i
     return now
 
 
-def translate(call: Call, setup: Setup) -> Reading:
+def translate(call: Call, setup: Webhook) -> Reading:
     """One record a call."""
     return payload.gather([payload.parse_object(call.body)], lambda record: _reports(record, setup))
 
 
-def _reports(record: Any, setup: Setup) -> list[Report]:
+def _reports(record: Any, setup: Webhook) -> list[Report]:
     topics = setup.topics_of([payload.text(record, "MessageStream")])
     kind = meanings.kind(meanings.of(EVENTS, *_names(record)))
     email = payload.text(record, "Recipient") or payload.text(record, "Email")

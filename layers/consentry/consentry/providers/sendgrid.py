@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consentry.actions.reports import Report
-    from consentry.providers import Call, Reading, Setup
+    from consentry.providers import Call, Reading
     from consentry.providers.meanings import Meaning
+    from consentry.rules.brands import Webhook
 
 SECRETS: Final = ("public_key",)
 """The verification key, as SendGrid shows it: base64 of its DER form."""
@@ -49,7 +50,7 @@ EVENTS: Final[dict[str, Meaning]] = {
 """By event; bounces by their type, and what was dropped by the reason, if that makes a difference."""
 
 
-def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
+def verify(call: Call, _setup: Webhook, secrets: Mapping[str, str], now: int) -> int:
     """Some key of ours must have signed."""
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - 40 ms, for signatures of this kind only
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - as above
@@ -71,7 +72,7 @@ def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> i
     raise UnsignedError("the signature doesn't match")
 
 
-def translate(call: Call, setup: Setup) -> Reading:
+def translate(call: Call, setup: Webhook) -> Reading:
     """An array of events."""
     events = payload.parse(call.body)
     if not isinstance(events, list):
@@ -79,7 +80,7 @@ def translate(call: Call, setup: Setup) -> Reading:
     return payload.gather(events, lambda event: _reports(event, setup))
 
 
-def _reports(event: Any, setup: Setup) -> list[Report]:
+def _reports(event: Any, setup: Webhook) -> list[Report]:
     name = payload.text(event, "event")
     detail = {"bounce": payload.text(event, "type"), "dropped": payload.text(event, "reason").title()}.get(name, "")
     kind = meanings.kind(meanings.of(EVENTS, f"{name} {detail}", name))

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
     from consentry.actions.reports import Report
-    from consentry.providers import Call, Setup
+    from consentry.providers import Call
     from consentry.providers.meanings import Meaning
+    from consentry.rules.brands import Webhook
 
 SECRETS: Final = ()
 """None: what may call is in the brand file."""
@@ -70,7 +71,7 @@ _keys: dict[str, RSAPublicKey] = {}
 """By URL of the certificate. SNS changes them rarely."""
 
 
-def verify(call: Call, setup: Setup, _secrets: Mapping[str, str], now: int) -> int:
+def verify(call: Call, setup: Webhook, _secrets: Mapping[str, str], now: int) -> int:
     """The SNS topic must be one that the brand lists, and the signature right.
 
     Raises:
@@ -97,7 +98,7 @@ def verify(call: Call, setup: Setup, _secrets: Mapping[str, str], now: int) -> i
     return arrived
 
 
-def translate(call: Call, setup: Setup) -> Reading:
+def translate(call: Call, setup: Webhook) -> Reading:
     """A notification, or the question whether we want the subscription."""
     body = payload.parse_object(call.body)
     match payload.text(body, "Type"):
@@ -117,7 +118,7 @@ def translate(call: Call, setup: Setup) -> Reading:
             return Reading([], ignored=1)
 
 
-def reports(event: Any, setup: Setup) -> list[Report]:
+def reports(event: Any, setup: Webhook) -> list[Report]:
     """What one event of SES says, in the form in which it publishes them to SNS.
 
     Raises:
@@ -160,7 +161,7 @@ def fetch(url: str) -> bytes:
     return body
 
 
-def _subscription(event: Any, setup: Setup) -> list[Report]:
+def _subscription(event: Any, setup: Webhook) -> list[Report]:
     """The preferences as they are now; each address that the email went to is the person who set them.
 
     Raises:
@@ -191,7 +192,7 @@ def _says(status: Any, what: str) -> bool:
     return payload.text(status, "subscriptionStatus") == what
 
 
-def _host(arn: str, setup: Setup) -> str:
+def _host(arn: str, setup: Webhook) -> str:
     """The host of a listed topic's region: the only one that is ever asked."""
     match = _ARN.fullmatch(arn)
     if match is None or arn not in setup.arns:

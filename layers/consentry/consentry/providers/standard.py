@@ -21,8 +21,9 @@ from consentry.providers import TOLERANCE_MS, UnsignedError, meanings, payload, 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consentry.providers import Call, Reading, Setup
+    from consentry.providers import Call, Reading
     from consentry.providers.meanings import Meaning
+    from consentry.rules.brands import Webhook
 
 SECRETS: Final = ("secret",)
 """`whsec_` and base64."""
@@ -36,7 +37,7 @@ EVENTS: Final[dict[str, Meaning]] = {
 _REFERENCE: Final = re.compile(r"[\x20-\x7e]{0,64}")
 
 
-def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> int:
+def verify(call: Call, _setup: Webhook, secrets: Mapping[str, str], now: int) -> int:
     """Any one of the signatures that the header lists is enough. Five minutes, since each try is signed anew.
 
     The package signs and we compare: its own `verify` asks a clock of its own.
@@ -62,13 +63,13 @@ def verify(call: Call, _setup: Setup, secrets: Mapping[str, str], now: int) -> i
     return arrived
 
 
-def translate(call: Call, setup: Setup) -> Reading:
+def translate(call: Call, setup: Webhook) -> Reading:
     """One event a call."""
     body = payload.parse_object(call.body)
     return payload.gather([body], lambda event: _reports(event, call, setup))
 
 
-def _reports(body: Any, call: Call, setup: Setup) -> list[Report]:
+def _reports(body: Any, call: Call, setup: Webhook) -> list[Report]:
     kind, data = meanings.kind(meanings.of(EVENTS, payload.text(body, "type"))), payload.at(body, "data")
     if kind is None:
         return []

@@ -45,8 +45,13 @@ class Webhook(NamedTuple):
 
     topics: Mapping[str, tuple[str, ...]]
     """The brand's topics, by the provider's groups, lists or streams."""
-    arns: tuple[str, ...]
+    arns: tuple[str, ...] = ()
     """`sns` only: the SNS topics that may call."""
+
+    def topics_of(self, names: Iterable[object]) -> tuple[str, ...]:
+        """The brand's topics for some of the provider's names; names that aren't mapped count for nothing."""
+        found = (topic for name in names for topic in self.topics.get(str(name), ()))
+        return tuple(dict.fromkeys(found))
 
 
 class Endpoint(NamedTuple):
