@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
         began = time.monotonic()
         print(f"{name}: {BENCHMARKS[name]}", file=sys.stderr, flush=True)
         module = import_module(f"benchmarks.{name}")
-        with surroundings.standing(getattr(module, "CROWDS", None)) as around:
+        with surroundings.standing(getattr(module, "TABLES", None)) as around:
             found += module.measure(around)
         print(f"{name} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
         figures.write(found, LOCAL / "bench.json")

@@ -23,7 +23,7 @@ from consentry.table.limits import Limits
 from consentry.table.store import Store
 from dev.emulator import build
 from support import events
-from support.gate import gate
+from support.fault_proxy import fault_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,14 +123,14 @@ def measure(around: Surroundings) -> Iterator[Figure]:
 
 
 def counted(around: Surroundings, people: People) -> Iterator[Figure]:
-    """How often each calls AWS, by a gate that all its calls go through."""
+    """How often each calls AWS, by a proxy that all its calls go through."""
     seen: list[Any] = []
     acts: tuple[tuple[str, str, Callable[[int], list[bytes]]], ...] = (
         ("one click", "oneclick", people.leave),
         ("page unsubscribe", "unsubscribe", people.look_to_leave),
         ("page preferences", "preferences", people.look_to_choose),
     )
-    with gate(random.Random(1), seen.append) as passage:  # noqa: S311 - nothing fails
+    with fault_proxy(random.Random(1), seen.append) as passage:  # noqa: S311 - nothing fails
         passage.target = around.dynamodb_url
         for name, which, make in acts:
             with running(around.function(which, AWS_ENDPOINT_URL_DYNAMODB=passage.url)) as function:
@@ -159,11 +159,11 @@ def writes(around: Surroundings) -> list[dict[str, Any]]:
 
     client = Client()
     store = Store(Gateway(client, TABLE), around.keyring.ledger_key)
-    journeys = RecipientActions(
+    actions = RecipientActions(
         store, around.tokens, Recorder(store), Limits(Gateway(client, TABLE), around.keyring.limit_key)
     )
     brand = load(build.BUILT / "ConsentryLayer" / "python" / "consentry" / "compiled" / "brands.json").get(BRAND)
     assert brand is not None
     link = around.tokens.read(Purpose.UNSUBSCRIBE, around.link(around.subscriber_id(0)), 0)
-    journeys.unsubscribe(brand, link, Circumstances(1_800_000_000_000, Channel.ONE_CLICK))
+    actions.unsubscribe(brand, link, Circumstances(1_800_000_000_000, Channel.ONE_CLICK))
     return seen

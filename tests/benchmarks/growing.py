@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from benchmarks.surroundings import Surroundings
 
-CROWDS: Final = {f"people-{size}": size for size in (1_000, 100_000, 1_000_000)}
+TABLES: Final = {f"people-{size}": size for size in (1_000, 100_000, 1_000_000)}
 """Tables, and how many are in each."""
 ROUNDS: Final = 8
 CLICKS: Final = 150
@@ -45,10 +45,10 @@ def measure(around: Surroundings) -> Iterator[Figure]:
         with ExitStack() as ending:
             contestants = [
                 (ending.enter_context(running(around.function(which, TABLE_NAME=table))), make(size))
-                for table, size in CROWDS.items()
+                for table, size in TABLES.items()
             ]
             took = take_turns(contestants, ROUNDS, calls)
-        for size, sample in list(zip(CROWDS.values(), took, strict=True))[1:]:
+        for size, sample in list(zip(TABLES.values(), took, strict=True))[1:]:
             for kind in ("cpu", "wall"):
                 value, low = (getattr(each, kind) * 1000 for each in (sample, took[0]))
                 bar = 1.1 if kind == "cpu" else None

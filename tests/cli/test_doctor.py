@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from consentry_cli.main import main
-from support.clinic import ROOT, Clinic, Refused, queue
+from support.examined_stack import ROOT, ExaminedStack, Refused, queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def clinic() -> Clinic:
-    return Clinic()
+def stack() -> ExaminedStack:
+    return ExaminedStack()
 
 
 @pytest.fixture
-def ask(clinic: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
+def ask(stack: ExaminedStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Runs the command in a folder with brand files, where AWS answers as the clinic has it."""
     shutil.copytree(ROOT / "brands", tmp_path / "brands")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("consentry_cli.doctor.command.boto3.Session", lambda region_name: clinic.session)
-    monkeypatch.setattr("consentry_cli.doctor.reach.resolve", clinic._resolve)
-    monkeypatch.setattr("consentry_cli.doctor.reach.visit", clinic._visit)
-    monkeypatch.setattr("consentry_cli.doctor.command._now", lambda: clinic.now)
+    monkeypatch.setattr("consentry_cli.doctor.command.boto3.Session", lambda region_name: stack.session)
+    monkeypatch.setattr("consentry_cli.doctor.reach.resolve", stack._resolve)
+    monkeypatch.setattr("consentry_cli.doctor.reach.visit", stack._visit)
+    monkeypatch.setattr("consentry_cli.doctor.command._now", lambda: stack.now)
     return lambda *arguments: CliRunner().invoke(main, ["doctor", "--stack", "shop", *arguments])
 
 
-def given_up(clinic: Clinic) -> None:
+def given_up(stack: ExaminedStack) -> None:
     """Three messages among the spool's dead letters."""
-    well = clinic.answers["GetQueueAttributes"]
+    well = stack.answers["GetQueueAttributes"]
     one = queue("SpoolDeadLetters")
     three = {"Attributes": {"ApproximateNumberOfMessages": "3", "ApproximateNumberOfMessagesNotVisible": "0"}}
-    clinic.answers["GetQueueAttributes"] = lambda asked: three if asked["QueueUrl"] == one else well(asked)
+    stack.answers["GetQueueAttributes"] = lambda asked: three if asked["QueueUrl"] == one else well(asked)
 
 
 def test_a_stack_without_a_fault_lets_a_script_go_on(ask: Ask) -> None:
@@ -52,16 +52,16 @@ def test_a_stack_without_a_fault_lets_a_script_go_on(ask: Ask) -> None:
     assert done.output.startswith("shop in eu-west-1: 0 faults, 0 warnings, 0 not looked at, 25 ok\n\nok: stack: ")
 
 
-def test_a_warning_alone_lets_a_script_go_on(ask: Ask, clinic: Clinic) -> None:
-    clinic.change("GetAccount", ProductionAccessEnabled=False)
+def test_a_warning_alone_lets_a_script_go_on(ask: Ask, stack: ExaminedStack) -> None:
+    stack.change("GetAccount", ProductionAccessEnabled=False)
     done = ask()
     assert done.exit_code == 0
     assert "1 warning," in done.output
     assert "\nwarning: ses-account\n  The account is in SES's sandbox" in done.output
 
 
-def test_a_fault_stops_a_script_and_comes_first_as_the_page_shows(ask: Ask, clinic: Clinic) -> None:
-    given_up(clinic)
+def test_a_fault_stops_a_script_and_comes_first_as_the_page_shows(ask: Ask, stack: ExaminedStack) -> None:
+    given_up(stack)
     done = ask()
     assert done.exit_code == 1
     page = (ROOT / "docs/doctor.md").read_text("utf-8")
@@ -69,8 +69,8 @@ def test_a_fault_stops_a_script_and_comes_first_as_the_page_shows(ask: Ask, clin
     assert done.output.startswith(shown)
 
 
-def test_a_script_gets_names_that_dont_change(ask: Ask, clinic: Clinic) -> None:
-    given_up(clinic)
+def test_a_script_gets_names_that_dont_change(ask: Ask, stack: ExaminedStack) -> None:
+    given_up(stack)
     done = ask("--json")
     assert done.exit_code == 1
     told: Any = json.loads(done.output)
@@ -79,23 +79,23 @@ def test_a_script_gets_names_that_dont_change(ask: Ask, clinic: Clinic) -> None:
     assert [each["check"] for each in told["findings"] if each["verdict"] == "fault"] == ["dead-letters"]
 
 
-def test_a_call_that_is_refused_is_told_and_lets_a_script_go_on(ask: Ask, clinic: Clinic) -> None:
-    clinic.answers["GetSecretValue"] = Refused("AccessDeniedException")
+def test_a_call_that_is_refused_is_told_and_lets_a_script_go_on(ask: Ask, stack: ExaminedStack) -> None:
+    stack.answers["GetSecretValue"] = Refused("AccessDeniedException")
     done = ask()
     assert done.exit_code == 0
     assert "2 not looked at" in done.output
     assert "could not look: keyring\n  GetSecretValue isn't allowed." in done.output
 
 
-def test_a_mistyped_stack_is_one_line(ask: Ask, clinic: Clinic) -> None:
-    clinic.answers["DescribeStacks"] = Refused("ValidationError")
+def test_a_mistyped_stack_is_one_line(ask: Ask, stack: ExaminedStack) -> None:
+    stack.answers["DescribeStacks"] = Refused("ValidationError")
     done = ask()
     assert (done.exit_code, done.output.count("\n")) == (2, 1)
     assert "there is no stack shop in eu-west-1" in done.output
 
 
-def test_who_may_not_even_see_the_stack_is_told_so(ask: Ask, clinic: Clinic) -> None:
-    clinic.answers["DescribeStacks"] = Refused("AccessDenied", "not authorized to perform DescribeStacks")
+def test_who_may_not_even_see_the_stack_is_told_so(ask: Ask, stack: ExaminedStack) -> None:
+    stack.answers["DescribeStacks"] = Refused("AccessDenied", "not authorized to perform DescribeStacks")
     done = ask()
     assert (done.exit_code, done.output.count("\n")) == (2, 1)
     assert "AccessDenied" in done.output

@@ -1,7 +1,7 @@
 """Faults, injected for real: between functions and table, at SES and SQS, in the functions themselves, in the stream.
 
-Hundreds of people live their journeys while one thing after another goes wrong. Then everything is mended, what waits
-is left to drain, and the laws are checked for every person. Which journeys are taken, and which calls meet a fault,
+Hundreds of people act while one thing after another goes wrong. Then everything is repaired, what waits
+is left to drain, and the laws are checked for every person. What people do, and which calls meet a fault,
 follows from a seed, 1 unless `FAULTS_SEED=…` sets another; it is printed.
 """
 
@@ -27,9 +27,9 @@ import pytest
 
 from dev.emulator.streams import as_lambda_sees, passes
 from support import dynamodb_local, microburst
-from support.crowd import TOPICS, Act, Crowd, Mailbox, Person
-from support.gate import Fault, Gate, gate
+from support.fault_proxy import Fault, FaultProxy, fault_proxy
 from support.microburst import Microburst
+from support.population import TOPICS, Act, Mailbox, Person, Population
 from support.stack import Stack, standing
 from support.waiting import eventually
 
@@ -93,10 +93,10 @@ class Site:
     folder: Path
     stack: Stack
     table: Microburst
-    mail: Gate
-    queues: Gate
+    mail: FaultProxy
+    queues: FaultProxy
     mailbox: Mailbox
-    crowd: Crowd
+    population: Population
     seed: int
     dynamodb: Any
     """The engine itself, with no fault before it."""
@@ -154,8 +154,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with ExitStack() as ending:
         engine = ending.enter_context(dynamodb_local.running())
         table = ending.enter_context(microburst.running(engine, folder / "microburst.log", seed))
-        mail = ending.enter_context(gate(rng, mailbox.take))
-        queues = ending.enter_context(gate(rng, queued, hurry))
+        mail = ending.enter_context(fault_proxy(rng, mailbox.take))
+        queues = ending.enter_context(fault_proxy(rng, queued, hurry))
         stack = ending.enter_context(
             standing(
                 folder,
@@ -167,7 +167,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             )
         )
         mail.target, queues.target = stack.told["mail_url"], stack.told["aws_endpoint_url"]
-        crowd = Crowd(stack, mailbox, seed, AT_ONCE)
+        population = Population(stack, mailbox, seed, AT_ONCE)
         found = Site(
             folder,
             stack,
@@ -175,7 +175,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             mail,
             queues,
             mailbox,
-            crowd,
+            population,
             seed,
             client("dynamodb", engine),
             client("dynamodbstreams", engine),
@@ -212,7 +212,7 @@ def table_fails(site: Site, rules: list[dict[str, Any]]) -> Iterator[Callable[[]
 
 
 @contextmanager
-def gate_fails(at: Gate, *faults: Fault, probability: float) -> Iterator[Callable[[], int]]:
+def gate_fails(at: FaultProxy, *faults: Fault, probability: float) -> Iterator[Callable[[], int]]:
     before = at.fired
     at.fail(*faults, probability=probability)
     try:
@@ -303,69 +303,69 @@ class Run:
         self.took[name] = time.monotonic() - began
 
     def everything(self) -> None:
-        site, crowd = self.site, self.site.crowd
+        site, population = self.site, self.site.population
         with self.phase("warm"):
             warm_up(site)
         with self.phase("none"):
-            crowd.live("none", PEOPLE // 2)
+            population.live("none", PEOPLE // 2)
         self.fired["none"] = 0
         of_ses = (Fault.THROTTLED, Fault.FAILED_AFTER, Fault.LOST_AFTER)
         with self.phase("SES fails"), gate_fails(site.mail, *of_ses, probability=0.6) as fired:
-            crowd.live("SES fails", PEOPLE)
+            population.live("SES fails", PEOPLE)
             self.fired["SES fails"] = fired()
         for fault, rules in OF_THE_TABLE.items():
             with self.phase(fault), table_fails(site, rules) as fired:
-                crowd.live(fault, PEOPLE)
+                population.live(fault, PEOPLE)
                 self.fired[fault] = fired()
         with self.phase("queues away"), gate_fails(site.queues, Fault.THROTTLED, probability=0.8) as fired:
-            crowd.live("queues away", PEOPLE)
+            population.live("queues away", PEOPLE)
             self.fired["queues away"] = fired()
         self.table_hangs()
         self.table_and_queue_away()
         if not Path("/proc/self/wchan").exists():
             return  # only Linux tells which processes are at work
         with self.phase("functions die"), functions_die(site) as fired:
-            crowd.live("functions die", PEOPLE, patient=True)
+            population.live("functions die", PEOPLE, patient=True)
             self.fired["functions die"] = fired()
 
     def table_hangs(self) -> None:
         """Only opt-outs, and only their answers' times."""
         site = self.site
-        crowd = Crowd(site.stack, site.mailbox, site.seed, HANGING_AT_ONCE)
-        people = [crowd.newcomer("table hangs", number) for number in range(2 * POSTS)]
-        site.crowd.people += people
-        reporting = crowd.newcomer("table hangs", 2 * POSTS)
-        site.crowd.people.append(reporting)
+        population = Population(site.stack, site.mailbox, site.seed, HANGING_AT_ONCE)
+        people = [population.newcomer("table hangs", number) for number in range(2 * POSTS)]
+        site.population.people += people
+        reporting = population.newcomer("table hangs", 2 * POSTS)
+        site.population.people.append(reporting)
         with self.phase("table hangs"), table_fails(site, HANGS) as fired:
-            crowd.report(reporting, "unsubscribed", ("news",))
+            population.report(reporting, "unsubscribed", ("news",))
             asked = site.stack.api("POST", "/v1/decisions", {"topic": "news", "emails": [reporting.email]})
             self.decision_while_hanging = asked.status
             with ThreadPoolExecutor(max_workers=HANGING_AT_ONCE) as pool:
                 for number, person in enumerate(people):
-                    pool.submit(crowd.one_click if number % 2 else crowd.post_page, person)
+                    pool.submit(population.one_click if number % 2 else population.post_page, person)
             self.fired["table hangs"] = fired()
         for way in ("one-click", "page"):
             self.hanging[way] = [act.seconds for person in people for act in person.of("out") if act.way == way]
 
     def table_and_queue_away(self) -> None:
         """Now an opt-out may be refused; whoever presses again once it is over is heard."""
-        site, crowd = self.site, self.site.crowd
-        people = [crowd.newcomer("table, queue away", number) for number in range(PEOPLE // 2)]
+        site, population = self.site, self.site.population
+        people = [population.newcomer("table, queue away", number) for number in range(PEOPLE // 2)]
         with (
             self.phase("table, queue away"),
             table_fails(site, [{"error": {"code": "InternalServerError", "status": 500}}]) as fired,
             gate_fails(site.queues, Fault.THROTTLED, Fault.HANGS, probability=0.8) as fired_too,
         ):
             with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-                list(pool.map(crowd.one_click, people))
+                list(pool.map(population.one_click, people))
             self.fired["table, queue away"] = fired() + fired_too()
         for person in people[::2]:
-            crowd.one_click(person)
+            population.one_click(person)
 
     def rows(self, lost: Counter[str]) -> list[Row]:
         """The table, as it is printed."""
         acts: dict[str, list[Act]] = defaultdict(list)
-        for person in self.site.crowd.people:
+        for person in self.site.population.people:
             acts[person.phase] += person.acts
         return [
             Row(
@@ -384,7 +384,7 @@ class Run:
 
 def warm_up(site: Site) -> None:
     """Start as many of each function as will be asked at once, so that no answer's time is that of a start."""
-    person = site.crowd.newcomer("warm", 0)
+    person = site.population.newcomer("warm", 0)
     with table_fails(site, [{"latency": 600}]):
         for count in range(2, HANGING_AT_ONCE + 1, 2):
             calls = [("GET", person.leave_url), ("POST", person.leave_url)] * count
@@ -445,7 +445,7 @@ def settle(site: Site) -> None:
         return sum(int(held[each]) for each in counts)
 
     eventually(lambda: waiting("spool_queue_url"), lambda left: left == 0, SETTLED_S)
-    missing = [person for person in site.crowd.people if wants_mail(person) and not site.mailbox.to(person.email)]
+    missing = [person for person in site.population.people if wants_mail(person) and not site.mailbox.to(person.email)]
     until = time.monotonic() + SETTLED_S
     while missing:
         assert time.monotonic() < until, missed(site, missing, waiting("mail_queue_url"))
@@ -500,8 +500,8 @@ class Judge:
 
     def everybody(self) -> None:
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            list(pool.map(self.person, self.site.crowd.people))
-        for person in self.site.crowd.people:
+            list(pool.map(self.person, self.site.population.people))
+        for person in self.site.population.people:
             for act in person.acts:
                 self.answer(person, act)
 
@@ -657,7 +657,7 @@ def test_whatever_fails_no_promise_is_broken(lived: Run, tell: Callable[[str], N
 
 
 def test_opt_outs_are_accepted_while_the_table_hangs_and_nothing_is_decided(lived: Run) -> None:
-    hung = [person for person in lived.site.crowd.people if person.phase == "table hangs"]
+    hung = [person for person in lived.site.population.people if person.phase == "table hangs"]
     accepted = [act for person in hung for act in person.of("out") if act.acknowledged]
     assert Counter(act.way for act in accepted) == {"one-click": POSTS, "page": POSTS, "event": 1}
     assert lived.decision_while_hanging == 503
@@ -678,9 +678,9 @@ def test_every_change_is_told_to_the_platform(lived: Run) -> None:
 
 def test_a_stream_that_comes_twice_and_out_of_order_changes_nothing(lived: Run, tell: Callable[[str], None]) -> None:
     site = lived.site
-    people = [person.subscriber_id for person in site.crowd.people]
+    people = [person.subscriber_id for person in site.population.people]
     before = decisions(site, people)
-    mails = {person.email: len(site.mailbox.to(person.email)) for person in site.crowd.people}
+    mails = {person.email: len(site.mailbox.to(person.email)) for person in site.population.people}
     told = notifications(site)
 
     functions = site.aws("lambda")
@@ -707,7 +707,7 @@ def test_a_stream_that_comes_twice_and_out_of_order_changes_nothing(lived: Run, 
     assert now.keys() == told.keys(), "the same events, under the same ids"
     for bodies in now.values():
         assert all(body == bodies[0] for body in bodies)
-    assert {person.email: len(site.mailbox.to(person.email)) for person in site.crowd.people} == mails
+    assert {person.email: len(site.mailbox.to(person.email)) for person in site.population.people} == mails
     assert decisions(site, people) == before
     tell(f"records of the stream that came twice more, out of order: {dict(repeated)}")
 
@@ -728,7 +728,7 @@ def report(run: Run, judge: Judge, tell: Callable[[str], None]) -> None:
             f"{number:>{len(column) + 2}}" for column, number in zip(columns[1:-1], row[1:-1], strict=True)
         )
         tell(f"{row.fault:<18}{numbers}{row.slowest:>{len(columns[-1])}.2f} s")
-    died = [act for person in run.site.crowd.people for act in person.acts if person.phase == "functions die"]
+    died = [act for person in run.site.population.people for act in person.acts if person.phase == "functions die"]
     tell(f"of {len(died)} requests while functions die, {sum(act.status == 500 for act in died)} were answered 500")
     for way, seconds in run.hanging.items():
         p95 = statistics.quantiles(seconds, n=20)[-1]
@@ -736,5 +736,5 @@ def report(run: Run, judge: Judge, tell: Callable[[str], None]) -> None:
             f"while the table hangs, {len(seconds)} posts by {way} are answered in "
             f"{statistics.median(seconds):.2f} s (median), {p95:.2f} s (p95), {max(seconds):.2f} s (slowest)"
         )
-    tell(f"{len(run.site.crowd.people)} people; FAULTS_SEED={run.site.seed}")
+    tell(f"{len(run.site.population.people)} people; FAULTS_SEED={run.site.seed}")
     tell("seconds: " + ", ".join(f"{name} {took:.0f}" for name, took in run.took.items()))

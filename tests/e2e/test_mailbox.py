@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from support.letters import feedback_report, letter, marketing, signed
+from support.inbound_emails import feedback_report, marketing, message, signed
 from support.waiting import eventually
 
 
@@ -34,7 +34,7 @@ def written_by_a_mail_program(minted: Any) -> bytes:
     """What a click on the header's `mailto:` sends."""
     _, mailto = (way.strip("<> ") for way in minted["headers"]["List-Unsubscribe"].split(","))
     to, _, subject = mailto.removeprefix("mailto:").partition("?subject=")
-    return letter(subject=subject, to=to)
+    return message(subject=subject, to=to)
 
 
 def kept(stack: Any) -> int:
@@ -71,7 +71,7 @@ def test_somebody_leaves_by_the_mail_that_their_program_sends(stack: Any, someon
 def test_whatever_the_subject_says_the_address_that_the_header_offers_is_enough(
     stack: Any, someone: str, subject: str, spelt: Any
 ) -> None:
-    raw = letter(subject=subject, to=spelt(address_of(mint(stack, someone))))
+    raw = message(subject=subject, to=spelt(address_of(mint(stack, someone))))
     answer = stack.call("POST", stack.told["inbound_url"], body=raw)
     assert answer.status == 202
     assert eventually(lambda: stack.status(someone), lambda status: status == "unsubscribed")
@@ -80,7 +80,7 @@ def test_whatever_the_subject_says_the_address_that_the_header_offers_is_enough(
 def test_a_mail_that_means_nothing_goes_and_changes_nothing(stack: Any, someone: str) -> None:
     minted = mint(stack, someone)
     head = "Auto-Submitted: auto-replied\n"
-    away = letter(head, "I am away.", subject="Automatic reply: unsubscribe", to=address_of(minted))
+    away = message(head, "I am away.", subject="Automatic reply: unsubscribe", to=address_of(minted))
     assert stack.call("POST", stack.told["inbound_url"], body=away).status == 202
     assert eventually(lambda: kept(stack), lambda mails: mails == 0) == 0
     assert stack.status(someone) == "none"

@@ -1,4 +1,4 @@
-"""Whole journeys in a real browser with JavaScript off, by the keyboard alone."""
+"""Whole visits in a real browser with JavaScript off, by the keyboard alone."""
 
 from __future__ import annotations
 

@@ -144,8 +144,8 @@ def test_while_the_bucket_is_away_a_part_fails_and_is_done_later(bulk: Bulk) -> 
     bulk.put(people(2))
     bulk.plan(work="import")
     with (
-        calls.failing(bulk.world.deployment.bulk._shelf._client, "SlowDown"),
-        pytest.raises(Exception, match="ShelfUnavailable"),
+        calls.failing(bulk.world.deployment.bulk._objects._client, "SlowDown"),
+        pytest.raises(Exception, match="ObjectStoreUnavailable"),
     ):
         bulk.step("part", part=bulk.parts()[0])
     bulk.step("part", part=bulk.parts()[0])
@@ -165,7 +165,7 @@ def test_a_run_isnt_over_before_its_last_part_is_done(bulk: Bulk) -> None:
     bulk.put(people(6))
     bulk.plan(work="import")
     bulk.step("part", part=bulk.parts()[0])
-    with pytest.raises(Exception, match="ShelfUnavailable"):
+    with pytest.raises(Exception, match="ObjectStoreUnavailable"):
         bulk.step("finish")
 
 

@@ -16,8 +16,8 @@ from consentry.inbound import reading
 from consentry.links import unsubscribe_addresses
 from consentry.links.tokens import Link, Purpose
 from consentry.rules.brands import Brands
-from support import calls, letters
-from support.letters import letter, stored
+from support import calls, inbound_emails
+from support.inbound_emails import message, stored
 from support.world import DAY, HOUR, SECOND, World
 
 BUCKET: Final = "consentry-inbound"
@@ -85,7 +85,7 @@ def token(world: World, **of: Any) -> str:
 
 def test_while_the_table_is_away_a_mail_waits_and_counts_from_when_it_came(world: World, post: Post) -> None:
     world.subscribed("news")
-    told = post.store(letters.gmail(token(world)))
+    told = post.store(inbound_emails.gmail(token(world)))
     with world.table_away():
         assert post.deliver(told) == ["0"]
     assert post.kept()
@@ -97,7 +97,7 @@ def test_while_the_table_is_away_a_mail_waits_and_counts_from_when_it_came(world
 
 
 def test_a_mail_that_cant_be_read_now_waits(world: World, post: Post) -> None:
-    told = post.store(letters.gmail(token(world)))
+    told = post.store(inbound_emails.gmail(token(world)))
     mails = world.deployment.mailbox._client
     for fault in ("SlowDown", "AccessDenied", ReadTimeoutError(endpoint_url="https://s3")):
         with calls.answering(mails, "GetObject", fault):
@@ -107,7 +107,7 @@ def test_a_mail_that_cant_be_read_now_waits(world: World, post: Post) -> None:
 
 
 def test_a_mail_that_cant_be_removed_comes_again_and_changes_nothing(world: World, post: Post) -> None:
-    told = post.store(letters.gmail(token(world)))
+    told = post.store(inbound_emails.gmail(token(world)))
     with calls.failing(world.deployment.mailbox._client, "SlowDown"):
         assert post.deliver(told) == ["0"]
     with calls.answering(world.deployment.mailbox._client, "DeleteObject", "SlowDown"):
@@ -121,7 +121,7 @@ def test_a_mail_that_cant_be_removed_comes_again_and_changes_nothing(world: Worl
 
 
 def test_a_message_that_makes_no_sense_holds_up_no_mail(world: World, post: Post) -> None:
-    told = post.store(letters.gmail(token(world)))
+    told = post.store(inbound_emails.gmail(token(world)))
     assert post.deliver("[", told, '{"Records": [{}]}') == ["0", "2"]
     assert world.status() == "unsubscribed"
 
@@ -131,7 +131,7 @@ def test_a_message_that_makes_no_sense_holds_up_no_mail(world: World, post: Post
 
 def test_a_mail_opts_out_and_is_removed(world: World, post: Post) -> None:
     world.subscribed("news", "offers")
-    raw = letters.gmail(token(world, reference="spring"))
+    raw = inbound_emails.gmail(token(world, reference="spring"))
     assert post.deliver(post.store(raw)) == []
     assert (world.status(), world.status(topic="offers")) == ("unsubscribed", "subscribed")
     event = world.events()[-1]
@@ -150,19 +150,19 @@ def test_a_mail_opts_out_and_is_removed(world: World, post: Post) -> None:
 
 
 def test_a_mail_that_a_machine_sent_is_recorded_as_such(world: World, post: Post) -> None:
-    post.deliver(post.store(letters.yahoo(token(world))))
+    post.deliver(post.store(inbound_emails.yahoo(token(world))))
     assert world.status() == "unsubscribed"
     assert world.events()[-1]["suspected_automation"] == {"BOOL": True}
 
 
 def test_a_mail_without_topics_is_an_opt_out_from_everything(world: World, post: Post) -> None:
-    post.deliver(post.store(letters.gmail(token(world, topics=()))))
+    post.deliver(post.store(inbound_emails.gmail(token(world, topics=()))))
     assert {world.status(topic=each) for each in ("news", "offers", "product")} == {"unsubscribed"}
 
 
 def test_links_of_several_topics_in_one_mail_all_count(world: World, post: Post) -> None:
     links = (f"https://links.example.com{world.leave_url((topic,))}" for topic in ("news", "offers"))
-    post.deliver(post.store(letters.reply(*links)))
+    post.deliver(post.store(inbound_emails.reply(*links)))
     assert {world.status(topic=each) for each in ("news", "offers")} == {"unsubscribed"}
     assert world.status(topic="product") == "none"
 
@@ -170,20 +170,20 @@ def test_links_of_several_topics_in_one_mail_all_count(world: World, post: Post)
 def test_a_mail_for_a_brand_or_topic_that_is_gone_still_counts(world: World, post: Post) -> None:
     for number, brand in enumerate(("demo", "gone")):
         link = Link(Purpose.UNSUBSCRIBE, brand, world.subscriber_id(brand=brand), ("retired",))
-        assert post.deliver(post.store(letters.apple(world.deployment.tokens.sign(link)), key=str(number))) == []
+        assert post.deliver(post.store(inbound_emails.apple(world.deployment.tokens.sign(link)), key=str(number))) == []
         assert world.status(topic="retired", brand=brand) == "unsubscribed"
 
 
 def test_a_mail_that_is_told_of_twice_is_recorded_once(world: World, post: Post) -> None:
-    told = post.store(letters.gmail(token(world)))
-    again = post.store(letters.gmail(token(world)))
+    told = post.store(inbound_emails.gmail(token(world)))
+    again = post.store(inbound_emails.gmail(token(world)))
     assert post.deliver(told, again, told) == []
     assert len(world.events()) == 1
     assert world.intact()
 
 
 def test_the_same_mail_stored_twice_ends_in_the_same_consent(world: World, post: Post) -> None:
-    raw = letters.gmail(token(world))
+    raw = inbound_emails.gmail(token(world))
     later = post.store(raw, key="b", at=world.now)
     sooner = post.store(raw, key="a", at=world.now - SECOND)
     assert post.deliver(later, sooner) == []
@@ -192,14 +192,14 @@ def test_the_same_mail_stored_twice_ends_in_the_same_consent(world: World, post:
 
 
 def test_a_mail_that_waited_doesnt_undo_what_the_person_chose_since(world: World, post: Post) -> None:
-    told = post.store(letters.gmail(token(world)), at=world.now - 2 * DAY)
+    told = post.store(inbound_emails.gmail(token(world)), at=world.now - 2 * DAY)
     world.subscribed("news")
     post.deliver(told)
     assert world.status() == "subscribed"
 
 
 def test_a_clock_that_is_fast_doesnt_put_an_opt_out_into_the_future(world: World, post: Post) -> None:
-    post.deliver(post.store(letters.gmail(token(world)), at=world.now + HOUR))
+    post.deliver(post.store(inbound_emails.gmail(token(world)), at=world.now + HOUR))
     assert world.consent().registers == {"out.news": world.now}
 
 
@@ -208,8 +208,8 @@ def test_a_mail_with_a_large_picture_counts(world: World, post: Post) -> None:
     picture = (
         "--b\nContent-Type: image/jpeg\nContent-Transfer-Encoding: base64\n\n" + "/9j/" * reading.MOST + "\n--b--\n"
     )
-    in_text = letter(head, f"--b\n\n{world.leave_url()}\n{picture}")
-    in_subject = letter(head, picture, subject=token(world, topics=("offers",)))
+    in_text = message(head, f"--b\n\n{world.leave_url()}\n{picture}")
+    in_subject = message(head, picture, subject=token(world, topics=("offers",)))
     fetched: list[str] = []
     mails = world.deployment.mailbox._client
     mails.meta.events.register(
@@ -236,7 +236,7 @@ def test_a_mail_to_somebodys_unsubscribe_address_opts_out_whatever_it_says(
     world.subscribed("news", "offers")
     quoted = world.leave_url(email="bob@example.com")
     to = address(world, "news").upper() if subject else f'"Stop" <{address(world, "news", domain="other.example")}>'
-    assert post.deliver(post.store(letter(text=f"I like it.\n> {quoted}", subject=subject, to=to))) == []
+    assert post.deliver(post.store(message(text=f"I like it.\n> {quoted}", subject=subject, to=to))) == []
     assert (world.status(), world.status(topic="offers")) == ("unsubscribed", "subscribed")
     assert world.status("bob@example.com") == "none"
     event = world.events()[-1]
@@ -246,13 +246,13 @@ def test_a_mail_to_somebodys_unsubscribe_address_opts_out_whatever_it_says(
 
 @pytest.mark.parametrize("name", ["Cc", "Delivered-To", "X-Original-To", "Resent-To"])
 def test_the_unsubscribe_address_is_found_wherever_the_recipient_stands(world: World, post: Post, name: str) -> None:
-    raw = letter(f"{name}: {address(world)}\n", to="somebody@example.org")
-    post.deliver(post.store(raw), post.store(stored(letter(to=address(world, "news"))), key="2"))
+    raw = message(f"{name}: {address(world)}\n", to="somebody@example.org")
+    post.deliver(post.store(raw), post.store(stored(message(to=address(world, "news"))), key="2"))
     assert {world.status(topic=each) for each in ("news", "offers")} == {"unsubscribed"}
 
 
 def test_the_envelope_alone_may_name_the_unsubscribe_address(world: World, post: Post) -> None:
-    raw = letter(to="undisclosed-recipients:;")
+    raw = message(to="undisclosed-recipients:;")
     raw = f"Received: from a by b\r\n for {address(world)};\r\n Fri, 15 Jan 2027 08:00:00 +0000\r\n".encode() + raw
     post.deliver(post.store(raw))
     assert world.status() == "unsubscribed"
@@ -262,34 +262,34 @@ def test_a_machine_at_an_unsubscribe_address_opts_nobody_out_but_by_a_button(wor
     to = address(world, "news")
     for number, raw in enumerate(
         (
-            letter("Auto-Submitted: auto-replied\n", subject="Away", to=to),
-            letter(subject="Automatic reply: News", to=to),
-            letter("From: postmaster@example.com\n", subject="News", to=to),
-            letter("Return-Path: <>\n", subject="News", to=to),
+            message("Auto-Submitted: auto-replied\n", subject="Away", to=to),
+            message(subject="Automatic reply: News", to=to),
+            message("From: postmaster@example.com\n", subject="News", to=to),
+            message("Return-Path: <>\n", subject="News", to=to),
         )
     ):
         post.deliver(post.store(raw, key=str(number)))
     assert world.status() == "none"
-    post.deliver(post.store(letter("Auto-Submitted: auto-replied\n", subject="Unsubscribe", to=to)))
+    post.deliver(post.store(message("Auto-Submitted: auto-replied\n", subject="Unsubscribe", to=to)))
     assert world.status() == "unsubscribed"
     assert world.events()[-1]["suspected_automation"] == {"BOOL": True}
 
 
 def test_a_quoted_unsubscribe_address_counts_in_a_mail_to_us(world: World, post: Post) -> None:
-    post.deliver(post.store(letters.reply(f"mailto:{address(world, 'news')}?subject=unsubscribe")))
+    post.deliver(post.store(inbound_emails.reply(f"mailto:{address(world, 'news')}?subject=unsubscribe")))
     assert world.status() == "unsubscribed"
 
 
 def test_two_peoples_unsubscribe_addresses_opt_both_out(world: World, post: Post) -> None:
     bob = Link(Purpose.UNSUBSCRIBE, "demo", world.subscriber_id("bob@example.com"), ("news",))
     both = f"{address(world)}, {unsubscribe_addresses.local_part(world.deployment.tokens, bob)}@reply.meadow.example"
-    post.deliver(post.store(letter(to=both)))
+    post.deliver(post.store(message(to=both)))
     assert (world.status(), world.status("bob@example.com")) == ("unsubscribed", "unsubscribed")
 
 
 def test_an_unsubscribe_address_with_another_character_is_nobodys(world: World, post: Post) -> None:
     right = address(world)
-    post.deliver(post.store(letter(to=right.replace(right[20], "a" if right[20] != "a" else "b", 1))))
+    post.deliver(post.store(message(to=right.replace(right[20], "a" if right[20] != "a" else "b", 1))))
     assert world.items() == []
 
 
@@ -299,8 +299,8 @@ def test_an_unsubscribe_address_with_another_character_is_nobodys(world: World, 
 def test_a_feedback_report_is_a_complaint_of_the_person_whose_email_it_was(world: World, post: Post) -> None:
     world.subscribed("news")
     for number, unsubscribe in enumerate((f"<{world.leave_url()}>", f"<mailto:{address(world)}?subject=unsubscribe>")):
-        reported = letters.marketing(unsubscribe)
-        told = post.store(letters.feedback_report(reported), key=str(number), at=world.now + number * SECOND)
+        reported = inbound_emails.marketing(unsubscribe)
+        told = post.store(inbound_emails.feedback_report(reported), key=str(number), at=world.now + number * SECOND)
         assert post.deliver(told, told) == []
         event = world.events()[-1]
         said = {name: event[name]["S"] for name in ("kind", "actor", "channel", "source")}
@@ -317,8 +317,8 @@ def test_a_feedback_report_is_a_complaint_of_the_person_whose_email_it_was(world
 
 
 def test_a_report_that_somebody_wants_out_opts_out(world: World, post: Post) -> None:
-    reported = letters.marketing(f"<https://links.example.com{world.leave_url()}>")
-    post.deliver(post.store(letters.feedback_report(reported, kind="opt-out")))
+    reported = inbound_emails.marketing(f"<https://links.example.com{world.leave_url()}>")
+    post.deliver(post.store(inbound_emails.feedback_report(reported, kind="opt-out")))
     assert world.status() == "unsubscribed"
     assert world.events()[-1]["suspected_automation"] == {"BOOL": True}
 
@@ -327,8 +327,8 @@ def test_a_report_that_somebody_wants_out_opts_out(world: World, post: Post) -> 
 def test_a_report_of_something_else_does_nothing(
     world: World, post: Post, kind: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    reported = letters.marketing(f"<{world.leave_url()}>")
-    assert post.deliver(post.store(letters.feedback_report(reported, kind=kind))) == []
+    reported = inbound_emails.marketing(f"<{world.leave_url()}>")
+    assert post.deliver(post.store(inbound_emails.feedback_report(reported, kind=kind))) == []
     assert world.items() == []
     assert "Unreadable" not in capfd.readouterr().out
 
@@ -337,8 +337,8 @@ def test_a_report_of_something_else_does_nothing(
 def test_a_report_of_nobody_or_of_nothing_that_can_be_told_is_counted(
     world: World, post: Post, kind: str, unsubscribe: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    reported = letters.marketing(unsubscribe or f"<{world.leave_url()}>")
-    assert post.deliver(post.store(letters.feedback_report(reported, kind=kind))) == []
+    reported = inbound_emails.marketing(unsubscribe or f"<{world.leave_url()}>")
+    assert post.deliver(post.store(inbound_emails.feedback_report(reported, kind=kind))) == []
     assert world.items() == []
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines() if "Unreadable" in line]
     assert [(each["Unreadable"], each["provider"]) for each in lines] == [(1, "mailbox")]
@@ -349,8 +349,8 @@ def test_a_report_of_nobody_or_of_nothing_that_can_be_told_is_counted(
 
 def test_somebody_who_certainly_wrote_leaves_everything_of_the_brands_of_that_address(world: World, post: Post) -> None:
     world.subscribed("news")
-    told = post.store(letters.signed())
-    again = post.store(letters.signed())
+    told = post.store(inbound_emails.signed())
+    again = post.store(inbound_emails.signed())
     assert post.deliver(told, again, told) == []
     assert len(world.events()) == 2, "it opts out once"
     assert {world.status(topic=each) for each in ("news", "offers", "product")} == {"unsubscribed"}
@@ -373,12 +373,12 @@ def test_somebody_who_certainly_wrote_leaves_everything_of_the_brands_of_that_ad
 def test_brands_that_share_the_domain_are_all_left(world: World, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     sharing = Brands(brand._replace(inbound_domain="Reply.Meadow.example") for brand in world.deployment.brands)
     monkeypatch.setattr(world.deployment, "brands", sharing)
-    post.deliver(post.store(letters.signed()))
+    post.deliver(post.store(inbound_emails.signed()))
     assert (world.status(), world.status(brand="other")) == ("unsubscribed", "unsubscribed")
 
 
 def test_somebody_whom_nobody_knows_is_opted_out_all_the_same(world: World, post: Post) -> None:
-    post.deliver(post.store(letters.signed(author="Zoe <ZOE@Example.com>")))
+    post.deliver(post.store(inbound_emails.signed(author="Zoe <ZOE@Example.com>")))
     assert world.status("zoe@example.com") == "unsubscribed"
     assert world.items()
 
@@ -387,14 +387,14 @@ def test_somebody_who_may_not_have_written_is_not(world: World, post: Post) -> N
     for number, how in enumerate(
         ({"results": "spf=pass; dkim=pass; dmarc=fail"}, {"signature": "d=example.com; h=from"}, {"spam": "FAIL"})
     ):
-        assert post.deliver(post.store(letters.signed(**how), key=str(number))) == []  # type: ignore[arg-type]  # texts by name, as the table has them
-    assert post.deliver(post.store(letters.signed(to="unsubscribe@nobodys.example"), key="elsewhere")) == []
-    assert post.deliver(post.store(letters.signed(), key="old", at=world.now - 3 * DAY)) == []
+        assert post.deliver(post.store(inbound_emails.signed(**how), key=str(number))) == []  # type: ignore[arg-type]  # texts by name, as the table has them
+    assert post.deliver(post.store(inbound_emails.signed(to="unsubscribe@nobodys.example"), key="elsewhere")) == []
+    assert post.deliver(post.store(inbound_emails.signed(), key="old", at=world.now - 3 * DAY)) == []
     assert world.items() == []
 
 
 def test_a_sender_who_leaves_while_the_table_is_away_waits(world: World, post: Post) -> None:
-    told = post.store(letters.signed())
+    told = post.store(inbound_emails.signed())
     with world.table_away():
         assert post.deliver(told) == ["0"]
     assert post.deliver(told) == []
@@ -405,7 +405,7 @@ def test_a_sender_who_leaves_while_the_table_is_away_waits(world: World, post: P
 
 
 @pytest.mark.parametrize(
-    "write", [letters.vacation, lambda token: letters.bounce(token, f"https://x.example/u/{token}")]
+    "write", [inbound_emails.vacation, lambda token: inbound_emails.bounce(token, f"https://x.example/u/{token}")]
 )
 def test_a_machines_reply_opts_nobody_out_and_is_removed(world: World, post: Post, write: Any) -> None:
     world.subscribed("news")
@@ -415,7 +415,7 @@ def test_a_machines_reply_opts_nobody_out_and_is_removed(world: World, post: Pos
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"\xff" * 100, letter(text="Please stop."), stored(letter(subject="x"), virus="FAIL")]
+    "raw", [b"", b"\xff" * 100, message(text="Please stop."), stored(message(subject="x"), virus="FAIL")]
 )
 def test_a_mail_that_isnt_understood_is_removed(world: World, post: Post, raw: bytes) -> None:
     assert post.deliver(post.store(raw)) == []
@@ -424,7 +424,7 @@ def test_a_mail_that_isnt_understood_is_removed(world: World, post: Post, raw: b
 
 
 def test_a_mail_that_is_gone_is_done(world: World, post: Post) -> None:
-    told = post.store(letters.gmail(token(world)))
+    told = post.store(inbound_emails.gmail(token(world)))
     assert post.deliver(told) == []
     assert post.deliver(told) == []
 
@@ -438,7 +438,9 @@ def test_the_message_with_which_s3_tries_the_queue_is_nothing(world: World, post
 
 
 def test_nothing_is_ever_answered(world: World, post: Post) -> None:
-    for number, raw in enumerate((letters.gmail(token(world)), letter(text="Who are you?"), letters.vacation("x"))):
+    for number, raw in enumerate(
+        (inbound_emails.gmail(token(world)), message(text="Who are you?"), inbound_emails.vacation("x"))
+    ):
         post.deliver(post.store(raw, key=str(number)))
     assert not {"mailer", "_queue_client"} & vars(world.deployment).keys(), "neither is built"
 
@@ -451,10 +453,20 @@ def test_no_log_line_names_a_sender_a_subject_or_a_token(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     secret = token(world)
-    write = (letters.gmail, letters.apple, letters.yahoo, letters.outlook, letters.vacation, letters.reply)
+    write = (
+        inbound_emails.gmail,
+        inbound_emails.apple,
+        inbound_emails.yahoo,
+        inbound_emails.outlook,
+        inbound_emails.vacation,
+        inbound_emails.reply,
+    )
     raws = [each(secret) for each in write]
-    raws += [letters.signed(), letters.feedback_report(letters.marketing(f"<{world.leave_url()}>"))]
-    raws += [letters.feedback_report(letters.marketing("<https://ann.example>"))]
+    raws += [
+        inbound_emails.signed(),
+        inbound_emails.feedback_report(inbound_emails.marketing(f"<{world.leave_url()}>")),
+    ]
+    raws += [inbound_emails.feedback_report(inbound_emails.marketing("<https://ann.example>"))]
     told = [post.store(raw, key=f"mail-{number}") for number, raw in enumerate(raws)]
     with world.table_away():
         assert post.deliver(*told)

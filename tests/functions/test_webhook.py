@@ -19,7 +19,7 @@ from consentry.rules.consent import Consent
 from consentry.rules.ledger import Actor, Channel, Event, Kind
 from consentry.table.gateway import StoreUnavailableError
 from support import hooks
-from support.hook_events import happening
+from support.hook_events import provider_event
 from support.hooks import AT, LEFT_AT, NOW, Sent
 from support.world import HOUR
 
@@ -227,16 +227,16 @@ def test_an_address_that_nobody_can_read_is_counted_when_it_moves_or_is_to_be_fo
 
 UNCLEAR: list[tuple[str, Any]] = [
     ("customerio", {"metric": "cio_subscription_preferences_changed", "data": {"email_address": ANN}}),
-    ("klaviyo", happening("klaviyo", "unsubscribed_from_email_marketing", email="")),
-    ("klaviyo", happening("klaviyo", "manually_suppressed_from_email_marketing", email="")),
-    ("hubspot", happening("hubspot", "contact.privacyDeletion", email="")),
+    ("klaviyo", provider_event("klaviyo", "unsubscribed_from_email_marketing", email="")),
+    ("klaviyo", provider_event("klaviyo", "manually_suppressed_from_email_marketing", email="")),
+    ("hubspot", provider_event("hubspot", "contact.privacyDeletion", email="")),
     ("hubspot", [{**hooks.saying("hubspot", "unsubscribed")[0], "propertyValue": "perhaps"}]),
     ("mailchimp", {"type": "upemail", "data[old_email]": ANN}),
-    ("sns", happening("sns", "Bounce Permanent", email="")),
-    ("sns", happening("sns", "Subscription", email="")),
+    ("sns", provider_event("sns", "Bounce Permanent", email="")),
+    ("sns", provider_event("sns", "Subscription", email="")),
     ("postmark", {"RecordType": "SubscriptionChange", "Recipient": ANN}),
-    ("mailgun", happening("mailgun", "failed suppress-unsubscribe", email="")),
-    ("sendgrid", happening("sendgrid", "dropped Unsubscribed Address", email="")),
+    ("mailgun", provider_event("mailgun", "failed suppress-unsubscribe", email="")),
+    ("sendgrid", provider_event("sendgrid", "dropped Unsubscribed Address", email="")),
 ]
 """What ought to say something of somebody, and doesn't."""
 
@@ -258,7 +258,7 @@ def test_a_kind_of_event_that_no_table_has_is_logged_without_what_it_says(
     log = StringIO()
     monkeypatch.setattr(telemetry.logger().registered_handler, "stream", log)
     for provider in NAMES:
-        assert post.say(provider, happening(provider, f"new-{provider}", "very.private@example.com"))
+        assert post.say(provider, provider_event(provider, f"new-{provider}", "very.private@example.com"))
     lines = [line for line in map(json.loads, log.getvalue().splitlines()) if "unknown kind" in line["message"]]
     assert [(line["provider"], line["brand"], line["count"]) for line in lines] == [(each, "demo", 1) for each in NAMES]
     assert "private" not in log.getvalue()

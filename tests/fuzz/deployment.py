@@ -185,14 +185,14 @@ class Deployment:
         recorder: Any = Recorder(self.store, self._spool)
         store: Any = self.store
         limits: Any = MemoryLimits()
-        journeys = RecipientActions(store, self.tokens, recorder, limits)
+        actions = RecipientActions(store, self.tokens, recorder, limits)
         reports = Reports(store, self.keyring.pepper, recorder)
         self.parts.store = store
-        self.parts.recipients = self.parts.queued_recipients = journeys
+        self.parts.recipients = self.parts.queued_recipients = actions
         self.parts.reports = self.parts.queued_reports = reports
-        self.parts.replay = Replay(store, self.tokens, self.parts.brands, journeys)
+        self.parts.replay = Replay(store, self.tokens, self.parts.brands, actions)
         self.parts.unsubscribe_pages = UnsubscribePages(
-            self.parts.pages, self.tokens, self.parts.brands, journeys, recorder
+            self.parts.pages, self.tokens, self.parts.brands, actions, recorder
         )
         self.queued.clear()
         self.log.seek(0)

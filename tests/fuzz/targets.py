@@ -35,7 +35,7 @@ from consentry.table.schema import Contact, event_item, last_event
 from consentry.table.store import Address
 from consentry_build import brandfile
 from fuzz.deployment import API_KEY, EMAIL, IP, NOW, ROOT, Deployment, Finding
-from support import events, hooks, letters, ses
+from support import events, hooks, inbound_emails, ses
 from support.memory import contact_image
 
 if TYPE_CHECKING:
@@ -474,9 +474,13 @@ class Mails:
         yield f"{head}\nhttps://urldefense.com/v3/__https://e.example/u/{self._token}*x__;Pw!!a!b$".encode()
         yield f"{head}\nhttps://a.protection.sophos.com/?u=aHR0cHM6Ly9lLmV4YW1wbGUvdS8&i=x".encode()
         for encoding in ("base64", "quoted-printable", ""):
-            yield letters.feedback_report(letters.marketing(f"<mailto:{self._address}>"), encoding=encoding)
-        yield letters.signed(author=EMAIL)
-        yield letters.signed(head="DKIM-Signature: d=example.com; h=from:to; l=1\n", results="dkim=pass; dmarc=pass")
+            yield inbound_emails.feedback_report(
+                inbound_emails.marketing(f"<mailto:{self._address}>"), encoding=encoding
+            )
+        yield inbound_emails.signed(author=EMAIL)
+        yield inbound_emails.signed(
+            head="DKIM-Signature: d=example.com; h=from:to; l=1\n", results="dkim=pass; dmarc=pass"
+        )
 
     def __call__(self, data: bytes) -> None:
         self._deployment.forget()

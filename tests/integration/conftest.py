@@ -82,7 +82,7 @@ def brand() -> Brand:
 
 
 @pytest.fixture
-def journeys(table: Table) -> RecipientActions:
+def actions(table: Table) -> RecipientActions:
     """What a person can do, on the table."""
     keys = Keyring(lambda: '{"root": "not so random"}')
     return RecipientActions(table.store, tokens.Tokens(keys), Recorder(table.store), table.limits)

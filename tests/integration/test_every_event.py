@@ -24,7 +24,7 @@ from consentry.table.gateway import PermanentFaultError
 from consentry.table.schema import STATE, key
 from consentry.table.store import Address, Outcome
 from support.calls import counted
-from support.happenings import DAY, HOUR, NOW, SOMEWHERE, asked, event, intact, opted_in, opted_out
+from support.store_events import DAY, HOUR, NOW, SOMEWHERE, asked, event, intact, opted_in, opted_out
 from support.tables import ANN, BOB, Table
 
 if TYPE_CHECKING:
@@ -202,53 +202,53 @@ def click(now: int) -> Circumstances:
 
 @pytest.mark.parametrize("behind", [0, 1, 3 * MINUTE])
 def test_an_opt_out_by_a_clock_that_is_behind_still_counts(
-    table: Table, journeys: RecipientActions, brand: Brand, behind: int
+    table: Table, actions: RecipientActions, brand: Brand, behind: int
 ) -> None:
     """The container that opted in was ahead, or the one that opts out is behind."""
     for topic in ("news", "offers"):
         table.store.record(opted_in(topic, at=NOW + 1))
-    journeys.unsubscribe(brand, LEAVE, click(NOW - behind))
+    actions.unsubscribe(brand, LEAVE, click(NOW - behind))
     assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
-    journeys.unsubscribe(brand, LEAVE, click(NOW - behind), everything=True)
+    actions.unsubscribe(brand, LEAVE, click(NOW - behind), everything=True)
     assert rules.status(table.store.read("demo", ANN), "offers") is Status.UNSUBSCRIBED
     assert intact(table.store)
 
 
 def test_an_opt_out_while_a_request_is_ahead_beats_its_confirmation(
-    table: Table, journeys: RecipientActions, brand: Brand
+    table: Table, actions: RecipientActions, brand: Brand
 ) -> None:
     table.store.record(event({"ask.news": NOW + 2 * MINUTE}, at=NOW, kind=Kind.ASKED))
-    journeys.unsubscribe(brand, LEAVE, click(NOW + 1))
+    actions.unsubscribe(brand, LEAVE, click(NOW + 1))
     confirm = Link(Purpose.CONFIRM, "demo", ANN, ("news",), at=NOW + 2 * MINUTE, ours=True)
-    assert journeys.confirm(brand, confirm, HOW._replace(now=NOW + 3 * MINUTE)) == ()
+    assert actions.confirm(brand, confirm, HOW._replace(now=NOW + 3 * MINUTE)) == ()
 
 
-def test_six_clicks_are_one_event(table: Table, journeys: RecipientActions, brand: Brand) -> None:
+def test_six_clicks_are_one_event(table: Table, actions: RecipientActions, brand: Brand) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
     for second in range(6):
-        journeys.unsubscribe(brand, LEAVE, click(NOW + second * 1_000))
+        actions.unsubscribe(brand, LEAVE, click(NOW + second * 1_000))
     assert table.kinds().count("E") == 2
     assert table.store.read("demo", ANN).registers["out.news"] == NOW
 
 
-def test_a_persons_opt_out_after_a_machines_is_recorded(table: Table, journeys: RecipientActions, brand: Brand) -> None:
+def test_a_persons_opt_out_after_a_machines_is_recorded(table: Table, actions: RecipientActions, brand: Brand) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
-    journeys.unsubscribe(brand, LEAVE, page(NOW, suspected_automation=True))
-    journeys.unsubscribe(brand, LEAVE, page(NOW + 1))
-    journeys.unsubscribe(brand, LEAVE, page(NOW + 2))
+    actions.unsubscribe(brand, LEAVE, page(NOW, suspected_automation=True))
+    actions.unsubscribe(brand, LEAVE, page(NOW + 1))
+    actions.unsubscribe(brand, LEAVE, page(NOW + 2))
     history = table.store.history("demo", ANN)
     assert [each.suspected_automation for each in history] == [False, True, False]
 
 
 def test_a_click_of_the_person_stands_when_somebody_else_takes_theirs_back(
-    table: Table, journeys: RecipientActions, brand: Brand
+    table: Table, actions: RecipientActions, brand: Brand
 ) -> None:
     """Whoever holds the link leaves by the page, and undoes it; between the two, the person pressed the button."""
     table.store.record(opted_in(at=NOW - HOUR))
-    undo = journeys.unsubscribe(brand, LEAVE, page(NOW))
+    undo = actions.unsubscribe(brand, LEAVE, page(NOW))
     assert undo
-    assert journeys.unsubscribe(brand, LEAVE, click(NOW + MINUTE)) is None
-    undone = journeys.undo(brand, undo, page(NOW + 2 * MINUTE))
+    assert actions.unsubscribe(brand, LEAVE, click(NOW + MINUTE)) is None
+    undone = actions.undo(brand, undo, page(NOW + 2 * MINUTE))
     assert not undone.done
     assert undone.still_out == ("news",)
     assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
@@ -256,14 +256,14 @@ def test_a_click_of_the_person_stands_when_somebody_else_takes_theirs_back(
 
 
 def test_a_click_on_one_topic_stands_when_everything_is_taken_back(
-    table: Table, journeys: RecipientActions, brand: Brand
+    table: Table, actions: RecipientActions, brand: Brand
 ) -> None:
     for topic in ("news", "offers"):
         table.store.record(opted_in(topic, at=NOW - HOUR))
-    undo = journeys.unsubscribe(brand, LEAVE, page(NOW), everything=True)
+    undo = actions.unsubscribe(brand, LEAVE, page(NOW), everything=True)
     assert undo
-    journeys.unsubscribe(brand, LEAVE, click(NOW + MINUTE))
-    undone = journeys.undo(brand, undo, page(NOW + 2 * MINUTE))
+    actions.unsubscribe(brand, LEAVE, click(NOW + MINUTE))
+    undone = actions.undo(brand, undo, page(NOW + 2 * MINUTE))
     known = table.store.read("demo", ANN)
     assert rules.status(known, "news") is Status.UNSUBSCRIBED
     assert rules.status(known, "offers") is Status.SUBSCRIBED
@@ -273,16 +273,16 @@ def test_a_click_on_one_topic_stands_when_everything_is_taken_back(
 
 @pytest.mark.parametrize("late", [False, True])
 def test_an_opt_out_that_waited_stands_when_a_later_one_is_taken_back(
-    table: Table, journeys: RecipientActions, brand: Brand, *, late: bool
+    table: Table, actions: RecipientActions, brand: Brand, *, late: bool
 ) -> None:
     """It is older than the one that is undone, and drained before the undo, or after."""
     table.store.record(opted_in(at=NOW - HOUR))
-    undo = journeys.unsubscribe(brand, LEAVE, page(NOW))
+    undo = actions.unsubscribe(brand, LEAVE, page(NOW))
     assert undo
     waited = opted_out(at=NOW - MINUTE, arrived=NOW - MINUTE)
     if not late:
         table.store.record(waited)
-    journeys.undo(brand, undo, page(NOW + MINUTE))
+    actions.undo(brand, undo, page(NOW + MINUTE))
     if late:
         table.store.record(waited)
     known = table.store.read("demo", ANN)
@@ -291,24 +291,24 @@ def test_an_opt_out_that_waited_stands_when_a_later_one_is_taken_back(
     assert intact(table.store)
 
 
-def test_what_is_undone_before_it_is_drained_is_undone(table: Table, journeys: RecipientActions, brand: Brand) -> None:
+def test_what_is_undone_before_it_is_drained_is_undone(table: Table, actions: RecipientActions, brand: Brand) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
     undo = Link(Purpose.UNDO, "demo", ANN, ("news",), at=NOW)
-    journeys.undo(brand, undo, page(NOW + MINUTE))
+    actions.undo(brand, undo, page(NOW + MINUTE))
     table.store.record(opted_out(at=NOW, arrived=NOW))
     assert rules.status(table.store.read("demo", ANN), "news") is Status.SUBSCRIBED
     assert intact(table.store)
 
 
 def test_what_was_left_before_stays_left_also_for_topics_to_come(
-    table: Table, journeys: RecipientActions, brand: Brand
+    table: Table, actions: RecipientActions, brand: Brand
 ) -> None:
     """Everything was left once, and one topic had again; leaving everything once more is taken back."""
     table.store.record(opted_out(EVERY_TOPIC, at=NOW - DAY))
     table.store.record(opted_in(at=NOW - HOUR))
-    undo = journeys.unsubscribe(brand, LEAVE, page(NOW), everything=True)
+    undo = actions.unsubscribe(brand, LEAVE, page(NOW), everything=True)
     assert undo
-    assert journeys.undo(brand, undo, page(NOW + 1)).done
+    assert actions.undo(brand, undo, page(NOW + 1)).done
     known = table.store.read("demo", ANN)
     assert rules.status(known, "news") is Status.SUBSCRIBED
     assert rules.status(known, "product") is Status.UNSUBSCRIBED
@@ -316,70 +316,70 @@ def test_what_was_left_before_stays_left_also_for_topics_to_come(
     assert intact(table.store)
 
 
-def test_a_claim_comes_back_as_a_claim(table: Table, journeys: RecipientActions, brand: Brand) -> None:
+def test_a_claim_comes_back_as_a_claim(table: Table, actions: RecipientActions, brand: Brand) -> None:
     table.store.record(event({"claim.news": NOW - DAY}, at=NOW - DAY, kind=Kind.CLAIMED))
-    undo = journeys.unsubscribe(brand, LEAVE, page(NOW))
+    undo = actions.unsubscribe(brand, LEAVE, page(NOW))
     assert undo
-    journeys.undo(brand, undo, page(NOW + 1))
+    actions.undo(brand, undo, page(NOW + 1))
     known = table.store.read("demo", ANN)
     assert "in.news" not in known.registers
     assert rules.decide(known, "news", Mode.OPT_IN, NOW + 2)[2:4] == (Status.SUBSCRIBED, NOW - DAY)
 
 
-def test_an_undo_pressed_again_changes_nothing(table: Table, journeys: RecipientActions, brand: Brand) -> None:
+def test_an_undo_pressed_again_changes_nothing(table: Table, actions: RecipientActions, brand: Brand) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
-    undo = journeys.unsubscribe(brand, LEAVE, page(NOW))
+    undo = actions.unsubscribe(brand, LEAVE, page(NOW))
     assert undo
-    journeys.undo(brand, undo, page(NOW + 1))
+    actions.undo(brand, undo, page(NOW + 1))
     events = table.kinds().count("E")
-    assert journeys.undo(brand, undo, page(NOW + 2)).done
+    assert actions.undo(brand, undo, page(NOW + 2)).done
     assert table.kinds().count("E") == events
 
 
 def test_the_same_form_gets_the_same_answer_and_does_nothing_again(
-    table: Table, journeys: RecipientActions, brand: Brand
+    table: Table, actions: RecipientActions, brand: Brand
 ) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
-    first = journeys.unsubscribe(brand, LEAVE, page(NOW, form="form"))
-    again = journeys.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="form"))
-    other = journeys.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="another"))
+    first = actions.unsubscribe(brand, LEAVE, page(NOW, form="form"))
+    again = actions.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="form"))
+    other = actions.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="another"))
     assert first == again
     assert other is None
     assert table.kinds().count("E") == 2
 
 
 def test_the_same_form_opts_out_again_once_it_was_taken_back(
-    table: Table, journeys: RecipientActions, brand: Brand
+    table: Table, actions: RecipientActions, brand: Brand
 ) -> None:
     """Back, and the button once more: the page says that they left, and so they have."""
     table.store.record(opted_in(at=NOW - HOUR))
-    undo = journeys.unsubscribe(brand, LEAVE, page(NOW, form="form"))
+    undo = actions.unsubscribe(brand, LEAVE, page(NOW, form="form"))
     assert undo
-    journeys.undo(brand, undo, page(NOW + 1))
-    again = journeys.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="form"))
+    actions.undo(brand, undo, page(NOW + 1))
+    again = actions.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="form"))
     assert again
     assert again.at == NOW + MINUTE
     assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
     assert intact(table.store)
 
 
-def test_a_stale_form_opts_nobody_in_who_left_since(table: Table, journeys: RecipientActions, brand: Brand) -> None:
+def test_a_stale_form_opts_nobody_in_who_left_since(table: Table, actions: RecipientActions, brand: Brand) -> None:
     shown_at = NOW
     table.store.record(opted_out(at=NOW - HOUR))
-    journeys.unsubscribe(brand, LEAVE, click(NOW + MINUTE))  # in force already, and said once more after the showing
+    actions.unsubscribe(brand, LEAVE, click(NOW + MINUTE))  # in force already, and said once more after the showing
     form = Wishes(("news",), tuple(brand.topics), {}, None, None, (), shown_at)
-    journeys.save(brand, ours(), form, HOW._replace(now=NOW + 2 * MINUTE))
+    actions.save(brand, ours(), form, HOW._replace(now=NOW + 2 * MINUTE))
     assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
 
 
-def test_a_form_of_ours_opts_in_as_of_its_showing(table: Table, journeys: RecipientActions, brand: Brand) -> None:
+def test_a_form_of_ours_opts_in_as_of_its_showing(table: Table, actions: RecipientActions, brand: Brand) -> None:
     table.store.record(opted_out(at=NOW - HOUR))
     form = Wishes(("news",), tuple(brand.topics), {}, None, None, (), NOW)
-    saved = journeys.save(brand, ours(), form, HOW._replace(now=NOW + MINUTE, form="form"))
+    saved = actions.save(brand, ours(), form, HOW._replace(now=NOW + MINUTE, form="form"))
     assert rules.status(saved.consent, "news") is Status.SUBSCRIBED
     assert table.store.read("demo", ANN).registers["in.news"] == NOW
-    journeys.unsubscribe(brand, LEAVE, click(NOW + 2 * MINUTE))
-    again = journeys.save(brand, ours(), form, HOW._replace(now=NOW + 3 * MINUTE, form="form"))
+    actions.unsubscribe(brand, LEAVE, click(NOW + 2 * MINUTE))
+    again = actions.save(brand, ours(), form, HOW._replace(now=NOW + 3 * MINUTE, form="form"))
     assert again.repeated or rules.status(again.consent, "news") is Status.UNSUBSCRIBED
     assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
 
@@ -436,15 +436,15 @@ def test_an_opt_out_follows_to_another_address_in_any_order(table: Table, *, mov
 
 
 def test_what_is_undone_is_undone_for_the_new_address_too(
-    table: Table, journeys: RecipientActions, brand: Brand
+    table: Table, actions: RecipientActions, brand: Brand
 ) -> None:
     for who in (ANN, BOB):
         table.store.record(opted_in(at=NOW - DAY, who=who))
     table.store.move(event(at=NOW - HOUR, kind=Kind.MOVED), BOB)
-    undo = journeys.unsubscribe(brand, LEAVE, page(NOW))
+    undo = actions.unsubscribe(brand, LEAVE, page(NOW))
     assert undo
     assert rules.status(table.store.read("demo", BOB), "news") is Status.UNSUBSCRIBED
-    assert journeys.undo(brand, undo, page(NOW + 1)).done
+    assert actions.undo(brand, undo, page(NOW + 1)).done
     for who in (ANN, BOB):
         assert rules.status(table.store.read("demo", who), "news") is Status.SUBSCRIBED
         assert intact(table.store, who)
@@ -466,43 +466,43 @@ def test_two_addresses_that_name_each_other_end(table: Table) -> None:
 
 
 def test_a_state_that_is_read_has_no_register_under_another_name(
-    table: Table, journeys: RecipientActions, brand: Brand
+    table: Table, actions: RecipientActions, brand: Brand
 ) -> None:
     """A decision can ask for it by its name."""
     table.store.record(opted_in(at=NOW - HOUR))
-    undo = journeys.unsubscribe(brand, LEAVE, page(NOW))
+    undo = actions.unsubscribe(brand, LEAVE, page(NOW))
     assert undo
-    journeys.undo(brand, undo, page(NOW + 1))
+    actions.undo(brand, undo, page(NOW + 1))
     item = table.client.get_item(TableName=table.name, Key=key(f"S#demo#{ANN}", STATE))["Item"]
     assert item["undo.news"] == {"M": {str(NOW): {"N": "0"}}}
     assert table.store.read_many("demo", [ANN], "news")[ANN].registers[f"undo.news@{NOW}"] == 0
 
 
-def test_a_form_needs_the_showing_that_it_claims(journeys: RecipientActions) -> None:
+def test_a_form_needs_the_showing_that_it_claims(actions: RecipientActions) -> None:
     link = ours()
-    stamp = journeys.stamp(Form.PREFERENCES, link, NOW)
-    assert journeys.shown_at(Form.PREFERENCES, link, stamp, NOW + 1) == NOW
-    assert journeys.shown_at(Form.UNSUBSCRIBE, link, stamp, NOW + 1) == 0
-    assert journeys.shown_at(Form.PREFERENCES, link._replace(subscriber_id=BOB), stamp, NOW + 1) == 0
-    assert journeys.shown_at(Form.PREFERENCES, link, "nonsense", NOW + 1) == 0
+    stamp = actions.stamp(Form.PREFERENCES, link, NOW)
+    assert actions.shown_at(Form.PREFERENCES, link, stamp, NOW + 1) == NOW
+    assert actions.shown_at(Form.UNSUBSCRIBE, link, stamp, NOW + 1) == 0
+    assert actions.shown_at(Form.PREFERENCES, link._replace(subscriber_id=BOB), stamp, NOW + 1) == 0
+    assert actions.shown_at(Form.PREFERENCES, link, "nonsense", NOW + 1) == 0
 
 
 # --- the address ------------------------------------------------------------------------------------------------------
 
 
 def test_a_confirmation_leaves_the_address_to_a_request_that_came_since(
-    table: Table, journeys: RecipientActions, brand: Brand
+    table: Table, actions: RecipientActions, brand: Brand
 ) -> None:
     """The second email is still due: it is not dropped in silence."""
     request, contact = asked(NOW - HOUR)
     table.store.request(request, contact)
     later, due = event({"ask.offers": NOW}, at=NOW, kind=Kind.ASKED), contact._replace(topics=("offers",), asked_at=NOW)
     assert table.store.request(later, due).outcome is Outcome.APPLIED
-    journeys.confirm(brand, Link(Purpose.CONFIRM, "demo", ANN, ("news",), at=NOW - HOUR, ours=True), HOW)
+    actions.confirm(brand, Link(Purpose.CONFIRM, "demo", ANN, ("news",), at=NOW - HOUR, ours=True), HOW)
     held = table.store.contact("demo", ANN)
     assert held
     assert (held.address, held.topics) == ("ann@example.com", ("offers",))
-    journeys.confirm(
+    actions.confirm(
         brand, Link(Purpose.CONFIRM, "demo", ANN, ("offers",), at=NOW, ours=True), HOW._replace(now=NOW + MINUTE)
     )
     assert table.store.contact("demo", ANN) is None

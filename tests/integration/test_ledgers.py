@@ -9,7 +9,7 @@ import pytest
 from consentry.rules.consent import Choice, Consent
 from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind
 from support.calls import counted
-from support.happenings import NOW, SOMEWHERE, event, intact, opted_in, opted_out
+from support.store_events import NOW, SOMEWHERE, event, intact, opted_in, opted_out
 from support.tables import ANN, BOB, Table
 
 

@@ -21,7 +21,7 @@ from consentry.table.store import COOLDOWN_MS, THREE_MAILS_MS, Address, Outcome,
 from consentry.table.writing import SUPPRESSED_COOLDOWN_MS
 from support import people
 from support.calls import answering, counted, sent_twice
-from support.happenings import (
+from support.store_events import (
     DAY,
     DUE,
     HOUR,
@@ -299,60 +299,60 @@ KEYS: Final = Keyring(lambda: '{"root": "not so random"}')
 DEMO: Final = people.brand()
 
 
-def subscribe(journeys: RecipientActions, email: str, at: int = NOW, brand: Brand = DEMO) -> bool:
+def subscribe(actions: RecipientActions, email: str, at: int = NOW, brand: Brand = DEMO) -> bool:
     """Whether an email follows from somebody's asking."""
     address = parse(email)
     how = Circumstances(at, Channel.API)  # no visitor is counted
     who = subscriber_id(KEYS.pepper(brand.id), address)
-    return journeys.subscribe(brand, who, address, ["news"], how) is Outcome.APPLIED
+    return actions.subscribe(brand, who, address, ["news"], how) is Outcome.APPLIED
 
 
-def confirm(journeys: RecipientActions, email: str, asked_at: int = NOW, brand: Brand = DEMO) -> None:
+def confirm(actions: RecipientActions, email: str, asked_at: int = NOW, brand: Brand = DEMO) -> None:
     """The person presses the button of the email that was asked for then."""
     who = subscriber_id(KEYS.pepper(brand.id), parse(email))
     link = Link(Purpose.CONFIRM, brand.id, who, ("news",), at=asked_at)
-    journeys.confirm(brand, link, Circumstances(asked_at + HOUR, Channel.PAGE))
+    actions.confirm(brand, link, Circumstances(asked_at + HOUR, Channel.PAGE))
 
 
 def test_a_mailbox_gets_three_emails_a_day_over_all_variants_and_brands(
-    table: Table, journeys: RecipientActions
+    table: Table, actions: RecipientActions
 ) -> None:
     """Of a company that hosts its email with whom it likes, too."""
     other = people.brand(id="other")
-    assert subscribe(journeys, "ann@company.example")
-    assert subscribe(journeys, "ann@company.example", brand=other)
-    assert subscribe(journeys, "ann+1@company.example", brand=other)
+    assert subscribe(actions, "ann@company.example")
+    assert subscribe(actions, "ann@company.example", brand=other)
+    assert subscribe(actions, "ann+1@company.example", brand=other)
     before = table.items()
     for email, brand in (("ann+2@company.example", other), ("ann@company.example", people.brand(id="third"))):
-        assert not subscribe(journeys, email, NOW + 2 * COOLDOWN_MS, brand)
+        assert not subscribe(actions, email, NOW + 2 * COOLDOWN_MS, brand)
     assert [each for each in table.items() if each["pk"]["S"].startswith("S#")] == [
         each for each in before if each["pk"]["S"].startswith("S#")
     ]
-    assert subscribe(journeys, "ann+2@company.example", NOW + DAY, other)
+    assert subscribe(actions, "ann+2@company.example", NOW + DAY, other)
     assert "ann" not in str([each["pk"] for each in table.items()])
 
 
-def test_a_domain_gets_twenty_emails_a_day_that_nobody_confirmed(table: Table, journeys: RecipientActions) -> None:
+def test_a_domain_gets_twenty_emails_a_day_that_nobody_confirmed(table: Table, actions: RecipientActions) -> None:
     """However its owner names mailboxes, and over all brands."""
     brands = [people.brand(), people.brand(id="other")]
-    due = [subscribe(journeys, f"p{at}@{'mail.' * (at % 3)}company.example", brand=brands[at % 2]) for at in range(23)]
+    due = [subscribe(actions, f"p{at}@{'mail.' * (at % 3)}company.example", brand=brands[at % 2]) for at in range(23)]
     assert due == [True] * 20 + [False] * 3
-    assert subscribe(journeys, "ann@gmail.com")
-    assert subscribe(journeys, "ann@neighbour.example")
-    assert subscribe(journeys, "p22@company.example", NOW + DAY)
+    assert subscribe(actions, "ann@gmail.com")
+    assert subscribe(actions, "ann@neighbour.example")
+    assert subscribe(actions, "p22@company.example", NOW + DAY)
     assert "company" not in str([each["pk"] for each in table.items()])
 
 
-def test_a_domain_where_people_confirm_never_spends_its_budget(journeys: RecipientActions) -> None:
+def test_a_domain_where_people_confirm_never_spends_its_budget(actions: RecipientActions) -> None:
     two = people.brand(limits={"mails_a_day_per_domain": 2})
     for at in range(8):
-        assert subscribe(journeys, f"p{at}@company.example", brand=two)
-        confirm(journeys, f"p{at}@company.example")
-    due = [subscribe(journeys, f"q{at}@company.example", brand=two) for at in range(3)]
+        assert subscribe(actions, f"p{at}@company.example", brand=two)
+        confirm(actions, f"p{at}@company.example")
+    due = [subscribe(actions, f"q{at}@company.example", brand=two) for at in range(3)]
     assert due == [True, True, False]
 
 
-def test_a_request_gives_back_one_email_and_no_more(table: Table, journeys: RecipientActions) -> None:
+def test_a_request_gives_back_one_email_and_no_more(table: Table, actions: RecipientActions) -> None:
     """Not by a second click, and not for a request that a newer one has taken the place of."""
 
     def counted_at(day: int) -> str:
@@ -361,33 +361,31 @@ def test_a_request_gives_back_one_email_and_no_more(table: Table, journeys: Reci
 
     later = NOW + 2 * COOLDOWN_MS
     for email in ("ann@company.example", "bob@company.example"):
-        subscribe(journeys, email)
-    subscribe(journeys, "ann@company.example", later)
+        subscribe(actions, email)
+    subscribe(actions, "ann@company.example", later)
     assert counted_at(NOW) == "3"
-    confirm(journeys, "ann@company.example", NOW)
+    confirm(actions, "ann@company.example", NOW)
     assert counted_at(NOW) == "3"
     for _ in range(3):
-        confirm(journeys, "ann@company.example", later)
+        confirm(actions, "ann@company.example", later)
     assert counted_at(NOW) == "2"
 
 
-def test_what_is_confirmed_on_a_later_day_is_given_back_to_nobody_else(
-    table: Table, journeys: RecipientActions
-) -> None:
-    subscribe(journeys, "ann@company.example")
+def test_what_is_confirmed_on_a_later_day_is_given_back_to_nobody_else(table: Table, actions: RecipientActions) -> None:
+    subscribe(actions, "ann@company.example")
     (gone,) = [each for each in table.items() if "#domain#" in each["pk"]["S"]]
     table.remove(gone)  # TTL
-    subscribe(journeys, "bob@company.example", NOW + DAY)
-    confirm(journeys, "ann@company.example")
+    subscribe(actions, "bob@company.example", NOW + DAY)
+    confirm(actions, "ann@company.example")
     assert [each["spent"]["N"] for each in table.items() if "#domain#" in each["pk"]["S"]] == ["1"]
 
 
 def test_a_confirmation_counts_though_its_domain_cant_be_given_an_email_back(
-    table: Table, journeys: RecipientActions
+    table: Table, actions: RecipientActions
 ) -> None:
-    subscribe(journeys, "ann@company.example")
+    subscribe(actions, "ann@company.example")
     with answering(table.client, "GetItem", "InternalServerError"):
-        confirm(journeys, "ann@company.example")
+        confirm(actions, "ann@company.example")
     who = subscriber_id(KEYS.pepper("demo"), parse("ann@company.example"))
     assert status(table.store, who=who) is Status.SUBSCRIBED
 

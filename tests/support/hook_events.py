@@ -10,22 +10,22 @@ from typing import Any
 from support.hooks import AT, iso
 
 
-def happening(provider: str, event: str, email: str = "ann@example.com", at: int = AT) -> Any:
+def provider_event(provider: str, event: str, email: str = "ann@example.com", at: int = AT) -> Any:
     """The body of an event of a kind, about one person; without an address where it is empty."""
-    return _HAPPENINGS[provider](event, email, at)
+    return _EVENTS[provider](event, email, at)
 
 
-def _happen_standard(event: str, email: str, at: int) -> Any:
+def _standard(event: str, email: str, at: int) -> Any:
     return {"type": event, "data": {"email": email, "topics": ["news"], "occurred_at": iso(at)}}
 
 
-def _happen_sendgrid(event: str, email: str, at: int) -> Any:
+def _sendgrid(event: str, email: str, at: int) -> Any:
     name, _, detail = event.partition(" ")
     made = {"event": name, "email": email, "timestamp": at // 1000, "sg_event_id": uuid.uuid4().hex}
     return [made | {"asm_group_id": 1001} | ({"type" if name == "bounce" else "reason": detail} if detail else {})]
 
 
-def _happen_mailgun(event: str, email: str, at: int) -> Any:
+def _mailgun(event: str, email: str, at: int) -> Any:
     name, _, detail = event.partition(" ")
     severity = detail if detail in {"permanent", "temporary"} else "permanent"
     made = {"event": name, "recipient": email, "timestamp": at / 1000, "tags": ["newsletter"]}
@@ -33,7 +33,7 @@ def _happen_mailgun(event: str, email: str, at: int) -> Any:
     return made | ({"severity": severity, "reason": reason} if detail else {})
 
 
-def _happen_postmark(event: str, email: str, at: int) -> Any:
+def _postmark(event: str, email: str, at: int) -> Any:
     name, _, detail = event.partition(" ")
     made = {"RecordType": name, "MessageStream": "newsletter", "MessageID": "m", "ServerID": 23}
     if name != "SubscriptionChange":
@@ -42,14 +42,14 @@ def _happen_postmark(event: str, email: str, at: int) -> Any:
     return made | {"Recipient": email, "ChangedAt": iso(at)} | change
 
 
-def _happen_mailchimp(event: str, email: str, at: int) -> Any:
+def _mailchimp(event: str, email: str, at: int) -> Any:
     name, _, reason = event.partition(" ")
     made = {"type": name, "data[list_id]": "a6b5da1054", "data[email]": email, "data[reason]": reason}
     fired = {"fired_at": datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")}
     return made | fired | {"data[old_email]": email, "data[new_email]": "ann@example.org" if email else ""}
 
 
-def _happen_sns(event: str, email: str, at: int) -> Any:
+def _sns(event: str, email: str, at: int) -> Any:
     name, _, detail = event.partition(" ") if event.startswith(("Bounce", "Complaint")) else (event, "", "")
     people = [{"emailAddress": email}] if email else []
     topics = [("news", "OptOut"), ("offers", "OptIn")]
@@ -67,7 +67,7 @@ def _happen_sns(event: str, email: str, at: int) -> Any:
     return {"eventType": name, "mail": {"destination": [email] if email else []}, **part}
 
 
-def _happen_customerio(event: str, email: str, at: int) -> Any:
+def _customerio(event: str, email: str, at: int) -> Any:
     metric, _, other = event.partition(" by ")
     data = {"identifiers": {"email": email, "id": "42"} if email else {}, "recipient": email}
     content = {"content": json.dumps({"topics": {"topic_1": False, "topic_2": True}})}
@@ -76,7 +76,7 @@ def _happen_customerio(event: str, email: str, at: int) -> Any:
     return made | {"data": data | (content if "preferences" in metric else {})}
 
 
-def _happen_hubspot(event: str, email: str, at: int) -> Any:
+def _hubspot(event: str, email: str, at: int) -> Any:
     person = {"email": email} if email else {}
     if " " in event:
         return {"hs_email_optout_4517084": "true", "hs_email_optout": "false", **person}
@@ -89,7 +89,7 @@ def _happen_hubspot(event: str, email: str, at: int) -> Any:
     return [{**change, "propertyName": "name", "propertyValue": "Meadow"}]
 
 
-def _happen_klaviyo(event: str, email: str, at: int) -> Any:
+def _klaviyo(event: str, email: str, at: int) -> Any:
     topic, _, detail = event.partition(" ")
     properties = {"List": "Newsletter", "Bounce Type": detail, **({"email_address": email} if email else {})}
     attributes = {"timestamp": at // 1000, "datetime": iso(at), "event_properties": properties}
@@ -97,14 +97,14 @@ def _happen_klaviyo(event: str, email: str, at: int) -> Any:
     return {"data": [item], "meta": {"klaviyo_webhook_id": "whk_1"}}
 
 
-_HAPPENINGS = {
-    "standard": _happen_standard,
-    "sendgrid": _happen_sendgrid,
-    "mailgun": _happen_mailgun,
-    "postmark": _happen_postmark,
-    "mailchimp": _happen_mailchimp,
-    "sns": _happen_sns,
-    "customerio": _happen_customerio,
-    "hubspot": _happen_hubspot,
-    "klaviyo": _happen_klaviyo,
+_EVENTS = {
+    "standard": _standard,
+    "sendgrid": _sendgrid,
+    "mailgun": _mailgun,
+    "postmark": _postmark,
+    "mailchimp": _mailchimp,
+    "sns": _sns,
+    "customerio": _customerio,
+    "hubspot": _hubspot,
+    "klaviyo": _klaviyo,
 }

@@ -20,7 +20,7 @@ from consentry.actions.bulk.exporting import CONSENTS, WHAT
 from consentry.actions.bulk.importing import MALFORMED
 from consentry.actions.bulk.job import EXPORT, IMPORT, INPUTS, MOST_AT_ONCE, SCREEN
 from consentry.actions.bulk.rows import CSV, form_of, text_of
-from consentry.aws.object_store import Shelf
+from consentry.aws.object_store import ObjectStore
 from consentry_cli import deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 from consentry_cli.options import encoding_option, format_option, output_option, report_option, spreadsheets_option
@@ -56,9 +56,9 @@ class _Stack(NamedTuple):
         return [each["Key"] for page in pages for each in page.get("Contents", ())]
 
     @property
-    def shelf(self) -> Shelf:
+    def objects(self) -> ObjectStore:
         """The bucket, to read from."""
-        return Shelf(self.s3, self.bucket)
+        return ObjectStore(self.s3, self.bucket)
 
 
 def _stack(name: str) -> _Stack:
@@ -273,7 +273,7 @@ def _why(told: dict[str, Any]) -> str:
 
 def _far(stack: _Stack, run: str) -> tuple[int, int | None]:
     """How many parts are done; how many there are, once that is known."""
-    plan = stack.shelf.get(f"runs/{run}/plan.json")
+    plan = stack.objects.get(f"runs/{run}/plan.json")
     if plan is None:
         return 0, None
     return len(stack.keys(f"runs/{run}/counts/")), int(json.loads(plan)["parts"])
@@ -291,13 +291,13 @@ def _written(stack: _Stack, run: str, output: str | None, report: Path | None) -
         with writing(output) as out:
             for line in _joined(stack, results, form_of(keys[0], None), header=True):
                 out.write(line)
-    return dict(json.loads(stack.shelf.need(f"runs/{run}/summary.json"))["counts"])
+    return dict(json.loads(stack.objects.need(f"runs/{run}/summary.json"))["counts"])
 
 
 def _joined(stack: _Stack, prefix: str, form: str, *, header: bool) -> Iterator[str]:
     """The lines of all parts, in order; the header of the first alone."""
     for key in stack.keys(prefix):
-        with text_of(stack.shelf.open(key)[1], whole=False) as text:
+        with text_of(stack.objects.open(key)[1], whole=False) as text:
             lines: IO[str] = text
             if form == CSV:
                 first = _record(lines)

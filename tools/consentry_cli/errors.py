@@ -57,11 +57,11 @@ def because(exc: BaseException) -> str:
 
 
 def _unavailable() -> tuple[type[Exception], ...]:
-    from consentry.aws.object_store import ShelfUnavailableError  # noqa: PLC0415 - as above
+    from consentry.aws.object_store import ObjectStoreUnavailableError  # noqa: PLC0415 - as above
     from consentry.links.keyring import SecretUnavailableError  # noqa: PLC0415 - as above
     from consentry.table.gateway import StoreUnavailableError  # noqa: PLC0415 - as above
 
-    return StoreUnavailableError, SecretUnavailableError, ShelfUnavailableError
+    return StoreUnavailableError, SecretUnavailableError, ObjectStoreUnavailableError
 
 
 def _of_aws() -> tuple[type[Exception], ...]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 
-from consentry.actions.bulk.importing import COUNTED, MALFORMED, Interpreter, Weigher, Writers, take
+from consentry.actions.bulk.importing import COUNTED, MALFORMED, DryRun, Interpreter, Writers, take
 from consentry.actions.reports import Reports
 from consentry.actions.spool import Recorder
 from consentry.table.gateway import StoreUnavailableError
@@ -97,7 +97,7 @@ def import_(
             )
             noted = stack.enter_context(_Report(report, begun.line))
             show = stack.enter_context(progress("rows"))
-            apply: Any = Weigher(store) if dry_run else stack.enter_context(Writers(store, deployment.WRITERS))
+            apply: Any = DryRun(store) if dry_run else stack.enter_context(Writers(store, deployment.WRITERS))
             run = _Run(interpreter, apply, noted, journal, begun)
             try:
                 run.take(reader, show)

@@ -117,7 +117,7 @@ def _compare(store: Store, brand_id: str, key: bytes, kept: Archive, only: str |
                 continue
             compared += 1
             show(compared)
-            held = store.holding(brand_id, first["subscriber_id"])
+            held = store.read_record(brand_id, first["subscriber_id"])
             found = archive.losses(key, held, chain([first], lines))
             news = [each for each in found if (held.subscriber_id, each) not in told]
             if _tell(held.subscriber_id, news):

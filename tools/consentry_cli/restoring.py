@@ -14,7 +14,7 @@ import click
 
 from consentry.rules import consent as rules
 from consentry.rules.consent import Consent
-from consentry.rules.ledger import Channel, Event, Fault, Holding, faults, hash_event, partition_key
+from consentry.rules.ledger import Channel, Event, Fault, Record, faults, hash_event, partition_key
 from consentry.table import schema
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.scan import Scan
@@ -112,12 +112,12 @@ class Merging:
         Raises:
             StoreUnavailableError, botocore's errors: a table can't be read or written. What was merged stays merged.
         """
-        there = self.source.holding(self._brand, subscriber_id)
+        there = self.source.read_record(self._brand, subscriber_id)
         if faults(self._key, there):
             return Merged.FAULTY_COPY
         outcome = Merged.SAME
         for attempt in range(_TRIES):
-            here = self._target.holding(self._brand, subscriber_id)
+            here = self._target.read_record(self._brand, subscriber_id)
             found = faults(self._key, here)
             known = {event.sort_key for event in here.events}
             lacking = [event for event in there.events if event.sort_key not in known]
@@ -134,13 +134,13 @@ class Merging:
                 time.sleep(random.uniform(0.02, 0.1) * 2**attempt)  # noqa: S311 - jitter, not a secret
         return Merged.BUSY
 
-    def _adds_up(self, here: Holding, lacking: Sequence[Event]) -> bool:
+    def _adds_up(self, here: Record, lacking: Sequence[Event]) -> bool:
         """Whether what is lacking is what the state has counted: then it was lost, and is put back."""
         together = [*here.events, *lacking]
         digest = sum(hash_event(self._key, event) for event in together)
         return (len(together), digest) == (here.ledger_count, here.ledger_digest)
 
-    def _write(self, here: Holding, there: Holding, lacking: Sequence[Event], *, counted: bool) -> bool:
+    def _write(self, here: Record, there: Record, lacking: Sequence[Event], *, counted: bool) -> bool:
         """Put all that is lacking; False if somebody else wrote in between."""
         lost, consent = here.consent is None, here.consent or Consent()
         pk = partition_key(self._brand, here.subscriber_id)
@@ -186,7 +186,7 @@ class Merging:
             "ledger_digest": schema.number(digest),
         }
 
-    def _puts(self, event: Event, there: Holding, *, evidence: bool) -> Iterator[dict[str, Any]]:
+    def _puts(self, event: Event, there: Record, *, evidence: bool) -> Iterator[dict[str, Any]]:
         """The event, and what is still held of its evidence where nothing was held of the person."""
         yield {"Put": {"Item": schema.event_item(event), **_NEW}}
         if evidence and event.evidence_key in there.evidences:

@@ -294,11 +294,11 @@ class Deployment:
     def bulk(self) -> Jobs:
         """Does the steps of jobs over millions of people."""
         from consentry.actions.bulk.jobs import Jobs  # noqa: PLC0415 - one function needs it
-        from consentry.aws.object_store import Shelf  # noqa: PLC0415 - as above
+        from consentry.aws.object_store import ObjectStore  # noqa: PLC0415 - as above
 
         client, table = self._client("dynamodb", clients.MANY), self.settings.table_name
         return Jobs(
-            Shelf(self._client("s3", clients.MANY), self.settings.bulk_bucket),
+            ObjectStore(self._client("s3", clients.MANY), self.settings.bulk_bucket),
             Store(Gateway(client, table), self.keyring.ledger_key),
             self.keyring,
             self.brands,

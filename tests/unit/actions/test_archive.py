@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from consentry.actions import archive
 from consentry.actions.archive import Loss
 from consentry.rules.consent import Consent
-from consentry.rules.ledger import Actor, Channel, Event, Holding, Kind, hash_event
+from consentry.rules.ledger import Actor, Channel, Event, Kind, Record, hash_event
 from consentry.table.schema import Head
 
 KEY = b"the archive's key"
@@ -72,13 +72,13 @@ def event(number: int) -> Event:
     )  # fmt: skip
 
 
-def holding(*numbers: int) -> Holding:
+def record(*numbers: int) -> Record:
     events = tuple(event(number) for number in numbers)
     digest = sum(hash_event(LEDGER_KEY, each) for each in events)
-    return Holding(events[0].subscriber_id, Consent(), len(events), digest, events, {})
+    return Record(events[0].subscriber_id, Consent(), len(events), digest, events, {})
 
 
-def lines(held: Holding) -> list[dict[str, object]]:
+def lines(held: Record) -> list[dict[str, object]]:
     """All that the archive has on a subscriber who stands so."""
     head = Head("demo", held.subscriber_id, held.ledger_count, held.ledger_digest)
     return [*(archive.event_line(KEY, each) for each in held.events), archive.head_line(KEY, head)]
@@ -86,34 +86,34 @@ def lines(held: Holding) -> list[dict[str, object]]:
 
 @given(st.sets(st.integers(0, 9), min_size=1), st.sets(st.integers(0, 9)))
 def test_whatever_comes_later_nothing_is_lost(then: set[int], since: set[int]) -> None:
-    assert archive.losses(KEY, holding(*then | since), lines(holding(*then))) == []
+    assert archive.losses(KEY, record(*then | since), lines(record(*then))) == []
 
 
 @given(st.sets(st.integers(0, 9), min_size=1), st.sets(st.integers(0, 9), min_size=1))
 def test_whoever_lacks_an_archived_event_has_lost_it_whatever_else_there_is(then: set[int], now: set[int]) -> None:
-    lost = archive.losses(KEY, holding(*now), lines(holding(*then)))
+    lost = archive.losses(KEY, record(*now), lines(record(*then)))
     assert (Loss.MISSING in lost) == bool(then - now)
     assert (Loss.BACK in lost) == (len(now) < len(then))
     assert (Loss.OTHER in lost) == (len(now) == len(then) and now != then)
 
 
 def test_an_event_with_another_content_is_changed_and_not_missing() -> None:
-    held = holding(1, 2)
+    held = record(1, 2)
     changed = held._replace(events=(held.events[0]._replace(kind=Kind.CONFIRMED), held.events[1]))
     assert archive.losses(KEY, changed, lines(held)) == [Loss.CHANGED]
 
 
 def test_of_somebody_who_is_gone_everything_is_lost() -> None:
-    nothing = Holding("K9Xdq1X4AVefMXC3P9olGg", None, 0, 0, (), {})
-    assert archive.losses(KEY, nothing, lines(holding(1))) == [Loss.MISSING, Loss.GONE]
+    nothing = Record("K9Xdq1X4AVefMXC3P9olGg", None, 0, 0, (), {})
+    assert archive.losses(KEY, nothing, lines(record(1))) == [Loss.MISSING, Loss.GONE]
 
 
 @given(st.sets(st.integers(0, 9), min_size=1), st.integers(10, 19))
 def test_whoever_reads_the_archive_learns_no_share_of_a_ledgers_digest(then: set[int], another: int) -> None:
     """Nor from two heads, of which the second has one event more: the share is what they would differ by."""
-    told = json.dumps([*lines(holding(*then)), *lines(holding(*then, another))])
+    told = json.dumps([*lines(record(*then)), *lines(record(*then, another))])
     secrets = [hash_event(LEDGER_KEY, event(number)) for number in (*then, another)]
-    secrets += [holding(*then).ledger_digest, holding(*then, another).ledger_digest]
+    secrets += [record(*then).ledger_digest, record(*then, another).ledger_digest]
     assert [secret for secret in secrets if str(secret) in told or f"{secret:x}" in told] == []
 
 

@@ -44,7 +44,7 @@ class Ann:
         self.spool: list[str] | None = None
         """What is spooled; None while there is no spool."""
         self.limits = MemoryLimits()
-        self.journeys = RecipientActions(
+        self.actions = RecipientActions(
             self.store,  # type: ignore[arg-type]
             Tokens(keys),
             Recorder(self.store, self._spool),  # type: ignore[arg-type]
@@ -75,11 +75,11 @@ class Ann:
     def asks(self, *topics: str, **otherwise: Any) -> Link:
         """Her request; the link of the email that follows from it."""
         how = self.how(**otherwise)
-        self.outcome = self.journeys.subscribe(self.brand, people.SUBSCRIBER, ANN, topics, how)
+        self.outcome = self.actions.subscribe(self.brand, people.SUBSCRIBER, ANN, topics, how)
         return self.link(Purpose.CONFIRM, *topics, at=how.now)
 
     def confirms(self, link: Link) -> tuple[str, ...]:
-        return self.journeys.confirm(self.brand, link, self.how())
+        return self.actions.confirm(self.brand, link, self.how())
 
     def subscribes(self, *topics: str) -> None:
         assert self.confirms(self.asks(*topics)) == topics
@@ -88,18 +88,18 @@ class Ann:
         self, *topics: str, everything: bool = False, channel: Channel = Channel.PAGE, **otherwise: Any
     ) -> Link | None:
         link = self.link(Purpose.UNSUBSCRIBE, *topics, reference="spring")
-        return self.journeys.unsubscribe(self.brand, link, self.how(channel, **otherwise), everything=everything)
+        return self.actions.unsubscribe(self.brand, link, self.how(channel, **otherwise), everything=everything)
 
     def clicks(self, *topics: str) -> None:
         """One click."""
         self.leaves(*topics, channel=Channel.ONE_CLICK)
 
     def pauses(self, days: int = 30) -> Link:
-        return self.journeys.pause(self.brand, self.link(Purpose.UNSUBSCRIBE, "news"), days, self.how())
+        return self.actions.pause(self.brand, self.link(Purpose.UNSUBSCRIBE, "news"), days, self.how())
 
     def undoes(self, link: Link | None, **otherwise: Any) -> Undone:
         assert link
-        return self.journeys.undo(self.brand, link, self.how(**otherwise))
+        return self.actions.undo(self.brand, link, self.how(**otherwise))
 
     def opens(self) -> Wishes:
         """The preferences page: its form, as it is shown."""
@@ -118,12 +118,12 @@ class Ann:
         link = self.link(Purpose.PREFERENCES, ours=ours, at=self.now if ours else 0)
         how = {name: otherwise.pop(name) for name in ("form", "suspected_automation") if name in otherwise}
         wishes = (page or self.opens())._replace(on=on, **otherwise)
-        return self.journeys.save(self.brand, link, wishes, self.how(Channel.PREFERENCES, **how))
+        return self.actions.save(self.brand, link, wishes, self.how(Channel.PREFERENCES, **how))
 
     def comes_back(self, *topics: str, typed_id: str = people.SUBSCRIBER) -> None:
         """She asks, by a platform's link, for the email that brings topics back, and types an address."""
         link = self.link(Purpose.PREFERENCES)
-        self.journeys.come_back(self.brand, link, topics, ANN, typed_id, self.how(Channel.PREFERENCES))
+        self.actions.come_back(self.brand, link, topics, ANN, typed_id, self.how(Channel.PREFERENCES))
 
     def is_reported(self, register: str) -> None:
         """Her mailbox provider reports a complaint or a bounce."""
@@ -243,12 +243,12 @@ def test_the_address_is_kept_after_a_confirmation_only_where_the_platform_wants_
 def test_an_expired_mail_can_be_asked_for_again_while_the_address_is_held(ann: Ann) -> None:
     old = ann.asks("news", "offers")
     how = ann.how()
-    assert ann.journeys.ask_again(ann.brand, old._replace(topics=("news",)), how)
+    assert ann.actions.ask_again(ann.brand, old._replace(topics=("news",)), how)
     contact = ann.store.contacts[people.SUBSCRIBER]
     assert contact[:4] == ("Ann@example.com", "de", ("news",), how.now)
     assert contact.event_id == ann.events[-1].event_id
     ann.store.contacts.clear()
-    assert not ann.journeys.ask_again(ann.brand, old, ann.how())
+    assert not ann.actions.ask_again(ann.brand, old, ann.how())
 
 
 # --- opting out ----------------------------------------------------------------------------------------------------
@@ -282,7 +282,7 @@ def test_somebody_can_leave_a_brand_that_is_gone() -> None:
 
 
 def test_an_opt_out_is_on_record_with_all_that_is_known(ann: Ann) -> None:
-    ann.journeys.unsubscribe(
+    ann.actions.unsubscribe(
         ann.brand,
         ann.link(Purpose.UNSUBSCRIBE, "news", reference="spring"),
         ann.how(Channel.ONE_CLICK, suspected_automation=True),
@@ -307,10 +307,10 @@ def test_a_request_that_is_not_admitted_leaves_no_trace(ann: Ann) -> None:
 def test_a_fresh_mail_that_is_not_admitted_looks_as_if_it_were_sent(ann: Ann) -> None:
     link = ann.asks("news")
     ann.limits.admitting = False
-    assert ann.journeys.ask_again(ann.brand, link, ann.how()) is True
+    assert ann.actions.ask_again(ann.brand, link, ann.how()) is True
     assert len(ann.events) == 1
     ann.store.contacts.clear()
-    assert ann.journeys.ask_again(ann.brand, link, ann.how()) is False
+    assert ann.actions.ask_again(ann.brand, link, ann.how()) is False
 
 
 def test_a_platform_is_admitted_by_its_key(ann: Ann) -> None:
@@ -331,7 +331,7 @@ def test_only_who_leaves_by_the_page_joins_a_burst(ann: Ann) -> None:
 
 def test_a_request_through_the_api_is_on_record_as_the_platforms(ann: Ann) -> None:
     how = ann.how(Channel.API)
-    ann.journeys.subscribe(ann.brand, people.SUBSCRIBER, ANN, ["news"], how, reference="r", source="shop")
+    ann.actions.subscribe(ann.brand, people.SUBSCRIBER, ANN, ["news"], how, reference="r", source="shop")
     [event] = ann.events
     assert (event.actor, event.reference, event.source) == (Actor.PLATFORM, "r", "shop")
 
@@ -721,9 +721,9 @@ def test_the_same_form_sent_after_its_undo_leaves_again(ann: Ann) -> None:
 
 def test_a_pause_sent_again_ends_when_the_first_does(ann: Ann) -> None:
     link = ann.link(Purpose.UNSUBSCRIBE, "news")
-    first = ann.journeys.pause(ann.brand, link, 30, ann.how(form="form"))
+    first = ann.actions.pause(ann.brand, link, 30, ann.how(form="form"))
     until = rules.pause_end(ann.consent, ann.now)
-    assert ann.journeys.pause(ann.brand, link, 30, ann.how(form="form")) == first
+    assert ann.actions.pause(ann.brand, link, 30, ann.how(form="form")) == first
     assert rules.pause_end(ann.consent, ann.now) == until
     ann.undoes(first)
     assert rules.pause_end(ann.consent, ann.now) is None
@@ -737,7 +737,7 @@ WAYS_OUT: dict[str, Callable[[Ann], object]] = {
     "the page": lambda ann: ann.leaves("news"),
     "everything, by the page": lambda ann: ann.leaves("news", everything=True),
     "the preferences": lambda ann: ann.saves(),
-    "everything, by the preferences": lambda ann: ann.journeys.unsubscribe_from_everything(
+    "everything, by the preferences": lambda ann: ann.actions.unsubscribe_from_everything(
         ann.brand, ann.link(Purpose.PREFERENCES), ann.how(Channel.PREFERENCES)
     ),
 }
@@ -1074,9 +1074,9 @@ def test_a_link_of_ours_lifts_for_a_day_and_is_then_as_good_as_a_platforms(ann: 
     ann.now += DAY_MS - 2_000
     page = ann.opens()._replace(on=("news", "product"))
     late = ann.how(Channel.PREFERENCES)
-    assert ann.journeys.save(ann.brand, link, page, late).lifting == ("news",)
+    assert ann.actions.save(ann.brand, link, page, late).lifting == ("news",)
     assert ann.status("news") is Status.UNSUBSCRIBED
-    assert ann.journeys.save(ann.brand, link, page, late._replace(now=late.now - 1)).lifting == ()
+    assert ann.actions.save(ann.brand, link, page, late._replace(now=late.now - 1)).lifting == ()
     assert ann.status("news") is Status.SUBSCRIBED
 
 
@@ -1107,10 +1107,10 @@ def test_while_the_table_is_away_a_link_of_ours_opts_in_as_of_the_showing(ann: A
 
 def test_a_form_that_comes_back_as_a_person_would_send_it_is_believed(ann: Ann) -> None:
     link = ann.link(Purpose.CONFIRM, "news", at=ann.now)
-    stamp = ann.journeys.stamp(Form.CONFIRM, link, ann.now)
-    assert not ann.journeys.stamped(Form.CONFIRM, link, stamp, ann.now + 999)
-    assert ann.journeys.stamped(Form.CONFIRM, link, stamp, ann.now + 1_000)
-    assert ann.journeys.stamped(Form.CONFIRM, link, stamp, ann.now + 30 * DAY_MS)
+    stamp = ann.actions.stamp(Form.CONFIRM, link, ann.now)
+    assert not ann.actions.stamped(Form.CONFIRM, link, stamp, ann.now + 999)
+    assert ann.actions.stamped(Form.CONFIRM, link, stamp, ann.now + 1_000)
+    assert ann.actions.stamped(Form.CONFIRM, link, stamp, ann.now + 30 * DAY_MS)
 
 
 def test_a_stamp_of_another_form_person_or_brand_proves_nothing(ann: Ann) -> None:
@@ -1121,27 +1121,27 @@ def test_a_stamp_of_another_form_person_or_brand_proves_nothing(ann: Ann) -> Non
         (Form.CONFIRM, link._replace(subscriber_id="somebody-else-entirely")),
         (Form.CONFIRM, link._replace(brand="other")),
     ):
-        stamp = ann.journeys.stamp(form, shown_to, ann.now)
-        assert not ann.journeys.stamped(Form.CONFIRM, link, stamp, later)
+        stamp = ann.actions.stamp(form, shown_to, ann.now)
+        assert not ann.actions.stamped(Form.CONFIRM, link, stamp, later)
 
 
 @pytest.mark.parametrize("stamp", ["", "garbage", "\ud800", "A" * 5_000])
 def test_no_stamp_is_no_proof(ann: Ann, stamp: str) -> None:
-    assert not ann.journeys.stamped(Form.CONFIRM, ann.link(Purpose.CONFIRM, at=ann.now), stamp, ann.now + 60_000)
+    assert not ann.actions.stamped(Form.CONFIRM, ann.link(Purpose.CONFIRM, at=ann.now), stamp, ann.now + 60_000)
 
 
 def test_a_link_itself_is_no_stamp(ann: Ann) -> None:
     """Whoever has the email has the link; only who saw the page has the stamp."""
     link = ann.link(Purpose.CONFIRM, "confirm", at=ann.now)
-    assert not ann.journeys.stamped(Form.CONFIRM, link, ann.journeys.tokens.sign(link), ann.now + 60_000)
+    assert not ann.actions.stamped(Form.CONFIRM, link, ann.actions.tokens.sign(link), ann.now + 60_000)
 
 
 def test_a_page_opens_while_the_table_is_away(ann: Ann) -> None:
     ann.subscribes("news")
     link = ann.link(Purpose.UNSUBSCRIBE, "news")
-    assert ann.journeys.glance(link) == ann.consent
+    assert ann.actions.glance(link) == ann.consent
     ann.store.away = True
-    assert ann.journeys.glance(link) == Consent({}, {})
+    assert ann.actions.glance(link) == Consent({}, {})
 
 
 def test_a_paused_person_still_wants_their_topics_and_one_who_complained_doesnt() -> None:

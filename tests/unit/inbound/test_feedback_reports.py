@@ -10,8 +10,8 @@ import pytest
 from consentry.inbound import feedback_reports
 from consentry.inbound.automatic_replies import Origin
 from consentry.inbound.emails import Finding
+from support.inbound_emails import TO, feedback_report, marketing, message
 from support.inbox import BOB, T, link, token, understand
-from support.letters import TO, feedback_report, letter, marketing
 
 HTTPS: Final = f"<{link()}>"
 MAILTO: Final = f"<mailto:unsubscribe@reply.meadow.example?subject={T}>"
@@ -82,7 +82,7 @@ def test_only_the_reported_email_is_looked_into() -> None:
 
 def test_a_mail_that_calls_itself_a_report_and_holds_none_is_a_machines() -> None:
     head = "Content-Type: multipart/report; report-type=feedback-report; boundary=b\n"
-    assert understand(letter(head, f"--b\n\n{link()}\n--b--\n"))[:3] == (Finding.NOTHING, (), Origin.MACHINE)
+    assert understand(message(head, f"--b\n\n{link()}\n--b--\n"))[:3] == (Finding.NOTHING, (), Origin.MACHINE)
 
 
 HEAD: Final = "Content-Type: multipart/report; report-type=feedback-report; boundary=b\n"
@@ -105,7 +105,7 @@ HEAD: Final = "Content-Type: multipart/report; report-type=feedback-report; boun
 )
 def test_a_report_made_to_break_parsers_costs_little(body: str) -> None:
     spent = time.process_time()
-    assert understand(letter(HEAD, body)).links == ()
+    assert understand(message(HEAD, body)).links == ()
     assert time.process_time() - spent < 20, (
         "seconds of CPU: far less than one where nothing else runs, and minutes in quadratic time"
     )

@@ -18,9 +18,9 @@ from consentry.inbound import emails, reading
 from consentry.inbound.automatic_replies import Origin
 from consentry.inbound.emails import Finding
 from consentry.links.tokens import Link, NotOursError, Purpose
-from support import letters
+from support import inbound_emails
+from support.inbound_emails import TO, message, stored
 from support.inbox import ANN, BOB, NOW, TOKENS, T, left, link, token, understand
-from support.letters import TO, letter, stored
 
 # --- what must not count ---------------------------------------------------------------------------------------------
 
@@ -28,18 +28,18 @@ from support.letters import TO, letter, stored
 @pytest.mark.parametrize("purpose", [Purpose.CONFIRM, Purpose.PREFERENCES, Purpose.UNDO, Purpose.STAMP])
 def test_a_link_for_something_else_does_nothing(purpose: Purpose) -> None:
     other = TOKENS.sign(Link(purpose, "demo", BOB, ("news",), at=NOW))
-    for raw in (letter(subject=other), letters.reply(f"https://links.example.com/c/{other}")):
+    for raw in (message(subject=other), inbound_emails.reply(f"https://links.example.com/c/{other}")):
         assert understand(raw).finding is Finding.NOTHING
 
 
 def test_a_forged_token_opts_nobody_out() -> None:
     forged = T[:-1] + ("A" if T[-1] != "A" else "Q")
-    assert understand(letter(text=forged, subject=forged)).finding is Finding.NOTHING
+    assert understand(message(text=forged, subject=forged)).finding is Finding.NOTHING
 
 
 def test_a_machines_reply_that_quotes_the_mail_opts_nobody_out() -> None:
-    assert understand(letters.vacation(T))[:3] == (Finding.REPLY, (), Origin.REPLY)
-    assert understand(letters.bounce(T, link()))[:3] == (Finding.REPLY, (), Origin.REPORT)
+    assert understand(inbound_emails.vacation(T))[:3] == (Finding.REPLY, (), Origin.REPLY)
+    assert understand(inbound_emails.bounce(T, link()))[:3] == (Finding.REPLY, (), Origin.REPORT)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_machines_reply_that_quotes_the_mail_opts_nobody_out() -> None:
     ],
 )
 def test_a_report_opts_nobody_out_even_if_its_subject_is_the_bare_token(head: str) -> None:
-    assert understand(stored(letter(head, T, subject=T))).finding is Finding.REPLY
+    assert understand(stored(message(head, T, subject=T))).finding is Finding.REPLY
 
 
 REPLIES: Final = [
@@ -66,30 +66,32 @@ REPLIES: Final = [
 
 @pytest.mark.parametrize("head", REPLIES)
 def test_an_automatic_reply_is_a_button_if_its_subject_is_the_token_alone_and_else_nothing(head: str) -> None:
-    understood = understand(stored(letter(head, subject=T)))
+    understood = understand(stored(message(head, subject=T)))
     assert (understood.finding, understood.origin) == (Finding.OPT_OUT, Origin.REPLY)
     for subject in (f"Automatic reply: {T}", f"Re: {T}", f"{T} (away)", "", "unsubscribe"):
-        assert understand(stored(letter(head, link(), subject=subject)))[:2] == (Finding.REPLY, ())
+        assert understand(stored(message(head, link(), subject=subject)))[:2] == (Finding.REPLY, ())
 
 
 @pytest.mark.parametrize("head", [*REPLIES, "Auto-Submitted: auto-generated\n"])
 def test_a_button_whose_subject_is_the_word_opts_out_whom_its_address_names(head: str) -> None:
     named = f"unsubscribe+{T}@reply.meadow.example"
     for subject in ("unsubscribe", "Unsubscribe", " UNSUBSCRIBE ", "<unsubscribe>"):
-        assert left(letter(head, subject=subject, to=named)) == [("news",)]
+        assert left(message(head, subject=subject, to=named)) == [("news",)]
     for subject in ("unsubscribe me", "Re: unsubscribe", "Automatic reply: unsubscribe", "", "News"):
-        assert left(letter(head, subject=subject, to=named)) == []
+        assert left(message(head, subject=subject, to=named)) == []
 
 
 def test_apple_mails_button_opts_out_whatever_its_subject_is() -> None:
     for head in ("Auto-Submitted: auto-replied\n", ""):
         apple = f"{head}X-Apple-Unsubscribe: true\n"
-        assert left(letter(apple, subject=T)) == [("news",)]
-        assert left(letter(apple, subject=f"Leave {T}")) == [("news",)]
-        assert left(letter(apple, subject="Leave", to=f"unsubscribe+{T}@reply.meadow.example")) == [("news",)]
-        assert left(letter(apple, link(), subject="Leave")) == [], "what it quotes is no button"
-        assert understand(letter(apple, subject=T)).origin is not Origin.PERSON
-    assert understand(letter("Auto-Submitted: auto-replied\nX-Apple-Unsubscribe: no\n", subject=f"Re: {T}")).links == ()
+        assert left(message(apple, subject=T)) == [("news",)]
+        assert left(message(apple, subject=f"Leave {T}")) == [("news",)]
+        assert left(message(apple, subject="Leave", to=f"unsubscribe+{T}@reply.meadow.example")) == [("news",)]
+        assert left(message(apple, link(), subject="Leave")) == [], "what it quotes is no button"
+        assert understand(message(apple, subject=T)).origin is not Origin.PERSON
+    assert (
+        understand(message("Auto-Submitted: auto-replied\nX-Apple-Unsubscribe: no\n", subject=f"Re: {T}")).links == ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_apple_mails_button_opts_out_whatever_its_subject_is() -> None:
     ],
 )
 def test_a_reply_or_report_is_known_by_any_one_sign(head: str, subject: str) -> None:
-    raw = letter(f"{head}Content-Type: text/plain\n", f"> {link()}\n", subject=subject)
+    raw = message(f"{head}Content-Type: text/plain\n", f"> {link()}\n", subject=subject)
     assert understand(raw)[:2] == (Finding.REPLY, ())
     assert understand(stored(raw))[:2] == (Finding.REPLY, ())
 
@@ -124,7 +126,7 @@ def test_a_reply_or_report_is_known_by_any_one_sign(head: str, subject: str) -> 
 def test_a_report_to_which_somebody_added_a_footer_is_known_by_its_parts(kind: str) -> None:
     def with_part(head: str) -> bytes:
         parts = f"--b\n\n> {link()}\n--b\n{head}\nAction: failed\n\n--b--\n"
-        return letter("Content-Type: multipart/mixed; boundary=b\n", parts, subject="News")
+        return message("Content-Type: multipart/mixed; boundary=b\n", parts, subject="News")
 
     assert understand(with_part(f"Content-Type: {kind}\n"))[:3] == (Finding.REPLY, (), Origin.REPORT)
     attached = f"Content-Type: message/rfc822\n\nContent-Type: {kind}\n"
@@ -199,9 +201,9 @@ SUBJECTS: Final = [
 def test_a_reply_or_report_is_known_by_its_subject_alone(subject: str) -> None:
     word = base64.b64encode(subject.encode()).decode()
     for spelt in (subject, subject.upper(), f"=?utf-8?B?{word}?="):
-        assert understand(letter(text=link(), subject=spelt))[:2] == (Finding.REPLY, ())
-    assert understand(letter(subject=f"{subject} {T}"))[:2] == (Finding.REPLY, ())
-    assert left(letter(text=link(), subject=f"Re: {subject}")) == [("news",)], "somebody answers it"
+        assert understand(message(text=link(), subject=spelt))[:2] == (Finding.REPLY, ())
+    assert understand(message(subject=f"{subject} {T}"))[:2] == (Finding.REPLY, ())
+    assert left(message(text=link(), subject=f"Re: {subject}")) == [("news",)], "somebody answers it"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +212,7 @@ def test_a_reply_or_report_is_known_by_its_subject_alone(subject: str) -> None:
      "Luna park", "Delivered to you by mistake", "Absences and leave", "autoreplying", "Undeliverables"],
 )  # fmt: skip
 def test_a_persons_subject_is_taken_for_no_machines(subject: str) -> None:
-    assert left(letter(text=link(), subject=subject)) == [("news",)]
+    assert left(message(text=link(), subject=subject)) == [("news",)]
 
 
 MACHINE: Final = [
@@ -226,43 +228,43 @@ MACHINE: Final = [
 @pytest.mark.parametrize("head", MACHINE)
 def test_what_a_machine_sends_counts_only_if_its_subject_is_the_token_alone(head: str) -> None:
     for bare in (T, f"<{T}>", f'"{T}"', f"{T[:50]}\n {T[50:]}"):
-        assert left(letter(head, subject=bare)) == [("news",)]
-    assert understand(letter(head, subject=f"Automatic reply: {T}"))[:2] == (Finding.REPLY, ())
+        assert left(message(head, subject=bare)) == [("news",)]
+    assert understand(message(head, subject=f"Automatic reply: {T}"))[:2] == (Finding.REPLY, ())
     for raw in (
-        letter(head, subject=f"Re: {T}"),
-        letter(head, f"{link()}\n", subject="Stories from the garden"),
-        letter(head, to=f"unsubscribe+{T}@reply.meadow.example"),
+        message(head, subject=f"Re: {T}"),
+        message(head, f"{link()}\n", subject="Stories from the garden"),
+        message(head, to=f"unsubscribe+{T}@reply.meadow.example"),
     ):
         assert understand(raw)[:3] == (Finding.NOTHING, (), Origin.MACHINE)
 
 
 def test_a_mail_without_a_return_path_is_a_machines() -> None:
-    assert understand(stored(letter(subject=f"Fwd: {T}"), return_path="")).finding is Finding.NOTHING
-    assert left(stored(letter(subject=T), return_path="")) == [("news",)]
+    assert understand(stored(message(subject=f"Fwd: {T}"), return_path="")).finding is Finding.NOTHING
+    assert left(stored(message(subject=T), return_path="")) == [("news",)]
 
 
 def test_a_mail_with_a_virus_is_not_looked_into() -> None:
-    raw = stored(letter("X-SES-Virus-Verdict: PASS\n", subject=T), virus="FAIL")
+    raw = stored(message("X-SES-Virus-Verdict: PASS\n", subject=T), virus="FAIL")
     assert understand(raw)[:2] == (Finding.VIRUS, ())
 
 
 def test_a_forwarded_digest_opts_nobody_out_but_whom_the_subject_names() -> None:
     digest = (link(), link(of=BOB))
-    assert understand(letters.reply(*digest))[:2] == (Finding.SEVERAL_PEOPLE, ())
-    assert left(letters.reply(*digest, subject=token("offers"))) == [("offers",)]
+    assert understand(inbound_emails.reply(*digest))[:2] == (Finding.SEVERAL_PEOPLE, ())
+    assert left(inbound_emails.reply(*digest, subject=token("offers"))) == [("offers",)]
 
 
 def test_a_quoted_link_counts_only_in_a_mail_to_the_unsubscribe_address() -> None:
     for to in ("postmaster@reply.meadow.example", "not-unsubscribe@reply.meadow.example", "a@b.example"):
-        assert understand(letter(text=link(), to=to)).finding is Finding.NOTHING
-        assert left(letter(text="", subject=T, to=to)) == [("news",)]
-    hidden = b"Received: from a by b for <unsubscribe@reply.meadow.example>; Fri\n" + letter(text=link(), to="me")
+        assert understand(message(text=link(), to=to)).finding is Finding.NOTHING
+        assert left(message(text="", subject=T, to=to)) == [("news",)]
+    hidden = b"Received: from a by b for <unsubscribe@reply.meadow.example>; Fri\n" + message(text=link(), to="me")
     assert left(hidden) == [("news",)], "a blind copy"
 
 
 def test_attachments_are_not_read() -> None:
     def with_part(head: str) -> bytes:
-        return letter("Content-Type: multipart/mixed; boundary=b\n", f"--b\n{head}\n{link()}\n--b--\n")
+        return message("Content-Type: multipart/mixed; boundary=b\n", f"--b\n{head}\n{link()}\n--b--\n")
 
     assert left(with_part("Content-Type: text/plain\n")) == [("news",)]
     for head in (
@@ -278,7 +280,9 @@ def test_attachments_are_not_read() -> None:
 # --- what counts -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("write", [letters.gmail, letters.apple, letters.yahoo, letters.outlook])
+@pytest.mark.parametrize(
+    "write", [inbound_emails.gmail, inbound_emails.apple, inbound_emails.yahoo, inbound_emails.outlook]
+)
 def test_a_mail_providers_button_opts_out(write: Callable[[str], bytes]) -> None:
     assert left(write(T)) == [("news",)]
 
@@ -308,7 +312,7 @@ def test_a_mail_providers_button_opts_out(write: Callable[[str], bytes]) -> None
     ],
 )
 def test_a_token_is_found_in_the_subject_however_it_got_there(subject: str) -> None:
-    assert left(letter(subject=subject)) == [("news",)]
+    assert left(message(subject=subject)) == [("news",)]
 
 
 @pytest.mark.parametrize(
@@ -323,7 +327,7 @@ def test_a_token_is_found_in_the_subject_however_it_got_there(subject: str) -> N
     ],
 )
 def test_a_token_is_found_in_the_address(head: str, to: str) -> None:
-    assert left(letter(head, subject="unsubscribe", to=to)) == [("news",)]
+    assert left(message(head, subject="unsubscribe", to=to)) == [("news",)]
 
 
 @pytest.mark.parametrize(
@@ -351,12 +355,12 @@ def test_a_token_is_found_in_the_address(head: str, to: str) -> None:
     ],
 )
 def test_a_token_is_found_in_the_text(text: str) -> None:
-    assert left(letter(text=text, subject="unsubscribe")) == [("news",)]
-    assert left(letter(text=text).replace(b"\n", b"\r\n")) == [("news",)]
+    assert left(message(text=text, subject="unsubscribe")) == [("news",)]
+    assert left(message(text=text).replace(b"\n", b"\r\n")) == [("news",)]
 
 
 def test_a_reply_that_quotes_the_mail_opts_its_reader_out() -> None:
-    assert left(letters.reply(link())) == [("news",)]
+    assert left(inbound_emails.reply(link())) == [("news",)]
 
 
 def test_a_text_is_read_in_every_encoding_of_mail() -> None:
@@ -373,7 +377,7 @@ def test_a_text_is_read_in_every_encoding_of_mail() -> None:
         ("8BIT", link()),
         ("x-unheard-of", link()),
     ):
-        assert left(letter(f"Content-Transfer-Encoding: {name}\n", text)) == [("news",)], name
+        assert left(message(f"Content-Transfer-Encoding: {name}\n", text)) == [("news",)], name
 
 
 def test_a_part_within_parts_is_read() -> None:
@@ -386,15 +390,15 @@ def test_a_part_within_parts_is_read() -> None:
 
 def test_a_mail_cut_off_within_its_attachment_is_read() -> None:
     head = 'Content-Type: multipart/mixed; boundary="b"\n'
-    raw = letter(head, f"--b\n\n{link()}\n--b\nContent-Type: image/jpeg\nContent-Transfer-Encoding: base64\n\n")
+    raw = message(head, f"--b\n\n{link()}\n--b\nContent-Type: image/jpeg\nContent-Transfer-Encoding: base64\n\n")
     assert left(raw + b"/9j/" * reading.MOST) == [("news",)]
-    assert left(letter(head, f"--b\n\n{link()}")) == [("news",)]
+    assert left(message(head, f"--b\n\n{link()}")) == [("news",)]
 
 
 @pytest.mark.parametrize("more", range(4))
 def test_a_long_text_cut_off_anywhere_is_read(more: int) -> None:
     encoded = base64.encodebytes(f"{link()} {'x ' * reading.MOST}".encode()).decode()
-    raw = letter(f"Content-Transfer-Encoding: base64\nX-More: {'x' * more}\n", encoded)
+    raw = message(f"Content-Transfer-Encoding: base64\nX-More: {'x' * more}\n", encoded)
     assert left(raw) == left(raw[: reading.MOST]) == [("news",)]
 
 
@@ -403,10 +407,10 @@ def test_a_long_text_cut_off_anywhere_is_read(more: int) -> None:
     ["no field", "Sübject: x", ":", "no field\n folded", "no field\nnor this", "From ann@example.com Fri", ">From a"],
 )
 def test_a_header_is_read_past_a_line_that_is_no_field(line: str) -> None:
-    assert left(f"To: {TO}\n{line}\n".encode() + letter(subject=T)) == [("news",)]
-    replied = f"To: {TO}\n{line}\n".encode() + letter("Auto-Submitted: auto-replied\n", link())
+    assert left(f"To: {TO}\n{line}\n".encode() + message(subject=T)) == [("news",)]
+    replied = f"To: {TO}\n{line}\n".encode() + message("Auto-Submitted: auto-replied\n", link())
     assert understand(replied).finding is Finding.REPLY
-    assert left(letter(subject=T).replace(b"Subject:", b"Subject :")) == [("news",)]
+    assert left(message(subject=T).replace(b"Subject:", b"Subject :")) == [("news",)]
 
 
 def test_a_subject_that_cant_be_decoded_is_read_as_it_came() -> None:
@@ -417,7 +421,7 @@ def test_a_subject_that_cant_be_decoded_is_read_as_it_came() -> None:
 
     codecs.register(lookup)
     try:
-        assert left(letter(subject=f"=?x_broken?q?Stop?= {T}")) == [("news",)]
+        assert left(message(subject=f"=?x_broken?q?Stop?= {T}")) == [("news",)]
     finally:
         codecs.unregister(lookup)
 
@@ -439,19 +443,21 @@ def test_a_part_that_cant_be_decoded_spoils_no_other() -> None:
 def test_of_a_mail_that_cant_be_parsed_subject_and_addresses_still_count() -> None:
     head = "Content-Type: message/rfc822\n"
     nested = f"{head}\n" * 8_000
-    assert left(letter(head, nested, subject=T)) == [("news",)]
-    assert left(letter(head, nested, to=f"unsubscribe+{T}@reply.meadow.example")) == [("news",)]
+    assert left(message(head, nested, subject=T)) == [("news",)]
+    assert left(message(head, nested, to=f"unsubscribe+{T}@reply.meadow.example")) == [("news",)]
 
 
 def test_a_text_that_comes_after_too_much_is_not_read() -> None:
     for much in ("x " * reading.MOST, "\n" * 20_000):
-        assert understand(letter(text=much + link())).finding is Finding.NOTHING
-    assert left(letter(text="\n" * 19_000 + link())) == [("news",)]
+        assert understand(message(text=much + link())).finding is Finding.NOTHING
+    assert left(message(text="\n" * 19_000 + link())) == [("news",)]
 
 
 def test_a_part_that_comes_after_a_hundred_is_not_read() -> None:
     def after(parts: int) -> bytes:
-        return letter("Content-Type: multipart/mixed; boundary=b\n", "--b\n\nx\n" * parts + f"--b\n\n{link()}\n--b--\n")
+        return message(
+            "Content-Type: multipart/mixed; boundary=b\n", "--b\n\nx\n" * parts + f"--b\n\n{link()}\n--b--\n"
+        )
 
     assert left(after(90)) == [("news",)]
     assert left(after(100)) == []
@@ -459,17 +465,17 @@ def test_a_part_that_comes_after_a_hundred_is_not_read() -> None:
 
 def test_several_links_of_one_person_all_count_and_each_once() -> None:
     elsewhere = TOKENS.sign(Link(Purpose.UNSUBSCRIBE, "demo", ANN, ("news",), "another mailing"))
-    raw = letters.reply(link(), link("offers"), link(), elsewhere, link("news", "offers"))
+    raw = inbound_emails.reply(link(), link("offers"), link(), elsewhere, link("news", "offers"))
     assert left(raw) == [("news",), ("offers",), ("news", "offers")]
 
 
 def test_the_subject_counts_before_the_text() -> None:
-    assert left(letters.reply(link("offers"), subject=T)) == [("news",)]
+    assert left(inbound_emails.reply(link("offers"), subject=T)) == [("news",)]
 
 
 def test_subject_and_addresses_count_together() -> None:
     two = f"unsubscribe+{token(of=BOB)}@reply.meadow.example, unsubscribe+{token('offers')}@reply.meadow.example"
-    understood = understand(letter(subject=T, to=two))
+    understood = understand(message(subject=T, to=two))
     assert [(each.subscriber_id == BOB, each.topics) for each in understood.links] == [
         (False, ("news",)),
         (True, ("news",)),
@@ -478,36 +484,36 @@ def test_subject_and_addresses_count_together() -> None:
 
 
 def test_whoever_puts_two_peoples_links_into_the_subject_means_both() -> None:
-    assert len(left(letter(subject=f"{T} {token(of=BOB)}"))) == 2
+    assert len(left(message(subject=f"{T} {token(of=BOB)}"))) == 2
 
 
 def test_a_complaint_that_a_provider_sends_as_a_report_counts_as_its_machines() -> None:
     head = "Content-Type: multipart/report; report-type=feedback-report; boundary=b\n"
-    assert left(letter(head, subject=T)) == [("news",)]
+    assert left(message(head, subject=T)) == [("news",)]
 
 
 def test_auto_submitted_no_says_that_it_is_a_person() -> None:
-    assert understand(letter("Auto-Submitted: no\n", subject=f"Re: {T}"))[2] is Origin.PERSON
-    assert left(letter("Auto-Submitted: No\n", subject=f"Re: {T}")) == [("news",)]
+    assert understand(message("Auto-Submitted: no\n", subject=f"Re: {T}"))[2] is Origin.PERSON
+    assert left(message("Auto-Submitted: No\n", subject=f"Re: {T}")) == [("news",)]
 
 
 # --- what SES says of the sender -------------------------------------------------------------------------------------
 
 
 def test_what_ses_found_out_is_told_and_names_nobody() -> None:
-    raw = stored(letter(subject=T), results="spf=softfail; dkim=fail; dmarc=none", spam="FAIL")
+    raw = stored(message(subject=T), results="spf=softfail; dkim=fail; dmarc=none", spam="FAIL")
     assert understand(raw).verdicts == "spf=softfail dkim=fail dmarc=none spam=fail"
     assert left(raw) == [("news",)], "recorded, not refused"
 
 
 def test_what_came_with_the_mail_is_not_taken_for_ses_own() -> None:
-    twice = stored(letter(subject=T), results="dkim=pass; dkim=fail")
+    twice = stored(message(subject=T), results="dkim=pass; dkim=fail")
     assert understand(twice).verdicts == "dkim=pass spam=pass", "the first of several signatures"
     forged = "X-SES-Spam-Verdict: PASS\nAuthentication-Results: amazonses.com; dkim=pass\n"
-    raw = stored(letter(forged, subject=T), results="dkim=fail", spam="FAIL")
+    raw = stored(message(forged, subject=T), results="dkim=fail", spam="FAIL")
     assert understand(raw).verdicts == "dkim=fail spam=fail"
-    assert understand(letter("Authentication-Results: mx.example.com; dkim=pass\n", subject=T)).verdicts == ""
-    assert understand(letter("X-SES-Spam-Verdict: ann@example.com\n", subject=T)).verdicts == ""
+    assert understand(message("Authentication-Results: mx.example.com; dkim=pass\n", subject=T)).verdicts == ""
+    assert understand(message("X-SES-Spam-Verdict: ann@example.com\n", subject=T)).verdicts == ""
 
 
 # --- hostile emails ---------------------------------------------------------------------------------------------------
@@ -521,17 +527,17 @@ def test_what_came_with_the_mail_is_not_taken_for_ses_own() -> None:
 @example(b"Content-Type: multipart/mixed; boundary=\xff\n\n--\xff\n--\xff--\n--\xff")
 @example(b"Subject: =?utf-8?b?A?=\n\n")
 def test_whatever_comes_is_simply_nothing(raw: bytes) -> None:
-    for each in (raw, stored(raw), letter("Content-Type: multipart/mixed; boundary=b\n", "--b\n").strip() + raw):
+    for each in (raw, stored(raw), message("Content-Type: multipart/mixed; boundary=b\n", "--b\n").strip() + raw):
         assert understand(each).links == ()
 
 
 SAMPLES: Final = [
-    letters.gmail(T),
-    letters.apple(T),
-    letters.yahoo(T),
-    letters.outlook(T),
-    letters.reply(link(), link("offers")),
-    letters.bounce(T, link()),
+    inbound_emails.gmail(T),
+    inbound_emails.apple(T),
+    inbound_emails.yahoo(T),
+    inbound_emails.outlook(T),
+    inbound_emails.reply(link(), link("offers")),
+    inbound_emails.bounce(T, link()),
 ]
 
 
@@ -550,7 +556,7 @@ def test_a_damaged_mail_opts_out_its_person_or_nobody(raw: bytes, damages: list[
 
 @given(st.integers(1, len(T) - 1), st.sampled_from(["\n ", "\n\t", "\r\n ", " ", "\n  \t"]))
 def test_a_subject_folded_anywhere_is_read(at: int, fold: str) -> None:
-    assert left(letter(subject=f"{T[:at]}{fold}{T[at:]}")) == [("news",)]
+    assert left(message(subject=f"{T[:at]}{fold}{T[at:]}")) == [("news",)]
 
 
 HOSTILE: Final = {
@@ -614,7 +620,7 @@ def test_no_mail_makes_us_try_tokens_without_end() -> None:
         raise NotOursError
 
     made_up = " ".join(f"dXx{n:030}.{'b' * 43}" for n in range(3_300))
-    emails.understand(letter(text=made_up), read, NOW)
+    emails.understand(message(text=made_up), read, NOW)
     assert 0 < len(tried) <= 2_000
 
 
@@ -622,7 +628,7 @@ def test_what_only_looks_like_a_token_hides_none_however_often_it_stands_there()
     """A newsletter whose links are tracked by JSON Web Tokens (RFC 7519): two of their three parts look like ours."""
     head = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
     tracked = [f"https://click.esp.example/{head}.{at:050d}.{at:043d}" for at in range(300)]
-    assert left(letters.reply(*tracked, link())) == [("news",)]
+    assert left(inbound_emails.reply(*tracked, link())) == [("news",)]
 
 
 @pytest.mark.parametrize(
@@ -631,7 +637,7 @@ def test_what_only_looks_like_a_token_hides_none_however_often_it_stands_there()
 def test_a_token_counts_as_html_shows_it(broken_by: str) -> None:
     html = "Content-Type: text/html; charset=utf-8\n"
     for whole in (link(), T):
-        assert left(letter(html, f"<p>{whole[:60]}{broken_by}{whole[60:]}</p>")) == [("news",)]
+        assert left(message(html, f"<p>{whole[:60]}{broken_by}{whole[60:]}</p>")) == [("news",)]
     spelt = link().replace(".", "&#46;").replace("-", "&#x2d;").replace("_", "&lowbar;")
-    assert left(letter(html, f'<p><a href="{spelt}">here</a></p>')) == [("news",)]
-    assert left(letter(html, f'<p><a href="{link()[:60]}{broken_by}">{link()[60:]}</a></p>')) == []
+    assert left(message(html, f'<p><a href="{spelt}">here</a></p>')) == [("news",)]
+    assert left(message(html, f'<p><a href="{link()[:60]}{broken_by}">{link()[60:]}</a></p>')) == []

@@ -8,8 +8,8 @@ import pytest
 
 from consentry.inbound.automatic_replies import Origin
 from consentry.inbound.emails import Finding
+from support.inbound_emails import TO, message, signed
 from support.inbox import NOW, T, link, understand
-from support.letters import TO, letter, signed
 from support.world import DAY
 
 PASS: Final = "spf=pass; dkim=pass; dmarc=pass"
@@ -162,7 +162,7 @@ def test_as_ses_writes_it() -> None:
 
 def test_a_token_decides_before_the_sender_does() -> None:
     quoted = signed().replace(b"any more.", f"any more.\n> {link()}".encode())
-    assert understand(quoted)[:2] == (Finding.OPT_OUT, understand(letter(subject=T)).links)
+    assert understand(quoted)[:2] == (Finding.OPT_OUT, understand(message(subject=T)).links)
     assert understand(quoted).sender is None
 
 

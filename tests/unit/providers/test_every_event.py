@@ -14,7 +14,7 @@ from consentry.providers import NAMES, meanings
 from consentry.providers.meanings import Nothing, Several
 from consentry.rules.brands import Webhook
 from support import hooks
-from support.hook_events import happening
+from support.hook_events import provider_event
 
 ROOT: Final = Path(__file__).parents[3]
 EVENTS: Final = [(name, event) for name in NAMES for event in providers.provider(name).EVENTS]
@@ -103,7 +103,7 @@ def test_an_operator_reads_what_each_kind_of_event_means(provider: str) -> None:
 @pytest.mark.parametrize(("provider", "event"), EVENTS)
 def test_each_kind_of_event_does_what_its_table_says(desk: Any, provider: str, event: str) -> None:
     meaning = providers.provider(provider).EVENTS[event]
-    reading = desk.read(provider, happening(provider, event))
+    reading = desk.read(provider, provider_event(provider, event))
     assert (reading.unclear, reading.unknown) == (0, 0)
     if isinstance(meaning, ReportKind):
         (report,) = reading.reports
@@ -123,14 +123,14 @@ def test_each_kind_of_event_does_what_its_table_says(desk: Any, provider: str, e
 )
 def test_whatever_means_something_and_names_nobody_is_told(desk: Any, provider: str, event: str) -> None:
     """Without an address it is a report of nobody, or counted as unclear: never passed over in silence."""
-    reading = desk.read(provider, happening(provider, event, email=""))
+    reading = desk.read(provider, provider_event(provider, event, email=""))
     nobodys = [report for report in reading.reports if not report.email and not report.subscriber_id]
     assert reading.unclear or (nobodys and nobodys == reading.reports)
 
 
 @pytest.mark.parametrize("provider", NAMES)
 def test_a_kind_that_no_table_has_is_counted_as_unknown(desk: Any, provider: str) -> None:
-    reading = desk.read(provider, happening(provider, "something-new"))
+    reading = desk.read(provider, provider_event(provider, "something-new"))
     assert (reading.reports, reading.ignored, reading.unknown) == ([], 1, 1)
 
 

@@ -16,8 +16,8 @@ from consentry.rules.ledger import (
     Event,
     Evidence,
     Fault,
-    Holding,
     Kind,
+    Record,
     faults,
     hash_event,
     hash_evidence,
@@ -176,7 +176,7 @@ FIRST = EVENT._replace(
 )
 SECOND = FIRST._replace(event_id="event-2", occurred_at=FIRST.occurred_at + 1, effect=Consent({"out.news": 9}))
 THIRD = SECOND._replace(event_id="event-3", occurred_at=FIRST.occurred_at + 2, effect=Consent({"in.news": 12}))
-HELD = Holding(
+HELD = Record(
     subscriber_id=EVENT.subscriber_id,
     consent=rules.join([FIRST.effect, SECOND.effect]),
     ledger_count=2,
@@ -203,7 +203,7 @@ HELD = Holding(
         (HELD._replace(evidences={SECOND.evidence_key: Evidence("ip", "ua")}), [Fault.EVIDENCE]),
     ],
 )
-def test_tampering_is_found_and_called_what_it_is(held: Holding, found: list[Fault]) -> None:
+def test_tampering_is_found_and_called_what_it_is(held: Record, found: list[Fault]) -> None:
     assert faults(KEY, held) == found
 
 

@@ -181,7 +181,7 @@ def usual(asked: float, confirmed: float, one_clicks: float, by_page: float) -> 
 
 def clicks(calls: float = MILLION) -> Bill:
     """One-click opt-outs, with evidence, told to nobody."""
-    writes = sizes.JOURNEY["left"].write_units
+    writes = sizes.STEPS["left"].write_units
     return together(http(calls, assumed.CLICK_MS.value, assumed.ANSWER_BYTES.value), table(writes=calls * writes))
 
 
@@ -192,7 +192,7 @@ def visits(calls: float = MILLION) -> Bill:
 
 def confirmations(people: float = MILLION) -> Bill:
     """The whole double opt-in: the form, the email, the page, the button."""
-    measured = sizes.JOURNEY
+    measured = sizes.STEPS
     # Two budgets of the form, the crowd, and what a domain is given back; the email's count, claim and note. Two items
     # and the breaker are read, the language, and the budget's name.
     asked = measured["asked"].write_units + sizes.EMAIL_BUDGETS
@@ -222,7 +222,7 @@ def events(count: float = MILLION) -> Bill:
 
 def stored_bytes(people: float) -> float:
     """Of people who asked, confirmed and left, when evidence and address are gone: a state and three events each."""
-    measured = sizes.JOURNEY
+    measured = sizes.STEPS
     state = measured["left"].items["state"] + sizes.STORED_OVERHEAD
     written = sum(each.items["event"] + sizes.STORED_OVERHEAD for each in measured.values())
     return people * (state + written)
@@ -231,7 +231,7 @@ def stored_bytes(people: float) -> float:
 def kept(people: float) -> Bill:
     """A month of keeping so many people, with the archive, and its reading of the table."""
     held = stored_bytes(people)
-    archived = people * sum(each.items["event"] for each in sizes.JOURNEY.values())
+    archived = people * sum(each.items["event"] for each in sizes.STEPS.values())
     return {
         "Storage": held / GB * prices.STORED.dollars,
         "Recovery": held / GB * prices.RECOVERY.dollars,

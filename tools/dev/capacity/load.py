@@ -62,7 +62,7 @@ PAGES: Final = _summed(HTTP, Rate(*(-each for each in OPT_OUT_CALLS)))
 
 def write_units() -> Rate:
     """What all writes take of the table."""
-    measured = sizes.JOURNEY
+    measured = sizes.STEPS
     reported = sizes.REPORTED.write_units
     return _summed(
         Rate(*(each * measured["left"].write_units for each in OPT_OUTS)),
@@ -141,6 +141,6 @@ def waited(messages: float) -> costs.Bill:
 
 def ledger_gb_a_year() -> float:
     """What a year adds to the table for good: each event, and a state for most who are reported or leave."""
-    measured = sizes.JOURNEY
+    measured = sizes.STEPS
     event = sizes.STORED_OVERHEAD + sum(each.items["event"] for each in measured.values()) / len(measured)
     return CHANGES.a_day * 365 * event / costs.GB

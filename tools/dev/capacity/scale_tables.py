@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def _hottest(writes: float, partitions: int) -> str:
-    return f"{load.hottest(writes, sizes.JOURNEY['left'].write_units, partitions):,.0f}"
+    return f"{load.hottest(writes, sizes.STEPS['left'].write_units, partitions):,.0f}"
 
 
 def items() -> str:
     """What a person's acts write."""
     shown = ("left, without evidence", "left, never seen before")
-    measured = {**sizes.JOURNEY, **{name: sizes.MEASURED[name] for name in shown}}
+    measured = {**sizes.STEPS, **{name: sizes.MEASURED[name] for name in shown}}
     kinds = ["state", "event", "contact", "evidence"]
     return table(
         ["transaction", *(f"{kind}, bytes" for kind in kinds), "write units"],

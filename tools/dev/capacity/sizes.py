@@ -34,7 +34,7 @@ _RECORDED: Final = json.loads(Path(__file__).with_name("measured.json").read_tex
 ARCHIVE_LINE: Final[float] = _RECORDED.pop("a line of the archive")
 """Bytes of an event with the head of its person's ledger, compressed."""
 MEASURED: Final = {name: Measured(items) for name, items in _RECORDED.items()}
-JOURNEY: Final = {name: MEASURED[name] for name in ("asked", "confirmed", "left")}
+STEPS: Final = {name: MEASURED[name] for name in ("asked", "confirmed", "left")}
 """What a person's acts write, one after the other: asked for a topic, confirmed it, left it."""
 REPORTED: Final = MEASURED["left, never seen before, without evidence"]
 """What is written when somebody leaves whom the table has never seen: most people of an opt-out topic."""

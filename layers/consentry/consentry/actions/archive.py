@@ -32,7 +32,7 @@ from consentry.table.schema import Head
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
-    from consentry.rules.ledger import Event, Holding
+    from consentry.rules.ledger import Event, Record
 
 PREFIX: Final = "ledger/"
 MANIFEST: Final = "manifest.json"
@@ -165,7 +165,7 @@ def parts_of(key: bytes, text: bytes) -> tuple[str, str, list[Part]]:
     return told["month"], told["run"], [Part(**part) for part in told["parts"]]
 
 
-def losses(key: bytes, held: Holding, lines: Iterable[Mapping[str, Any]]) -> list[Loss]:
+def losses(key: bytes, held: Record, lines: Iterable[Mapping[str, Any]]) -> list[Loss]:
     """What a subscriber's ledger has lost of what the archive has; nothing, if it is all there.
 
     Args:
@@ -180,7 +180,7 @@ def losses(key: bytes, held: Holding, lines: Iterable[Mapping[str, Any]]) -> lis
 
 
 def _loss(
-    key: bytes, held: Holding, hashes: Container[str], ids: Container[str], line: Mapping[str, Any]
+    key: bytes, held: Record, hashes: Container[str], ids: Container[str], line: Mapping[str, Any]
 ) -> Loss | None:
     if line["line"] == "event":
         if line["hash"] in hashes:

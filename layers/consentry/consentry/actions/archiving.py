@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consentry.actions import archive
 from consentry.rules.ledger import partition_key
-from consentry.table.checkpoints import Part, Place, Task
+from consentry.table.checkpoints import Checkpoint, Part, Task
 from consentry.table.schema import Head
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Archivist:
         else:
             self._send(task.to_json())
 
-    def _step(self, task: Task, place: Place) -> tuple[Place, Part | None]:
+    def _step(self, task: Task, place: Checkpoint) -> tuple[Checkpoint, Part | None]:
         since, until = archive.window(task.month)
         writing = _Writing(self._keys.archive_key())
         start, opened, ends = place.start, place.open, time.monotonic() + STEP_S
@@ -133,10 +133,10 @@ class Archivist:
             start = page.next
             if start is None or writing.size >= PART_BYTES or time.monotonic() >= ends:
                 break
-        after = Place(place.step + 1, start, opened, done=start is None)
+        after = Checkpoint(place.step + 1, start, opened, done=start is None)
         return after, self._write(task, place, writing)
 
-    def _write(self, task: Task, place: Place, writing: _Writing) -> Part | None:
+    def _write(self, task: Task, place: Checkpoint, writing: _Writing) -> Part | None:
         if not writing.events and not writing.heads:
             return None
         body = writing.close()

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 _BUFFER: Final = 1 << 20
 
 
-class ShelfUnavailableError(Exception):
+class ObjectStoreUnavailableError(Exception):
     """The bucket can't be read or written now, or lacks what an earlier step wrote; the step is done again."""
 
 
-class Shelf:
+class ObjectStore:
     """One bucket."""
 
     def __init__(self, client: Any, bucket: str) -> None:
@@ -40,11 +40,11 @@ class Shelf:
         """What an object holds.
 
         Raises:
-            ShelfUnavailableError: also if there is none: an earlier step should have written it.
+            ObjectStoreUnavailableError: also if there is none: an earlier step should have written it.
         """
         held = self.get(key)
         if held is None:
-            raise ShelfUnavailableError("an object of the run is missing")
+            raise ObjectStoreUnavailableError("an object of the run is missing")
         return held
 
     def open(self, key: str) -> tuple[str, IO[bytes]]:
@@ -74,7 +74,7 @@ class Shelf:
     def _look(self, **which: Any) -> dict[str, Any] | None:
         try:
             return self._call(self._client.get_object, **which)
-        except ShelfUnavailableError as exc:
+        except ObjectStoreUnavailableError as exc:
             cause: Any = exc.__cause__
             code = cause.response["Error"]["Code"] if isinstance(cause, ClientError) else ""
             if code in {"NoSuchKey", "404", "PreconditionFailed", "412"}:
@@ -85,14 +85,14 @@ class Shelf:
         try:
             return call(Bucket=self._bucket, **arguments)
         except (BotoCoreError, ClientError) as exc:
-            raise ShelfUnavailableError("the bucket can't be reached") from exc
+            raise ObjectStoreUnavailableError("the bucket can't be reached") from exc
 
 
 def _read(body: Any) -> bytes:
     try:
         return bytes(body.read())
     except BotoCoreError as exc:
-        raise ShelfUnavailableError("an object can't be read to its end") from exc
+        raise ObjectStoreUnavailableError("an object can't be read to its end") from exc
 
 
 class _Body(io.RawIOBase):
@@ -108,7 +108,7 @@ class _Body(io.RawIOBase):
         try:
             held = self._body.read(len(buffer))
         except BotoCoreError as exc:
-            raise ShelfUnavailableError("the input can't be read to its end") from exc
+            raise ObjectStoreUnavailableError("the input can't be read to its end") from exc
         buffer[: len(held)] = held
         return len(held)
 

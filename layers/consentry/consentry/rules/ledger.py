@@ -133,7 +133,7 @@ class Event(NamedTuple):
         return f"{self.occurred_at:013d}#{self.event_id}"
 
 
-class Holding(NamedTuple):
+class Record(NamedTuple):
     """All that proves one subscriber's consent."""
 
     subscriber_id: str
@@ -164,7 +164,7 @@ class Fault(StrEnum):
     NO_CONSENT = "events without a consent"
 
 
-def faults(key: bytes, held: Holding) -> list[Fault]:
+def faults(key: bytes, held: Record) -> list[Fault]:
     """What is wrong with a subscriber's ledger; nothing, if it is intact.
 
     `key` is the brand's ledger key. A subscriber that nothing is held on is intact.
@@ -181,7 +181,7 @@ def faults(key: bytes, held: Holding) -> list[Fault]:
     return found
 
 
-def _count_faults(held: Holding) -> list[Fault]:
+def _count_faults(held: Record) -> list[Fault]:
     there = len(held.events) + held.unreadable
     if held.consent is None:
         return [Fault.NO_CONSENT] if there else []

@@ -44,8 +44,8 @@ class Part(NamedTuple):
     heads: int
 
 
-class Place(NamedTuple):
-    """Where a segment is."""
+class Checkpoint(NamedTuple):
+    """How far a segment is."""
 
     step: int = 0
     """How many are done."""
@@ -62,16 +62,16 @@ class Checkpoints:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def read(self, task: Task) -> Place:
+    def read(self, task: Task) -> Checkpoint:
         """Where a segment is; at its beginning, if nothing is known of it."""
         item = self._gateway.get(_key(task))
         if not item:
-            return Place()
-        return Place(
+            return Checkpoint()
+        return Checkpoint(
             schema.integer(item, "step"), item.get("start", {}).get("M"), schema.text(item, "open"), "done" in item
         )
 
-    def advance(self, task: Task, place: Place, after: Place, part: Part | None, now: int) -> bool:
+    def advance(self, task: Task, place: Checkpoint, after: Checkpoint, part: Part | None, now: int) -> bool:
         """Note a step; False if it was noted before."""
         expires = {"expires_at": schema.number(now // 1000 + _KEPT_S)}
         item: dict[str, Any] = {

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from consentry.rules.consent import Consent
-    from consentry.rules.ledger import Event, Holding
+    from consentry.rules.ledger import Event, Record
     from consentry.table.gateway import Gateway
     from consentry.table.schema import Head
 
@@ -37,7 +37,7 @@ class Scan:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def everyone(self, brand: str, *, segment: int = 0, segments: int = 1) -> Iterator[Holding]:
+    def everyone(self, brand: str, *, segment: int = 0, segments: int = 1) -> Iterator[Record]:
         """What is held on each subscriber of the brand, in no order, one at a time in memory.
 
         The answers are eventually consistent. A subscriber that DynamoDB keeps in several places comes in several
@@ -54,7 +54,7 @@ class Scan:
         """
         scanned = self._scan(brand, segment, segments)
         for pk, part in groupby(scanned, key=lambda item: str(item["pk"]["S"])):
-            yield schema.holding(pk, part, time.time_ns() // 1_000_000_000)
+            yield schema.record(pk, part, time.time_ns() // 1_000_000_000)
 
     def consents(self, brand: str, *, segment: int = 0, segments: int = 1) -> Iterator[tuple[str, Consent]]:
         """`subscriber_id` and consent of everybody who has one, as `everyone` does.

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry.rules import consent as rules
 from consentry.rules.consent import Choice, Consent
-from consentry.rules.ledger import Actor, Channel, Event, Evidence, Holding, Kind, partition_key
+from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind, Record, partition_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -201,7 +201,7 @@ def head(item: Mapping[str, Any]) -> Head:
     return Head(brand, subscriber_id, integer(item, "ledger_count"), integer(item, "ledger_digest"))
 
 
-def holding(pk: str, items: Iterable[dict[str, Any]], now: int) -> Holding:
+def record(pk: str, items: Iterable[dict[str, Any]], now: int) -> Record:
     """Everything held on one subscriber, from the items of a partition; `now` in epoch seconds.
 
     Evidence whose time is over isn't held any more, even if TTL has yet to delete it.
@@ -226,7 +226,7 @@ def holding(pk: str, items: Iterable[dict[str, Any]], now: int) -> Holding:
         except (KeyError, ValueError, TypeError):
             # Not of our making: something else wrote it, and that is for `faults` to tell.
             unreadable += 1
-    return Holding(pk.rpartition("#")[2], state, count, digest, tuple(events), evidences, unreadable)
+    return Record(pk.rpartition("#")[2], state, count, digest, tuple(events), evidences, unreadable)
 
 
 def event_item(event: Event) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
 
 from consentry.rules import consent as rules
 from consentry.rules.consent import DAY_MS, Consent
-from consentry.rules.ledger import Event, Evidence, Fault, Holding, event_id_of, faults, new_event_id, partition_key
+from consentry.rules.ledger import Event, Evidence, Fault, Record, event_id_of, faults, new_event_id, partition_key
 from consentry.table import schema, writing
 from consentry.table.gateway import PATIENCE_S, StoreUnavailableError, attempts, batches
 from consentry.table.schema import AGAIN, CONTACT, DAY_S, FORM, STATE, Contact
@@ -318,20 +318,20 @@ class Store:
         Raises:
             StoreUnavailableError: the table can't be read.
         """
-        held = self.holding(brand, subscriber_id)
+        held = self.read_record(brand, subscriber_id)
         page = [event for event in held.events if not start or event.evidence_key > start]
         shown = [(event, held.evidences.get(event.evidence_key, Evidence())) for event in page[:limit]]
         more = page[limit - 1].evidence_key if len(page) > limit else None
         return LedgerPage(shown, not self.faults(brand, held), more)
 
-    def holding(self, brand: str, subscriber_id: str) -> Holding:
+    def read_record(self, brand: str, subscriber_id: str) -> Record:
         """All that proves the subscriber's consent.
 
         Raises:
             StoreUnavailableError: the table can't be read.
         """
         found = self._partition(brand, subscriber_id)
-        return schema.holding(partition_key(brand, subscriber_id), found, _now_s())
+        return schema.record(partition_key(brand, subscriber_id), found, _now_s())
 
     def verify(self, brand: str, subscriber_id: str) -> list[Fault]:
         """What is wrong with the subscriber's ledger; nothing, if it is intact.
@@ -339,9 +339,9 @@ class Store:
         Raises:
             StoreUnavailableError: the table can't be read.
         """
-        return self.faults(brand, self.holding(brand, subscriber_id))
+        return self.faults(brand, self.read_record(brand, subscriber_id))
 
-    def faults(self, brand: str, held: Holding) -> list[Fault]:
+    def faults(self, brand: str, held: Record) -> list[Fault]:
         """What is wrong with a ledger that was read before."""
         return faults(self._ledger_key(brand), held)
 

@@ -13,12 +13,12 @@ from consentry_cli.doctor.checking import CHECKS, examine
 from consentry_cli.doctor.deployed import NoStackError
 from consentry_cli.doctor.findings import Verdict
 from consentry_cli.doctor.reach import Visit
-from support.clinic import NOW, Clinic, Refused, key_policy
+from support.examined_stack import NOW, ExaminedStack, Refused, key_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Make = Callable[[Clinic], Any]
+    Make = Callable[[ExaminedStack], Any]
 
 CRM = Endpoint("crm", "https://crm.meadow.example/consent", private_network=False)
 DAY_S = 24 * 3600
@@ -26,7 +26,7 @@ WELL = Visit(200, '{"status":"ok"}', NOW, NOW + timedelta(days=200))
 
 
 def answers(operation: str, answer: Any) -> Make:
-    return lambda clinic: clinic.answers.update({operation: answer})
+    return lambda stack: stack.answers.update({operation: answer})
 
 
 def gone(operation: str, code: str = "ResourceNotFoundException") -> Make:
@@ -38,7 +38,7 @@ def refused(operation: str) -> Make:
 
 
 def changed(operation: str, **changes: Any) -> Make:
-    return lambda clinic: clinic.change(operation, **changes)
+    return lambda stack: stack.change(operation, **changes)
 
 
 def status(now: str) -> Make:
@@ -46,8 +46,8 @@ def status(now: str) -> Make:
 
 
 def parameter(name: str, value: str) -> Make:
-    def make(clinic: Clinic) -> None:
-        given = clinic.answers["DescribeStacks"]["Stacks"][0]["Parameters"]
+    def make(stack: ExaminedStack) -> None:
+        given = stack.answers["DescribeStacks"]["Stacks"][0]["Parameters"]
         kept = [each for each in given if each["ParameterKey"] != name]
         given[:] = [*kept, {"ParameterKey": name, "ParameterValue": value}]
 
@@ -55,8 +55,8 @@ def parameter(name: str, value: str) -> Make:
 
 
 def output(name: str, value: str | None) -> Make:
-    def make(clinic: Clinic) -> None:
-        given = clinic.answers["DescribeStacks"]["Stacks"][0]["Outputs"]
+    def make(stack: ExaminedStack) -> None:
+        given = stack.answers["DescribeStacks"]["Stacks"][0]["Outputs"]
         kept = [each for each in given if each["OutputKey"] != name]
         given[:] = [*kept, *([{"OutputKey": name, "OutputValue": value}] if value else [])]
 
@@ -64,14 +64,14 @@ def output(name: str, value: str | None) -> Make:
 
 
 def identity(part: str = "", **changes: Any) -> Make:
-    def make(clinic: Clinic) -> None:
-        well = clinic.answers["identity"]
+    def make(stack: ExaminedStack) -> None:
+        well = stack.answers["identity"]
 
         def ill(domain: str) -> dict[str, Any]:
             told = well(domain)
             return told | {part: told[part] | changes} if part else told | changes
 
-        clinic.answers["identity"] = ill
+        stack.answers["identity"] = ill
 
     return make
 
@@ -80,76 +80,76 @@ drifted = changed("DescribeStacks", Stacks__0__DriftInformation__StackDriftStatu
 
 
 def metric(name: str, of: str, *values: float) -> Make:
-    return lambda clinic: clinic.metrics.update({(name, of): list(values)})
+    return lambda stack: stack.metrics.update({(name, of): list(values)})
 
 
 def alarm(**changes: Any) -> Make:
-    return lambda clinic: clinic.answers["alarm"].update(changes)
+    return lambda stack: stack.answers["alarm"].update(changes)
 
 
 def dns(name: str, kind: str, *found: str) -> Make:
-    return lambda clinic: clinic.dns.update({(name, kind): list(found)})
+    return lambda stack: stack.dns.update({(name, kind): list(found)})
 
 
-def mute(clinic: Clinic) -> None:
-    clinic.dns = None
+def mute(stack: ExaminedStack) -> None:
+    stack.dns = None
 
 
 def visit(**changes: Any) -> Make:
-    return lambda clinic: setattr(clinic, "visit", WELL._replace(**changes))
+    return lambda stack: setattr(stack, "visit", WELL._replace(**changes))
 
 
-def silent(clinic: Clinic) -> None:
-    clinic.visit = None
+def silent(stack: ExaminedStack) -> None:
+    stack.visit = None
 
 
 def at(instant: datetime) -> Make:
-    return lambda clinic: setattr(clinic, "now", instant)
+    return lambda stack: setattr(stack, "now", instant)
 
 
 def without(logical: str) -> Make:
-    return lambda clinic: clinic.resources.pop(logical)
+    return lambda stack: stack.resources.pop(logical)
 
 
-def no_resources(clinic: Clinic) -> None:
-    clinic.resources.clear()
+def no_resources(stack: ExaminedStack) -> None:
+    stack.resources.clear()
 
 
 def mailchimp_by(*names: str) -> Make:
     """Only these of the two secrets that prove Mailchimp's calls are set, for `demo`."""
 
-    def make(clinic: Clinic) -> None:
-        brands = json.loads(clinic.answers["GetSecretValue"]["SecretString"])["brands"]
+    def make(stack: ExaminedStack) -> None:
+        brands = json.loads(stack.answers["GetSecretValue"]["SecretString"])["brands"]
         brands["demo"]["webhooks"]["mailchimp"] = dict.fromkeys(names, "secret")
-        clinic.document(brands=brands)
+        stack.document(brands=brands)
 
     return make
 
 
 def several(*makes: Make) -> Make:
-    def make(clinic: Clinic) -> None:
+    def make(stack: ExaminedStack) -> None:
         for each in makes:
-            each(clinic)
+            each(stack)
 
     return make
 
 
 def brands_with(**changes: Any) -> Make:
-    return lambda clinic: setattr(clinic, "brands", [brand._replace(**changes) for brand in clinic.brands])
+    return lambda stack: setattr(stack, "brands", [brand._replace(**changes) for brand in stack.brands])
 
 
 def attributes(**values: str) -> Make:
     """Some attributes of every queue, for who asks for them."""
 
-    def make(clinic: Clinic) -> None:
-        well = clinic.answers["GetQueueAttributes"]
+    def make(stack: ExaminedStack) -> None:
+        well = stack.answers["GetQueueAttributes"]
 
         def ill(asked: dict[str, Any]) -> dict[str, Any]:
             names = asked["AttributeNames"]
             told = {name: values[name] for name in names if name in values}
             return {"Attributes": told} if told or not values else well(asked)
 
-        clinic.answers["GetQueueAttributes"] = ill
+        stack.answers["GetQueueAttributes"] = ill
 
     return make
 
@@ -167,7 +167,7 @@ def account(most: int, free: int | None = None) -> Make:
 
 def elsewhere(host: str, **changes: Any) -> Make:
     """The domain isn't where links lead yet, and answers."""
-    return lambda clinic: clinic.elsewhere.update({host: WELL._replace(**changes)})
+    return lambda stack: stack.elsewhere.update({host: WELL._replace(**changes)})
 
 
 ONE_STATEMENT = json.dumps({"Statement": json.loads(key_policy("kms:*"))["Statement"][1]})
@@ -176,13 +176,13 @@ NOTICE = parameter("NoticeTopicArn", "arn:aws:sns:eu-west-1:123456789012:morning
 MOVING = (
     parameter("DomainName", "mail.meadow.example"),
     output("DomainTarget", "d-1.execute-api.example"),
-    lambda clinic: clinic.elsewhere.update({"mail.meadow.example": None}),
+    lambda stack: stack.elsewhere.update({"mail.meadow.example": None}),
 )
 """A domain that links don't use yet."""
 
 
 def topic(**changes: str) -> Make:
-    return lambda clinic: clinic.answers["GetTopicAttributes"]["Attributes"].update(changes)
+    return lambda stack: stack.answers["GetTopicAttributes"]["Attributes"].update(changes)
 
 
 ILL: list[tuple[str, Verdict, str, Make]] = [
@@ -220,9 +220,9 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
     ("concurrency", Verdict.WARNING, "none are kept for one click", metric("Throttles", "shop-ApiFunction", 1)),
     ("keyring", Verdict.FAULT, "is gone", gone("GetSecretValue")),
     ("keyring", Verdict.FAULT, "can use", changed("GetSecretValue", SecretString="not json")),
-    ("keyring", Verdict.FAULT, "can use", lambda clinic: clinic.document(root="")),
-    ("keyring", Verdict.FAULT, "too short", lambda clinic: clinic.document(root="short")),
-    ("keyring", Verdict.FAULT, "isn't a document", lambda clinic: clinic.document(brands=[])),
+    ("keyring", Verdict.FAULT, "can use", lambda stack: stack.document(root="")),
+    ("keyring", Verdict.FAULT, "too short", lambda stack: stack.document(root="short")),
+    ("keyring", Verdict.FAULT, "isn't a document", lambda stack: stack.document(brands=[])),
     ("keyring-kept", Verdict.FAULT, "is gone", gone("DescribeSecret")),
     ("keyring-kept", Verdict.FAULT, "going to be deleted", changed("DescribeSecret", DeletedDate=NOW)),
     (
@@ -231,8 +231,8 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
         "eu-north-1 is Failed",
         changed("DescribeSecret", ReplicationStatus__0__Status="Failed"),
     ),
-    ("brand-secrets", Verdict.WARNING, "demo has no API key", lambda clinic: clinic.document(brands={})),
-    ("brand-secrets", Verdict.FAULT, "demo has sendgrid under webhooks", lambda clinic: clinic.document(brands={})),
+    ("brand-secrets", Verdict.WARNING, "demo has no API key", lambda stack: stack.document(brands={})),
+    ("brand-secrets", Verdict.FAULT, "demo has sendgrid under webhooks", lambda stack: stack.document(brands={})),
     ("brand-secrets", Verdict.FAULT, "calls are refused: no key or signing_secret", mailchimp_by()),
     ("brand-secrets", Verdict.FAULT, "nothing is sent there", brands_with(notifications=(CRM,))),
     ("brand-secrets", Verdict.FAULT, "can't be understood", changed("GetSecretValue", SecretString="[]")),
@@ -398,7 +398,7 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
     ),
     ("archive", Verdict.FAULT, "is gone", gone("ListObjectsV2", "NoSuchBucket")),
     ("address", Verdict.FAULT, "doesn't answer: the name", silent),
-    ("address", Verdict.FAULT, "it is another deployment", lambda clinic: setattr(clinic, "expired", 404)),
+    ("address", Verdict.FAULT, "it is another deployment", lambda stack: setattr(stack, "expired", 404)),
     ("domain", Verdict.WARNING, "No link is made with it yet", several(*MOVING)),
     (
         "domain",
@@ -416,7 +416,7 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
         "domain",
         Verdict.WARNING,
         "it is another deployment",
-        several(*MOVING, elsewhere("mail.meadow.example"), lambda clinic: setattr(clinic, "expired", 404)),
+        several(*MOVING, elsewhere("mail.meadow.example"), lambda stack: setattr(stack, "expired", 404)),
     ),
     ("address", Verdict.FAULT, "answers 503", visit(status=503)),
     ("address", Verdict.FAULT, "not as Consentry does", visit(body="<title>Welcome</title>")),
@@ -434,7 +434,7 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
 
 
 def test_an_operator_whose_stack_is_well_hears_only_that() -> None:
-    found = list(examine(Clinic().deployed()))
+    found = list(examine(ExaminedStack().deployed()))
     assert [each for each in found if each.verdict is not Verdict.OK] == []
     assert [each.check for each in found] == [check.name for check in CHECKS]
     assert all(each.says.endswith((".", "?")) for each in found)
@@ -444,9 +444,9 @@ def test_an_operator_whose_stack_is_well_hears_only_that() -> None:
     ("check", "verdict", "says", "make"), ILL, ids=lambda part: part if isinstance(part, str) else ""
 )
 def test_an_operator_hears_what_is_wrong_and_what_to_do(check: str, verdict: Verdict, says: str, make: Make) -> None:
-    clinic = Clinic()
-    make(clinic)
-    found = clinic.asks(check)
+    stack = ExaminedStack()
+    make(stack)
+    found = stack.asks(check)
     hits = [each for each in found if says in each.says and each.verdict is verdict]
     assert hits, found
     assert all(each.mend and each.see for each in hits)
@@ -455,18 +455,18 @@ def test_an_operator_hears_what_is_wrong_and_what_to_do(check: str, verdict: Ver
 
 @pytest.mark.parametrize("now", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS", "DELETE_COMPLETE"])
 def test_of_a_first_deployment_that_failed_an_operator_hears_only_what_to_do_next(now: str) -> None:
-    clinic = Clinic()
-    status(now)(clinic)
-    no_resources(clinic)
-    (found,) = examine(clinic.deployed())
+    stack = ExaminedStack()
+    status(now)(stack)
+    no_resources(stack)
+    (found,) = examine(stack.deployed())
     assert (found.check, found.verdict) == ("stack", Verdict.FAULT)
     assert ("aws cloudformation delete-stack --stack-name shop" in found.mend) == (now != "REVIEW_IN_PROGRESS")
 
 
 def test_an_operator_whose_domain_isnt_in_the_dns_yet_hears_how_new_links_work_meanwhile() -> None:
-    clinic = Clinic()
-    several(*MOVING, parameter("DomainName", "links.meadow.example"), output("ApiId", "a1b2"), silent)(clinic)
-    (found,) = clinic.asks("address")
+    stack = ExaminedStack()
+    several(*MOVING, parameter("DomainName", "links.meadow.example"), output("ApiId", "a1b2"), silent)(stack)
+    (found,) = stack.asks("address")
     assert found.mend == (
         "Publish links.meadow.example CNAME d-1.execute-api.example in the DNS. Until it is there, "
         "`make deploy SET=PublicUrl=https://a1b2.execute-api.eu-west-1.amazonaws.com`: new links work then."
@@ -474,9 +474,9 @@ def test_an_operator_whose_domain_isnt_in_the_dns_yet_hears_how_new_links_work_m
 
 
 def test_an_operator_in_a_new_account_hears_what_to_ask_for_and_to_keep_workers_small() -> None:
-    clinic = Clinic()
-    account(10)(clinic)
-    (found,) = clinic.asks("concurrency")
+    stack = ExaminedStack()
+    account(10)(stack)
+    (found,) = stack.asks("concurrency")
     assert found.mend == (
         "Ask for 1,000 (Service Quotas, Lambda, Concurrent executions); it costs nothing. "
         "Until then: `make deploy SET=AccountConcurrency=10`."
@@ -484,35 +484,35 @@ def test_an_operator_in_a_new_account_hears_what_to_ask_for_and_to_keep_workers_
 
 
 def test_an_operator_is_told_to_keep_functions_for_one_click_only_where_the_template_takes_that() -> None:
-    clinic = Clinic()
-    several(parameter("AccountConcurrency", "10"), metric("Throttles", "shop-ApiFunction", 1))(clinic)
-    assert not any("OneClickReservedConcurrency" in each.mend for each in clinic.asks("concurrency"))
+    stack = ExaminedStack()
+    several(parameter("AccountConcurrency", "10"), metric("Throttles", "shop-ApiFunction", 1))(stack)
+    assert not any("OneClickReservedConcurrency" in each.mend for each in stack.asks("concurrency"))
 
 
 def test_an_operator_who_adds_a_sender_or_a_domain_hears_the_whole_list() -> None:
     """What SET names replaces what was there."""
-    clinic = Clinic()
-    several(parameter("SenderAddresses", "a@other.example"), parameter("InboundDomains", "in.other.example"))(clinic)
-    mends = [each.mend for check in ("senders", "inbound-domains") for each in clinic.asks(check)]
+    stack = ExaminedStack()
+    several(parameter("SenderAddresses", "a@other.example"), parameter("InboundDomains", "in.other.example"))(stack)
+    mends = [each.mend for check in ("senders", "inbound-domains") for each in stack.asks(check)]
     assert any(each.startswith("`make deploy SET=SenderAddresses=a@other.example,") for each in mends), mends
     assert any(each.startswith("`make deploy SET=InboundDomains=in.other.example,") for each in mends), mends
 
 
 def test_an_identity_is_looked_for_with_its_own_local_part_and_its_domain_in_lower_case() -> None:
     """As SES keeps it: upper and lower case count before the @ alone."""
-    clinic = Clinic()
-    brands_with(sender="Post@OTHER.example")(clinic)
-    found, well = "Post@other.example", clinic.answers["identity"]("other.example")
-    clinic.answers["GetEmailIdentity"] = lambda asked: (
+    stack = ExaminedStack()
+    brands_with(sender="Post@OTHER.example")(stack)
+    found, well = "Post@other.example", stack.answers["identity"]("other.example")
+    stack.answers["GetEmailIdentity"] = lambda asked: (
         well if asked["EmailIdentity"] == found else Refused("NotFoundException")
     )
-    assert [each.verdict for each in clinic.asks("senders")] == [Verdict.OK]
+    assert [each.verdict for each in stack.asks("senders")] == [Verdict.OK]
 
 
 def test_what_reads_the_stream_counts_once_for_each_shard() -> None:
-    clinic = Clinic()
-    clinic.answers["GetEventSourceMapping"] = {"State": "Enabled", "ParallelizationFactor": 5}
-    (found,) = clinic.asks("concurrency")
+    stack = ExaminedStack()
+    stack.answers["GetEventSourceMapping"] = {"State": "Enabled", "ParallelizationFactor": 5}
+    (found,) = stack.asks("concurrency")
     assert "may take 168" in found.says  # eight of five for each of four shards, and the import's eight
 
 
@@ -524,8 +524,8 @@ def test_every_check_is_tried_on_something_ill() -> None:
     ("check", "says", "make"),
     [
         ("keyring-kept", "no replica", changed("DescribeSecret", ReplicationStatus=[])),
-        ("brand-secrets", "--brands", lambda clinic: clinic.brands.clear()),
-        ("senders", "2 senders", lambda clinic: clinic.brands.clear()),
+        ("brand-secrets", "--brands", lambda stack: stack.brands.clear()),
+        ("senders", "2 senders", lambda stack: stack.brands.clear()),
         (
             "ses-quota",
             "14 emails a second",
@@ -545,8 +545,8 @@ def test_every_check_is_tried_on_something_ill() -> None:
         ("alarm-topic", "2 subscribers", several(NOTICE, topic(KmsMasterKeyId=""))),
         ("alarm-topic", "2 subscribers", changed("GetKeyPolicy", Policy=key_policy("kms:*"))),
         ("alarm-topic", "2 subscribers", changed("GetKeyPolicy", Policy=ONE_STATEMENT)),
-        ("address", "answers", lambda clinic: clinic.brands.clear()),
-        ("address", "answers", several(gone("GetSecretValue"), lambda clinic: setattr(clinic, "expired", 404))),
+        ("address", "answers", lambda stack: stack.brands.clear()),
+        ("address", "answers", several(gone("GetSecretValue"), lambda stack: setattr(stack, "expired", 404))),
         ("address", "answers", changed("GetSecretValue", SecretString="[]")),
         ("domain", "the check `address`", parameter("DomainName", "links.meadow.example")),
         ("domain", "SET=PublicUrl=", several(*MOVING, elsewhere("mail.meadow.example"))),
@@ -580,18 +580,18 @@ def test_every_check_is_tried_on_something_ill() -> None:
     ids=words,
 )
 def test_an_operator_isnt_alarmed_by_what_is_meant_to_be_so(check: str, says: str, make: Make) -> None:
-    clinic = Clinic()
-    make(clinic)
-    (found,) = clinic.asks(check)
+    stack = ExaminedStack()
+    make(stack)
+    (found,) = stack.asks(check)
     assert found.verdict is Verdict.OK
     assert says in found.says
 
 
 def test_a_stack_that_isnt_there_is_named() -> None:
-    clinic = Clinic()
-    clinic.answers["DescribeStacks"] = Refused("ValidationError", "Stack with id shop does not exist")
+    stack = ExaminedStack()
+    stack.answers["DescribeStacks"] = Refused("ValidationError", "Stack with id shop does not exist")
     with pytest.raises(NoStackError, match="no stack shop in eu-west-1"):
-        clinic.deployed()
+        stack.deployed()
 
 
 ASKS_NOTHING = {"stack", "drift", "certificate", "address", "domain", "dmarc", "inbound-domains"}
@@ -599,11 +599,11 @@ ASKS_NOTHING = {"stack", "drift", "certificate", "address", "domain", "dmarc", "
 
 
 def test_who_may_not_look_is_told_which_calls_were_refused_and_no_more() -> None:
-    clinic = Clinic()
-    deployed = clinic.deployed()
+    stack = ExaminedStack()
+    deployed = stack.deployed()
     secret = "arn:aws:iam::123456789012:user/ann is not authorized"  # AWS's text names who asked, and for what
-    for operation in [each for each in clinic.answers if each[0].isupper() and each != "Date"]:
-        clinic.answers[operation] = Refused("AccessDeniedException", secret)
+    for operation in [each for each in stack.answers if each[0].isupper() and each != "Date"]:
+        stack.answers[operation] = Refused("AccessDeniedException", secret)
     found = list(examine(deployed))
     assert {each.check for each in found} == {check.name for check in CHECKS}
     for each in found:
@@ -617,16 +617,16 @@ def test_who_may_not_look_is_told_which_calls_were_refused_and_no_more() -> None
 
 
 def test_one_call_that_is_refused_leaves_the_others_be() -> None:
-    clinic = Clinic()
-    clinic.answers["DescribeKey"] = Refused("AccessDeniedException")
-    found = [each for each in examine(clinic.deployed()) if each.verdict is not Verdict.OK]
+    stack = ExaminedStack()
+    stack.answers["DescribeKey"] = Refused("AccessDeniedException")
+    found = [each for each in examine(stack.deployed()) if each.verdict is not Verdict.OK]
     assert [(each.check, each.says) for each in found] == [("alarm-topic", "DescribeKey isn't allowed.")]
 
 
 def test_an_answer_of_aws_that_nobody_expected_isnt_taken_for_well() -> None:
-    clinic = Clinic()
-    clinic.answers["DescribeKey"] = Refused("InternalServerError", "arn:aws:kms:::secret")
-    (found,) = clinic.asks("alarm-topic")
+    stack = ExaminedStack()
+    stack.answers["DescribeKey"] = Refused("InternalServerError", "arn:aws:kms:::secret")
+    (found,) = stack.asks("alarm-topic")
     assert (found.verdict, found.says) == (
         Verdict.COULD_NOT_LOOK,
         "AWS answers InternalServerError to DescribeKey.",
@@ -635,8 +635,8 @@ def test_an_answer_of_aws_that_nobody_expected_isnt_taken_for_well() -> None:
 
 def test_no_secret_is_told_whatever_is_wrong() -> None:
     for *_, make in ILL:
-        clinic = Clinic()
-        make(clinic)
-        said = " ".join(map(str, examine(clinic.deployed())))
+        stack = ExaminedStack()
+        make(stack)
+        said = " ".join(map(str, examine(stack.deployed())))
         assert "whsec_" not in said
         assert "r" * 32 not in said

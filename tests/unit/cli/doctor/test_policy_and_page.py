@@ -6,7 +6,7 @@ import json
 import re
 
 from consentry_cli.doctor.checking import CHECKS, examine
-from support.clinic import ROOT, Clinic
+from support.examined_stack import ROOT, ExaminedStack
 
 PAGE = (ROOT / "docs/doctor.md").read_text("utf-8")
 PREFIXES = {"sesv2": "ses"}
@@ -23,10 +23,10 @@ def allowed() -> set[str]:
 
 def asked() -> set[str]:
     """The IAM actions of all calls that the doctor makes of a stack that has everything."""
-    clinic = Clinic()
-    clinic.change("DescribeStacks", Stacks__0__DriftInformation__StackDriftStatus="DRIFTED")
-    list(examine(clinic.deployed()))
-    calls = {f"{PREFIXES.get(service, service)}:{operation}" for service, operation in clinic.called}
+    stack = ExaminedStack()
+    stack.change("DescribeStacks", Stacks__0__DriftInformation__StackDriftStatus="DRIFTED")
+    list(examine(stack.deployed()))
+    calls = {f"{PREFIXES.get(service, service)}:{operation}" for service, operation in stack.called}
     return {ACTIONS.get(call, call) for call in calls}
 
 

@@ -11,7 +11,7 @@ import pytest
 from consentry.actions import archive
 from consentry.actions import archiving as archiver
 from consentry.actions.archiving import Archivist
-from consentry.table.checkpoints import Part, Place, Task
+from consentry.table.checkpoints import Checkpoint, Part, Task
 from consentry.table.scan import Swept
 from dev.capacity import archiving, assumed
 from dev.capacity.template import deployed
@@ -47,12 +47,12 @@ class Places:
     """Checkpoints, as those in the table are."""
 
     def __init__(self) -> None:
-        self.held: dict[int, Place] = {}
+        self.held: dict[int, Checkpoint] = {}
 
-    def read(self, task: Task) -> Place:
-        return self.held.get(task.segment, Place())
+    def read(self, task: Task) -> Checkpoint:
+        return self.held.get(task.segment, Checkpoint())
 
-    def advance(self, task: Task, place: Place, after: Place, _part: object, _now: int) -> bool:
+    def advance(self, task: Task, place: Checkpoint, after: Checkpoint, _part: object, _now: int) -> bool:
         if self.read(task).step != place.step:
             return False
         self.held[task.segment] = after

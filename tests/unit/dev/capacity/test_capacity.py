@@ -30,12 +30,12 @@ def test_a_transaction_pays_twice_for_each_item_begun() -> None:
 
 
 def test_confirming_removes_the_address_that_asking_stored() -> None:
-    measured = sizes.JOURNEY
+    measured = sizes.STEPS
     assert measured["confirmed"].items["contact"] < measured["asked"].items["contact"]
 
 
 def test_a_person_who_did_more_has_a_larger_state() -> None:
-    states = [each.items["state"] for each in sizes.JOURNEY.values()]
+    states = [each.items["state"] for each in sizes.STEPS.values()]
     assert states == sorted(set(states))
 
 

@@ -88,7 +88,7 @@ def take(
     Args:
         batch: rows, in the order in which they are told.
         interpreter: says what they mean.
-        apply: a `Weigher` or `Writers`.
+        apply: a `DryRun` or `Writers`.
         counts: by `COUNTED`.
         complain: told of each line that can't be used.
         noted: told of lines that want a look: line, result, reason.
@@ -248,7 +248,7 @@ _UNSET: Final = ("0001-01-01", "0000-00-00")
 """How Go and MySQL write that there is no instant."""
 
 
-class Weigher:
+class DryRun:
     """Tells what would come of events, and writes nothing."""
 
     def __init__(self, store: Store) -> None:

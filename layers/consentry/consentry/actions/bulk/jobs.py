@@ -31,7 +31,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from consentry.actions.bulk import exporting, importing, presets
 from consentry.actions.bulk.encodings import UTF_8
-from consentry.actions.bulk.importing import Interpreter, Weigher, Writers
+from consentry.actions.bulk.importing import DryRun, Interpreter, Writers
 from consentry.actions.bulk.job import EXPORT, IMPORT, SCREEN, Job, job_from, job_of, mapped, who
 from consentry.actions.bulk.parts import Cutter, Part
 from consentry.actions.bulk.recipients import Recipients
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from consentry.actions.bulk.rows import Row
-    from consentry.aws.object_store import Shelf
+    from consentry.aws.object_store import ObjectStore
     from consentry.links.keyring import Keyring
     from consentry.rules.brands import Brand, Brands
     from consentry.table.store import Store
@@ -87,7 +87,7 @@ class Jobs:
 
     def __init__(
         self,
-        shelf: Shelf,
+        objects: ObjectStore,
         store: Store,
         keys: Keyring,
         brands: Brands,
@@ -100,7 +100,7 @@ class Jobs:
         """Over a bucket and a table.
 
         Args:
-            shelf: the bucket.
+            objects: the bucket.
             store: the table, with patience.
             keys: pepper of brands.
             brands: every brand of the deployment.
@@ -109,7 +109,7 @@ class Jobs:
             table_bytes: how large the table is, about.
             clock: the time, epoch ms.
         """
-        self._shelf = shelf
+        self._objects = objects
         self._store = store
         self._keys = keys
         self._brands = brands
@@ -130,7 +130,7 @@ class Jobs:
 
         Raises:
             UnusableInputError: there is nothing to do for it as it is.
-            ShelfUnavailableError, StoreUnavailableError: not now; the step is done again.
+            ObjectStoreUnavailableError, StoreUnavailableError: not now; the step is done again.
         """
         _check_run(run)
         job, brand = job_of(told, self._brands)
@@ -141,7 +141,7 @@ class Jobs:
             segments = min(max(self._table_bytes() // SEGMENT_BYTES, FEWEST_SEGMENTS), MOST_SEGMENTS)
             parts = [{"part": number} for number in range(segments)]
         else:
-            etag, binary = self._shelf.open(job.input)
+            etag, binary = self._objects.open(job.input)
             with binary:
                 cutter = Cutter(binary, job.form, who=who(job), mapped=mapped(job))
                 parts = [part._asdict() for part in cutter.parts(self._look(job, brand, cutter.reader, at))]
@@ -153,8 +153,8 @@ class Jobs:
                 separator=reader.separator,
                 encoding=cutter.encoding,
             )
-        self._shelf.put(f"runs/{run}/plan.json", _json(plan._replace(parts=len(parts))._asdict()))
-        self._shelf.put(f"runs/{run}/parts.json", _json(parts))
+        self._objects.put(f"runs/{run}/plan.json", _json(plan._replace(parts=len(parts))._asdict()))
+        self._objects.put(f"runs/{run}/parts.json", _json(parts))
         return {"run": run, "parts": len(parts), "concurrency": job.concurrency or self._concurrency}
 
     def part(self, run: str, told: Mapping[str, int]) -> dict[str, int]:
@@ -162,14 +162,14 @@ class Jobs:
 
         Raises:
             UnusableInputError: the input is no longer what was planned.
-            ShelfUnavailableError, StoreUnavailableError: not now; the step is done again.
+            ObjectStoreUnavailableError, StoreUnavailableError: not now; the step is done again.
         """
         _check_run(run)
         number = int(told["part"])
-        done = self._shelf.get(f"runs/{run}/counts/{number:05d}.json")
+        done = self._objects.get(f"runs/{run}/counts/{number:05d}.json")
         if done is not None:
             return dict(json.loads(done))
-        plan = _Plan(**json.loads(self._shelf.need(f"runs/{run}/plan.json")))
+        plan = _Plan(**json.loads(self._objects.need(f"runs/{run}/plan.json")))
         job = job_from(plan.job)
         brand = self._brands.get(job.brand)
         if brand is None:
@@ -179,7 +179,7 @@ class Jobs:
             result, counts = self._export(job, brand, plan, number)
         else:
             place = Part(**told)
-            binary = io.BytesIO(self._shelf.piece(job.input, plan.etag, place.start, place.end))
+            binary = io.BytesIO(self._objects.piece(job.input, plan.etag, place.start, place.end))
             with text_of(binary, whole=False, encoding=plan.encoding) as text:
                 reader = Reader(
                     text,
@@ -193,27 +193,27 @@ class Jobs:
                 act = self._import if job.work == IMPORT else self._screen
                 result, counts = act(job, brand, plan, reader, report)
         if result is not None:
-            self._shelf.put(f"runs/{run}/result/{number:05d}.{job.form}", result)
+            self._objects.put(f"runs/{run}/result/{number:05d}.{job.form}", result)
         if report.lines:
-            self._shelf.put(f"runs/{run}/report/{number:05d}.csv", report.text())
-        self._shelf.put(f"runs/{run}/counts/{number:05d}.json", _json(counts))
+            self._objects.put(f"runs/{run}/report/{number:05d}.csv", report.text())
+        self._objects.put(f"runs/{run}/counts/{number:05d}.json", _json(counts))
         return dict(counts)
 
     def finish(self, run: str) -> dict[str, Any]:
         """Count what came of all parts.
 
         Raises:
-            ShelfUnavailableError: not now, or a part isn't done.
+            ObjectStoreUnavailableError: not now, or a part isn't done.
         """
         _check_run(run)
-        plan = _Plan(**json.loads(self._shelf.need(f"runs/{run}/plan.json")))
+        plan = _Plan(**json.loads(self._objects.need(f"runs/{run}/plan.json")))
         total: Counter[str] = Counter()
         with ThreadPoolExecutor(10) as pool:
             keys = (f"runs/{run}/counts/{number:05d}.json" for number in range(plan.parts))
-            for counts in pool.map(self._shelf.need, keys):
+            for counts in pool.map(self._objects.need, keys):
                 total.update(json.loads(counts))
         summary = {"run": run, "work": plan.job["work"], "parts": plan.parts, "counts": dict(sorted(total.items()))}
-        self._shelf.put(f"runs/{run}/summary.json", _json(summary))
+        self._objects.put(f"runs/{run}/summary.json", _json(summary))
         return summary
 
     # --- what they do ------------------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ class Jobs:
         interpreter = self._interpreter(job, brand, reader, plan.started_at)
         rows = iter(reader)
         with Writers(self._store, self._writers) as writers:
-            apply = Weigher(self._store) if job.dry_run else writers
+            apply = DryRun(self._store) if job.dry_run else writers
             while batch := list(islice(rows, _BATCH)):
                 importing.take(batch, interpreter, apply, counts, lambda _malformed: None, report)
         return None, counts

@@ -63,7 +63,7 @@ class Refused:
 class _At:
     """The clinic whose answers all clients get: making a client takes far longer than asking it."""
 
-    clinic: Clinic
+    stack: ExaminedStack
 
 
 @cache
@@ -75,14 +75,14 @@ def _client(service: str, config: Config | None) -> Any:
 
 
 def _remember(**call: Any) -> None:
-    _At.clinic._remember(**call)
+    _At.stack._remember(**call)
 
 
 def _answer(**call: Any) -> tuple[Any, dict[str, Any]]:
-    return _At.clinic._answer(**call)
+    return _At.stack._answer(**call)
 
 
-class Clinic:
+class ExaminedStack:
     """AWS, the DNS and the stack's address, as the doctor finds them."""
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ class Clinic:
         self.answers["GetSecretValue"] = {"SecretString": json.dumps(document)}
 
     def _client(self, service: str, config: Config | None = None) -> Any:
-        _At.clinic = self
+        _At.stack = self
         return _client(service, config)
 
     def _resolve(self, name: str, kind: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A gate between the functions and a service of the emulator: it passes calls on, refuses them, or loses the answer."""
+"""A proxy between the functions and a service of the emulator: it passes calls on, refuses them, or loses answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PATIENCE_S: Final = 30
 
 
 class Fault(StrEnum):
-    """What a gate does to a call."""
+    """What the proxy does to a call."""
 
     THROTTLED = "throttled"
     """Not passed on: 429."""
@@ -32,7 +32,7 @@ class Fault(StrEnum):
     """Not passed on, and not answered."""
 
 
-class Gate:
+class FaultProxy:
     """Stands where functions expect a service; `target` says where it is."""
 
     def __init__(
@@ -48,13 +48,13 @@ class Gate:
         self._lock = threading.Lock()
         self._http = urllib3.PoolManager(retries=False, timeout=_PATIENCE_S, maxsize=16)
         self._taken, self._change = taken, change
-        gate = self
+        fault_proxy = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                gate.handle(self)
+                fault_proxy.handle(self)
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
@@ -133,13 +133,13 @@ class Gate:
 
 
 @contextmanager
-def gate(
+def fault_proxy(
     rng: random.Random,
     taken: Callable[[dict[str, Any]], None],
     change: Callable[[Any], None] = lambda _: None,
-) -> Iterator[Gate]:
-    """A gate that passes everything, for the time of the block; `target` is to be set."""
-    made = Gate(rng, taken, change)
+) -> Iterator[FaultProxy]:
+    """A proxy that passes everything on, for the time of the block; `target` is to be set."""
+    made = FaultProxy(rng, taken, change)
     try:
         yield made
     finally:

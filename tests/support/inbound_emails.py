@@ -16,7 +16,7 @@ TO: Final = "unsubscribe@reply.meadow.example"
 AT: Final = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
 
 
-def letter(head: str = "", text: str = "", *, subject: str = "", to: str = TO) -> bytes:
+def message(head: str = "", text: str = "", *, subject: str = "", to: str = TO) -> bytes:
     """An email of a person. `head` adds lines to its header; lines end as in this file's strings, in LF."""
     subjects = f"Subject: {subject}\n" if subject else ""
     return f"From: Ann <ann@example.com>\nTo: {to}\n{subjects}{head}\n{text}".encode("utf-8", "surrogateescape")
@@ -124,7 +124,7 @@ def reply(*links: str, subject: str = "Re: Stories from the garden") -> bytes:
     quoted = "\n".join(f"> {link}" for link in links)
     html = "".join(f'<a href="{link}">here</a>' for link in links)
     return stored(
-        letter(
+        message(
             'Content-Type: multipart/alternative; boundary="=_a"\n',
             f"""--=_a
 Content-Type: text/plain; charset=utf-8; format=flowed
@@ -150,7 +150,7 @@ Content-Transfer-Encoding: base64
 def vacation(token: str) -> bytes:
     """A responder that keeps the subject (RFC 3834 advises `Auto: `), as Exchange's does."""
     head = "Auto-Submitted: auto-replied\nX-Auto-Response-Suppress: All\n"
-    return stored(letter(head, "I am away.", subject=f"Automatic reply: {token}"))
+    return stored(message(head, "I am away.", subject=f"Automatic reply: {token}"))
 
 
 def bounce(token: str, link: str) -> bytes:

@@ -1,4 +1,4 @@
-"""A crowd that lives with a running stack: people who ask, confirm, leave, pause, come back, and what they were told.
+"""A population that uses a running stack: people who ask, confirm, leave, pause, come back, and the answers they got.
 
 Every act keeps the window of time in which it took place and the answer that it got. From these alone follows what
 must be true of a person in the end, whatever went wrong in between.
@@ -59,7 +59,7 @@ class Act:
 
 
 class Mailbox:
-    """Every email that SES took, as the gate before it tells."""
+    """Every email that SES took, as the proxy in front of it saw it."""
 
     def __init__(self) -> None:
         self._mails: dict[str, list[dict[str, Any]]] = {}
@@ -125,7 +125,7 @@ class Person:
         return (min(ask.since for ask in asks), max(ask.until for ask in asks)) if asks else None
 
 
-class Crowd:
+class Population:
     """People, and the stack that they live with."""
 
     def __init__(self, stack: Stack, mailbox: Mailbox, seed: int, at_once: int) -> None:
@@ -136,7 +136,7 @@ class Crowd:
         self._under_way = threading.Semaphore(at_once)
 
     def live(self, phase: str, count: int, *, patient: bool = False) -> None:
-        """So many new people live their journeys, many at a time.
+        """Have so many new people act, many at a time.
 
         Args:
             phase: what their acts are counted under.
@@ -145,12 +145,12 @@ class Crowd:
         """
         people = [self.newcomer(phase, number) for number in range(count)]
         with ThreadPoolExecutor(max_workers=min(count, 24)) as pool:
-            for done in [pool.submit(self._journey, person, patient=patient) for person in people]:
+            for done in [pool.submit(self._life, person, patient=patient) for person in people]:
                 done.result()
 
     def newcomer(self, phase: str, number: int) -> Person:
         """Somebody whose links a platform has minted."""
-        rng = random.Random(f"{self._seed} {phase} {number}")  # noqa: S311 - which journey somebody takes
+        rng = random.Random(f"{self._seed} {phase} {number}")  # noqa: S311 - what somebody does
         person = Person(f"{rng.randbytes(6).hex()}-{number}@example.com", phase, rng)
         body = {"topic": "news", "recipients": [{"email": person.email}]}
         answer = eventually(lambda: self.stack.api("POST", "/v1/links", body), lambda answer: answer.status == 200)
@@ -160,9 +160,9 @@ class Crowd:
         self.people.append(person)
         return person
 
-    # --- journeys ----------------------------------------------------------------------------------------------
+    # --- what people do ----------------------------------------------------------------------------------------------
 
-    def _journey(self, person: Person, *, patient: bool) -> None:
+    def _life(self, person: Person, *, patient: bool) -> None:
         rng = person.rng
         confirm_url = ""
         if rng.random() < 0.75:
