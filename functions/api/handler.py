@@ -181,9 +181,9 @@ def report(body: Annotated[Events, Body()]) -> Response[str]:
     results: list[dict[str, Any]] = []
     unavailable: StoreUnavailableError | None = None
     for each in body.events:
-        away = any(told["result"] == Result.SPOOLED for told in results)
+        spooled = any(told["result"] == Result.SPOOLED for told in results)
         try:
-            results.append(_reported(brand, each, now, away=away))
+            results.append(_reported(brand, each, now, unavailable=spooled))
         except StoreUnavailableError as exc:  # the others are applied; all of them come again
             unavailable = exc
     if unavailable:
@@ -272,8 +272,8 @@ def bad_request(exc: RequestValidationError) -> Response[str]:
 
 
 @app.exception_handler([StoreUnavailableError, SecretUnavailableError])
-def away(exc: Exception) -> Response[str]:
-    """What we depend on is away."""
+def unavailable(exc: Exception) -> Response[str]:
+    """What we depend on is unavailable."""
     telemetry.report(exc, "/v1")
     return _problem(503, "Try again in a moment", retry_after="5")
 
@@ -311,7 +311,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except ApiProblemError as exc:
         return _early(_problem(exc.status, exc.detail, exc.errors))
     except SecretUnavailableError as exc:
-        return _early(away(exc))
+        return _early(unavailable(exc))
 
 
 def _once(
@@ -341,7 +341,7 @@ def _once(
     except StoreUnavailableError as exc:
         if event["rawPath"] == "/v1/events":
             return resolve()  # spooled, if need be; and what is told twice is recorded once, whatever key it came with
-        return _early(away(exc))
+        return _early(unavailable(exc))
 
 
 def _authenticated(event: dict[str, Any]) -> ApiKey:
@@ -429,7 +429,7 @@ def _field_problem(field: str, detail: str) -> ApiProblemError:
     return ApiProblemError(400, f"{field}: {detail}", [{"field": field, "detail": detail}])
 
 
-def _reported(brand: Brand, given: Any, now: int, *, away: bool) -> dict[str, Any]:
+def _reported(brand: Brand, given: Any, now: int, *, unavailable: bool) -> dict[str, Any]:
     event_id = str(given.get("event_id", ""))[:MAX_EVENT_ID] if isinstance(given, dict) else ""
     try:
         event = ReportedEvent.model_validate(given)
@@ -445,7 +445,7 @@ def _reported(brand: Brand, given: Any, now: int, *, away: bool) -> dict[str, An
         reference=event.reference or "",
         event_id=event.event_id,
     )
-    receipt = deployment.reports.take(brand, said, Channel.API, now, away=away)
+    receipt = deployment.reports.take(brand, said, Channel.API, now, unavailable=unavailable)
     told = {"event_id": event_id, "result": receipt.result.value}
     left_out = "reference: left out" if given.get("reference") and not event.reference else ""
     note = "; ".join(filter(None, (receipt.note, left_out)))

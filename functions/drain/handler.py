@@ -1,4 +1,4 @@
-"""The drain: makes count what was accepted while the table or the keys were away."""
+"""The drain: makes count what was accepted while the table or the keys were unavailable."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@
 400  the body can't be read
 401  signature missing, wrong or stale (how old is stale: `providers`), or no secret set to verify it with
 404  the brand's file doesn't name the provider
-503  the table, the keyring or what has to be fetched is away; sending the same again loses and doubles nothing
+503  the table, the keyring or what has to be fetched is unavailable; sending the same again loses and doubles nothing
 """
 
 from __future__ import annotations

@@ -351,7 +351,7 @@ def test_an_import_that_was_ended_goes_on_where_it_was(
         nonlocal calls
         calls += 1
         if calls > 25:
-            raise StoreUnavailableError("away")
+            raise StoreUnavailableError("unavailable")
         return record(self, *arguments, **named)  # type: ignore[arg-type]  # as it is called
 
     monkeypatch.setattr(Store, "record", failing)

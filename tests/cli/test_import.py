@@ -370,7 +370,7 @@ def test_a_passing_fault_is_waited_for(deployment: Deployment, monkeypatch: pyte
             nonlocal failures
             failures -= 1
             if failures >= 0:
-                raise StoreUnavailableError("away")
+                raise StoreUnavailableError("unavailable")
             return real(*arguments)
 
         return call

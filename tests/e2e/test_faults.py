@@ -317,11 +317,11 @@ class Run:
             with self.phase(fault), table_fails(site, rules) as fired:
                 population.live(fault, PEOPLE)
                 self.fired[fault] = fired()
-        with self.phase("queues away"), gate_fails(site.queues, Fault.THROTTLED, probability=0.8) as fired:
-            population.live("queues away", PEOPLE)
-            self.fired["queues away"] = fired()
+        with self.phase("queues unavailable"), gate_fails(site.queues, Fault.THROTTLED, probability=0.8) as fired:
+            population.live("queues unavailable", PEOPLE)
+            self.fired["queues unavailable"] = fired()
         self.table_hangs()
-        self.table_and_queue_away()
+        self.table_and_queue_unavailable()
         if not Path("/proc/self/wchan").exists():
             return  # only Linux tells which processes are at work
         with self.phase("functions die"), functions_die(site) as fired:
@@ -347,18 +347,18 @@ class Run:
         for way in ("one-click", "page"):
             self.hanging[way] = [act.seconds for person in people for act in person.of("out") if act.way == way]
 
-    def table_and_queue_away(self) -> None:
+    def table_and_queue_unavailable(self) -> None:
         """Now an opt-out may be refused; whoever presses again once it is over is heard."""
         site, population = self.site, self.site.population
-        people = [population.newcomer("table, queue away", number) for number in range(PEOPLE // 2)]
+        people = [population.newcomer("table, queue unavailable", number) for number in range(PEOPLE // 2)]
         with (
-            self.phase("table, queue away"),
+            self.phase("table, queue unavailable"),
             table_fails(site, [{"error": {"code": "InternalServerError", "status": 500}}]) as fired,
             gate_fails(site.queues, Fault.THROTTLED, Fault.HANGS, probability=0.8) as fired_too,
         ):
             with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
                 list(pool.map(population.one_click, people))
-            self.fired["table, queue away"] = fired() + fired_too()
+            self.fired["table, queue unavailable"] = fired() + fired_too()
         for person in people[::2]:
             population.one_click(person)
 
@@ -568,7 +568,7 @@ class Judge:
     def answer(self, person: Person, act: Act) -> None:
         """No fault is told as anything but "come back", and an opt-out is refused only with nowhere to keep it."""
         died = person.phase == "functions die"
-        nowhere = person.phase == "table, queue away"
+        nowhere = person.phase == "table, queue unavailable"
         if act.refused and not died and (act.status != 503 or not act.retry_after):
             self.breaks(person, f"{act.kind} by {act.way} was answered {act.status}")
         if act.refused and act.kind in {"out", "pause"} and not died and not nowhere:

@@ -26,7 +26,7 @@ SCHEMES: Final = ("light", "dark")
 NARROW, WIDE, ZOOMED = 320, 1280, 640
 """Widths in CSS pixels: a small phone, or 1280 at 400 % (WCAG 1.4.10); a desktop; the same at 200 % (1.4.4)."""
 HEAVIEST: Final = 14 * 1024
-LINES: Final = {"subscribe-not-allowed", "one-click", "everything-off-keyring-away"}
+LINES: Final = {"subscribe-not-allowed", "one-click", "everything-off-keyring-unavailable"}
 """States that may be a line of text: they are told to machines, or by a function that has no keys."""
 CONSOLE: Final = ("/_local/", "/_local/mails", "/_local/preview/")
 

@@ -293,15 +293,15 @@ def test_a_method_in_another_case_passes_what_its_key_may_do_no_more_than_in_its
 @pytest.mark.parametrize("name", NEEDS_TABLE)
 def test_a_table_that_is_away_is_said_with_when_to_come_back(world: World, name: str) -> None:
     key = world.api_key()
-    with world.table_away():
+    with world.table_unavailable():
         answer = call(world, name, key)
     assert_problem(answer, 503)
     assert answer.headers["retry-after"] == "5"
 
 
-def test_links_are_minted_while_the_table_is_away(world: World) -> None:
+def test_links_are_minted_while_the_table_is_unavailable(world: World) -> None:
     key = world.api_key()
-    with world.table_away():
+    with world.table_unavailable():
         assert call(world, "links", key).status == 200
 
 

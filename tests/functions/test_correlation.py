@@ -65,7 +65,7 @@ def test_the_ledger_knows_nothing_of_it_and_stays_intact(world: World) -> None:
 
 
 def test_a_fault_is_logged_under_the_request_that_met_it(world: World, logged: io.StringIO) -> None:
-    with world.table_away():
+    with world.table_unavailable():
         event = events.http("GET", world.choose_url())
         event["requestContext"]["requestId"] = "ours-1"
         assert world.function("preferences").handler(event, None)["statusCode"] == 503

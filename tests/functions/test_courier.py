@@ -187,7 +187,7 @@ def test_a_batch_that_fails_whole_is_told_and_names_nobody(
 def test_while_the_table_is_away_the_mail_waits_in_the_queue_however_long(mailroom: Mailroom) -> None:
     """The stream gives a record up after a few tries."""
     record = mailroom.ask()
-    with mailroom.world.table_away():
+    with mailroom.world.table_unavailable():
         assert mailroom.stream(record) == []
         assert mailroom.delays == [60]
         for _ in range(3):
@@ -719,7 +719,7 @@ def test_what_was_no_press_of_a_button_is_never_answered(polite: Mailroom, kind:
 
 def test_a_goodbye_that_cannot_be_noted_holds_up_no_other_mail(polite: Mailroom) -> None:
     record = leaving(polite, polite.world.leave_url(), body="List-Unsubscribe=One-Click")
-    with polite.world.table_away():
+    with polite.world.table_unavailable():
         assert polite.stream(record) == []
     assert len(polite.sent) == 1
 

@@ -276,7 +276,7 @@ def test_a_table_that_is_away_is_said_with_when_to_come_back(world: World, name:
         world.now += 5_000
     else:
         _, url, form = POSTS[name](world)
-    with world.table_away():
+    with world.table_unavailable():
         answer = world.post(url, form)
     assert answer.status == 503
     assert answer.headers["retry-after"] == "5"
@@ -286,9 +286,9 @@ def test_a_table_that_is_away_is_said_with_when_to_come_back(world: World, name:
 
 
 @pytest.mark.parametrize("name", ["confirm", "unsubscribe"])
-def test_a_link_opens_its_page_while_the_table_is_away(world: World, name: str) -> None:
+def test_a_link_opens_its_page_while_the_table_is_unavailable(world: World, name: str) -> None:
     url = PAGES[name](world)
-    with world.table_away():
+    with world.table_unavailable():
         assert world.get(url).status == 200
 
 
@@ -483,9 +483,9 @@ def test_a_fault_page_of_a_brands_link_is_the_brands(world: World, name: str) ->
     assert "#2f6b3c" in answer.body
 
 
-def test_a_fault_page_is_the_brands_while_the_table_is_away(world: World) -> None:
+def test_a_fault_page_is_the_brands_while_the_table_is_unavailable(world: World) -> None:
     url = world.choose_url()
-    with world.table_away():
+    with world.table_unavailable():
         answer = world.get(url, headers={"accept-language": "de"})
     assert (answer.status, answer.page.language) == (503, "de")
     assert "Meadow & Finch" in answer.page.text
@@ -550,7 +550,7 @@ def _raising(trouble: Exception) -> Callable[..., Any]:
 
 def test_a_fault_is_logged_with_where_it_happened_and_what_aws_said(world: World, logged: io.StringIO) -> None:
     url = world.choose_url()
-    with world.table_away():
+    with world.table_unavailable():
         world.get(url)
     (fault,) = [json.loads(line) for line in logged.getvalue().splitlines()]
     assert fault["kind"] == "StoreUnavailableError"

@@ -145,7 +145,7 @@ def test_of_an_event_that_is_understood_in_part_that_part_counts(world: World, q
 
 def test_while_the_table_is_away_events_wait_longer_and_longer_and_none_is_lost(world: World, queue: Queue) -> None:
     queue.put(ses.complaint(ANN, at=world.now, brand="demo"))
-    with world.table_away():
+    with world.table_unavailable():
         for _ in range(PATIENCE - 1):
             assert queue.work() == 1
     assert queue.waits == [60, 120, 240]
@@ -158,7 +158,7 @@ def test_while_the_table_is_away_events_wait_longer_and_longer_and_none_is_lost(
 def test_an_event_that_cannot_even_be_put_off_comes_back(world: World, queue: Queue) -> None:
     queue.put(ses.complaint(ANN, at=world.now, brand="demo"))
     with (
-        world.table_away(),
+        world.table_unavailable(),
         calls.answering(world.deployment._queue_client, "ChangeMessageVisibility", "InternalError"),
     ):
         assert queue.work() == 1
@@ -183,7 +183,7 @@ def test_no_log_names_anybody_whatever_happens(
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with world.table_away():
+    with world.table_unavailable():
         queue.tell(ses.complaint(ANN, at=world.now, brand="demo"))
     without = ses.bounce(ANN, BOB, at=world.now, brand="demo")
     del without["bounce"]["bouncedRecipients"][1]["emailAddress"]

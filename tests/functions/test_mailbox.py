@@ -80,13 +80,13 @@ def token(world: World, **of: Any) -> str:
     return world.token(Purpose.UNSUBSCRIBE, **of)
 
 
-# --- when something is away ------------------------------------------------------------------------------------------
+# --- when something is unavailable ------------------------------------------------------------------------------------
 
 
 def test_while_the_table_is_away_a_mail_waits_and_counts_from_when_it_came(world: World, post: Post) -> None:
     world.subscribed("news")
     told = post.store(inbound_emails.gmail(token(world)))
-    with world.table_away():
+    with world.table_unavailable():
         assert post.deliver(told) == ["0"]
     assert post.kept()
     world.now += 3 * HOUR
@@ -395,7 +395,7 @@ def test_somebody_who_may_not_have_written_is_not(world: World, post: Post) -> N
 
 def test_a_sender_who_leaves_while_the_table_is_away_waits(world: World, post: Post) -> None:
     told = post.store(inbound_emails.signed())
-    with world.table_away():
+    with world.table_unavailable():
         assert post.deliver(told) == ["0"]
     assert post.deliver(told) == []
     assert world.status() == "unsubscribed"
@@ -468,7 +468,7 @@ def test_no_log_line_names_a_sender_a_subject_or_a_token(
     ]
     raws += [inbound_emails.feedback_report(inbound_emails.marketing("<https://ann.example>"))]
     told = [post.store(raw, key=f"mail-{number}") for number, raw in enumerate(raws)]
-    with world.table_away():
+    with world.table_unavailable():
         assert post.deliver(*told)
     with calls.answering(world.deployment.mailbox._client, "GetObject", "SlowDown"):
         assert post.deliver(told[0]) == ["0"]

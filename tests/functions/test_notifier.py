@@ -193,19 +193,19 @@ def test_an_endpoint_without_a_secret_is_sent_nothing_unsigned(world: Any, told:
     assert len(told.waiting()) == 2
 
 
-@pytest.mark.parametrize("away", ["keyring", "table"])
+@pytest.mark.parametrize("unavailable", ["keyring", "table"])
 def test_while_keys_or_table_are_away_nothing_is_lost_and_no_try_is_used_up(
-    world: Any, told: Any, monkeypatch: Any, away: str
+    world: Any, told: Any, monkeypatch: Any, unavailable: str
 ) -> None:
     brand = world.deployment.brands.get("demo")._replace(keeps_address=True)
     monkeypatch.setattr(world.deployment.brands, "_brands", {"demo": brand})
     change(world, told)
 
     def unavailable(*_: Any) -> Any:
-        raise SecretUnavailableError("away")
+        raise SecretUnavailableError("unavailable")
 
     with monkeypatch.context() as patch, ExitStack() as faults:
-        if away == "keyring":
+        if unavailable == "keyring":
             patch.setattr(world.deployment.keyring, "notification_secrets", unavailable)
         else:
             faults.enter_context(failing(world.deployment.table_client, "InternalServerError", "GetItem"))

@@ -39,8 +39,8 @@ def results(answer: tuple[int, Any]) -> list[str]:
     return [each["result"] for each in answer[1]["results"]]
 
 
-def _away(*_: Any, **__: Any) -> Any:
-    raise StoreUnavailableError("away")
+def _unavailable(*_: Any, **__: Any) -> Any:
+    raise StoreUnavailableError("unavailable")
 
 
 def _claimed(world: Any, topic: str) -> Event:
@@ -154,7 +154,7 @@ def test_an_opt_out_from_a_topic_that_the_brand_had_is_recorded(
     assert demo
     monkeypatch.setitem(world.deployment.brands._brands, "demo", demo._replace(retired_topics=("letters",)))
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "read", _away)  # nobody needs to ask
+        patch.setattr(Store, "read", _unavailable)  # nobody needs to ask
         assert results(api("POST", "/v1/events", {"events": [event(topics=["letters"])]})) == ["applied"]
     assert set(world.consent().registers) == {"out.letters"}
 
@@ -194,7 +194,7 @@ def test_while_the_table_is_away_unknown_topics_are_asked_for_again_and_spoil_no
 ) -> None:
     batch = [event(topics=["newsletter"]), event(email="bob@example.com")]
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "read", _away)
+        patch.setattr(Store, "read", _unavailable)
         assert api("POST", "/v1/events", {"events": batch})[0] == 503
     assert world.status("bob@example.com") == "unsubscribed"
 
@@ -396,11 +396,11 @@ def test_a_key_that_is_no_key_is_refused(api: Any, key: str) -> None:
 
 
 def test_a_failed_call_may_be_repeated_under_its_key(api: Any, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*_: Any, **__: Any) -> None:
+    def unavailable(*_: Any, **__: Any) -> None:
         raise StoreUnavailableError
 
     with monkeypatch.context() as broken:
-        broken.setattr(world.deployment.store, "record", away)
+        broken.setattr(world.deployment.store, "record", unavailable)
         assert api("POST", "/v1/events", {"events": [event()]}, idempotency_key="k")[0] == 503
     assert results(api("POST", "/v1/events", {"events": [event()]}, idempotency_key="k")) == ["applied"]
 

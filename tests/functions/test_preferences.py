@@ -71,7 +71,7 @@ def test_nobody_chooses_mails_of_a_brand_that_is_gone(world: World) -> None:
 def test_the_page_says_so_when_what_is_known_cannot_be_read(world: World) -> None:
     """It must not show everything as off: a person who saves that would lose what they have."""
     url = world.choose_url()
-    with world.table_away():
+    with world.table_unavailable():
         assert world.get(url).status == 503
 
 

@@ -280,7 +280,7 @@ def test_a_table_that_is_away_spools_what_a_crowd_does(world: World, monkeypatch
     urls = [world.leave_url(email=each) for each in people(5)]
     shown = [machine.opens(url) for url in urls]
     world.now += 1_500
-    with world.table_away():
+    with world.table_unavailable():
         answers = [machine.posts(url, page) for url, page in zip(urls, shown, strict=True)]
     assert {answer.page.heading for answer in answers} == {"You’re unsubscribed"}
     waiting = world.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])

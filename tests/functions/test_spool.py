@@ -1,4 +1,4 @@
-"""What happens to an opt-out when the table is away: it is accepted, kept, and recorded later as of its own instant."""
+"""An opt-out while the table is unavailable: it is accepted, kept, and recorded later as of its own instant."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def queue(world: World, monkeypatch: pytest.MonkeyPatch) -> Queue:
 
 
 @contextmanager
-def keyring_away(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def keyring_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A container that starts while Secrets Manager doesn't answer."""
 
     def unavailable(*_: Any) -> str:
@@ -89,7 +89,7 @@ def test_only_when_the_queue_is_away_too_is_the_person_asked_to_come_back(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.deploy(spool_queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/gone")
-    with world.table_away():
+    with world.table_unavailable():
         answer = world.post(world.leave_url())
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
 
@@ -98,7 +98,7 @@ def test_what_table_and_queue_could_not_take_is_in_the_log_and_nobody_can_read_i
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
 ) -> None:
     world.deploy(spool_queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/gone")
-    with world.table_away():
+    with world.table_unavailable():
         assert world.post(world.leave_url(), {"scope": "topic"}).status == 503
     [letter] = sealed_log.find(logged.getvalue())
     assert all(said not in logged.getvalue() for said in (world.subscriber_id(), "203.0.113.7", "news"))
@@ -117,7 +117,7 @@ def test_what_only_the_log_kept_is_counted_so_that_an_alarm_tells_of_it(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.deploy(spool_queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/gone")
-    with world.table_away():
+    with world.table_unavailable():
         world.post(world.leave_url())
     [line] = [json.loads(each) for each in capsys.readouterr().out.splitlines() if '"OptOutsKeptInLog"' in each]
     [told] = line["_aws"]["CloudWatchMetrics"]
@@ -132,13 +132,13 @@ def test_with_nothing_left_at_all_the_log_says_so_and_no_more(
 ) -> None:
     url = world.leave_url()
     world.deploy(spool_queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/gone")
-    with keyring_away(world, monkeypatch):
+    with keyring_unavailable(world, monkeypatch):
         assert world.post(url).status == 503
     assert "nothing could be kept" in logged.getvalue()
     assert url.rpartition("/")[2] not in logged.getvalue()
 
 
-# --- the keys are away ------------------------------------------------------------------------------------------------
+# --- the keys are unavailable -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", [None, {"scope": "topic"}, {"scope": "all"}], ids=["one click", "topic", "everything"])
@@ -147,7 +147,7 @@ def test_an_opt_out_is_accepted_by_a_container_that_has_no_keys_yet(
 ) -> None:
     world.subscribed("news")
     url = world.leave_url()
-    with keyring_away(world, monkeypatch):
+    with keyring_unavailable(world, monkeypatch):
         answer = world.post(url, form)
         assert answer.status == 200
         assert form is None or (answer.page.heading, len(answer.page.forms)) == ("You’re unsubscribed", 0)
@@ -169,7 +169,7 @@ def test_a_person_who_saw_the_page_before_the_keys_went_is_no_machine(
     url = world.leave_url()
     form = dict(world.get(url).page.form().fields)
     world.now += 2 * SECOND
-    with keyring_away(world, monkeypatch):
+    with keyring_unavailable(world, monkeypatch):
         assert world.post(url, form | {"scope": "pause", "days": "30"}).status == 200
     assert queue.drain() == []
     assert world.decision(topic="product") == "paused"
@@ -181,7 +181,7 @@ def test_fewer_mails_wait_for_the_keys_and_opt_nobody_out(
 ) -> None:
     world.subscribed("news")
     url = world.leave_url()
-    with keyring_away(world, monkeypatch):
+    with keyring_unavailable(world, monkeypatch):
         answer = world.post(url, {"scope": "frequency", "frequency": "weekly"})
         assert (answer.status, answer.page.heading) == (200, "You’ll get fewer emails")
         assert world.post(url, {"scope": "frequency", "frequency": "hourly"}).status == 400
@@ -192,7 +192,7 @@ def test_fewer_mails_wait_for_the_keys_and_opt_nobody_out(
 
 def test_fewer_mails_asked_for_while_the_table_is_away_count_later(world: World, queue: Queue) -> None:
     world.subscribed("news")
-    with world.table_away():
+    with world.table_unavailable():
         answer = world.post(world.leave_url(), {"scope": "frequency", "frequency": "monthly"})
         assert (answer.status, answer.page.heading) == (200, "You’ll get fewer emails")
     assert queue.drain() == []
@@ -207,7 +207,7 @@ def test_a_damaged_link_is_kept_repaired_while_no_keys_can_be_had(
     """What waits is the token that it was: whoever verifies it later knows nothing of damages."""
     world.subscribed("news")
     token = world.token(Purpose.UNSUBSCRIBE)
-    with keyring_away(world, monkeypatch):
+    with keyring_unavailable(world, monkeypatch):
         assert world.post(f"/u/<{token[:50]}=\n{token[50:]}>").status == 200
     assert json.loads(queue.waiting()[0]["body"])["token"] == token
     assert queue.drain() == []
@@ -218,7 +218,7 @@ def test_everything_off_in_the_preferences_needs_no_keys_either(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = world.choose_url()
-    with keyring_away(world, monkeypatch):
+    with keyring_unavailable(world, monkeypatch):
         assert world.post(url, {"scope": "all"}).status == 200
         assert world.post(url, {"topics": "news"}).status == 503
     assert queue.drain() == []
@@ -231,7 +231,7 @@ def test_a_forged_link_is_accepted_without_keys_and_then_opts_nobody_out(
     url = world.leave_url()
     forged = url[:-1] + ("A" if url[-1] != "A" else "E")
     other = "/u/" + world.confirm_url().rpartition("/")[2]
-    with keyring_away(world, monkeypatch):
+    with keyring_unavailable(world, monkeypatch):
         assert world.post(forged).status == 200
         assert [world.post("/u/nonsense").status, world.post(other).status] == [404, 404]
     assert queue.drain() == []
@@ -242,14 +242,14 @@ def test_without_keys_a_page_shows_no_name_that_somebody_made_up(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = world.leave_url(brand="trust-your-bank")
-    with keyring_away(world, monkeypatch):
+    with keyring_unavailable(world, monkeypatch):
         answer = world.post(url, {"scope": "topic"})
     assert (answer.status, answer.body) == (200, "You are unsubscribed.\n")
     assert queue.drain() == []
     assert world.status(brand="trust-your-bank") == "unsubscribed"
 
 
-# --- the table is away ------------------------------------------------------------------------------------------------
+# --- the table is unavailable -----------------------------------------------------------------------------------------
 
 
 def test_topics_turned_off_in_the_preferences_are_accepted_too(world: World, queue: Queue) -> None:
@@ -260,13 +260,13 @@ def test_topics_turned_off_in_the_preferences_are_accepted_too(world: World, que
         each for each in world.get(url).page.forms[0].fields if each != ("topics", "news") and each[0] not in changed
     ]
     world.now += SECOND
-    away = "ProvisionedThroughputExceededException"
+    unavailable = "ProvisionedThroughputExceededException"
     with (
-        calls.answering(world.table_client, "GetItem", away) as reads,
-        calls.answering(world.table_client, "TransactWriteItems", away) as writes,
+        calls.answering(world.table_client, "GetItem", unavailable) as reads,
+        calls.answering(world.table_client, "TransactWriteItems", unavailable) as writes,
     ):
         saved = world.post(url, [*fields, ("frequency.offers", "weekly"), ("pause_days", "0")])
-        assert (reads, writes) == ([], [away]), "whoever waits does so for one try alone"
+        assert (reads, writes) == ([], [unavailable]), "whoever waits does so for one try alone"
     assert saved.status == 200
     assert ("topics", "offers") in saved.page.forms[0].fields
     assert ("topics", "news") not in saved.page.forms[0].fields
@@ -279,7 +279,7 @@ def test_topics_turned_off_in_the_preferences_are_accepted_too(world: World, que
 
 
 def test_a_form_that_doesnt_tell_what_it_showed_changes_no_topic(world: World, queue: Queue) -> None:
-    with world.table_away():
+    with world.table_unavailable():
         assert world.post(world.choose_url(), {"topics": "news"}).status == 200
     assert queue.waiting() == []
 
@@ -290,7 +290,7 @@ def test_a_form_that_doesnt_tell_what_was_ticked_turns_off_what_it_showed_and_op
     """As those of an earlier version are. Who left nothing is taken to have had everything."""
     url = world.choose_url(ours=True)
     form = [each for each in world.get(url).page.forms[0].fields if each[0] not in {"was_on", "stamp", "topics"}]
-    with world.table_away():
+    with world.table_unavailable():
         assert world.post(url, [*form, ("topics", "news")]).status == 200
     assert queue.drain() == []
     assert [world.status(topic=topic) for topic in ("news", "offers", "product")] == [
@@ -308,7 +308,7 @@ def test_a_topic_ticked_while_the_table_is_away_is_the_persons_own_act(
     form = [*world.get(url).page.forms[0].fields, ("topics", "news")]
     shown_at = world.now
     world.now += SECOND
-    with world.table_away():
+    with world.table_unavailable():
         assert world.post(url, form).status == 200
     assert queue.drain() == []
     assert world.status() == "subscribed"
@@ -316,14 +316,14 @@ def test_a_topic_ticked_while_the_table_is_away_is_the_persons_own_act(
     assert world.events()[-1]["actor"] == {"S": "recipient"}
 
 
-def test_what_was_left_doesnt_come_back_by_a_platforms_link_because_the_table_is_away(
+def test_what_was_left_doesnt_come_back_by_a_platforms_link_because_the_table_is_unavailable(
     world: World, queue: Queue
 ) -> None:
     world.happened({"out.news": world.now - SECOND})
     url = world.choose_url()
     form = [*world.get(url).page.forms[0].fields, ("topics", "news")]
     world.now += SECOND
-    with world.table_away():
+    with world.table_unavailable():
         assert world.post(url, form).status == 200
     assert queue.drain() == []
     assert world.status() == "unsubscribed"
@@ -341,7 +341,7 @@ def test_a_click_that_waits_stands_though_a_later_opt_out_was_taken_back_before_
     world.happened({"claim.news": world.now - SECOND})
     url = world.leave_url()
     page = world.get(url).page.form(scope="topic")
-    with world.table_away():
+    with world.table_unavailable():
         world.post(url, body="List-Unsubscribe=One-Click")
         clicked_at = world.now
         world.now += 2 * SECOND
@@ -364,7 +364,7 @@ def test_a_click_that_waits_stands_though_a_later_opt_out_is_taken_back_once_it_
     world.happened({"claim.news": world.now - SECOND})
     url = world.leave_url()
     page = world.get(url).page.form(scope="topic")
-    with world.table_away():
+    with world.table_unavailable():
         world.post(url, body="List-Unsubscribe=One-Click")
     world.now += 2 * SECOND
     left = world.post(url, page.fields)
@@ -383,14 +383,14 @@ def test_a_form_that_changes_nothing_needs_no_table(world: World, queue: Queue) 
     world.subscribed("news")
     url = world.choose_url()
     form = world.get(url).page.forms[0].fields
-    with world.table_away():
+    with world.table_unavailable():
         saved = world.post(url, form)
     assert ("topics", "news") in saved.page.forms[0].fields
     assert queue.waiting() == []
 
 
 def test_evidence_that_the_brand_keeps_for_no_day_does_not_wait_in_the_queue(world: World, queue: Queue) -> None:
-    with world.table_away():
+    with world.table_unavailable():
         world.post(world.leave_url(brand="other"), {"scope": "topic"}, headers={"user-agent": "Told Nobody"})
     [message] = queue.waiting()
     assert "Told Nobody" not in message["body"]
@@ -398,9 +398,9 @@ def test_evidence_that_the_brand_keeps_for_no_day_does_not_wait_in_the_queue(wor
 
 
 @pytest.mark.parametrize("form", [None, {"scope": "topic"}, {"scope": "all"}], ids=["one click", "topic", "everything"])
-def test_an_opt_out_is_accepted_while_the_table_is_away(world: World, queue: Queue, form: Any) -> None:
+def test_an_opt_out_is_accepted_while_the_table_is_unavailable(world: World, queue: Queue, form: Any) -> None:
     world.subscribed("news")
-    with world.table_away():
+    with world.table_unavailable():
         assert world.post(world.leave_url(), form).status == 200
     assert world.status() == "subscribed"
     world.now += 60 * SECOND
@@ -412,7 +412,7 @@ def test_an_opt_out_is_accepted_while_the_table_is_away(world: World, queue: Que
 
 def test_everything_off_in_the_preferences_is_accepted_too(world: World, queue: Queue) -> None:
     url = world.choose_url()
-    with world.table_away():
+    with world.table_unavailable():
         assert world.post(url, {"scope": "all"}).status == 200
     queue.drain()
     assert {world.status(topic=topic) for topic in ("news", "offers", "product")} == {"unsubscribed"}
@@ -420,14 +420,14 @@ def test_everything_off_in_the_preferences_is_accepted_too(world: World, queue: 
 
 def test_a_pause_is_accepted_too(world: World, queue: Queue) -> None:
     world.subscribed("news")
-    with world.table_away():
+    with world.table_unavailable():
         assert world.post(world.leave_url(), {"scope": "pause", "days": "30"}).status == 200
     queue.drain()
     assert world.decision() == "paused"
 
 
 def test_while_the_table_stays_away_nothing_leaves_the_queue(world: World, queue: Queue) -> None:
-    with world.table_away():
+    with world.table_unavailable():
         world.post(world.leave_url())
         for _ in range(9):
             assert len(queue.drain()) == 1
@@ -440,7 +440,7 @@ def test_what_the_table_can_never_take_waits_for_a_version_that_can(
     world: World, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not among the dead letters, where it would need somebody to bring it back."""
-    with world.table_away():
+    with world.table_unavailable():
         world.post(world.leave_url())
     with monkeypatch.context() as broken:
         broken.setattr(Store, "record", failing)
@@ -456,14 +456,14 @@ def failing(*_: Any, **__: Any) -> Any:
 
 def test_a_message_that_makes_no_sense_spoils_no_other(world: World, queue: Queue) -> None:
     world.sqs.send_message(QueueUrl=queue.url, MessageBody="[1]")
-    with world.table_away():
+    with world.table_unavailable():
         world.post(world.leave_url())
     assert len(queue.drain()) == 1
     assert world.status() == "unsubscribed"
 
 
 def test_a_message_that_comes_twice_is_recorded_once(world: World, queue: Queue) -> None:
-    with world.table_away():
+    with world.table_unavailable():
         world.post(world.leave_url())
     assert queue.drain() == []
     assert queue.drain() == []
@@ -473,7 +473,7 @@ def test_a_message_that_comes_twice_is_recorded_once(world: World, queue: Queue)
 
 def test_what_waits_holds_no_address_and_no_token(world: World, queue: Queue) -> None:
     url = world.leave_url()
-    with world.table_away():
+    with world.table_unavailable():
         world.post(url, {"scope": "topic"})
     [message] = queue.waiting()
     assert "ann@example.com" not in message["body"]
@@ -489,7 +489,7 @@ def test_reports_of_platforms_are_spooled_and_told_so(world: World, queue: Queue
         "topics": ["news"],
         "occurred_at": "2027-01-15T07:59:00Z",
     }
-    with world.table_away():
+    with world.table_unavailable():
         answer = world.api("POST", "/v1/events", {"events": [event]}, key=key)
     assert [each["result"] for each in answer.json["results"]] == ["spooled"]
     queue.drain()
@@ -500,7 +500,7 @@ def test_reports_under_an_idempotency_key_are_spooled_too(world: World, queue: Q
     """The key can't be looked up, and needn't be: a report is named by what it says."""
     key = world.api_key()
     event = {"event_id": "1", "kind": "unsubscribed", "email": "ann@example.com", "occurred_at": "2027-01-15T07:59:00Z"}
-    with world.table_away():
+    with world.table_unavailable():
         for _ in range(2):
             answer = world.api(
                 "POST", "/v1/events", {"events": [event]}, key=key, headers={"idempotency-key": "the same"}
@@ -511,7 +511,7 @@ def test_reports_under_an_idempotency_key_are_spooled_too(world: World, queue: Q
     assert len(world.events()) == 1
 
 
-def test_of_many_reports_only_the_first_waits_for_a_table_that_is_away(world: World, queue: Queue) -> None:
+def test_of_many_reports_only_the_first_waits_for_a_table_that_is_unavailable(world: World, queue: Queue) -> None:
     """Else a hundred of them would outlast the function."""
     key = world.api_key()
     events = [
@@ -532,7 +532,9 @@ def test_of_many_reports_only_the_first_waits_for_a_table_that_is_away(world: Wo
     assert [world.status(email=f"ann{n}@example.com") for n in range(8)] == ["unsubscribed"] * 8
 
 
-def test_of_many_reports_of_a_provider_only_some_wait_for_a_table_that_is_away(world: World, queue: Queue) -> None:
+def test_of_many_reports_of_a_provider_only_some_wait_for_a_table_that_is_unavailable(
+    world: World, queue: Queue
+) -> None:
     brand = world.deployment.brands.get("demo")
     assert brand is not None
     reports = [Report(ReportKind.UNSUBSCRIBED, world.now, f"ann{n}@example.com") for n in range(40)]
@@ -573,7 +575,7 @@ def test_a_confirmation_is_not_spooled(world: World, queue: Queue) -> None:
     url = world.confirm_url()
     stamp = world.get(url).page.form().fields
     world.now += 2 * SECOND
-    with world.table_away():
+    with world.table_unavailable():
         assert world.post(url, dict(stamp)).status == 503
     assert queue.waiting() == []
 
@@ -627,7 +629,7 @@ def test_an_opt_out_that_waited_is_still_of_its_click_and_its_wait_is_counted(
 ) -> None:
     event = events.http("POST", world.leave_url(), body=b"List-Unsubscribe=One-Click")
     event["requestContext"]["requestId"] = "ours-1"
-    with world.table_away():
+    with world.table_unavailable():
         assert world.function("oneclick").handler(event, None)["statusCode"] == 200
     assert queue.drain() == []
     lines = [json.loads(each) for each in capsys.readouterr().out.splitlines() if '"_aws"' in each]
@@ -645,7 +647,7 @@ def test_what_a_form_of_preferences_leaves_counts_though_no_key_could_be_had(
     world.subscribed("news", "offers")
     url = world.choose_url()
     form = world.get(url).page.forms[0]
-    with keyring_away(world, monkeypatch):
+    with keyring_unavailable(world, monkeypatch):
         answer = world.post(url, form.with_values({"topics": ["offers"]}))
         assert world.post(url, form.with_values({"topics": ["news", "offers", "product"]})).status == 503
     assert (answer.status, "what you turned off" in answer.body) == (200, True)

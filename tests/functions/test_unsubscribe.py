@@ -866,7 +866,7 @@ def test_a_day_later_nobody_asks_for_a_reason(world: World) -> None:
 
 def test_whoever_says_why_while_the_table_is_away_is_thanked(world: World) -> None:
     left = send(world, world.leave_url(), scope="topic")
-    with world.table_away():
+    with world.table_unavailable():
         answer = world.post(reason_form(left).action, {"reason": "other"})
     assert (answer.status, answer.page.heading) == (200, "Thanks for telling us")
 

@@ -160,7 +160,7 @@ def test_every_retry_of_one_call_that_failed_first_says_the_same(post: Post, mon
         person = f"{provider}@example.com"
         sent = hooks.send(provider, hooks.saying(provider, "unsubscribed", person))
         with monkeypatch.context() as patch:
-            patch.setattr(Reports, "take_all", _away)
+            patch.setattr(Reports, "take_all", _unavailable)
             assert post.send(sent)[0] == 503
         for hours, count in ((1, "applied"), (3, "duplicate"), (8, "duplicate")):
             post.world.now = NOW + hours * HOUR
@@ -477,7 +477,7 @@ def test_the_same_call_again_is_a_duplicate(post: Post) -> None:
 def test_a_retry_after_a_failure_of_ours_is_taken(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = hooks.send("mailgun", hooks.saying("mailgun", "unsubscribed"))
     with monkeypatch.context() as patch:
-        patch.setattr(Reports, "take_all", _away)
+        patch.setattr(Reports, "take_all", _unavailable)
         answer = post.world.call("webhook", "POST", sent.path, body=sent.body)
         assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "30")
     assert post.send(sent) == (200, {**NOTHING, "applied": 1})
@@ -581,7 +581,7 @@ def test_a_move_that_was_cut_short_is_completed_by_sending_it_again(
 ) -> None:
     post.say("mailchimp", hooks.saying("mailchimp", "unsubscribed"))
     with monkeypatch.context() as patch:
-        patch.setattr(type(post.world.deployment.store), "read", _away)
+        patch.setattr(type(post.world.deployment.store), "read", _unavailable)
         assert post.send(hooks.send("mailchimp", move(ANN, "ann@example.org")))[0] == 503
     assert post.say("mailchimp", move(ANN, "ann@example.org")) == {"applied": 1}
     assert post.registers("ann@example.org") == {"out.news": LEFT_AT}
@@ -688,19 +688,19 @@ def test_a_confirmation_that_leads_elsewhere_is_not_followed(post: Post) -> None
 
 
 def test_what_cannot_be_fetched_now_is_asked_for_again(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(_url: str) -> bytes:
-        raise UnreachableError("away")
+    def unavailable(_url: str) -> bytes:
+        raise UnreachableError("unavailable")
 
-    monkeypatch.setattr(sns, "fetch", away)
+    monkeypatch.setattr(sns, "fetch", unavailable)
     assert post.send(hooks.send("sns", hooks.saying("sns", "bounced")))[0] == 503
     assert post.world.items() == []
 
 
-# --- when something is away -----------------------------------------------------------------------------------------
+# --- when something is unavailable ------------------------------------------------------------------------------------
 
 
-def _away(*_: Any, **__: Any) -> Any:
-    raise StoreUnavailableError("away")
+def _unavailable(*_: Any, **__: Any) -> Any:
+    raise StoreUnavailableError("unavailable")
 
 
 def test_while_the_table_is_away_the_provider_is_asked_to_send_again(
@@ -710,12 +710,12 @@ def test_while_the_table_is_away_the_provider_is_asked_to_send_again(
         hooks.send(provider, hooks.saying(provider, "unsubscribed", f"{provider}@example.com")) for provider in NAMES
     ]
 
-    def away(*_: Any, **__: Any) -> Any:
+    def unavailable(*_: Any, **__: Any) -> Any:
         raise EndpointConnectionError(endpoint_url="https://dynamodb")
 
     with monkeypatch.context() as patch:
-        patch.setattr(post.world.deployment.table_client, "transact_write_items", away)
-        patch.setattr(post.world.deployment.table_client, "put_item", away)
+        patch.setattr(post.world.deployment.table_client, "transact_write_items", unavailable)
+        patch.setattr(post.world.deployment.table_client, "put_item", unavailable)
         assert [post.send(sent)[0] for sent in calls] == [503] * len(NAMES)
     assert [post.send(sent) for sent in calls] == [(200, {**NOTHING, "applied": 1})] * len(NAMES)
 
@@ -728,7 +728,7 @@ def test_a_batch_that_failed_half_way_is_completed_by_sending_it_again(
 
     def faltering(self: Reports, brand: Any, report: Report, *rest: Any, **more: Any) -> Receipt:
         if report.email.startswith("p2"):
-            raise StoreUnavailableError("away")
+            raise StoreUnavailableError("unavailable")
         return take(self, brand, report, *rest, **more)
 
     with monkeypatch.context() as patch:
@@ -816,7 +816,7 @@ def test_when_one_of_many_fails_the_rest_is_not_waited_for(monkeypatch: pytest.M
 
     def take(_brand: Any, report: Report, *_: Any, **__: Any) -> Receipt:
         seen.append(report.email)
-        raise StoreUnavailableError("away")
+        raise StoreUnavailableError("unavailable")
 
     monkeypatch.setattr(taking, "take", take)
     reports = [Report(ReportKind.BOUNCED, 1, email=f"p{at}") for at in range(5_000)]

@@ -70,7 +70,7 @@ def test_a_topic_that_only_the_person_still_has_can_be_left(world: World) -> Non
 
 def test_a_made_up_name_while_the_table_is_away_leaves_everything(world: World, queued: list[str]) -> None:
     world.subscribed("news")
-    with world.table_away():
+    with world.table_unavailable():
         assert world.post(minted(world, "junk")).status == 200
     drain(world, queued)
     assert world.status() == "unsubscribed"
@@ -115,7 +115,7 @@ def test_a_complaint_without_an_instant_counts_whatever_the_clocks_say(world: Wo
     assert world.decision() == "complaint"
 
 
-# --- what is away -----------------------------------------------------------------------------------------------------
+# --- what is unavailable ----------------------------------------------------------------------------------------------
 
 
 def test_what_a_form_leaves_counts_though_its_tick_cant_be_counted(world: World, queued: list[str]) -> None:

@@ -274,7 +274,7 @@ class Deployment:
         return parts
 
     def _spool(self, text: str) -> None:
-        raise StoreUnavailableError("nothing is away here")
+        raise StoreUnavailableError("nothing is unavailable here")
 
     def _queue(self, text: str) -> None:
         told = notifications.from_json(text)

@@ -61,7 +61,7 @@ def test_an_endpoint_is_away_after_so_many_refusals_and_every_container_knows(
     assert another(table).standing(*CRM, NOW) == Standing(REFUSALS, NOW + 1000 * PAUSES_S[0], 0, REFUSALS)
 
 
-def test_one_that_takes_something_in_between_is_not_away(table: Table, endpoints: Endpoints) -> None:
+def test_one_that_takes_something_in_between_is_available(table: Table, endpoints: Endpoints) -> None:
     for _ in range(3):
         for _ in range(REFUSALS - 1):
             assert not endpoints.refused(*CRM, NOW)

@@ -42,7 +42,7 @@ def breaker(table: Table, opened: list[str]) -> Breaker:
     return Breaker(table.gateway, opened.append)
 
 
-# --- when the table is away -------------------------------------------------------------------------------------------
+# --- when the table is unavailable ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)

@@ -118,11 +118,11 @@ def test_an_answer_of_the_table_that_was_lost_is_no_call_in_progress(once: Calls
     assert once() == DONE
 
 
-def test_nothing_is_done_while_the_table_is_away(once: Calls, monkeypatch: Any) -> None:
-    def away(*_: Any) -> None:
+def test_nothing_is_done_while_the_table_is_unavailable(once: Calls, monkeypatch: Any) -> None:
+    def unavailable(*_: Any) -> None:
         raise StoreUnavailableError
 
-    monkeypatch.setattr(once.gateway, "put", away)
+    monkeypatch.setattr(once.gateway, "put", unavailable)
     with pytest.raises(StoreUnavailableError):
         once()
     assert once.made == 0

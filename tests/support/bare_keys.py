@@ -8,13 +8,13 @@ from consentry.links.keyring import SecretUnavailableError
 
 
 class Bare:
-    """The same keys for every brand. Counts how often it is asked for newer ones, which are `newer` or `away`."""
+    """The same keys for every brand. Counts how often somebody asks for newer ones: `newer`, or `unavailable`."""
 
     def __init__(self, *keys: bytes) -> None:
         self.keys: tuple[bytes, ...] = keys or (b"a key",)
         self.retired: tuple[bytes, ...] = ()
         self.newer: tuple[bytes, ...] = ()
-        self.away = False
+        self.unavailable = False
         self.refreshed = 0
 
     def signing_keys(self, brand: str) -> Sequence[bytes]:
@@ -25,7 +25,7 @@ class Bare:
 
     def refresh(self) -> bool:
         self.refreshed += 1
-        if self.away:
-            raise SecretUnavailableError("away")
+        if self.unavailable:
+            raise SecretUnavailableError("unavailable")
         self.keys = self.newer or self.keys
         return True

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class MemoryStore:
-    """Keeps events and addresses of one brand's subscribers; `away` makes it unavailable."""
+    """Keeps events and addresses of one brand's subscribers; `unavailable` makes it unavailable."""
 
     def __init__(self) -> None:
         self.events: dict[str, list[Event]] = defaultdict(list)
@@ -36,7 +36,7 @@ class MemoryStore:
         self.evidence: dict[str, tuple[Evidence | None, int]] = {}
         self.settled: list[Address | None] = []
         self.spent: dict[str, str] = {}
-        self.away = False
+        self.unavailable = False
         self.throttled = False
 
     def record(self, event: Event, **how: Any) -> Recorded:
@@ -130,8 +130,8 @@ class MemoryStore:
         return self.read(brand, subscriber_id), found
 
     def reach(self) -> None:
-        if self.away:
-            raise StoreUnavailableError("away")
+        if self.unavailable:
+            raise StoreUnavailableError("unavailable")
 
 
 class MemoryOutbox:

@@ -233,7 +233,7 @@ class World:
         return self.deployment.table_client
 
     @contextmanager
-    def table_away(self) -> Iterator[None]:
+    def table_unavailable(self) -> Iterator[None]:
         """The table throttles whatever is asked of it."""
         with calls.failing(self.table_client, "ProvisionedThroughputExceededException"):
             yield

@@ -88,7 +88,7 @@ def test_a_line_names_nobody(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("waiting", "channel"),
     [(Spooled(EVENT), "page"), (Unverified(Purpose.UNSUBSCRIBE, "t", NOW, Channel.ONE_CLICK), "one-click")],
-    ids=["the table is away", "the keys are away"],
+    ids=["the table is unavailable", "the keys are unavailable"],
 )
 def test_what_waits_is_counted_once_it_is_in_the_spool(
     waiting: Spooled | Unverified, channel: str, capsys: pytest.CaptureFixture[str]

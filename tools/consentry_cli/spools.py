@@ -1,4 +1,4 @@
-"""`consentry spool`: what was accepted while the table was away, and could not be recorded since."""
+"""`consentry spool`: what was accepted while the table was unavailable, and could not be recorded since."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ class Deployment:
 
     @cached_property
     def queued_reports(self) -> Reports:
-        """What others report, out of a queue: it comes back from there while the table is away, and needs no spool."""
+        """Reports out of a queue: they come back from there while the table is unavailable, and need no spool."""
         from consentry.actions.reports import Reports  # noqa: PLC0415 - as above
 
         return Reports(self.store, self.keyring.pepper, Recorder(self.store))
@@ -188,7 +188,7 @@ class Deployment:
     @cached_property
     def spool(self) -> SpoolSender:
         """Keeps what could not be recorded."""
-        from consentry.aws.spool import SpoolSender  # noqa: PLC0415 - only while the table is away
+        from consentry.aws.spool import SpoolSender  # noqa: PLC0415 - only while the table is unavailable
 
         return SpoolSender(lambda how: self._client("sqs", how), self.settings.spool_queue_url, self.keyring)
 
@@ -321,6 +321,6 @@ class Deployment:
         return self._client("sqs", clients.PATIENT)
 
     def _queue(self, url: str) -> Queue:
-        from consentry.aws.queues import Queue  # noqa: PLC0415 - a click queues nothing, unless the table is away
+        from consentry.aws.queues import Queue  # noqa: PLC0415 - a click queues nothing, unless the table is unavailable
 
         return Queue(self._queue_client, url)

@@ -55,7 +55,7 @@ METRICS: Final = {
     "MailsPutOff": Metric("Count", ("why",)),
     "MailDelay": Metric("Milliseconds"),  # from the request to SES
     "Notifications": Metric("Count", ("outcome",)),
-    "EndpointsAway": Metric("Count"),  # calls with which an endpoint turned out to be away, or to be so still
+    "EndpointsAway": Metric("Count"),  # calls with which an endpoint turned out to be unavailable, or to be so still
     "NotificationDelay": Metric("Milliseconds"),  # from what happened to the endpoint that took it
     "SpoolDelay": Metric("Milliseconds"),  # from the spool to the table
     "Waiting": Metric("Seconds", ("queue",)),  # the age of what could not be done now, and will be tried again

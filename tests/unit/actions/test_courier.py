@@ -127,16 +127,16 @@ def test_a_mail_that_nobody_waits_for_is_not_counted(office: Office) -> None:
 
 
 def test_nothing_is_sent_that_could_not_be_claimed(office: Office) -> None:
-    office.store.away = True
+    office.store.unavailable = True
     with pytest.raises(StoreUnavailableError):
         office.deliver()
     assert office.post.sent == []
 
 
 def test_a_mail_that_went_out_counts_as_sent_even_if_that_cant_be_noted(office: Office) -> None:
-    office.post.before_answering = lambda: setattr(office.store, "away", True)
+    office.post.before_answering = lambda: setattr(office.store, "unavailable", True)
     assert office.deliver() is Delivery.SENT
-    office.store.away = False
+    office.store.unavailable = False
     office.post.before_answering = lambda: None
     with pytest.raises(LaterError):
         office.deliver(claimant="second")

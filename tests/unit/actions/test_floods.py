@@ -1,4 +1,4 @@
-"""What waits in flight in the spool: the table is away while very many leave."""
+"""What waits in flight in the spool: the table is unavailable while very many leave."""
 
 from __future__ import annotations
 

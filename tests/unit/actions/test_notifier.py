@@ -37,7 +37,7 @@ class Platforms:
         """Events that are refused wherever they go."""
         self.taken: dict[tuple[str, str], list[int]] = {}
         self.calls: dict[str, list[tuple[int, str]]] = {}
-        self.away: list[tuple[int, str]] = []
+        self.reported_unavailable: list[tuple[int, str]] = []
         self.given_up: list[tuple[int, str]] = []
         self.faults: list[Exception] = []
         self.deferred: list[int] = []
@@ -73,7 +73,7 @@ class Platforms:
         return True
 
     def unavailable(self, told: Notification) -> None:
-        self.away.append((self.clock.now, told.endpoint))
+        self.reported_unavailable.append((self.clock.now, told.endpoint))
 
     def give_up(self, told: Notification) -> None:
         self.given_up.append((self.clock.now, told.event_id))
@@ -160,8 +160,8 @@ def test_an_endpoint_that_is_away_is_tried_with_one_new_notification_at_a_time_e
     assert between[0] >= PAUSES_S[1] * SECOND
     assert between[1] >= PAUSES_S[2] * SECOND
     assert all(PAUSES_S[-1] * SECOND <= each < 2 * PAUSES_S[-1] * SECOND for each in between[2:])
-    assert [endpoint for _, endpoint in platforms.away] == ["dead"] * (1 + len(tries))
-    hours = Counter((at - NOW) // HOUR for at, _ in platforms.away)
+    assert [endpoint for _, endpoint in platforms.reported_unavailable] == ["dead"] * (1 + len(tries))
+    hours = Counter((at - NOW) // HOUR for at, _ in platforms.reported_unavailable)
     assert min(hours[hour] for hour in range(6)) >= 3, "or its alarm would end"
     assert max(platforms.deferred) <= 900
 
@@ -209,7 +209,7 @@ def test_what_one_endpoint_refuses_while_it_takes_all_else_is_tried_as_the_guide
     assert tries == 1 + len(WAITS.waits_s)
     (at, _), *_ = platforms.given_up
     assert SPAN_MS <= at - NOW < SPAN_MS + 15 * MINUTE
-    assert not platforms.away
+    assert not platforms.reported_unavailable
 
 
 def test_a_lone_notification_is_tried_as_the_guide_says() -> None:
@@ -232,7 +232,7 @@ def test_what_an_endpoint_always_refuses_holds_up_nothing_else_of_it() -> None:
     platforms.work(seconds=3600)
     assert len(platforms.taken) == 20
     assert len(platforms.calls["crm"]) > 20 + 20 * REFUSALS
-    assert not platforms.away
+    assert not platforms.reported_unavailable
 
 
 def test_what_an_endpoint_always_refuses_keeps_it_not_away_after_it_once_was() -> None:
@@ -244,7 +244,7 @@ def test_what_an_endpoint_always_refuses_keeps_it_not_away_after_it_once_was() -
     for person in range(12):
         platforms.change(person, "crm")
     platforms.work(seconds=3600)
-    assert platforms.away
+    assert platforms.reported_unavailable
     late = []
     for person in range(100, 150):
         at = platforms.clock.now
@@ -253,7 +253,7 @@ def test_what_an_endpoint_always_refuses_keeps_it_not_away_after_it_once_was() -
         (taken,) = platforms.taken["crm", f"event {person}"]
         late += [person] if taken > at + MINUTE else []
     assert len(late) < 12, "until each of those was tried once"
-    assert not [at for at, _ in platforms.away if at > platforms.clock.now - 6 * HOUR]
+    assert not [at for at, _ in platforms.reported_unavailable if at > platforms.clock.now - 6 * HOUR]
 
 
 def test_what_it_takes_again_ends_the_waiting_of_what_it_refused() -> None:

@@ -53,7 +53,7 @@ class Ann:
 
     def _spool(self, text: str) -> None:
         if self.spool is None:
-            raise StoreUnavailableError("away, too")
+            raise StoreUnavailableError("unavailable, too")
         self.spool.append(text)
 
     def drains(self) -> None:
@@ -337,7 +337,7 @@ def test_a_request_through_the_api_is_on_record_as_the_platforms(ann: Ann) -> No
 
 
 def test_an_opt_out_that_cant_be_written_is_not_said_to_be_done(ann: Ann) -> None:
-    ann.store.away = True
+    ann.store.unavailable = True
     with pytest.raises(StoreUnavailableError):
         ann.leaves("news")
 
@@ -536,9 +536,9 @@ def test_nothing_that_a_platform_does_before_or_after_lifts_what_a_person_left_b
 
     for act, skew in before:
         happens(act, skew)
-    ann.store.away, ann.spool = waits is not None, []
+    ann.store.unavailable, ann.spool = waits is not None, []
     ann.clicks(*(() if everything else ("news",)))
-    ann.store.away = False
+    ann.store.unavailable = False
     for at, (act, skew) in enumerate(after):
         if at == waits:
             ann.drains()
@@ -551,9 +551,9 @@ def test_nothing_that_a_platform_does_before_or_after_lifts_what_a_person_left_b
 def test_an_opt_out_that_waited_since_before_an_undo_stands(ann: Ann) -> None:
     """A click of hers was spooled; meanwhile a platform's opt-out came and was taken back."""
     ann.is_claimed("news")
-    ann.store.away, ann.spool = True, []
+    ann.store.unavailable, ann.spool = True, []
     ann.clicks("news")
-    ann.store.away = False
+    ann.store.unavailable = False
     ann.undoes(ann.leaves("news"))
     ann.drains()
     assert ann.status("news") is Status.UNSUBSCRIBED
@@ -562,9 +562,9 @@ def test_an_opt_out_that_waited_since_before_an_undo_stands(ann: Ann) -> None:
 def test_a_click_that_waited_stands_though_what_came_after_it_is_taken_back(ann: Ann) -> None:
     """The same in another order: it is drained before the undo."""
     ann.is_claimed("news")
-    ann.store.away, ann.spool = True, []
+    ann.store.unavailable, ann.spool = True, []
     ann.clicks("news")
-    ann.store.away = False
+    ann.store.unavailable = False
     link = ann.leaves("news")
     ann.drains()
     ann.undoes(link)
@@ -598,9 +598,9 @@ def test_undo_twice_is_undo(ann: Ann) -> None:
 
 def test_undo_counts_of_an_opt_out_that_still_waits_to_be_recorded(ann: Ann) -> None:
     ann.subscribes("news")
-    ann.store.away, ann.spool = True, []
+    ann.store.unavailable, ann.spool = True, []
     link = ann.leaves("news")
-    ann.store.away = False
+    ann.store.unavailable = False
     ann.undoes(link)
     ann.drains()
     assert rules.status(ann.consent, "news") is Status.SUBSCRIBED
@@ -608,9 +608,9 @@ def test_undo_counts_of_an_opt_out_that_still_waits_to_be_recorded(ann: Ann) -> 
 
 def test_undo_counts_of_a_pause_that_still_waits_to_be_recorded(ann: Ann) -> None:
     ann.subscribes("news")
-    ann.store.away, ann.spool = True, []
+    ann.store.unavailable, ann.spool = True, []
     link = ann.pauses()
-    ann.store.away = False
+    ann.store.unavailable = False
     ann.undoes(link)
     ann.drains()
     assert ann.allowed("news")
@@ -1085,18 +1085,18 @@ def test_while_the_table_is_away_a_platforms_link_lifts_nothing_and_what_is_left
     ann.subscribes("offers")
     ann.leaves("news")
     page = ann.opens()
-    ann.store.away, ann.spool = True, []
+    ann.store.unavailable, ann.spool = True, []
     ann.saves("news", "product", page=page, ours=False)
-    ann.store.away = False
+    ann.store.unavailable = False
     ann.drains()
     assert [ann.status(each) for each in ("news", "offers")] == [Status.UNSUBSCRIBED] * 2
 
 
 def test_while_the_table_is_away_a_link_of_ours_opts_in_as_of_the_showing(ann: Ann) -> None:
     page = ann.opens()
-    ann.store.away, ann.spool = True, []
+    ann.store.unavailable, ann.spool = True, []
     ann.saves("news", "offers", "product", page=page)
-    ann.store.away = False
+    ann.store.unavailable = False
     ann.clicks("offers")
     ann.drains()
     assert [ann.status(each) for each in ("news", "offers")] == [Status.SUBSCRIBED, Status.UNSUBSCRIBED]
@@ -1136,11 +1136,11 @@ def test_a_link_itself_is_no_stamp(ann: Ann) -> None:
     assert not ann.actions.stamped(Form.CONFIRM, link, ann.actions.tokens.sign(link), ann.now + 60_000)
 
 
-def test_a_page_opens_while_the_table_is_away(ann: Ann) -> None:
+def test_a_page_opens_while_the_table_is_unavailable(ann: Ann) -> None:
     ann.subscribes("news")
     link = ann.link(Purpose.UNSUBSCRIBE, "news")
     assert ann.actions.glance(link) == ann.consent
-    ann.store.away = True
+    ann.store.unavailable = True
     assert ann.actions.glance(link) == Consent({}, {})
 
 

@@ -32,11 +32,11 @@ class Place:
     def __init__(self) -> None:
         self.document: dict[str, Any] = {"root": "r"}
         self.now = NOW
-        self.away = False
+        self.unavailable = False
 
     def fetch(self) -> str:
-        if self.away:
-            raise SecretUnavailableError("away")
+        if self.unavailable:
+            raise SecretUnavailableError("unavailable")
         return json.dumps(self.document)
 
     def container(self) -> Tokens:
@@ -68,7 +68,7 @@ def test_a_container_that_lives_on_changes_over_by_itself() -> None:
     container = place.container()
     before = container.sign(LEAVE)
     place.now += OVERLAP_MS
-    place.away = True
+    place.unavailable = True
     assert container.sign(LEAVE) != before
 
 
@@ -97,12 +97,12 @@ def test_a_token_of_a_key_that_cannot_be_fetched_is_not_called_forged() -> None:
     rotation.add(place.document, "demo", place.now, urgent=True)
     place.now += 120_000
     token = place.container().sign(LEAVE)
-    place.away = True
+    place.unavailable = True
     for later in (0, 1_000):
         place.now += later
         with pytest.raises(SecretUnavailableError):
             container.read(Purpose.UNSUBSCRIBE, token, place.now)
-    place.away = False
+    place.unavailable = False
     place.now += 60_000
     assert container.read(Purpose.UNSUBSCRIBE, token, place.now) == LEAVE
 
@@ -176,7 +176,7 @@ STEPS = st.one_of(
     st.tuples(st.just("sign"), st.integers(0, 3)),
     st.tuples(st.just("start"), st.integers(0, 3)),
     st.tuples(st.just("garbage"), st.integers(0, 3)),
-    st.tuples(st.just("away"), st.booleans()),
+    st.tuples(st.just("unavailable"), st.booleans()),
 )
 
 
@@ -197,11 +197,11 @@ class Fleet:
             case "retire":
                 with suppress(rotation.RefusedError):
                     rotation.retire(self.place.document, "demo", str(what), self.place.now)
-            case "start" if not self.place.away:
+            case "start" if not self.place.unavailable:
                 self.containers[what] = self.place.container()
                 self.containers[what].sign(LEAVE)
-            case "away":
-                self.place.away = what
+            case "unavailable":
+                self.place.unavailable = what
             case "sign":
                 self.links.append(self.containers[what].sign(LEAVE))
             case "garbage":
@@ -223,13 +223,13 @@ class Fleet:
 @settings(max_examples=300)
 @given(st.lists(STEPS, max_size=25))
 def test_no_order_of_rotating_fetching_and_signing_makes_a_container_refuse_an_opt_out(steps: list[Any]) -> None:
-    """At most it says that it can't tell while the keyring is away, and the opt-out waits for a minute after that."""
-    fleet, was_away = Fleet(), False
+    """At most it says that it can't tell while the keyring is unavailable; the opt-out waits for a minute after."""
+    fleet, was_unavailable = Fleet(), False
     for step, what in steps:
         fleet.do(step, what)
-        was_away = was_away or fleet.place.away
-        assert fleet.unknown() == 0 or was_away
-    fleet.place.away = False
+        was_unavailable = was_unavailable or fleet.place.unavailable
+        assert fleet.unknown() == 0 or was_unavailable
+    fleet.place.unavailable = False
     fleet.place.now += 60_000
     assert fleet.unknown() == 0
 

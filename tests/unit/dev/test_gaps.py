@@ -71,7 +71,7 @@ def test_a_handlers_exception_stays_inside() -> None:
 
 def test_what_a_function_answers_is_left_alone() -> None:
     assert gaps.as_api_gateway_answers(200, b'{"errorType": "a word"}') == (200, b'{"errorType": "a word"}')
-    assert gaps.as_api_gateway_answers(502, b"upstream is away") == (502, b"upstream is away")
+    assert gaps.as_api_gateway_answers(502, b"upstream is unavailable") == (502, b"upstream is unavailable")
 
 
 def sent(recipient: str, **otherwise: Any) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from support import people
 
 
 def test_a_form_before_its_page_is_answered() -> None:
-    copies: Any = SimpleNamespace()  # nothing is away in what is asked here
+    copies: Any = SimpleNamespace()  # nothing is unavailable in what is asked here
     preview = Preview(
         base_url="http://127.0.0.1:9",
         brands={"demo": people.brand()},

@@ -65,7 +65,7 @@ def failing(exc: Exception) -> Any:
     return handle
 
 
-@pytest.mark.parametrize("exc", [LaterError(60), StoreUnavailableError("away"), ValueError("odd")])
+@pytest.mark.parametrize("exc", [LaterError(60), StoreUnavailableError("unavailable"), ValueError("odd")])
 def test_the_age_of_a_message_that_comes_back_is_counted_however_often_it_came(
     capsys: pytest.CaptureFixture[str], exc: Exception
 ) -> None:
@@ -79,7 +79,7 @@ def test_a_message_comes_back_as_its_schedule_says_after_the_faults_that_it_is_f
     """The seventh try of the message has failed."""
     hidden: list[tuple[str, int]] = []
     redelivery = Redelivery((StoreUnavailableError,), doubling(5, 300), lambda *how: hidden.append(how))
-    for exc in (ValueError("odd"), StoreUnavailableError("away")):
+    for exc in (ValueError("odd"), StoreUnavailableError("unavailable")):
         batches.process({"Records": [message(NOW)]}, queue=failing(exc), redelivery=redelivery)
     assert hidden == [("r", 300)]
 
@@ -91,7 +91,7 @@ def test_records_that_a_function_does_not_handle_are_not_swallowed() -> None:
 
 def test_the_age_of_a_change_that_holds_up_the_stream_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(AllFailedError):
-        batches.process({"Records": [change(NOW - 3 * MINUTE)]}, stream=failing(StoreUnavailableError("away")))
+        batches.process({"Records": [change(NOW - 3 * MINUTE)]}, stream=failing(StoreUnavailableError("unavailable")))
     told = counted(capsys)
     assert (told["Waiting"], told["queue"]) == (180, "stream")
 
@@ -106,7 +106,7 @@ def test_what_the_table_can_never_take_is_counted_apart_from_what_passes(capsys:
     batches.process({"Records": [message(NOW)]}, queue=failing(PermanentFaultError("too large")))
     told = counted(capsys)
     assert (told["Waiting"], told["Faults"], told["PermanentFaults"]) == (0, 1, 1)
-    batches.process({"Records": [message(NOW)]}, queue=failing(StoreUnavailableError("away")))
+    batches.process({"Records": [message(NOW)]}, queue=failing(StoreUnavailableError("unavailable")))
     assert "PermanentFaults" not in counted(capsys)
 
 

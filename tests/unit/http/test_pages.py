@@ -93,7 +93,7 @@ def test_every_fault_is_explained_in_every_language(code: str, lang: str) -> Non
 
 def test_each_fault_has_words_of_its_own() -> None:
     said = {code: re.findall("<h1>(.*?)</h1>", renderer().problem(request(), 404, code).body)[0] for code in FAULTS}
-    assert said.pop("no_keys") == said["unavailable"], "what is away is nothing to a person"
+    assert said.pop("no_keys") == said["unavailable"], "what is unavailable is nothing to a person"
     assert len({*said.values()}) == len(said)
 
 

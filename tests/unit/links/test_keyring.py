@@ -33,15 +33,15 @@ class Secret:
 
     def __init__(self, document: object) -> None:
         self.text = document if isinstance(document, str) else json.dumps(document)
-        self.away = False
+        self.unavailable = False
         self.fetched = 0
         self.now = 1_000.0
         self.keyring = Keyring(self.fetch, lambda: self.now, lambda: self.now)
 
     def fetch(self) -> str:
         self.fetched += 1
-        if self.away:
-            raise SecretUnavailableError("away")
+        if self.unavailable:
+            raise SecretUnavailableError("unavailable")
         return self.text
 
     def holds(self, document: object) -> None:
@@ -114,16 +114,16 @@ USES: list[Callable[[Keyring], object]] = [
 @pytest.mark.parametrize("use", USES)
 def test_without_the_secret_nothing_can_be_verified_until_it_is_back(use: Callable[[Keyring], object]) -> None:
     secret = Secret({"root": ROOT})
-    secret.away = True
+    secret.unavailable = True
     for _ in range(2):
         with pytest.raises(SecretUnavailableError):
             use(secret.keyring)
-    secret.away = False
+    secret.unavailable = False
     use(secret.keyring)
 
 
 @pytest.mark.parametrize("text", ["", "not json", "[]", "null", '"root"', "{}", '{"root": ""}', '{"root": 5}'])
-def test_a_document_that_somebody_broke_is_a_secret_that_is_away(text: str) -> None:
+def test_a_document_that_somebody_broke_is_a_secret_that_is_unavailable(text: str) -> None:
     secret = Secret(text)
     with pytest.raises(SecretUnavailableError) as caught:
         secret.keyring.pepper("demo")
@@ -146,13 +146,13 @@ def test_a_document_broken_later_leaves_the_keys_of_before_in_use(text: str) -> 
 def test_a_failed_refresh_is_not_repeated_within_a_minute() -> None:
     secret = Secret({"root": ROOT})
     secret.keyring.pepper("demo")
-    secret.away = True
+    secret.unavailable = True
     for later in (60, 59):
         secret.now += later
         with pytest.raises(SecretUnavailableError):
             secret.keyring.refresh()
     assert secret.fetched == 2
-    secret.away = False
+    secret.unavailable = False
     secret.now += 1
     assert secret.keyring.refresh() is True
 
@@ -164,7 +164,7 @@ def test_a_document_can_be_renewed_however_young_it_seems() -> None:
     assert secret.keyring.refresh() is False
     assert secret.keyring.renew() is True
     assert secret.fetched == 2
-    secret.away = True
+    secret.unavailable = True
     assert secret.keyring.renew() is False
     assert secret.keyring.signing_keys("demo") == keys
 

@@ -164,7 +164,7 @@ def test_what_nobody_vouches_for_causes_one_fetch_however_many_brands_there_are(
 
 def test_while_newer_keys_cant_be_had_an_address_isnt_called_forged() -> None:
     keys = Bare(b"old")
-    keys.away = True
+    keys.unavailable = True
     with pytest.raises(SecretUnavailableError):
         read(code(keys=Bare(b"new")), keys)
 

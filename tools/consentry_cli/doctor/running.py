@@ -96,7 +96,7 @@ def ages(deployed: Deployed) -> Generator[Ill, None, str]:
         if seconds > (_OPT_OUTS_S if names[name] in _OPT_OUTS else _HOUR_S):
             yield warning(
                 f"Within the last hour a message in {names[name]} was {number(round(seconds / 60), 'minute')} old.",
-                "Whoever reads the queue fails, or waits for something that is away: read its function's log.",
+                "Whoever reads the queue fails, or waits for something that is unavailable: read its function's log.",
             )
     return "Nothing has waited for long."
 

@@ -125,7 +125,7 @@ def from_stream(source: str, record_ms: float, shards: int) -> float:
 
 
 def rounds(seconds: float) -> int:
-    """How often a notification comes by and is deferred while its endpoint is away for so long."""
+    """How often a notification comes by and is deferred while its endpoint is unavailable for so long."""
     pauses = [*PAUSES_S[:-1]]
     at, times = 0.0, 1
     while at + (pause := pauses.pop(0) if pauses else PAUSES_S[-1]) <= seconds:
@@ -134,7 +134,7 @@ def rounds(seconds: float) -> int:
 
 
 def waited(messages: float) -> costs.Bill:
-    """So many messages that come out of the queue and go into it again, since their endpoint is away."""
+    """So many messages that come out of the queue and go into it again, since their endpoint is unavailable."""
     requests = 3 * messages / costs.MILLION * (prices.QUEUED.dollars + prices.FAIR.dollars)
     return costs.together(costs.functions(messages, assumed.STREAM_MS.value), {"SQS": requests})
 

@@ -236,7 +236,7 @@ def archived() -> str:
 
 
 def waiting() -> str:
-    """What a million notifications cost while their endpoint is away."""
+    """What a million notifications cost while their endpoint is unavailable."""
     cases = {"an hour": 3_600, "a day": 86_400, "three days, and are given up": notifications.SPAN_MS // 1000}
     return table(
         ["a million notifications that wait", "messages, for each", "a second", "dollars"],

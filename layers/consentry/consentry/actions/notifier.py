@@ -71,8 +71,8 @@ class Notifier:
         """Deal with a message of the queue; what is raised on the way leaves it there.
 
         What its endpoint refused goes its own way, however the endpoint stands: it may be the notification that is not
-        liked, and shows nothing of others, also when it is tried anew because the endpoint was away in between. All
-        else waits while the endpoint is away, but for one that tries it.
+        liked, and shows nothing of others, also when it is tried anew because the endpoint was unavailable in between.
+        All else waits while the endpoint is unavailable, but for one that tries it.
         """
         if self._calls.listening(notification) is None:
             return Fate.UNWANTED

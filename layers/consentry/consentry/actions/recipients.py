@@ -97,7 +97,7 @@ class RecipientActions:
     """The acts of recipients, over a store and the keys to their links."""
 
     def __init__(self, store: Store, tokens: Tokens, recorder: Recorder, limits: Limits) -> None:
-        """`recorder` is for what must not be lost while the table is away: opt-outs and pauses."""
+        """`recorder` is for what must not be lost while the table is unavailable: opt-outs and pauses."""
         self.store = store
         self.tokens = tokens
         self._recorder = recorder
@@ -257,7 +257,7 @@ class RecipientActions:
         try:
             known = self.store.read(brand.id, link.subscriber_id)
         except StoreUnavailableError:
-            # Whoever waits has waited long enough for a table that is away.
+            # Whoever waits has waited long enough for a table that is unavailable.
             self._recorder.keep(left)
             return left.event.effect
         recorded = self._recorder.record(
@@ -387,7 +387,7 @@ class RecipientActions:
         return Undone(done)
 
     def glance(self, link: Link) -> Consent:
-        """What we know of the link's holder, for a page that works without it: nothing while the table is away."""
+        """What we know of the link's holder, for a page that works without: nothing while the table is unavailable."""
         try:
             return self.store.read(link.brand, link.subscriber_id)
         except StoreUnavailableError:
@@ -402,7 +402,7 @@ class RecipientActions:
         person's own act by a link that we mailed; by a platform's link as a claim, if they never left the topic.
         What they left, or what was stopped, comes back by an email of ours alone (`come_back`).
 
-        While the table is away, how it was is taken from the form; the rest of what it changes is spooled.
+        While the table is unavailable, how it was is taken from the form; the rest of what it changes is spooled.
         """
         try:
             known, sure = self.store.read(brand.id, link.subscriber_id), True

@@ -106,13 +106,13 @@ class Reports:
     """Applies reports."""
 
     def __init__(self, store: Store, pepper: Callable[[str], bytes], recorder: Recorder) -> None:
-        """`pepper` answers a brand's pepper; `recorder` keeps reports while the table is away."""
+        """`pepper` answers a brand's pepper; `recorder` keeps reports while the table is unavailable."""
         self._store = store
         self._recorder = recorder
         self._pepper = pepper
 
     def take(
-        self, brand: Brand, report: Report, channel: Channel, now: int, source: str = "", *, away: bool = False
+        self, brand: Brand, report: Report, channel: Channel, now: int, source: str = "", *, unavailable: bool = False
     ) -> Receipt:
         """Apply one report.
 
@@ -122,16 +122,16 @@ class Reports:
             channel: `API`, `WEBHOOK`, `IMPORT` or `FEEDBACK`.
             now: epoch ms of its arrival.
             source: who says it, such as the provider of a webhook.
-            away: the table was just found to be away, by another report of the same call: nobody waits for it again.
+            unavailable: another report of the same call just found the table unavailable: nobody waits for it again.
 
         Raises:
             StoreUnavailableError: nothing is lost by reporting it again.
         """
         try:
-            event, note = self.event(brand, report, channel, now, source, away=away)
+            event, note = self.event(brand, report, channel, now, source, unavailable=unavailable)
         except InvalidReportError as exc:
             return Receipt(Result.INVALID, str(exc), nobody=isinstance(exc, NobodyError))
-        if away:
+        if unavailable:
             self._recorder.keep(Spooled(event))
             return Receipt(Result.SPOOLED, note=note)
         # Who doesn't say when says it now, and perhaps again: that is no later opt-out.
@@ -150,7 +150,7 @@ class Reports:
             StoreUnavailableError: some may be applied, none is lost by reporting all of them again.
         """
         people: dict[str, list[int]] = {}
-        away: list[bool] = []
+        unavailable: list[bool] = []
         for at, report in enumerate(reports):
             people.setdefault(report.email or report.subscriber_id, []).append(at)
 
@@ -162,9 +162,9 @@ class Reports:
                 if said in taken:
                     receipts.append((at, _repeated(taken[said])))
                 else:
-                    taken[said] = self.take(brand, said, channel, now, source, away=bool(away))
+                    taken[said] = self.take(brand, said, channel, now, source, unavailable=bool(unavailable))
                     if taken[said].result is Result.SPOOLED:
-                        away.append(True)
+                        unavailable.append(True)
                     receipts.append((at, taken[said]))
             return receipts
 
@@ -259,7 +259,7 @@ class Reports:
         self._store.erase(event)
 
     def event(
-        self, brand: Brand, report: Report, channel: Channel, now: int, source: str = "", *, away: bool = False
+        self, brand: Brand, report: Report, channel: Channel, now: int, source: str = "", *, unavailable: bool = False
     ) -> Understood:
         """The ledger event that a report makes.
 
@@ -271,7 +271,7 @@ class Reports:
             StoreUnavailableError: whether the person has a topic that the brand never had can't be told now.
         """
         subscriber_id, note = self._identified(brand, report.email, report.subscriber_id)
-        topics, left_out = self._topics(brand, subscriber_id, report, channel, away=away)
+        topics, left_out = self._topics(brand, subscriber_id, report, channel, unavailable=unavailable)
         about_mail = report.kind in {ReportKind.COMPLAINED, ReportKind.BOUNCED}
         undated = report.occurred_at <= 0
         # One that is told in seconds may not be over yet. Told again a moment later, it is the same event all the same.
@@ -279,7 +279,7 @@ class Reports:
         event_id = event_id_of(brand.id, subscriber_id, report.kind, topics, occurred_at)
         if undated and about_mail and report.event_id:
             event_id = event_id_of(brand.id, subscriber_id, report.kind, "named", report.event_id)
-            occurred_at = now if away else self._first_told(brand.id, subscriber_id, event_id, now)
+            occurred_at = now if unavailable else self._first_told(brand.id, subscriber_id, event_id, now)
         provider = channel is Channel.FEEDBACK or (channel is Channel.WEBHOOK and about_mail)
         event = Event(
             event_id=event_id,
@@ -299,7 +299,7 @@ class Reports:
         return Understood(event, "; ".join(filter(None, (note, left_out, arrived))))
 
     def _topics(
-        self, brand: Brand, subscriber_id: str, report: Report, channel: Channel, *, away: bool
+        self, brand: Brand, subscriber_id: str, report: Report, channel: Channel, *, unavailable: bool
     ) -> tuple[tuple[str, ...], str]:
         """The topics that a report is about, and a note on those that were passed over.
 
@@ -317,8 +317,8 @@ class Reports:
         if report.kind is ReportKind.UNSUBSCRIBED:
             known |= {*brand.retired_topics, EVERY_TOPIC}
             if not known.issuperset(named):
-                if away:
-                    raise StoreUnavailableError("the table is away")
+                if unavailable:
+                    raise StoreUnavailableError("the table is unavailable")
                 known |= {rules.topic_of(name) for name in self._store.read(brand.id, subscriber_id).registers}
         found = tuple(topic for topic in named if topic in known)
         if found == named:

@@ -1,4 +1,4 @@
-"""The spool: what was accepted while the table was away, kept in a queue until it can be written.
+"""The spool: what was accepted while the table was unavailable, kept in a queue until it can be written.
 
 An opt-out is never refused because of a fault of ours. The whole event goes into the queue as it would have been
 recorded, with the instant of the click; `drain` records it later, and order doesn't matter to consent. An event holds
@@ -118,10 +118,10 @@ class Recorder:
         self._noted = noted
 
     def record(self, event: Event, **how: Unpack[Recording]) -> Recorded:
-        """`Store.record`, or `SPOOLED` while the table is away, or anything else fails; what is spooled joins no burst.
+        """`Store.record`; `SPOOLED` if the table is unavailable or anything else fails. What it spools joins no burst.
 
         Raises:
-            StoreUnavailableError: the queue is away too; only then is the caller told to come back.
+            StoreUnavailableError: the queue is unavailable too; only then is the caller told to come back.
         """
         try:
             return self._store.record(event, **how)
@@ -135,13 +135,13 @@ class Recorder:
             return Recorded(Outcome.SPOOLED, Consent(), event.effect)
 
     def keep(self, waiting: Spooled | Unverified) -> None:
-        """Spool it without asking the table, which is known to be away, or can't be asked.
+        """Spool it without asking the table, which is known to be unavailable, or can't be asked.
 
         Raises:
-            StoreUnavailableError: the queue is away too.
+            StoreUnavailableError: the queue is unavailable too.
         """
         if self._spool is None:
-            raise StoreUnavailableError("the table is away")
+            raise StoreUnavailableError("the table is unavailable")
         self._spool(waiting.to_json())
         if self._noted:
             self._noted(waiting)

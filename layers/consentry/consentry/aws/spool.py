@@ -1,4 +1,4 @@
-"""Where the spool's messages go: its queue, or, when that is away too, the log, sealed."""
+"""Where the spool's messages go: its queue, or, when that is unavailable too, the log, sealed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SpoolSender:
     """Keeps what could not be recorded."""
 
     def __init__(self, client: Callable[[Config], Any], url: str, keyring: Keyring) -> None:
-        """`client` builds one of SQS; each is built once, as whoever clicked waits while the table is away."""
+        """`client` builds one of SQS; each is built once, as whoever clicked waits while the table is unavailable."""
         self._client = cache(client)
         self._url = url
         self._keyring = keyring
@@ -59,7 +59,7 @@ class SpoolSender:
             letter = sealed_log.seal(self._keyring.dead_letter_key(), text)
         except SecretUnavailableError:
             telemetry.emit("opt-out not kept", {"OptOutsNotKept": 1})
-            telemetry.logger().error("table, spool and keyring are away: nothing could be kept")
+            telemetry.logger().error("table, spool and keyring are unavailable: nothing could be kept")
             return
         telemetry.emit("opt-out kept in the log", {"OptOutsKeptInLog": 1})
         telemetry.logger().error("kept in the log alone", dead_letter=letter)

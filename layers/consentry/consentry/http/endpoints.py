@@ -58,7 +58,9 @@ class EndpointCalls:
 
     def unavailable(self, notification: Notification) -> None:
         """Count that the notification's endpoint turned out to be unavailable, or to be so still."""
-        telemetry.emit("endpoint away", {"EndpointsAway": 1}, brand=notification.brand, endpoint=notification.endpoint)
+        telemetry.emit(
+            "endpoint unavailable", {"EndpointsAway": 1}, brand=notification.brand, endpoint=notification.endpoint
+        )
 
     def _post(self, notification: Notification, brand: Brand, endpoint: Endpoint) -> int:
         """The endpoint's status; 0 if it can't be reached."""

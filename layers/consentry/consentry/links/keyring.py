@@ -96,7 +96,7 @@ class Keyring:
         """`fetch` answers the document, or raises `SecretUnavailableError`; `clock` tells epoch seconds."""
         self._fetch = fetch
         self._clock = clock
-        self._away = False
+        self._unavailable = False
         self._monotonic = monotonic
         self._document: dict[str, Any] | None = None
         self._fetched_at = 0.0
@@ -183,14 +183,14 @@ class Keyring:
                 may be good: nobody can say.
         """
         if self._document is not None and self._monotonic() - self._fetched_at < _REFRESH_SECONDS:
-            if self._away:
+            if self._unavailable:
                 raise SecretUnavailableError("the keyring couldn't be read a moment ago")
             return False
         try:
             self._load()
         except SecretUnavailableError:
             self._fetched_at = self._monotonic()
-            self._away = True
+            self._unavailable = True
             raise
         return True
 
@@ -255,7 +255,7 @@ class Keyring:
         if not usable:
             raise SecretUnavailableError("the keyring isn't a document that we know")
         self._document = document
-        self._away = False
+        self._unavailable = False
         self._fetched_at = self._monotonic()
         self._derived.clear()
         self._signing.clear()

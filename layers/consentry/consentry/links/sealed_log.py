@@ -28,7 +28,7 @@ class BrokenSealError(Exception):
 
 def seal(key: bytes, text: str) -> str:
     """A letter that only the key opens."""
-    from cryptography.fernet import Fernet  # noqa: PLC0415 - 40 ms, for a day when nearly everything is away
+    from cryptography.fernet import Fernet  # noqa: PLC0415 - 40 ms, for a day when nearly everything is unavailable
 
     return Fernet(base64.urlsafe_b64encode(key)).encrypt(text.encode()).decode()
 

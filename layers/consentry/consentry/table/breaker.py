@@ -48,7 +48,7 @@ class Breaker:
             now: epoch ms.
 
         Raises:
-            StoreUnavailableError: the table is away; the email is perhaps counted.
+            StoreUnavailableError: the table is unavailable; the email is perhaps counted.
         """
         open_until, sent, complaints = self._read(brand.id, now)
         if open_until > now:  # not left to TTL, which deletes late

@@ -1,11 +1,11 @@
-"""Endpoints: whether a platform's endpoint takes what it is told, as all containers of the notifier know it.
+"""Endpoints: whether a platform's endpoint takes notifications, as all containers of the notifier know it.
 
-An endpoint that refuses several notifications in a row, none of which it refused before, is away: for a while nothing
-new is sent to it, then one call tries whether it is well, and only that one. So what is dead costs a call now and then,
-however many notifications wait for it, and holds up nobody else's.
+An endpoint that refuses several notifications in a row, none of which it refused before, counts as unavailable: for a
+while nothing new is sent to it, then one call, and only that one, tries it again. So a dead endpoint costs a call now
+and then, however many notifications wait for it, and holds up nobody else's.
 
-An item each, written by compare and swap and only when something changes. While the table is away every endpoint
-counts as well: a notification needs it for nothing but this.
+An item each, written by compare and swap and only when something changes. While the table is unavailable, every
+endpoint counts as working: a notification needs the table for nothing but this.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from consentry.table.gateway import Gateway, Item
 
 REFUSALS: Final = 5
-"""In a row; then an endpoint is away."""
+"""In a row; then an endpoint is unavailable."""
 PAUSES_S: Final = (30, 120, 300, 900)
 """Until the next call that tries, after the first refusal that made it away, the second, and so on."""
 _FRESH_MS: Final = 5_000
@@ -37,9 +37,9 @@ class Standing(NamedTuple):
     refusals: int = 0
     """Calls that it didn't take, one after the other; what only tries counts as refused until it is taken."""
     until: int = 0
-    """It is away, and isn't called before this instant, epoch ms; 0: it is called."""
+    """It is unavailable, and isn't called before this instant, epoch ms; 0: it is called."""
     well_since: int = 0
-    """When it took a call after it had been away, epoch ms; 0: it never was away."""
+    """When it took a call after it had been unavailable, epoch ms; 0: it never was unavailable."""
     writes: int = 0
     """Of this item: who has read another number writes nothing."""
 
@@ -87,8 +87,8 @@ class Endpoints:
         return claimed
 
     def refused(self, brand: str, endpoint: str, now: int) -> bool:
-        """Count a call that wasn't taken, of an endpoint that counted as well. True if it is away with that."""
-        away = False
+        """Count a call that wasn't taken, of an endpoint that counted as well. True if it is unavailable with that."""
+        unavailable = False
         with self._or_well(brand, endpoint, now):
             for _ in range(REFUSALS):  # of many that are refused at once, at least one counts in each round
                 standing = self._look(brand, endpoint, now)
@@ -96,9 +96,9 @@ class Endpoints:
                     break
                 after = standing.refused(now)
                 if self._replace(brand, endpoint, standing, after, now):
-                    away = bool(after.until)
+                    unavailable = bool(after.until)
                     break
-        return away
+        return unavailable
 
     def took(self, brand: str, endpoint: str, now: int) -> None:
         """Note a call that was taken; nothing is written for an endpoint that was known to be well."""

@@ -136,7 +136,7 @@ class Limits:
         a newer has taken the place of gives nothing back.
 
         Raises:
-            StoreUnavailableError: the table is away; it is perhaps not given back.
+            StoreUnavailableError: the table is unavailable; it is perhaps not given back.
         """
         contact = self._gateway.get(schema.key(partition_key(brand, subscriber_id), CONTACT))
         domain = schema.text(contact, "domain_budget")

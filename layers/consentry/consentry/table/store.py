@@ -56,7 +56,7 @@ class Outcome(StrEnum):
     THROTTLED = "throttled"
     """Emails to this address are too recent or too many; nothing was written."""
     SPOOLED = "spooled"
-    """The table is away; it waits in a queue, and will be written."""
+    """The table is unavailable; it waits in a queue, and will be written."""
 
 
 class Address(StrEnum):
