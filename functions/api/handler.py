@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import re
 import time
-from functools import cache
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, Server
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from pydantic import BaseModel, ValidationError
 
@@ -20,7 +17,7 @@ from consentry.actions import platforms
 from consentry.actions.recipients import Circumstances
 from consentry.actions.reports import Report, Result
 from consentry.deployment import Deployment
-from consentry.http import web
+from consentry.http import openapi, problems, web
 from consentry.http.api_models import (
     MAX_EVENT_ID,
     MAX_FAULTS,
@@ -33,7 +30,6 @@ from consentry.http.api_models import (
     Links,
     Mailing,
     Person,
-    Problem,
     Question,
     ReportedEvent,
     Results,
@@ -49,15 +45,16 @@ from consentry.settings import Settings
 from consentry.table.gateway import StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from consentry.http.problems import Kind
+    from consentry.http.web import Request
     from consentry.links.keyring import ApiKey
     from consentry.rules.brands import Brand
 
 deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
 
 MAX_BODY: Final = 1024 * 1024
-MAX_IDEMPOTENCY_KEY: Final = 255
 LEDGER_PAGE: Final = 200
 OPENAPI_PATH: Final = "/v1/openapi.json"
 _TO_POST: Final = {
@@ -73,11 +70,11 @@ _COMPUTED: Final = {"/v1/links", "/v1/decisions", "/v1/subscribers/lookup"}
 
 
 class ApiProblemError(Exception):
-    """An error that the caller is told, as RFC 9457 problem details."""
+    """An error that the caller gets, as RFC 9457 problem details."""
 
-    def __init__(self, status: int, detail: str, errors: list[dict[str, str]] | None = None) -> None:
+    def __init__(self, kind: Kind, detail: str, errors: list[dict[str, str]] | None = None) -> None:
         super().__init__(detail)
-        self.status = status
+        self.kind = kind
         self.detail = detail
         self.errors = errors or []
 
@@ -93,7 +90,13 @@ def _says(model: type[BaseModel]) -> dict[int, Any]:
     return {200: {"description": model.__doc__ or "", "content": {"application/json": {"model": model}}}}
 
 
-@app.post("/v1/subscriptions", status_code=202, tags=["Subscriptions"], summary="Ask for a double opt-in")
+@app.post(
+    "/v1/subscriptions",
+    operation_id="createSubscription",
+    status_code=202,
+    tags=["Subscriptions"],
+    summary="Ask for a double opt-in",
+)
 def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
     """Records the request and sends the confirmation email, unless this address had one a moment ago, or three today.
 
@@ -122,12 +125,18 @@ def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
     return Accepted(subscriber_id=subscriber_id)
 
 
-@app.post("/v1/links", tags=["Sending"], summary="Mint the links of a mailing", responses=_says(Links))
+@app.post(
+    "/v1/links",
+    operation_id="mintLinks",
+    tags=["Sending"],
+    summary="Mint the links of a mailing",
+    responses=_says(Links),
+)
 def mint_links(body: Annotated[Mailing, Body()]) -> Response[str]:
-    """The links and headers to put into each person's mail, in the order of the recipients."""
+    """The links and headers to put into each person's email, in the order of the recipients."""
     brand = _brand()
     _known_topics(brand, [body.topic], "topic")
-    base_url = web.read(app.current_event.raw_event, deployment.site).base_url
+    base_url = _base_url()
     links = []
     for recipient in body.recipients:
         subscriber_id, note = _somebody(brand, recipient.email)
@@ -137,7 +146,13 @@ def mint_links(body: Annotated[Mailing, Body()]) -> Response[str]:
     return _answer({"links": links})
 
 
-@app.post("/v1/decisions", tags=["Sending"], summary="Ask whom may be mailed now", responses=_says(Decisions))
+@app.post(
+    "/v1/decisions",
+    operation_id="decide",
+    tags=["Sending"],
+    summary="Check who may be emailed now",
+    responses=_says(Decisions),
+)
 def decide(body: Annotated[Question, Body()]) -> Response[str]:
     """Whether each person may be mailed on the topic at this moment, and which rule says so; in order."""
     brand = _brand()
@@ -160,6 +175,7 @@ def decide(body: Annotated[Question, Body()]) -> Response[str]:
 
 @app.post(
     "/v1/subscribers/lookup",
+    operation_id="lookUpSubscriber",
     tags=["Subscribers"],
     summary="A person's consent, by address",
     responses=_says(Subscriber),
@@ -170,7 +186,13 @@ def look_up(body: Annotated[Person, Body()]) -> Response[str]:
     return _view(brand, *_somebody(brand, body.email))
 
 
-@app.post("/v1/events", tags=["Sending"], summary="Tell what you heard", responses=_says(Results))
+@app.post(
+    "/v1/events",
+    operation_id="reportEvents",
+    tags=["Sending"],
+    summary="Report opt-outs, complaints, bounces and claims",
+    responses=_says(Results),
+)
 def report(body: Annotated[Events, Body()]) -> Response[str]:
     """Opt-outs, complaints, bounces and claims that reached you; applied one by one, answered in order.
 
@@ -192,7 +214,11 @@ def report(body: Annotated[Events, Body()]) -> Response[str]:
 
 
 @app.get(
-    "/v1/subscribers/<subscriber_id>", tags=["Subscribers"], summary="A person's consent", responses=_says(Subscriber)
+    "/v1/subscribers/<subscriber_id>",
+    operation_id="getSubscriber",
+    tags=["Subscribers"],
+    summary="A person's consent",
+    responses=_says(Subscriber),
 )
 def show(subscriber_id: Annotated[str, Path()]) -> Response[str]:
     """How the person stands to every topic of your brand."""
@@ -202,6 +228,7 @@ def show(subscriber_id: Annotated[str, Path()]) -> Response[str]:
 
 @app.get(
     "/v1/subscribers/<subscriber_id>/ledger",
+    operation_id="getLedger",
     tags=["Subscribers"],
     summary="Everything that happened",
     responses=_says(Ledger),
@@ -220,6 +247,7 @@ def show_ledger(
 
 @app.get(
     "/v1/subscribers/<subscriber_id>/record",
+    operation_id="getConsentRecords",
     tags=["Subscribers"],
     summary="Consent records",
     responses=_says(ConsentRecords),
@@ -233,7 +261,13 @@ def show_record(subscriber_id: Annotated[str, Path()]) -> Response[str]:
     return _answer(platforms.record(brand, subscriber_id, consent, page, _now()))
 
 
-@app.delete("/v1/subscribers/<subscriber_id>", tags=["Subscribers"], summary="Forget a person", responses=_says(Erased))
+@app.delete(
+    "/v1/subscribers/<subscriber_id>",
+    operation_id="eraseSubscriber",
+    tags=["Subscribers"],
+    summary="Forget a person",
+    responses=_says(Erased),
+)
 def erase(subscriber_id: Annotated[str, Path()]) -> Response[str]:
     """Address and evidence go; opt-outs stay in force, and nothing may be mailed until the person asks anew."""
     brand = _brand()
@@ -242,9 +276,16 @@ def erase(subscriber_id: Annotated[str, Path()]) -> Response[str]:
 
 
 @app.get(OPENAPI_PATH, include_in_schema=False)
-def openapi() -> Response[str]:
+def describe() -> Response[str]:
     """This API, described by itself."""
-    return Response(200, content_types.APPLICATION_JSON, _openapi_json())
+    return Response(200, content_types.APPLICATION_JSON, openapi.document(app))
+
+
+@app.get(f"{problems.PATH}<name>", include_in_schema=False)
+def explain(name: Annotated[str, Path()]) -> Response[str]:
+    """The page of a kind of problem."""
+    kind = problems.KINDS.get(name)
+    return _as_response(problems.page(kind)) if kind else _problem(problems.NOT_FOUND, "No such kind of problem")
 
 
 @app.not_found
@@ -255,8 +296,9 @@ def no_such_call(_: Exception) -> Response[str]:
     for template, item in sorted(paths.items(), key=lambda each: "{" in each[0]):  # the plain paths first
         if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
             allowed = [each for each in ("get", "post", "delete") if getattr(item, each)]
-            return _problem(405, f"{method} is not allowed here", allow=", ".join(allowed).upper())
-    return _problem(404, "No such call")
+            allow = {"allow": ", ".join(allowed).upper()}
+            return _problem(problems.NOT_ALLOWED, f"{method} is not allowed here", headers=allow)
+    return _problem(problems.NOT_FOUND, "No such call")
 
 
 @app.exception_handler(RequestValidationError)
@@ -268,39 +310,41 @@ def bad_request(exc: RequestValidationError) -> Response[str]:
         for each in faults[:MAX_FAULTS]
     ]
     named = "" if len(faults) <= MAX_FAULTS else f"; the first {MAX_FAULTS} of {len(faults)} faults are named"
-    return _problem(400, f"The request doesn't fit{named}", errors)
+    return _problem(problems.INVALID, f"The request is invalid{named}", errors)
 
 
 @app.exception_handler([StoreUnavailableError, SecretUnavailableError])
 def unavailable(exc: Exception) -> Response[str]:
     """What we depend on is unavailable."""
     telemetry.report(exc, "/v1")
-    return _problem(503, "Try again in a moment", retry_after="5")
+    return _problem(problems.UNAVAILABLE, "Try again in a moment", headers={"retry-after": "5"})
 
 
 @app.exception_handler(ApiProblemError)
-def told(exc: ApiProblemError) -> Response[str]:
-    """An error that the caller is told."""
-    return _problem(exc.status, exc.detail, exc.errors)
+def refuse(exc: ApiProblemError) -> Response[str]:
+    """An error that the caller gets."""
+    return _problem(exc.kind, exc.detail, exc.errors)
 
 
 @app.exception_handler(Exception)
 def fault(exc: Exception) -> Response[str]:
     """The last resort: a problem rather than a stack trace."""
     telemetry.report(exc, "/v1")
-    return _problem(500, "Something went wrong here; it was noted")
+    return _problem(problems.FAILED, "Something went wrong here; it was logged")
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Who calls is settled before anything of the call is looked at."""
     web.begin(event)
+    request = web.read(event, deployment.site)
+    app.append_context(base_url=request.base_url)
     try:
-        key = None if event["rawPath"] == OPENAPI_PATH else _authenticated(event)
+        key = None if _is_open(event["rawPath"]) else _authenticated(request)
         brand = _permitted(key, event) if key else None
-        readable = _readable(event)
+        readable = _readable(event, request)
 
         def resolve() -> dict[str, Any]:
-            app.append_context(brand=brand)
+            app.append_context(brand=brand, base_url=request.base_url)
             answer = app.resolve(readable, context)
             return {**answer, "headers": {**web.ALWAYS, **answer["headers"]}}
 
@@ -309,9 +353,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             return _once(key, repeated, readable, context, resolve)
         return resolve()
     except ApiProblemError as exc:
-        return _early(_problem(exc.status, exc.detail, exc.errors))
+        return _early(refuse(exc))
     except SecretUnavailableError as exc:
         return _early(unavailable(exc))
+
+
+def _is_open(path: str) -> bool:
+    """Whether a path needs no key: what describes the API, and its problems."""
+    return path == OPENAPI_PATH or path.startswith(problems.PATH)
 
 
 def _once(
@@ -320,8 +369,10 @@ def _once(
     """The answer under an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header)."""
     from consentry.table import idempotency  # noqa: PLC0415 - few calls carry the header
 
-    if len(repeated) > MAX_IDEMPOTENCY_KEY or not repeated.isascii() or not repeated.isprintable():
-        raise ApiProblemError(400, f"Idempotency-Key: at most {MAX_IDEMPOTENCY_KEY} printable ASCII characters")
+    if len(repeated) > openapi.MAX_IDEMPOTENCY_KEY or not repeated.isascii() or not repeated.isprintable():
+        raise ApiProblemError(
+            problems.INVALID, f"Idempotency-Key: at most {openapi.MAX_IDEMPOTENCY_KEY} printable ASCII characters"
+        )
     now = _now()
     try:
         return idempotency.once(
@@ -335,37 +386,34 @@ def _once(
             keep=event["rawPath"] not in _COMPUTED,
         )
     except idempotency.OtherBodyError as exc:
-        raise ApiProblemError(422, "This Idempotency-Key was used with another call") from exc
+        raise ApiProblemError(problems.KEY_REUSED, "This Idempotency-Key was used with a different request") from exc
     except idempotency.InProgressError as exc:
-        raise ApiProblemError(409, "A call with this Idempotency-Key is being worked on") from exc
+        raise ApiProblemError(problems.IN_PROGRESS, "A request with this Idempotency-Key is in progress") from exc
     except StoreUnavailableError as exc:
         if event["rawPath"] == "/v1/events":
             return resolve()  # spooled, if need be; and what is told twice is recorded once, whatever key it came with
         return _early(unavailable(exc))
 
 
-def _authenticated(event: dict[str, Any]) -> ApiKey:
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    scheme, _, presented = headers.get("authorization", "").partition(" ")
+def _authenticated(request: Request) -> ApiKey:
+    scheme, _, presented = request.headers.get("authorization", "").partition(" ")
     key = deployment.keyring.api_key(presented.strip()) if scheme.lower() == "bearer" else None
     if key is None:
-        raise ApiProblemError(401, "A valid API key is needed: Authorization: Bearer <key>")
+        raise ApiProblemError(problems.UNAUTHORIZED, "A valid API key is needed: Authorization: Bearer <key>")
     return key
 
 
-def _readable(event: dict[str, Any]) -> dict[str, Any]:
+def _readable(event: dict[str, Any], request: Request) -> dict[str, Any]:
     """The event with its body as text, taken as JSON whatever its content type says."""
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    body = web.read(event, deployment.site).body
-    if len(body) > MAX_BODY:
-        raise ApiProblemError(413, f"A body has at most {MAX_BODY} bytes")
+    if len(request.body) > MAX_BODY:
+        raise ApiProblemError(problems.TOO_LARGE, f"A body has at most {MAX_BODY} bytes")
     try:
-        text = body.decode()
+        text = request.body.decode()
         if text:
             json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise ApiProblemError(400, "The body is not JSON") from exc
-    headers["content-type"] = content_types.APPLICATION_JSON
+        raise ApiProblemError(problems.NOT_JSON, "The body is not JSON") from exc
+    headers = {**request.headers, "content-type": content_types.APPLICATION_JSON}
     return {**event, "headers": headers, "body": text, "isBase64Encoded": False}
 
 
@@ -393,9 +441,9 @@ def _permitted(key: ApiKey, event: dict[str, Any]) -> Brand | None:
         return None
     brand = deployment.brands.get(key.brand)
     if brand is None:
-        raise ApiProblemError(403, "This key's brand is no longer deployed")
+        raise ApiProblemError(problems.FORBIDDEN, "This key's brand is no longer deployed")
     if not key.may(scope):
-        raise ApiProblemError(403, f"This key lacks the scope `{scope}`")
+        raise ApiProblemError(problems.FORBIDDEN, f"This key lacks the scope `{scope}`")
     return brand
 
 
@@ -422,11 +470,11 @@ def _known_topics(brand: Brand, topics: list[str], field: str) -> None:
     for at, topic in enumerate(topics):
         if topic not in brand.topics:
             where = f"{field}[{at}]" if field == "topics" else field
-            raise _field_problem(where, f"not a topic of {brand.id}: {', '.join(brand.topics)}")
+            raise _field_problem(where, f"unknown topic; {brand.id} has: {', '.join(brand.topics)}")
 
 
 def _field_problem(field: str, detail: str) -> ApiProblemError:
-    return ApiProblemError(400, f"{field}: {detail}", [{"field": field, "detail": detail}])
+    return ApiProblemError(problems.INVALID, f"{field}: {detail}", [{"field": field, "detail": detail}])
 
 
 def _reported(brand: Brand, given: Any, now: int, *, unavailable: bool) -> dict[str, Any]:
@@ -468,59 +516,22 @@ def _answer(body: dict[str, Any]) -> Response[str]:
 
 
 def _problem(
-    status: int,
-    detail: str,
-    errors: list[dict[str, str]] | None = None,
-    *,
-    allow: str = "",
-    retry_after: str = "",
+    kind: Kind, detail: str, errors: Sequence[dict[str, str]] = (), *, headers: dict[str, str] | None = None
 ) -> Response[str]:
-    """RFC 9457."""
-    web.refused("api", status)
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
-    if errors:
-        body["errors"] = errors
-    headers: dict[str, str | list[str]] = dict(web.ALWAYS)
-    headers |= {"allow": allow} if allow else {}
-    headers |= {"retry-after": retry_after} if retry_after else {}
-    headers |= {"www-authenticate": "Bearer"} if status == 401 else {}  # noqa: PLR2004 - RFC 6750, 3
-    return Response(status, "application/problem+json", json.dumps(body), headers=headers)
+    web.refused("api", kind.status)
+    named = {"www-authenticate": "Bearer"} if kind is problems.UNAUTHORIZED else {}  # RFC 6750, 3
+    return _as_response(problems.response(_base_url(), kind, detail, errors, named | (headers or {})))
 
 
-@cache
-def _openapi_json() -> str:
-    document = json.loads(
-        app.get_openapi_json_schema(
-            title="Consentry",
-            version="1",
-            openapi_version="3.1.0",
-            description="Links, decisions and consent, for the systems that send mail.",
-            servers=[Server(url="/")],
-            security_schemes={"key": HTTPBearer(description="An API key; it belongs to one brand.")},
-            security=[{"key": []}],
-        )
-    )
-    # Powertools documents its own validation errors; ours are RFC 9457 problems.
-    schemas = document["components"]["schemas"]
-    for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
-        schemas.pop(name, None)
-    schemas["ReportedEvent"] = ReportedEvent.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    for name in ("ReportedEvent", "Problem"):
-        schemas |= schemas[name].pop("$defs")
-    told = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            answers = {code: each for code, each in operation["responses"].items() if code not in {"422", "500"}}
-            for status in (400, 401, 403, 404, 405, 409, 413, 422, 503):
-                answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": told}
-            operation["responses"] = answers
-    return json.dumps(document)
+def _base_url() -> str:
+    """Scheme and host that the caller used, or the deployment's own."""
+    return str(app.context.get("base_url", ""))
+
+
+def _as_response(answer: web.Response) -> Response[str]:
+    """An answer of ours as the resolver's."""
+    headers: dict[str, str | list[str]] = {**web.ALWAYS, **answer.headers}
+    return Response(answer.status, answer.content_type, answer.body, headers=headers)
 
 
 def _now() -> int:

@@ -1,13 +1,17 @@
-"""`/s/{brand}`: the hosted subscribe form. Whoever asks, for whatever address, sees the same."""
+"""`/s/{brand}`: the hosted subscribe form. Whoever asks, for whatever address, sees the same.
+
+Paths that no route of the API names come here, too: a form's with a slash behind it, and those where nothing is.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from consentry.actions.recipients import Circumstances
 from consentry.deployment import Deployment
-from consentry.http import web
+from consentry.http import problems, web
 from consentry.rules import addresses
 from consentry.rules.addresses import MalformedAddressError
 from consentry.rules.ledger import Channel
@@ -49,11 +53,18 @@ def ask(request: Request) -> Response:
         how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
         subscriber_id = addresses.subscriber_id(deployment.keyring.pepper(brand.id), address)
         deployment.recipients.subscribe(brand, subscriber_id, address, topics, how)
-    return deployment.pages.render(TEMPLATES, "check_inbox.html", brand, lang)
+    return deployment.pages.render(TEMPLATES, "check_inbox.html", brand, lang, email=email.strip())
+
+
+def lost(_: Request) -> Response:
+    """There is nothing at this path, whatever the method."""
+    raise web.ProblemError(404, "not_ours")
 
 
 def problem(request: Request, status: int, code: str) -> Response:
-    """The page of an error, in the brand's colours where there is one."""
+    """The page of an error, in the brand's colours where there is one; for programs, a problem where nothing is."""
+    if code == "not_ours" and "text/html" not in request.headers.get("accept", ""):
+        return problems.response(request.base_url, problems.NOT_FOUND, "There is nothing at this address")
     brand = deployment.brands.get(request.parameters.get("brand", ""))
     return deployment.pages.problem(request, status, code, brand)
 
@@ -89,5 +100,17 @@ def _brand(request: Request) -> Brand:
     return brand
 
 
-handler = web.router({"/s/{brand}": {"GET": show, "POST": ask}}, problem, deployment.site)
+_BELOW_A_FORM: Final = re.compile(r"/s/(?P<brand>[^/]+)(?P<slash>/+)?")
+_route = web.router({"/s/{brand}": {"GET": show, "POST": ask}, "$default": {web.ANY: lost}}, problem, deployment.site)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """A form's path with a slash behind it is the form's; what is below a form shows its brand."""
+    found = _BELOW_A_FORM.match(event["rawPath"]) if event["routeKey"] == "$default" else None
+    if found:
+        route = "ANY /s/{brand}" if found.end() == len(event["rawPath"]) else event["routeKey"]
+        event = {**event, "routeKey": route, "pathParameters": {"brand": found["brand"]}}
+    return _route(event, context)
+
+
 deployment.prepare(pages=True)

@@ -15,13 +15,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from consentry import providers, telemetry
 from consentry.actions.reports import Result
 from consentry.deployment import Deployment
-from consentry.http import web
+from consentry.http import problems, web
 from consentry.http.outgoing import UnreachableError
 from consentry.links.keyring import SecretUnavailableError
 from consentry.providers import Call, UnreadableError, UnsignedError
@@ -32,7 +31,8 @@ from consentry.table.gateway import StoreUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consentry.http.web import Response
+    from consentry.http.problems import Kind
+    from consentry.http.web import Request, Response
     from consentry.providers import Provider, Reading
     from consentry.rules.brands import Brand, Webhook
 
@@ -55,9 +55,9 @@ _COUNTED_AS: Final = {
 class RefusedError(Exception):
     """The call is refused before anything of it is looked at."""
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, kind: Kind, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
-        self.status = status
+        self.kind = kind
         self.detail = detail
         self.headers = headers or {}
 
@@ -66,37 +66,42 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Every answer is JSON; a bad call is never a fault of ours."""
     route = event["routeKey"]
     web.begin(event)
+    request = web.read(event, deployment.site)
+
+    def problem(kind: Kind, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+        web.refused("webhook", kind.status)
+        return problems.response(request.base_url, kind, detail, headers=headers)
+
     try:
-        response = _receive(event)
+        response = _receive(event, request)
     except RefusedError as exc:
-        response = _problem(exc.status, exc.detail, exc.headers)
+        response = problem(exc.kind, exc.detail, exc.headers)
     except UnreadableError as exc:
-        response = _problem(400, str(exc))
+        response = problem(problems.INVALID, str(exc))
     except UnsignedError as exc:
         # Why is for the operator: whoever has no key learns nothing of how the brand is set up.
         telemetry.logger().warning("webhook refused", route=route, reason=str(exc))
-        response = _problem(401, "The call can't be verified")
+        response = problem(problems.UNVERIFIED, "The call can't be verified")
     except (StoreUnavailableError, SecretUnavailableError, UnreachableError) as exc:
         telemetry.report(exc, route)
-        response = _problem(503, "Send the same again", {"retry-after": str(RETRY_AFTER_S)})
+        response = problem(problems.UNAVAILABLE, "Send the same again", {"retry-after": str(RETRY_AFTER_S)})
     except Exception as exc:  # noqa: BLE001 - the last resort: a problem rather than a stack trace
         telemetry.report(exc, route)
-        response = _problem(500, "Something went wrong here; it was noted")
+        response = problem(problems.FAILED, "Something went wrong here; it was logged")
     return web.write(response, head=event["requestContext"]["http"]["method"] == "HEAD")
 
 
-def _receive(event: dict[str, Any]) -> Response:
-    request = web.read(event, deployment.site)
+def _receive(event: dict[str, Any], request: Request) -> Response:
     brand = deployment.brands.get(request.parameters.get("brand", ""))
     name = request.parameters.get("provider", "")
     if brand is None or name not in brand.webhooks:
-        raise RefusedError(404, "This brand has no such webhook")
+        raise RefusedError(problems.NOT_FOUND, "This brand has no such webhook")
     asks = request.method == "GET" and name in providers.ASKED_FIRST
     if request.method != "POST" and not asks:
         allowed = "GET, HEAD, POST" if name in providers.ASKED_FIRST else "POST"
-        raise RefusedError(405, "Not allowed here", {"allow": allowed})
+        raise RefusedError(problems.NOT_ALLOWED, "Not allowed here", {"allow": allowed})
     if len(request.body) > MAX_BODY:
-        raise RefusedError(413, f"A body has at most {MAX_BODY} bytes")
+        raise RefusedError(problems.TOO_LARGE, f"A body has at most {MAX_BODY} bytes")
 
     query = event.get("rawQueryString") or ""
     hosts = dict.fromkeys((request.base_url, f"https://{event['requestContext']['domainName']}"))
@@ -166,13 +171,6 @@ def _said(reading: Reading) -> str:
 def _answer(counts: Counter[str]) -> Response:
     body = {count: counts[count] for count in ("applied", "duplicate", "ignored", "spooled")}
     return web.Response(200, json.dumps(body), "application/json")
-
-
-def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """RFC 9457."""
-    web.refused("webhook", status)
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    return web.Response(status, json.dumps(body), "application/problem+json", headers or {})
 
 
 deployment.prepare()

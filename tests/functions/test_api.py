@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -11,6 +12,7 @@ import pytest
 
 from consentry.actions import platforms
 from consentry.aws.keyring_document import edit
+from consentry.http import problems
 from consentry.links import unsubscribe_addresses
 from consentry.links.tokens import Link, Purpose
 from consentry.rules.brands import Bounds
@@ -18,6 +20,7 @@ from support import calls
 from support.world import HOUR, Answer, World
 
 ANN: Final = "ann@example.com"
+BASE: Final = "https://links.example.com"
 UNKNOWN: Final = "K9Xdq1X4AVefMXC3P9olGg"
 CALLS: Final[dict[str, tuple[str, str, Any, str]]] = {
     "subscribe": ("POST", "/v1/subscriptions", {"email": ANN, "topics": ["news"]}, "write"),
@@ -46,7 +49,8 @@ def assert_problem(answer: Answer, status: int, field: str | None = None) -> Non
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == "no-store"
     told = answer.json
-    assert (told["status"], told["type"]) == (status, "about:blank")
+    kind = problems.KINDS[told["type"].removeprefix(f"{BASE}{problems.PATH}")]
+    assert (told["status"], kind.status, told["title"]) == (status, status, kind.title)
     assert told["title"]
     assert told["detail"]
     if field is not None:
@@ -709,7 +713,7 @@ def test_the_document_needs_no_key_and_describes_every_call(world: World) -> Non
     called = {(method, path.replace(UNKNOWN, "{subscriber_id}")) for method, path, _, _ in CALLS.values()}
     assert described >= called
     routes = world.function("api").app._static_routes + world.function("api").app._dynamic_routes
-    assert len(routes) == len(described) + 1  # and the document itself
+    assert len(routes) == len(described) + 2  # and the document itself, and the pages of problems
     for operations in document["paths"].values():
         for operation in operations.values():
             assert set(operation["responses"]) >= {"400", "401", "403", "413", "503"}
@@ -726,6 +730,35 @@ def test_a_subscription_in_another_language_gets_the_nearest(world: World, asked
     contact = world.deployment.store.contact("demo", world.subscriber_id())
     assert contact is not None
     assert contact.locale == gets
+
+
+def test_the_document_says_what_a_generated_client_needs(world: World) -> None:
+    document = world.api("GET", "/v1/openapi.json").json
+    operations = [(method, each) for item in document["paths"].values() for method, each in item.items()]
+    named = [each["operationId"] for _, each in operations]
+    assert len(named) == len(set(named))
+    assert all(re.fullmatch("[a-z]+([A-Z][a-z]+)*", name) for name in named)
+    for method, operation in operations:
+        headers = {each["name"] for each in operation.get("parameters", []) if each["in"] == "header"}
+        assert ("Idempotency-Key" in headers) == (method == "post")
+        assert {"429", "500", "503"} <= set(operation["responses"])
+        assert "Retry-After" in operation["responses"]["503"]["headers"]
+        assert all(len(each["description"]) > 10 for each in operation["responses"].values())
+    webhook = document["webhooks"]["consentChanged"]["post"]
+    schema = webhook["requestBody"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/ConsentChanged"}
+
+
+@pytest.mark.parametrize("name", problems.KINDS)
+def test_every_kind_of_problem_has_a_page_that_needs_no_key(world: World, name: str) -> None:
+    answer = world.api("GET", f"{problems.PATH}{name}")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert f"<h1>{html.escape(problems.KINDS[name].title)}" in answer.body
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_a_kind_of_problem_that_there_is_not_is_not_found(world: World) -> None:
+    assert_problem(world.api("GET", f"{problems.PATH}<script>"), 404)
 
 
 def test_every_reference_in_the_document_leads_somewhere(world: World) -> None:

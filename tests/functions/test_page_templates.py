@@ -66,7 +66,7 @@ def states(brand: Brand) -> dict[str, Page]:
     values: dict[str, Any]
     token = {"preferences": LONGEST_TOKEN}
     found: dict[str, Page] = {
-        "check inbox": Page("subscribe", "check_inbox.html", {}),
+        "check inbox": Page("subscribe", "check_inbox.html", {"email": "@"}),
         "declined": Page("confirm", "declined.html", {}),
         "sent again": Page("confirm", "sent_again.html", {"sent": True}),
         "address gone": Page("confirm", "sent_again.html", {"sent": False}),

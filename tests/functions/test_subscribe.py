@@ -9,7 +9,7 @@ import pytest
 
 from consentry.rules.brands import Bounds
 from support import calls
-from support.world import DAY, HOUR, SECOND, World
+from support.world import DAY, HOUR, SECOND, Answer, World
 
 ANN = "ann@example.com"
 MINUTE = 60_000
@@ -18,6 +18,11 @@ MINUTE = 60_000
 def contact_of(world: World, email: str = ANN, brand: str = "demo") -> Any:
     """The email that is due to somebody, or None."""
     return world.deployment.store.contact(brand, world.subscriber_id(email, brand))
+
+
+def but_for(email: str, answer: Answer) -> str:
+    """The whole answer to somebody, without the address that they typed."""
+    return str(answer.raw).replace(email, "")
 
 
 # --- what the form refuses --------------------------------------------------------------------------------------------
@@ -96,8 +101,14 @@ def test_known_unknown_throttled_and_suppressed_addresses_get_the_same_answer_to
     answers.append(world.post("/s/demo", {"email": "bot@example.com", "topics": "news", "website": "http://spam"}))
 
     assert {answer.status for answer in answers} == {200}
-    assert len({str(answer.raw) for answer in answers}) == 1
+    typed = [f"{name}@example.com" for name in (*names, "bot")]
+    assert len(set(map(but_for, typed, answers))) == 1
     assert answers[0].page.heading == "Check your inbox"
+
+
+def test_whoever_asked_sees_the_address_as_they_typed_it(world: World) -> None:
+    text = world.post("/s/demo", {"email": " Ann@EXAMPLE.com", "topics": "news"}).page.text
+    assert "Ann@EXAMPLE.com" in text
 
 
 def test_known_unknown_throttled_and_suppressed_addresses_cost_the_same_calls(world: World) -> None:
@@ -231,7 +242,7 @@ _strangers = itertools.count()
 def ask_of(world: World, number: int, **how: Any) -> set[str]:
     """So many people ask, each for the first time; the answers that they got."""
     emails = [f"p{next(_strangers)}@example.com" for _ in range(number)]
-    return {str(world.post("/s/demo", {"email": each, "topics": "news"}, **how).raw) for each in emails}
+    return {but_for(each, world.post("/s/demo", {"email": each, "topics": "news"}, **how)) for each in emails}
 
 
 @pytest.fixture
@@ -306,7 +317,7 @@ def test_all_variants_of_a_mailbox_get_three_mails_a_day_together(world: World, 
     answers = set()
     for email in variants:
         if way == "form":
-            answers.add(str(world.post("/s/demo", {"email": email, "topics": "news"}).raw))
+            answers.add(but_for(email, world.post("/s/demo", {"email": email, "topics": "news"})))
         else:
             body = {"email": email, "topics": ["news"]}
             answers.add(str(world.api("POST", "/v1/subscriptions", body, key=key).status))
@@ -330,12 +341,12 @@ def test_a_domain_that_has_its_mails_of_the_day_sees_the_same_page_at_the_same_c
     world.subscribed("news", email="known@company.example")
     answers = set()
     for at in range(20):
-        answer = world.post("/s/demo", {"email": f"p{at}@company.example", "topics": "news"}, ip=f"203.0.113.{at}")
-        answers.add(str(answer.raw))
+        email = f"p{at}@company.example"
+        answers.add(but_for(email, world.post("/s/demo", {"email": email, "topics": "news"}, ip=f"203.0.113.{at}")))
     before = world.people()
     for email in ("p20@company.example", "known@company.example", "p20@mail.company.example"):
         with calls.counted(world.table_client) as made:
-            answers.add(str(world.post("/s/demo", {"email": email, "topics": "news"}, ip="198.51.100.1").raw))
+            answers.add(but_for(email, world.post("/s/demo", {"email": email, "topics": "news"}, ip="198.51.100.1")))
         assert made == ["UpdateItem", "UpdateItem", "TransactWriteItems"]
     assert len(answers) == 1
     assert world.people() == before
@@ -354,3 +365,37 @@ def test_a_variant_that_is_throttled_takes_nothing_from_the_others(world: World)
 def test_a_variant_remains_a_subscriber_of_its_own(world: World) -> None:
     world.subscribed("news", email="ann+1@gmail.com")
     assert world.status("ann@gmail.com") == "none"
+
+
+# --- where nothing is -------------------------------------------------------------------------------------------------
+
+HTML = {"accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize("slashes", ["/", "//"])
+def test_a_slash_behind_the_forms_address_is_still_the_form(world: World, slashes: str) -> None:
+    assert world.get(f"/s/demo{slashes}").page.heading == "Sign up for our emails"
+    assert world.post(f"/s/demo{slashes}", {"email": ANN, "topics": "news"}).page.heading == "Check your inbox"
+    assert contact_of(world)
+
+
+@pytest.mark.parametrize("path", ["/", "/s", "/s/", "/u", "/u/", "/unsubscribe", "/v1", "/healthz/x", "/wp-login.php"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "OPTIONS"])
+def test_where_nothing_is_a_browser_gets_a_page_and_a_program_a_problem(world: World, path: str, method: str) -> None:
+    page = world.send(method, path, headers=HTML)
+    assert (page.status, page.page.heading) == (404, "This link doesn’t work")
+    problem = world.send(method, path)
+    assert (problem.status, problem.headers["content-type"]) == (404, "application/problem+json")
+    assert problem.json["type"] == "https://links.example.com/v1/problems/not-found"
+    assert world.send("HEAD", path, headers=HTML).body == ""
+
+
+def test_below_a_form_the_page_is_in_the_brands_look_and_elsewhere_in_none(world: World) -> None:
+    assert "Meadow & Finch" in world.get("/s/demo/thanks", headers=HTML).page.text
+    assert "Meadow & Finch" not in world.get("/", headers=HTML).page.text
+    assert "Meadow & Finch" not in world.get("/s/nobody/thanks", headers=HTML).page.text
+
+
+def test_the_page_of_an_error_offers_the_languages_that_it_is_in(world: World) -> None:
+    assert "Deutsch" in world.get("/", headers=HTML).page.text
+    assert world.get("/?lang=de", headers=HTML).page.heading == "Dieser Link funktioniert nicht"

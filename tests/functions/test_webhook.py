@@ -102,7 +102,7 @@ def test_nothing_is_believed_unsigned(post: Post) -> None:
     for provider in NAMES:
         body = json.dumps(hooks.saying(provider, "unsubscribed")).encode()
         status, problem = post.send(Sent(f"/hooks/demo/{provider}", {}, body))
-        assert (status, problem["title"]) == (401, "Unauthorized"), provider
+        assert (status, problem["title"]) == (401, "The call can't be verified"), provider
     assert post.world.items() == []
 
 

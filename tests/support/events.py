@@ -25,6 +25,7 @@ ROUTES = (
     ("unsubscribe", "ANY /healthz", r"/healthz"),
     ("api", "ANY /v1/{proxy+}", r"/v1/(?P<proxy>.+)"),
     ("webhook", "ANY /hooks/{brand}/{provider}", r"/hooks/(?P<brand>[^/]+)/(?P<provider>[^/]+)"),
+    ("subscribe", "$default", r".*"),
 )
 """Function, route key and path, as in the template; the first that fits is the one that the gateway takes."""
 
@@ -32,11 +33,11 @@ ROUTES = (
 def function(url: str, method: str = "GET") -> str:
     """The function that answers at a path."""
     path = url.partition("?")[0]
-    return next((function for function, route, pattern in ROUTES if _fits(method, path, route, pattern)), "unsubscribe")
+    return next(function for function, route, pattern in ROUTES if _fits(method, path, route, pattern))
 
 
 def _fits(method: str, path: str, route: str, pattern: str) -> re.Match[str] | None:
-    return re.fullmatch(pattern, path, re.DOTALL) if route.split(maxsplit=1)[0] in {"ANY", method} else None
+    return re.fullmatch(pattern, path, re.DOTALL) if route.split(maxsplit=1)[0] in {"ANY", "$default", method} else None
 
 
 def http(
@@ -94,7 +95,5 @@ def http(
 
 
 def _route(method: str, path: str) -> tuple[str, dict[str, str]]:
-    for _, route, pattern in ROUTES:
-        if found := _fits(method, path, route, pattern):
-            return route, found.groupdict()
-    return "$default", {}
+    found = ((route, _fits(method, path, route, pattern)) for _, route, pattern in ROUTES)
+    return next((route, fits.groupdict()) for route, fits in found if fits)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ANY_METHOD = "x-amazon-apigateway-any-method"
 LEADING_KEYS = "dynamodb:LeadingKeys"
 INTEGRATION = "x-amazon-apigateway-integration"
+DEFAULT = "$default"
+"""The route of whatever no other takes."""
 SIMULATOR = "simulator.amazonses.com"
 """The domain of SES's mailbox simulator."""
 INTERNAL_SERVER_ERROR = b'{"message":"Internal Server Error"}'
@@ -42,7 +44,7 @@ class Route:
     @property
     def key(self) -> str:
         """What API Gateway calls the route key."""
-        return f"{self.method} {self.path}"
+        return DEFAULT if self.path == f"/{DEFAULT}" else f"{self.method} {self.path}"
 
 
 def routes_of(deployment: Deployment) -> list[Route]:

@@ -108,7 +108,7 @@ class Subscription(Model):
         Field(
             max_length=35,
             pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$",
-            description="BCP 47; the mail comes in the nearest language that the brand speaks.",
+            description="BCP 47; the email comes in the nearest language that the brand speaks.",
             examples=["de-AT"],
         ),
     ] = None
@@ -350,6 +350,41 @@ class ConsentRecords(BaseModel):
     records: list[dict[str, Any]]
 
 
+class TopicChange(BaseModel):
+    """How a person stood to a topic before and after."""
+
+    status: rules.Status
+    previous: rules.Status
+
+
+class Change(BaseModel):
+    """What changed."""
+
+    event_id: Annotated[str, Field(description="The same as the header `webhook-id`.")]
+    brand: str
+    subscriber_id: Annotated[
+        SubscriberId, Field(description="As every answer of the API names the person: store it with them.")
+    ]
+    email: Annotated[str | None, Field(description="Only of brands that keep addresses and send them.")] = None
+    reference: Annotated[str | None, Field(description="Yours, from the link or call that it follows from.")] = None
+    topics: Annotated[
+        dict[str, TopicChange],
+        Field(description="By topic; empty where only a pause, a frequency or a suppression changed."),
+    ]
+    kind: str
+    channel: str
+    occurred_at: AwareDatetime
+    suspected_automation: bool
+
+
+class ConsentChanged(BaseModel):
+    """A notification (Standard Webhooks)."""
+
+    type: Literal["consent.changed"]
+    timestamp: AwareDatetime
+    data: Change
+
+
 class FieldProblem(BaseModel):
     """What is wrong with one field."""
 
@@ -360,7 +395,7 @@ class FieldProblem(BaseModel):
 class Problem(BaseModel):
     """RFC 9457 problem details."""
 
-    type: str = "about:blank"
+    type: Annotated[str, Field(description="Says what kind of problem it is; its page says what to do.")]
     title: str
     status: int
     detail: str

@@ -20,6 +20,8 @@ from consentry.links.tokens import ExpiredError, NotOursError, Purpose
 from consentry.rules import languages
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from consentry.links.tokens import Tokens
     from consentry.rules.brands import Brand, Brands, Theme
     from consentry.rules.consent import Consent
@@ -51,12 +53,15 @@ class Pages:
         whose file is gone has no languages any more: then it is any that there are texts in.
         """
         return languages.negotiate(
-            brand.languages if brand and not brand.is_gone else languages.spoken(self._locales),
+            self._spoken(brand),
             shown,
             request.query.get("lang"),
             consent.chosen("locale") if consent else None,
             accept_language=request.headers.get("accept-language", ""),
         )
+
+    def _spoken(self, brand: Brand | None) -> Sequence[str]:
+        return brand.languages if brand and not brand.is_gone else languages.spoken(self._locales)
 
     def render(
         self, templates: Path, name: str, brand: Brand | None, lang: str, *, status: int = 200, **values: Any
@@ -73,7 +78,7 @@ class Pages:
         """
         style = _style(brand.theme if brand else None)
         markup = Markup(style)  # noqa: S704 - our own style sheet and checked colours
-        body = self.render_text(templates, name, brand, lang, style=markup, **values)
+        body = self.render_text(templates, name, brand, lang, style=markup, spoken=self._spoken(brand), **values)
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         policy = _POLICY.format(digest=digest)
         return Response(status, body, headers={"content-security-policy": policy, "content-language": lang})
@@ -88,9 +93,8 @@ class Pages:
     def problem(self, request: Request, status: int, code: str, brand: Brand | None = None) -> Response:
         """The page that tells what went wrong and what to do next, in the language of the form that it answers."""
         shown = request.form().get("lang", [""])[0] if len(request.body) <= MAX_BODY else ""
-        return self.render(
-            SHARED, "problem.html", brand, self.language(request, brand, shown=shown), status=status, code=code
-        )
+        lang, opened = self.language(request, brand, shown=shown), request.method == "GET"
+        return self.render(SHARED, "problem.html", brand, lang, status=status, code=code, switchable=opened)
 
     def problem_of_link(self, purpose: Purpose, request: Request, status: int, code: str) -> Response:
         """`problem` where the address holds a token for `purpose`: in the colours of the brand that signed it."""

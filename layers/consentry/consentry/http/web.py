@@ -49,6 +49,8 @@ ALWAYS: Final = {
 }
 """Headers of every answer, whatever its kind."""
 
+ANY: Final = "ANY"
+"""In a table of routes: whatever the method."""
 LEFT: Final = "You are unsubscribed."
 """The line that answers an opt-out where no page can be shown, or nobody would see one."""
 NO_CONTENT_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -138,7 +140,8 @@ def router(
     """A Lambda handler.
 
     Args:
-        routes: by path as in the template (`/u/{token+}`), by method (`GET`, `POST`), what answers.
+        routes: by path as in the template (`/u/{token+}`; `$default` for every other), by method (`GET`, `POST`, or
+            `ANY` for every other), what answers.
         problem: makes the page of an error: request, status, code.
         site: where it answers.
         largest: bytes of a body that are taken; None: whatever the gateway passes on.
@@ -146,13 +149,12 @@ def router(
 
     def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         method = event["requestContext"]["http"]["method"]
-        path = event["routeKey"].partition(" ")[2]
         begin(event)
-        methods = routes.get(path, {})
+        methods = routes.get(event["routeKey"].rpartition(" ")[2], {})
         request = None
         try:
             request = read(event, site)
-            respond = methods.get("GET" if method == "HEAD" else method)
+            respond = methods.get("GET" if method == "HEAD" else method) or methods.get(ANY)
             if respond is None:
                 response = _page(problem, request, 405, "method")
                 response = response._replace(headers={**response.headers, "allow": _allowed(methods)})
