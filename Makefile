@@ -22,8 +22,8 @@ EVERYTHING = --cov --numprocesses=3
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## build and run the whole stack on this machine; PORT=N, AWS_PORT=N and DYNAMODB_ENDPOINT_URL=… move parts
-	@$(SETUP) && exec env PYTHONPATH=tools .venv/bin/python -m dev.emulator
+run: ## build and run the whole stack on this machine; PORT=N, AWS_PORT=N and DYNAMODB_ENDPOINT_URL=… move parts, CONSENTRY_BRANDS=FOLDER has your brand files
+	@$(SETUP) && exec env CONSENTRY_BRANDS="$(BRANDS)" PYTHONPATH=tools .venv/bin/python -m dev.emulator
 
 test: ## run every test; ARGS='-k name' and the like go to pytest
 	@$(SETUP) --tests && exec .venv/bin/pytest $(or $(ARGS),$(EVERYTHING))

@@ -18,6 +18,7 @@ from typing import Final
 
 import pytest
 
+from dev.emulator import shell
 from support.stack import Answer, Stack, standing
 from support.waiting import eventually
 
@@ -91,6 +92,7 @@ class Terminal:
         self.stack, self.folder = stack, folder
         (folder / ".local").mkdir()
         (folder / ".local/stack.json").write_text(json.dumps(stack.told), "utf-8")
+        (folder / ".local/env").write_text(shell.settings(stack.told), "utf-8")
         (folder / ".venv").symlink_to(ROOT / ".venv")
         (folder / "variables").touch()
 

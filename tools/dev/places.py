@@ -33,5 +33,7 @@ BROWSERS = LOCAL / "browsers"
 
 STACK_FILE = "stack.json"
 """What a running stack says of itself, in `LOCAL` or a test's folder."""
+SHELL_FILE = "env"
+"""The same for a shell, beside it."""
 SETUP_LOCK = LOCAL / "setup.lock"
 BUILD_LOCK = LOCAL / "build.lock"

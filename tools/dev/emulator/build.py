@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consentry_build import services
@@ -15,10 +16,10 @@ from dev.places import LOCAL, ROOT, SAM_VENV, VENV_PYTHON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
 TEMPLATE = ROOT / "template.yaml"
-BRANDS = ROOT / "brands"
+BRANDS = Path(os.environ.get("CONSENTRY_BRANDS") or ROOT / "brands")
+"""The folder of the brand files; an absolute path."""
 LAYERS = ROOT / "layers"
 BESIDE_LAYERS = (BRANDS, ROOT / "tools" / "consentry_build")
 """What the layers' makefiles read outside their own folders, where SAM's cache doesn't look."""

@@ -19,7 +19,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dev.emulator import incoming
 from dev.emulator.aws import client
 from dev.emulator.receiver import PATH, Receiver
-from dev.emulator.seed import BRANDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -80,7 +79,7 @@ class Console:
     async def _about(self) -> object:
         return {
             **self.about,
-            "brands": list(BRANDS),
+            "brands": list(self.about["api_keys"]),
             "sample_address": SAMPLE_ADDRESS,
             "sample_topic": SAMPLE_TOPIC,
         }

@@ -31,12 +31,13 @@ from dev.emulator import (
     receiver,
     relay,
     seed,
+    shell,
     streams,
 )
 from dev.emulator.console import HEADERS, Console
 from dev.emulator.frontdoor import Gateway, application
 from dev.emulator.outbox import Outbox
-from dev.places import BUILD_LOCK, SAM_VENV, STACK_FILE
+from dev.places import BUILD_LOCK, SAM_VENV, SHELL_FILE, STACK_FILE
 from dev.preview.server import Preview
 from dev.preview.unavailable import Copies
 from dev.terminal import StackError, call_on_signals, ignore_signals, only_one, say
@@ -153,7 +154,7 @@ def _run(options: Options, make: Make, ending: ExitStack) -> None:
         "aws_endpoint_url": cloud.endpoint,
         "region": aws.REGION,
         **{name: deployment.outputs[output] for name, output in OUTPUTS.items()},
-        "brand": seed.BRANDS[0],
+        "brand": seed.brands()[0],
         "api_keys": seed.issue_api_keys(cloud.endpoint, keyring_arn),
         "webhook_secrets": seed.set_secrets(cloud.endpoint, keyring_arn),
         "pid": os.getpid(),
@@ -241,7 +242,10 @@ class _Serving:
         """
         stopping, loop = asyncio.Event(), asyncio.get_running_loop()
         call_on_signals(lambda _: loop.call_soon_threadsafe(stopping.set))
-        content = json.dumps(self.about, indent=1) + "\n"
+        files = {
+            stack_file: json.dumps(self.about, indent=1) + "\n",
+            stack_file.with_name(SHELL_FILE): shell.settings(self.about),
+        }
         runners: list[web.AppRunner] = []
         warming: asyncio.Task[None] | None = None
         try:
@@ -250,8 +254,9 @@ class _Serving:
                 await runners[-1].setup()
                 await web.SockSite(runners[-1], listening).start()
             await self._check()
-            _replace(stack_file, content)
-            self._greet()
+            for file, content in reversed(files.items()):
+                _replace(file, content)
+            self._greet(stack_file.with_name(SHELL_FILE))
             warming = asyncio.create_task(self._warm_up())
             while not stopping.is_set() and not self.make.is_ending():
                 if self.cloud.process.poll() is not None:
@@ -260,7 +265,8 @@ class _Serving:
                     await asyncio.wait_for(stopping.wait(), 1.0)
         finally:
             ignore_signals()
-            _remove_if_still(stack_file, content)
+            for file, content in files.items():
+                _remove_if_still(file, content)
             if warming is not None:
                 warming.cancel()
             self.cloud.stop()
@@ -282,14 +288,16 @@ class _Serving:
                 reason = f"the deployed API doesn't work: GET /healthz answers {answer.status}"
                 raise StackError(reason, self.about["log"])
 
-    def _greet(self) -> None:
+    def _greet(self, shell_file: Path) -> None:
         """Print the links, and at last the line that scripts wait for."""
         say("")
-        for brand in seed.BRANDS:
-            say(f"  subscribe to {brand:<8} {self.about['base_url']}/s/{brand}")
-        say(f"  mails                 {self.about['console_url']}mails")
-        say(f"  console               {self.about['console_url']}")
-        say(f"  AWS                   {self.about['aws_endpoint_url']}  (functions' logs: {self.about['log']})")
+        for brand in self.about["api_keys"]:
+            say(f"  form of {brand:<16}  {self.about['base_url']}/s/{brand}")
+            say(f"  pages and emails of it    {self.about['console_url']}preview/#{brand}")
+        say(f"  emails                    {self.about['console_url']}mails")
+        say(f"  console                   {self.about['console_url']}")
+        say(f"  AWS                       {self.about['aws_endpoint_url']}  (functions' logs: {self.about['log']})")
+        say(f"  settings for a shell      . {os.path.relpath(shell_file)}")
         say("")
         say(f"ready {self.about['base_url']}  (Ctrl-C stops everything)")
 
@@ -308,7 +316,8 @@ def _remove_if_still(file: Path, content: str) -> None:
 
 
 def _remove_if_orphaned(file: Path) -> None:
-    """Remove the file of a run that was killed and couldn't clean up."""
+    """Remove the files of a run that was killed and couldn't clean up."""
     with suppress(FileNotFoundError, ValueError, KeyError):
         if not psutil.pid_exists(json.loads(file.read_text())["pid"]):
             file.unlink()
+            file.with_name(SHELL_FILE).unlink(missing_ok=True)

@@ -15,8 +15,10 @@ from dev.emulator import brandfiles
 from dev.emulator.aws import client
 from dev.emulator.build import BRANDS as BRAND_FILES
 
-BRANDS = ("demo", "other")
-"""The two brands that are deployed locally; the first one is the console's."""
+
+def brands() -> list[str]:
+    """Every brand that is deployed locally, `demo` before others; the first one is the console's."""
+    return sorted((file.stem for file in BRAND_FILES.glob("*.yaml")), key=lambda brand: (brand != "demo", brand))
 
 
 def senders() -> list[str]:
@@ -35,7 +37,7 @@ def verify_senders(endpoint: str) -> None:
 def issue_api_keys(endpoint: str, keyring_arn: str) -> dict[str, str]:
     """An API key with every scope for each brand, kept (hashed) in the keyring as a real one is."""
     secrets = client("secretsmanager", endpoint)
-    return {brand: issue_api_key(secrets, keyring_arn, brand, SCOPES) for brand in BRANDS}
+    return {brand: issue_api_key(secrets, keyring_arn, brand, SCOPES) for brand in brands()}
 
 
 def keyring(endpoint: str, keyring_arn: str) -> Keyring:
@@ -73,7 +75,8 @@ def set_secrets(endpoint: str, keyring_arn: str) -> dict[str, str]:
         "hubspot": {"client_secret": shown["hubspot"]},
         "klaviyo": {"secret_key": shown["klaviyo"]},
     }
+    every = brands()
     for provider, values in kept.items():
-        set_webhook_secrets(client_, keyring_arn, BRANDS[0], provider, values)
-    signing = {brand: add_notification_secret(client_, keyring_arn, brand, brandfiles.ENDPOINT) for brand in BRANDS}
-    return {**shown, "outbound": signing[BRANDS[0]]}
+        set_webhook_secrets(client_, keyring_arn, every[0], provider, values)
+    signing = {brand: add_notification_secret(client_, keyring_arn, brand, brandfiles.ENDPOINT) for brand in every}
+    return {**shown, "outbound": signing[every[0]]}
