@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import pytest
 
 from consentry.rules.brands import Bounds
 from support import calls
+from support.documents import page
 from support.world import DAY, HOUR, SECOND, Answer, World
 
 ANN = "ann@example.com"
@@ -399,3 +401,13 @@ def test_below_a_form_the_page_is_in_the_brands_look_and_elsewhere_in_none(world
 def test_the_page_of_an_error_offers_the_languages_that_it_is_in(world: World) -> None:
     assert "Deutsch" in world.get("/", headers=HTML).page.text
     assert world.get("/?lang=de", headers=HTML).page.heading == "Dieser Link funktioniert nicht"
+
+
+def test_the_form_that_a_brand_owner_copies_onto_another_site_is_taken(world: World) -> None:
+    form = page("docs/your-brand.md").partition("```html\n")[2].partition("```")[0]
+    names = re.findall(r'name="(\w+)"', form)
+    filled = {"email": ANN, "topics": "news", "lang": "en"}
+    assert set(names) == set(filled)
+    answer = world.send("POST", "/s/demo", form=filled, headers={"origin": "https://www.example.com"})
+    assert (answer.status, answer.page.heading) == (200, "Check your inbox")
+    assert contact_of(world)

@@ -16,7 +16,7 @@ from babel import Locale
 from consentry.links.tokens import Purpose
 from consentry.rules import consent as rules
 from consentry.rules.consent import Choice, Consent, Mode, Reason, Status
-from consentry_build import catalogues
+from consentry_build import brandfile, catalogues
 from consentry_cli.main import main as consentry
 from dev.audit import cloudformation
 from support.documents import ROOT, page, rows, section
@@ -184,6 +184,13 @@ def test_an_operator_finds_every_field_of_a_brand_file(heading: str, fields: dic
     table = rows(section(page("docs/brands.md"), heading))
     assert {row[0].strip("`") for row in table} == set(fields["properties"])
     assert {row[0].strip("`") for row in table if row[1] == "yes"} == set(fields.get("required", ()))
+
+
+def test_the_first_brand_file_of_a_brand_owner_has_no_fault(tmp_path: Path) -> None:
+    [text] = [body for _, language, body in FENCE.findall(page("docs/your-brand.md")) if language == "yaml"]
+    file = tmp_path / "nordlicht.yaml"
+    file.write_text(text, "utf-8")
+    assert brandfile.faults_of(file) == []
 
 
 def test_an_operator_is_told_the_languages_that_there_are() -> None:

@@ -27,7 +27,7 @@ def installed(tmp_path: Path, text: str) -> Brands:
     return brands.load(compiled / "brands.json")
 
 
-def test_visitors_who_all_share_this_machine_have_function_to_try_things(tmp_path: Path) -> None:
+def test_visitors_who_all_share_this_machine_have_limits_wide_enough_to_try_things(tmp_path: Path) -> None:
     meadow = installed(tmp_path, SMALL).get("meadow")
     assert meadow
     assert meadow.limits == Bounds(
