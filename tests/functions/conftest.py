@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
+from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +22,7 @@ from consentry.rules.brands import Brand, Brands
 from consentry.settings import Settings
 from consentry_build import catalogues
 from support import permissions
+from support.mailroom import ANN, BASE, Mailroom
 from support.quick_moto import mock_aws
 from support.world import World
 
@@ -101,3 +103,26 @@ def brand() -> Brand:
     found = _brands().get("demo")
     assert found is not None
     return found._replace(languages=catalogues.languages())
+
+
+@pytest.fixture
+def mailroom(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailroom]:
+    """A mailroom with nothing in it."""
+    mailroom = Mailroom(world)
+    world.deploy(public_url=BASE, mail_queue_url=mailroom.queue)
+
+    def undelayed(params: dict[str, Any], **_: Any) -> None:
+        mailroom.delays.append(params.pop("DelaySeconds"))
+
+    hooks = world.deployment._queue_client.meta.events
+    hooks.register("provide-client-params.sqs.SendMessage", undelayed)
+    yield mailroom
+    hooks.unregister("provide-client-params.sqs.SendMessage", undelayed)
+
+
+@pytest.fixture
+def mail(mailroom: Mailroom) -> EmailMessage:
+    """The email that Ann gets, who asked for news and offers."""
+    mailroom.stream(mailroom.ask(ANN, "news", "offers"))
+    (sent,) = mailroom.sent
+    return sent
