@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
@@ -17,13 +18,15 @@ import pytest
 
 from consentry import telemetry
 from consentry.deployment import Deployment
+from consentry.providers import NAMES, sns
 from consentry.rules import brands
 from consentry.rules.brands import Brand, Brands
 from consentry.settings import Settings
 from consentry_build import catalogues
-from support import permissions
+from support import hooks, permissions
 from support.mailroom import ANN, BASE, Mailroom
 from support.quick_moto import mock_aws
+from support.reporting import Post
 from support.world import World
 
 
@@ -126,3 +129,15 @@ def mail(mailroom: Mailroom) -> EmailMessage:
     mailroom.stream(mailroom.ask(ANN, "news", "offers"))
     (sent,) = mailroom.sent
     return sent
+
+
+@pytest.fixture
+def post(world: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:
+    """A deployment whose brand `demo` has every provider's secrets set."""
+    document = {"root": "r", "brands": {"demo": {"webhooks": {name: hooks.secrets_of(name) for name in NAMES}}}}
+    world.secrets.put_secret_value(SecretId=os.environ["KEYRING_SECRET_ARN"], SecretString=json.dumps(document))
+    post = Post(world)
+    monkeypatch.setattr(sns, "fetch", post.fetch)
+    sns._keys.clear()
+    yield post
+    sns._keys.clear()

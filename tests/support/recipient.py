@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from consentry.actions import spool
 from consentry.actions.recipients import Circumstances, RecipientActions, Saved, Undone
@@ -19,10 +19,6 @@ from consentry.table.gateway import StoreUnavailableError
 from consentry.table.store import Outcome
 from support import people
 from support.memory import MemoryLimits, MemoryStore
-
-if TYPE_CHECKING:
-    pass
-
 
 MINUTE_MS: Final = 60_000
 ANN = addresses.Address("Ann@example.com", "ann@example.com")
