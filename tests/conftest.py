@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from support import drawing  # noqa: E402 - it lies beside this file
 
 drawing.settle()
+os.environ["CONSENTRY_BRANDS"] = str(ROOT / "tests" / "brands")  # those in brands/ are there to be replaced
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -52,7 +53,7 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     from consentry_build.__main__ import build
 
     compiled = tmp_path_factory.mktemp("compiled")
-    build(ROOT / "brands", compiled)
+    build(ROOT / "tests/brands", compiled)
     kept = dict(os.environ)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]

@@ -29,7 +29,7 @@ def stack() -> ExaminedStack:
 @pytest.fixture
 def ask(stack: ExaminedStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Runs the command in a folder with brand files, where AWS answers as the clinic has it."""
-    shutil.copytree(ROOT / "brands", tmp_path / "brands")
+    shutil.copytree(ROOT / "tests/brands", tmp_path / "brands")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("consentry_cli.doctor.command.boto3.Session", lambda region_name: stack.session)
     monkeypatch.setattr("consentry_cli.doctor.reach.resolve", stack._resolve)

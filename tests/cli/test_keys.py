@@ -148,3 +148,17 @@ def test_no_command_prints_a_secret(terminal: Terminal) -> None:
         terminal.client.get_secret_value(SecretId=terminal.arn, VersionStage="AWSCURRENT")["SecretString"]
     )
     assert held["brands"]["demo"]["signing"][0]["secret"] not in printed
+
+
+def test_the_region_is_the_arns_where_none_is_set_and_without_either_one_line_says_what_to_do(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    assert terminal.run("list", "--brand", "other").exit_code == 0
+    refused = CliRunner().invoke(main, ["keys", "list", "--brand", "other", "--keyring", "keyring"])
+    assert refused.exit_code == 2
+    assert refused.output == (
+        "Error: no AWS region is set: export AWS_REGION=…, or give --keyring as an ARN, which names it\n"
+    )

@@ -53,7 +53,7 @@ def loaded(folder: Path, command: str, status: int) -> set[str]:
     [
         ("--help", 0),
         ("lint mail.eml", 1),
-        (f"brands validate {ROOT}/brands/demo.yaml", 0),
+        (f"brands validate {ROOT}/tests/brands/demo.yaml", 0),
         (MINT, 0),
         ("report ledger.ndjson -o report.html", 0),
     ],

@@ -69,7 +69,7 @@ class Platform:
         monkeypatch.setattr(outgoing, "post", self.called)
         monkeypatch.setattr(standardwebhooks.webhooks, "datetime", Clock)
         monkeypatch.setattr(deployment, "WRITERS", 1)  # moto can't be written to by several threads
-        shutil.copytree(ROOT / "brands", folder / "brands")
+        shutil.copytree(ROOT / "tests/brands", folder / "brands")
         monkeypatch.chdir(folder)
 
     def follow(self, language: str, name: str, text: str) -> None:

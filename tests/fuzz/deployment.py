@@ -285,7 +285,7 @@ class Deployment:
 
 def _compiled() -> str:
     folder = tempfile.mkdtemp(prefix="consentry-fuzz-")
-    build(ROOT / "brands", Path(folder))
+    build(ROOT / "tests/brands", Path(folder))
     return folder
 
 

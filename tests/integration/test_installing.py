@@ -107,10 +107,10 @@ def test_a_mail_is_looked_at(consentry: Run, tmp_path: Path) -> None:
 def test_a_brand_file_is_checked_against_the_schema_and_the_languages_of_the_pages(
     consentry: Run, tmp_path: Path
 ) -> None:
-    shutil.copy(ROOT / "brands/demo.yaml", tmp_path)
+    shutil.copy(ROOT / "tests/brands/demo.yaml", tmp_path)
     told = consentry("brands", "validate", "demo.yaml")
     assert (told.returncode, told.stdout) == (0, "1 brand file, no fault\n"), told.stderr
-    (tmp_path / "demo.yaml").write_text((ROOT / "brands/demo.yaml").read_text() + "unheard_of: 1\n")
+    (tmp_path / "demo.yaml").write_text((ROOT / "tests/brands/demo.yaml").read_text() + "unheard_of: 1\n")
     assert "unheard_of: is no field here" in consentry("brands", "validate", "demo.yaml").stdout
 
 

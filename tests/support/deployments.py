@@ -38,7 +38,7 @@ DOCUMENT = json.dumps({"root": "not so random", "brands": {}})
 @cache
 def demo() -> Brand:
     """The brand that its commands work on."""
-    return brand(ROOT / "brands", "demo")
+    return brand(ROOT / "tests/brands", "demo")
 
 
 class Deployment:
@@ -60,7 +60,7 @@ class Deployment:
         self.store = Store(Gateway(self.dynamodb, TABLE), self.keyring.ledger_key)
         self.brand = demo()
         self.environment = {"TABLE_NAME": TABLE, "KEYRING_SECRET_ARN": self.keyring_arn}
-        shutil.copytree(ROOT / "brands", folder / "brands")
+        shutil.copytree(ROOT / "tests/brands", folder / "brands")
 
     def run(self, *arguments: str | Path, stdin: str | bytes | None = None) -> Result:
         """Run the command in this process, in the deployment's folder."""

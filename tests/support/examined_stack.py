@@ -316,7 +316,7 @@ class ExaminedStack:
 
 @cache
 def brands() -> tuple[Brand, ...]:
-    return tuple(brands_module.from_json(each) for each in compile_folder(ROOT / "brands"))
+    return tuple(brands_module.from_json(each) for each in compile_folder(ROOT / "tests/brands"))
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +34,8 @@ READERS: Final = 16
 """How many parts of it may be read at once."""
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
 _DEFAULT_BRANDS: Final = Path("brands")
+_REGION: Final = re.compile(r"arn:[a-z-]+:[a-z]+:([a-z0-9-]+):")
+"""Of a resource: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html"""
 
 
 def _id(
@@ -76,6 +79,7 @@ def client(service: str) -> Any:
     """A client of an AWS service, with patience: nobody waits for a page."""
     import boto3  # noqa: PLC0415 - it costs commands that need no AWS time
     from botocore.config import Config  # noqa: PLC0415 - as above
+    from botocore.exceptions import NoRegionError  # noqa: PLC0415 - as above
 
     persevering = Config(
         connect_timeout=5,
@@ -83,8 +87,24 @@ def client(service: str) -> Any:
         retries={"mode": "standard", "total_max_attempts": 8},
         max_pool_connections=max(WRITERS, READERS),
     )
-    made: Any = boto3.client(service, config=persevering)  # type: ignore[call-overload]  # the service is a variable here
-    return made
+    connect: Any = partial(boto3.client, service, config=persevering)
+    try:
+        return connect()
+    except NoRegionError:
+        return connect(region_name=_region())
+
+
+def _region() -> str:
+    """The region in the ARN that the command was given, where AWS's own settings name none.
+
+    Raises:
+        CanNotRunError: no ARN was given.
+    """
+    context = click.get_current_context(silent=True)
+    for value in context.params.values() if context else ():
+        if found := _REGION.match(str(value)):
+            return found[1]
+    raise CanNotRunError("no AWS region is set: export AWS_REGION=…, or give --keyring as an ARN, which names it")
 
 
 def store(table: str, keys: Keyring) -> Store:

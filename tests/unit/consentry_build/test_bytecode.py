@@ -101,7 +101,7 @@ def test_the_build_of_a_layer_compiles_it_where_it_can(version: str, tmp_path: P
         "UV_OFFLINE": "1",
         "PYTHONPATH": f"{ROOT / 'tools'}:{ROOT / 'layers/consentry'}",
         "CONSENTRY_BUILD_PYTHON": sys.executable,
-        "CONSENTRY_BRANDS": str(ROOT / "brands"),
+        "CONSENTRY_BRANDS": str(ROOT / "tests/brands"),
         "CONSENTRY_TARGET_PYTHON": version,
     }
     command = ["make", "-C", str(ROOT / "layers/consentry"), "build-ConsentryLayer"]

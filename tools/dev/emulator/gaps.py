@@ -44,7 +44,7 @@ class Route:
     @property
     def key(self) -> str:
         """What API Gateway calls the route key."""
-        return DEFAULT if self.path == f"/{DEFAULT}" else f"{self.method} {self.path}"
+        return DEFAULT if self.path.strip("/") == DEFAULT else f"{self.method} {self.path}"
 
 
 def routes_of(deployment: Deployment) -> list[Route]:

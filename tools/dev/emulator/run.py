@@ -19,6 +19,7 @@ from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consentry.rules.brands import load as load_brands
+from consentry_build.brandfile import FaultyBrandsError, compile_folder
 from dev.emulator import (
     aws,
     brandfiles,
@@ -104,6 +105,10 @@ def run(options: Options, make: Make) -> None:
 def _run(options: Options, make: Make, ending: ExitStack) -> None:
     if not SAM_VENV.exists():
         raise StackError("not set up yet: `make run` and `make test` do that")
+    try:
+        compile_folder(build.BRANDS)
+    except FaultyBrandsError as exc:
+        raise StackError(str(exc)) from None
     door = ports.listen_from(
         DEFAULT_PORT if options.port is None else options.port, exactly=options.port is not None, name="PORT"
     )

@@ -76,7 +76,7 @@ class Copies:
         copies: dict[str, str] = {}
         routes = []
         for route in self.routes:
-            if folder := _FOLDERS.get(route.path.split("/")[1]):
+            if folder := _FOLDERS.get(route.path.strip("/").split("/")[0]):
                 copies[route.function] = copies.get(route.function) or self._copy(route.function, without, folder)
                 routes.append(replace(route, function=copies[route.function]))
         gaps.create_routes(api, routes, self.endpoint)
