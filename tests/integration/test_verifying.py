@@ -139,7 +139,7 @@ def test_of_hundreds_those_whose_events_were_changed_deleted_inserted_or_moved_a
     brand.table.put({**moved, "pk": {"S": f"S#demo#{name(55)}"}})
     done = brand.verify()
     assert done.exit_code == 1
-    assert done.stderr == f"{PEOPLE} ledgers checked, 5 not intact\n"
+    assert done.stderr == f"{PEOPLE:,} ledgers checked, 5 not intact\n"
     assert told(done) == {
         "00011": "an event was changed",
         "00022": "events are missing",

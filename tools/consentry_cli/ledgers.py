@@ -13,6 +13,7 @@ from consentry.table.scan import Scan
 from consentry_cli import archives, deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 from consentry_cli.progress import progress
+from consentry_cli.wording import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,8 @@ def verify(brand_id: str, table: str, secret_id: str, subscriber_id: str | None,
             faulty, checked = _verify_all(store, brand_id)
         else:
             faulty, checked = _tell(subscriber_id, store.verify(brand_id, subscriber_id)), 1
-        click.echo(f"{checked} ledgers checked, {faulty} not intact", err=True)
+        verdict = f"{faulty:,} not intact" if faulty else "all intact"
+        click.echo(f"{number(checked, 'ledger')} checked, {verdict}", err=True)
         if kept is not None:
             faulty += _compare(store, brand_id, keys.archive_key(), kept, subscriber_id)
         if faulty:

@@ -24,6 +24,10 @@ COMMANDS: Final = {
         "Say what Gmail, Yahoo, Outlook and the RFCs would say of an email, and how to mend it.",
     ),
     "notifications": ("notifications:group", "Secrets of endpoints, and notifications that were given up."),
+    "person": (
+        "person:person",
+        "Tell how somebody stands to each topic and why, what happened, and what may still be emailed.",
+    ),
     "report": ("report.command:report", "Make a page with plots of who opted in and out, when and which way."),
     "restore": ("restoring:group", "Bring back what was lost."),
     "spool": ("spools:group", "Opt-outs and reports that wait to be recorded."),

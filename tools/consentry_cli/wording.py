@@ -8,8 +8,9 @@ import click
 
 
 def number(count: float, what: str, many: str = "") -> str:
-    """`1 queue`, `2 queues`."""
-    return f"{count:g} {what if count == 1 else many or what + 's'}"
+    """`1 queue`, `2 queues`, `31,391 rows`."""
+    shown = f"{count:,}" if isinstance(count, int) else f"{count:,g}"
+    return f"{shown} {what if count == 1 else many or what + 's'}"
 
 
 def tell(heading: str, *lines: str) -> None:
