@@ -51,7 +51,7 @@ def test_a_mail_without_fault_says_so(tmp_path: Path) -> None:
     file = tmp_path / "good.eml"
     file.write_bytes(signature.encode() + UNSIGNED)
     done = run(str(file))
-    assert (done.exit_code, done.output) == (0, f"{file}: nothing to mend\n")
+    assert (done.exit_code, done.output) == (0, f"{file}: nothing to fix\n")
 
 
 def test_a_script_reads_json() -> None:

@@ -57,7 +57,7 @@ class Fault(NamedTuple):
     where: str
     """The field, dotted."""
     what: str
-    """What is wrong and how to mend it."""
+    """What is wrong and how to fix it."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.where}: {self.what}" if self.where else f"{self.file}: {self.what}"
@@ -132,7 +132,7 @@ def _looked_at(file: Path) -> tuple[list[Fault], dict[str, Any]]:
 
 
 def _against_the_schema(error: Any) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The fields that a `jsonschema.ValidationError` is about, and how to mend each."""
+    """The fields that a `jsonschema.ValidationError` is about, and how to fix each."""
     where = tuple(map(str, error.absolute_path))
     if error.validator == "additionalProperties":
         known = error.schema["properties"]

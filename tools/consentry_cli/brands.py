@@ -19,7 +19,7 @@ def group() -> None:
     "paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="FILE_OR_FOLDER..."
 )
 def validate(paths: tuple[Path, ...]) -> None:
-    """Check brand files; say which line is wrong and how to mend it."""
+    """Check brand files; say which line is wrong and how to fix it."""
     files = [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
     if not files:
         raise click.UsageError("there is no brand file (*.yaml) there")

@@ -12,7 +12,7 @@ COMMANDS: Final = {
     "brands": ("brands:group", "Work with brand files."),
     "bulk": ("bulk:group", "Imports, screenings and exports of millions, done by the deployment."),
     "decide": ("decide:decide", "Add to each row of INPUT whether that person may be mailed on a topic now, and why."),
-    "doctor": ("doctor.command:doctor", "Look at a deployed stack; say what is wrong with it, and how to mend that."),
+    "doctor": ("doctor.command:doctor", "Look at a deployed stack; say what is wrong with it, and how to fix that."),
     "erase": ("erasing:erase", "Forget persons: their address and the evidence go, their opt-outs stay in force."),
     "export": ("exporting:export", "Write every consent, or every ledger event, of a brand."),
     "import": ("importing:import_", "Take opt-outs, complaints, bounces and subscribers from another system's export."),
@@ -21,7 +21,7 @@ COMMANDS: Final = {
     "links": ("links:group", "Make links for emails."),
     "lint": (
         "lint.command:lint",
-        "Say what Gmail, Yahoo, Outlook and the RFCs would say of an email, and how to mend it.",
+        "Say what Gmail, Yahoo, Outlook and the RFCs would say of an email, and how to fix it.",
     ),
     "notifications": ("notifications:group", "Secrets of endpoints, and notifications that were given up."),
     "person": (

@@ -1,4 +1,4 @@
-"""Brand files: whoever writes one is told what is wrong, on which line, and how to mend it."""
+"""Brand files: whoever writes one is told what is wrong, on which line, and how to fix it."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_a_document_that_somebody_broke_is_a_secret_that_is_unavailable(text: st
 
 @pytest.mark.parametrize("text", ["", '{"root": ', "{}"])
 def test_a_document_broken_later_leaves_the_keys_of_before_in_use(text: str) -> None:
-    """Opt-outs go on while an operator mends it."""
+    """Opt-outs go on while an operator fixes it."""
     secret = Secret({"root": ROOT})
     keys = secret.keyring.signing_keys("demo")
     secret.holds(text)

@@ -144,6 +144,6 @@ def test_each_page_tells_how_to_set_it_up_and_what_to_expect(provider: str) -> N
     assert all(re.search(rf"webhooks set --brand demo {provider} {name}=-", setup) for name in secrets)
     assert secrets or "There is no secret" in setup
     told = {heading: text.strip() for heading, _, text in (part.partition("\n") for part in parts)}
-    assert "`unreadable address`" in told["Whose event can't be told"]
+    assert "`unreadable address`" in told["Events that aren't clear"]
     assert "again" in told["Tries and repetitions"]
     assert list(told)[-1] == "Every kind of event"

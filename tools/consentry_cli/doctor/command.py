@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @brands_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: the stack, and a list of findings.")
 def doctor(name: str, region: str | None, folder: Path | None, as_json: bool) -> None:
-    """Look at a deployed stack; say what is wrong with it, and how to mend that.
+    """Look at a deployed stack; say what is wrong with it, and how to fix that.
 
     It changes nothing. Exit status: 0 no fault, though there may be warnings; 1 faults; 2 it can't look at all.
     """

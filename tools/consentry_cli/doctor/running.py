@@ -64,7 +64,7 @@ def dead_letters(deployed: Deployed) -> Generator[Ill, None, str]:
             yield fault(
                 f"{logical} holds {number(count, 'message')} that {'was' if count == 1 else 'were'} given up."
                 + _left(logical, ages.get((queue_name(url), _AGE)), kept),
-                f"Read what the alarm of it means, mend the cause, then {command}.",
+                f"Read what the alarm of it means, fix the cause, then {command}.",
             )
     return f"{number(len(found), 'queue')} of dead letters, all empty."
 

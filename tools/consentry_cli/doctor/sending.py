@@ -32,7 +32,7 @@ def account(deployed: Deployed) -> Generator[Ill, None, str]:
     enforcement = told.get("EnforcementStatus", "HEALTHY")
     if enforcement not in {"HEALTHY", ""}:
         says = f"SES has this account under {enforcement}, because of its bounces or complaints."
-        mend = "Read AWS's mail on it, mend the cause, and answer."
+        mend = "Read AWS's mail on it, fix the cause, and answer."
         yield fault(says, mend) if enforcement == "SHUTDOWN" else warning(says, mend)
     if not told.get("ProductionAccessEnabled", False):
         yield warning(

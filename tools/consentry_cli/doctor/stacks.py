@@ -38,17 +38,17 @@ def status(deployed: Deployed) -> Generator[Ill, None, str]:
     elif now in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
         yield fault(
             f"The first deployment failed ({now}). Such a stack has to be deleted before the next try.",
-            f"{_EVENTS}; mend that. Then {delete}, and deploy again.",
+            f"{_EVENTS}; fix that. Then {delete}, and deploy again.",
         )
     elif now == "UPDATE_ROLLBACK_FAILED":
         yield fault(
             f"The last deployment failed, and so did taking it back ({now}).",
-            f"{_EVENTS}; mend that. Then aws cloudformation continue-update-rollback --stack-name {deployed.name}",
+            f"{_EVENTS}; fix that. Then aws cloudformation continue-update-rollback --stack-name {deployed.name}",
         )
     elif now.startswith("DELETE"):
-        yield fault(f"The stack is in the state {now}.", f"{_EVENTS}; mend that. Then {delete}")
+        yield fault(f"The stack is in the state {now}.", f"{_EVENTS}; fix that. Then {delete}")
     elif now.endswith("_FAILED"):
-        yield fault(f"The stack is in the state {now}.", f"{_EVENTS}; mend that and deploy again.")
+        yield fault(f"The stack is in the state {now}.", f"{_EVENTS}; fix that and deploy again.")
     elif "ROLLBACK" in now:
         yield warning(
             f"The last deployment failed and was taken back ({now}).", f"What runs is the version before it. {_EVENTS}."

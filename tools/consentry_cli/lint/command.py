@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 @click.option("--dns", is_flag=True, help="Verify DKIM signatures with the keys in the DNS.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object an email and line.")
 def lint(files: tuple[str, ...], dns: bool, as_json: bool) -> None:
-    """Say what Gmail, Yahoo, Outlook and the RFCs would say of an email, and how to mend it.
+    """Say what Gmail, Yahoo, Outlook and the RFCs would say of an email, and how to fix it.
 
     MESSAGE.eml is an email as it arrived: "Show original" in Gmail, "Save as" elsewhere; - is standard input. Exit
-    status: 0 nothing to mend, 1 something, 2 it is no mail.
+    status: 0 nothing to fix, 1 something, 2 it is no mail.
     """
     worth_mending = False
     for name in files:
@@ -56,7 +56,7 @@ def _show(name: str, found: list[Finding]) -> None:
     errors = sum(each.level == "error" for each in found)
     warnings = sum(each.level == "warning" for each in found)
     if not found:
-        click.echo(f"{name}: nothing to mend")
+        click.echo(f"{name}: nothing to fix")
         return
     click.echo(f"{name}: {number(errors, 'error')}, {number(warnings, 'warning')}")
     for each in found:

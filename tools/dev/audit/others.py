@@ -198,7 +198,7 @@ def looked_up(done: subprocess.CompletedProcess[str]) -> Verdict:
     if all("skip_reason" in each for each in asked):
         return _UNREACHED
     found = [
-        f"{each['name']} {each['version']}: {fault['id']}, mended in {', '.join(fault['fix_versions']) or 'no version'}"
+        f"{each['name']} {each['version']}: {fault['id']}, fixed in {', '.join(fault['fix_versions']) or 'no version'}"
         for each in asked
         for fault in each.get("vulns", ())
     ]

@@ -48,7 +48,7 @@ class Verdict(NamedTuple):
     told: str
     """In a line."""
     found: list[str]
-    """What has to be mended; a line each."""
+    """What has to be fixed; a line each."""
 
 
 def weighed(told: str, said: Iterable[tuple[str, str]], accepted: Mapping[str, str]) -> Verdict:

@@ -29,7 +29,7 @@ def answers() -> str:
         "confirmed sign-ups, with their emails": costs.confirmations(),
         "decisions by the API": costs.decisions(),
         "events by the API": costs.events(),
-        "changes told to an endpoint": costs.told(costs.MILLION),
+        "notifications to an endpoint": costs.notified(costs.MILLION),
     }
     rows = [[f"a million {what}", dollars(_total(bill))] for what, bill in million.items()]
     rows += [
@@ -47,7 +47,7 @@ def services() -> str:
         "confirmed sign-up": costs.confirmations(),
         "decision": costs.decisions(),
         "event": costs.events(),
-        "change told": costs.told(costs.MILLION),
+        "notification": costs.notified(costs.MILLION),
     }
     names = list(costs.together(*bills.values()))
     return table(
@@ -147,7 +147,7 @@ def combinations() -> str:
     several = {name: many for name, many in by_name.most_common() if many > 1}
     rest = len(by_name) - len(several) + metrics.filtered()
     return table(
-        ["metric", "told apart by", "at most"],
+        ["metric", "distinguished by", "at most"],
         [
             *([f"`{name}`", ", ".join(METRICS[name].dimensions), str(many)] for name, many in several.items()),
             [f"{rest} others", "nothing", str(rest)],
@@ -164,7 +164,7 @@ def billion() -> str:
         "scanners' visits and pages": costs.visits((load.SCANS.a_day + load.VISITS.a_day) * days),
         "confirmed sign-ups": costs.confirmations(load.CONFIRMATIONS.a_day * days),
         "bounces and complaints": costs.events(load.REPORTS.a_day * days),
-        "telling platforms": costs.told(load.CHANGES.a_day * days),
+        "notifying platforms": costs.notified(load.CHANGES.a_day * days),
         "decisions, one for each mail": costs.decisions(load.MAILS * days),
         "keeping the subscribers": costs.kept(assumed.SUBSCRIBERS.value),
         "metrics of our own, all that can be": {"CloudWatch": costs.everything()},
@@ -194,7 +194,7 @@ def others() -> str:
         costs.visits(emails * assumed.SCANNED.value),
         costs.confirmations(people * assumed.ASKED.value * 30),
         costs.decisions(emails),
-        costs.told(opt_outs),
+        costs.notified(opt_outs),
     )
     ses = emails / costs.MILLION * prices.MAILED.dollars
     return words(

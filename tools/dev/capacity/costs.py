@@ -74,12 +74,12 @@ def together(*bills: Bill) -> Bill:
     return {service: sum(bill.get(service, 0.0) for bill in bills) for service in services}
 
 
-def told(changes: float) -> Bill:
+def notified(changes: float) -> Bill:
     """So many changes told to the platform's endpoints: from the stream into the queue, and out of it."""
     messages = changes * assumed.ENDPOINTS.value
     return together(
         functions(changes, assumed.STREAM_MS.value),
-        functions(messages, assumed.TELL_MS.value),
+        functions(messages, assumed.NOTIFY_MS.value),
         {
             "SQS": messages * 3 / MILLION * (prices.QUEUED.dollars + prices.FAIR.dollars),
             "Data out": messages * 1_000 / GB * prices.SENT.dollars,
@@ -125,7 +125,7 @@ def standing(**answers: str) -> list[Part]:
             prices.QUEUED,
             prices.FREE_REQUESTS,
         ),
-        Part("KMS", "the key of what SES tells, in its first year", stack.count("AWS::KMS::Key"), prices.KEY),
+        Part("KMS", "the key of what SES reports, in its first year", stack.count("AWS::KMS::Key"), prices.KEY),
         Part("Secrets Manager", "the keyring", stack.count("AWS::SecretsManager::Secret"), prices.SECRET),
     ]
 
@@ -162,7 +162,7 @@ def everything() -> float:
 def usual(asked: float, confirmed: float, one_clicks: float, by_page: float) -> dict[Combination, float]:
     """The metrics of people who ask, confirm and leave, and how often each has a value."""
     left = one_clicks + by_page
-    told = asked + confirmed + left
+    notified = asked + confirmed + left
     service = ("consentry",)
     return {
         Combination("Acts", ("page", "applied")): asked + confirmed + by_page,
@@ -173,9 +173,9 @@ def usual(asked: float, confirmed: float, one_clicks: float, by_page: float) -> 
         Combination("ConfirmedAfter", service): confirmed,
         Combination("Mails", ("confirmation", "sent")): asked,
         Combination("MailDelay", service): asked,
-        Combination("Notifications", ("queued",)): told,
-        Combination("Notifications", ("taken",)): told,
-        Combination("NotificationDelay", service): told,
+        Combination("Notifications", ("queued",)): notified,
+        Combination("Notifications", ("taken",)): notified,
+        Combination("NotificationDelay", service): notified,
     }
 
 

@@ -108,13 +108,13 @@ def concurrency() -> dict[str, float]:
     decisions = SCREENED.minute / 1000 * assumed.CALL_MS.value / 1000
     reports = REPORTS.minute * assumed.EVENT_MS.value / 1000
     emails = REQUESTS.minute * assumed.MAIL_MS.value / 1000
-    told = CHANGES.minute * assumed.ENDPOINTS.value * assumed.TELL_MS.value / 1000
+    notified = CHANGES.minute * assumed.ENDPOINTS.value * assumed.NOTIFY_MS.value / 1000
     return {
         "clicks and pages": clicks,
         "decisions": decisions,
         "reports": reports,
         "emails": emails,
-        "telling platforms": told,
+        "notifying platforms": notified,
     }
 
 

@@ -43,7 +43,7 @@ def rates() -> str:
         "confirmations": load.CONFIRMATIONS,
         "bounces and complaints": load.REPORTS,
         "calls by HTTP, decisions aside": load.HTTP,
-        "changes that platforms are told": load.CHANGES,
+        "changes that platforms are notified of": load.CHANGES,
         "write units": load.write_units(),
         "read units, decisions aside": load.read_units(screened=False),
         "read units with all decisions": load.read_units(screened=True),
@@ -59,7 +59,7 @@ def breaks() -> str:
     template, emails = deployed(AccountConcurrency=LARGE), assumed.MAILS_A_DAY.value
     gateway, opt_outs = template.answer("RequestsPerSecond"), template.answer("OptOutsPerSecond")
     bounds = Bounds()
-    told = load.CHANGES.minute * assumed.ENDPOINTS.value
+    notified = load.CHANGES.minute * assumed.ENDPOINTS.value
     most = template.sources("sqs")["NotifierFunctionDue"]["ScalingConfig"]["MaximumConcurrency"]
     at_once = sum(load.concurrency().values())
     new, quota = assumed.NEW_READS.value, assumed.TABLE_UNITS.value
@@ -95,10 +95,10 @@ def breaks() -> str:
         (load.from_stream("NotifierFunctionChanged", assumed.STREAM_MS.value, 4) / load.CHANGES.minute,
          ("the notifier on the stream of a new table | 4 shards | `IteratorAge` of the notifier"
           " | `ParallelizationFactor`; warm throughput makes shards")),
-        (most / (assumed.TELL_MS.value / 1000) / told,
-         (f"telling platforms | `MaximumConcurrency` {most} | age of the oldest message in the notification queue"
+        (most / (assumed.NOTIFY_MS.value / 1000) / notified,
+         (f"notifying platforms | `MaximumConcurrency` {most} | age of the oldest message in the notification queue"
           " | `MaximumConcurrency` in the template, and the concurrency quota before it")),
-        (assumed.CONCURRENCY.value * assumed.CALLS_A_CONTAINER.value / (load.HTTP.minute + told),
+        (assumed.CONCURRENCY.value * assumed.CALLS_A_CONTAINER.value / (load.HTTP.minute + notified),
          (f"calls of functions | {assumed.CALLS_A_CONTAINER.value:.0f} a second for each of"
           f" {assumed.CONCURRENCY.value:,.0f} at once | `Throttles` | the quota of functions at once")),
         (assumed.CONCURRENCY.value / at_once,
@@ -145,7 +145,7 @@ def at_once() -> str:
     """Functions at once."""
     slow = load.CHANGES.minute * assumed.ENDPOINTS.value * assumed.SLOW_S.value
     rows = [[what, count(number)] for what, number in load.concurrency().items()]
-    rows.append(["telling platforms whose endpoints are all dead, unlimited", count(slow)])
+    rows.append(["notifying platforms whose endpoints are all dead, unlimited", count(slow)])
     return table(["busiest minute", "functions at once"], rows)
 
 
@@ -157,7 +157,7 @@ def workers() -> str:
         "emails that were deferred": "CourierFunctionPutOff",
         "bounces and complaints": "FeedbackFunctionTold",
         "the stream, of each shard: changes": "NotifierFunctionChanged",
-        "telling platforms": "NotifierFunctionDue",
+        "notifying platforms": "NotifierFunctionDue",
         "opt-outs by email": "MailboxFunctionArrived",
     }
     answers = ("10", LARGE)

@@ -44,7 +44,7 @@ EVENTS: Final[dict[str, Meaning]] = {
     **nothing("the answer couldn't be classified", "Bounce Unknown"),
     **nothing("a machine answered", "Bounce AutoResponder", "Bounce ChallengeVerification", "Bounce OpenRelayTest"),
     **nothing("an email that asks to be added proves nothing", "Bounce Subscribe"),
-    **nothing("the new address isn't told", "Bounce AddressChange"),
+    **nothing("the new address isn't named", "Bounce AddressChange"),
     **nothing("a registration that was never confirmed is no opt-out", "Bounce Unconfirmed"),
     **nothing(
         "the receiver refused this email, not this address",

@@ -30,7 +30,7 @@ def report(*failed: dict[str, str], passed: int = 1, errors: tuple[str, ...] = (
 
 
 def test_a_known_vulnerability_is_told_with_the_version_that_mends_it() -> None:
-    assert looked_up(asked(CLEAN, FAULTY)).found == ["urllib3 1.0: PYSEC-2027-1, mended in 2.8.1"]
+    assert looked_up(asked(CLEAN, FAULTY)).found == ["urllib3 1.0: PYSEC-2027-1, fixed in 2.8.1"]
 
 
 def test_packages_without_one_are_fine() -> None:

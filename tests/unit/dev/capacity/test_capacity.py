@@ -106,7 +106,7 @@ def test_the_table_is_under_dynamodbs_own_key_which_costs_nothing() -> None:
     stack = deployed()
     assert all("SSESpecification" not in each for each in stack.of_type("AWS::DynamoDB::Table").values())
     assert [part.what for part in costs.standing() if part.price is prices.KEY] == [
-        "the key of what SES tells, in its first year"
+        "the key of what SES reports, in its first year"
     ]
 
 
