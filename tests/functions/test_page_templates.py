@@ -95,6 +95,9 @@ def states(brand: Brand) -> dict[str, Page]:
                 "undo": LONGEST_TOKEN,
                 "why": LONGEST_TOKEN if scope in {"topic", "all"} else "",
                 "reasons": recipients.REASONS,
+                "gets": SEVERAL if scope == "topic" and len(topics) == 1 else (),
+                "stamp": LONGEST_TOKEN,
+                "token": LONGEST_TOKEN,
                 **token,
             }
             found[f"left, {scope}{many}"] = Page("leaving", "left.html", left)

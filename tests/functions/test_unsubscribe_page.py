@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from support import calls
 from support.leaving import ONE_CLICK, send
 from support.page import Page
 from support.world import DAY, HOUR, SECOND, World
@@ -81,6 +82,32 @@ def test_leaving_a_topic_by_the_page_leaves_that_topic(world: World) -> None:
     recorded = world.events()[-1]
     assert (recorded["channel"]["S"], "suspected_automation" in recorded) == ("page", False)
     assert recorded["locale"] == {"S": "en"}
+
+
+def test_who_left_a_topic_sees_what_they_still_get_and_can_leave_all_of_it_there(world: World) -> None:
+    world.subscribed("news", "offers")
+    url = world.leave_url()
+    left = send(world, url, scope="topic").page
+    assert "You still get these emails" in left.text
+    assert left.text.index("Undo") < left.text.index("Offers") < left.text.index("Product updates")
+    (everything,) = [form for form in left.forms if ("scope", "all") in form.fields]
+    world.now += 5 * SECOND
+    assert world.post(everything.action, everything.fields).page.heading == "You’re unsubscribed"
+    assert {topic: world.status(topic=topic) for topic in ("news", "offers", "product")} == dict.fromkeys(
+        ("news", "offers", "product"), "unsubscribed"
+    )
+    assert not any(event.get("suspected_automation") for event in world.events())
+
+
+def test_what_somebody_still_gets_is_not_guessed_while_it_cannot_be_read(world: World) -> None:
+    world.subscribed("news", "offers")
+    url = world.leave_url()
+    page = world.get(url).page
+    world.now += 5 * SECOND
+    with calls.failing(world.table_client, "InternalServerError", "GetItem", "BatchGetItem"):
+        answer = world.post(page.forms[0].action, page.forms[0].fields)
+    assert answer.page.heading == "You’re unsubscribed"
+    assert "You still get" not in answer.page.text
 
 
 def test_leaving_everything_leaves_every_topic_there_is_and_will_be(world: World) -> None:

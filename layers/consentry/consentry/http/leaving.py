@@ -21,6 +21,8 @@ from consentry.rules.consent import DAY_MS, Status
 from consentry.rules.ledger import Channel, Evidence
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from consentry.actions.recipients import RecipientActions
     from consentry.actions.spool import Recorder
     from consentry.http.pages import Pages
@@ -120,7 +122,15 @@ class UnsubscribePages:
             undo=sign(undo) if undo else "",
             why=sign(undo._replace(purpose=Purpose.REASON)) if undo and scope in {"topic", "all"} else "",
             preferences=self.preferences(link),
+            gets=self._still_gets(link, brand, request.now) if scope == "topic" else (),
+            stamp=self._recipients.stamp(Form.UNSUBSCRIBE, link, request.now),
         )
+
+    def _still_gets(self, link: Link, brand: Brand, now: int) -> list[str]:
+        """What the person gets after they left something; nothing, where that can't be known now."""
+        consent = self._recipients.glance(link)
+        gets = [topic for topic in brand.topics if preferences.accepts(consent, topic, brand, now)]
+        return gets if consent.registers else []
 
     def _circumstances(self, request: Request, link: Link, brand: Brand, form: dict[str, list[str]]) -> Circumstances:
         """How the page's form reached us: whether a person can have sent it, and its name, if we showed it."""
@@ -173,6 +183,8 @@ class UnsubscribePages:
         undo: str = "",
         why: str = "",
         preferences: str = "",
+        gets: Sequence[str] = (),
+        stamp: str = "",
     ) -> Response:
         """What was done, and how to take it back; without keys there are no links for that."""
         scope = form["scope"][0]
@@ -189,6 +201,9 @@ class UnsubscribePages:
             why=why,
             reasons=recipients.REASONS,
             preferences=preferences,
+            gets=gets,
+            token=request.parameters["token"],
+            stamp=stamp,
         )
 
 
