@@ -203,7 +203,7 @@ def report(body: Annotated[Events, Body()]) -> Response[str]:
     results: list[dict[str, Any]] = []
     unavailable: StoreUnavailableError | None = None
     for each in body.events:
-        spooled = any(told["result"] == Result.SPOOLED for told in results)
+        spooled = any(result["result"] == Result.SPOOLED for result in results)
         try:
             results.append(_reported(brand, each, now, unavailable=spooled))
         except StoreUnavailableError as exc:  # the others are applied; all of them come again
@@ -391,7 +391,9 @@ def _once(
         raise ApiProblemError(problems.IN_PROGRESS, "A request with this Idempotency-Key is in progress") from exc
     except StoreUnavailableError as exc:
         if event["rawPath"] == "/v1/events":
-            return resolve()  # spooled, if need be; and what is told twice is recorded once, whatever key it came with
+            return (
+                resolve()
+            )  # spooled, if need be; and what is reported twice is recorded once, whatever key it came with
         return _early(unavailable(exc))
 
 
@@ -494,10 +496,10 @@ def _reported(brand: Brand, given: Any, now: int, *, unavailable: bool) -> dict[
         event_id=event.event_id,
     )
     receipt = deployment.reports.take(brand, said, Channel.API, now, unavailable=unavailable)
-    told = {"event_id": event_id, "result": receipt.result.value}
+    result = {"event_id": event_id, "result": receipt.result.value}
     left_out = "reference: left out" if given.get("reference") and not event.reference else ""
     note = "; ".join(filter(None, (receipt.note, left_out)))
-    return told | ({"error": receipt.error} if receipt.error else {}) | ({"note": note} if note else {})
+    return result | ({"error": receipt.error} if receipt.error else {}) | ({"note": note} if note else {})
 
 
 def _field(where: Iterable[int | str]) -> str:

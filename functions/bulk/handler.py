@@ -41,5 +41,5 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     except Exception as exc:  # noqa: BLE001 - whatever it says, the state machine would keep
         telemetry.report(exc, f"bulk {step}")
         raise StepFailedError(type(exc).__name__) from None
-    telemetry.logger().info("bulk step", step=step, told=answer)
+    telemetry.logger().info("bulk step", step=step, result=answer)
     return answer

@@ -39,34 +39,34 @@ def handler(event: dict[str, Any], _context: object) -> PartialItemFailureRespon
 
 def take(message: SQSRecord) -> None:
     """Record what one event says."""
-    told = feedback.read(message.body, deployment.brands)
-    counts = sum((_record(told, brand) for brand in told.brands), Counter[str]())
-    brands = [brand.id for brand in told.brands]
-    if told.kind == "Reject":
+    event = feedback.read(message.body, deployment.brands)
+    counts = sum((_record(event, brand) for brand in event.brands), Counter[str]())
+    brands = [brand.id for brand in event.brands]
+    if event.kind == "Reject":
         telemetry.emit("mail rejected", {"MailsRejected": 1})
         telemetry.logger().error("mail rejected", brands=brands)
-    telemetry.logger().info("feedback", kind=told.kind, brands=brands, counts=dict(counts) or {"ignored": 1})
+    telemetry.logger().info("feedback", kind=event.kind, brands=brands, counts=dict(counts) or {"ignored": 1})
 
 
 def _hide(receipt_handle: str, seconds: int) -> None:
     deployment.feedback_queue.hide(receipt_handle, seconds)
 
 
-def _record(told: Feedback, brand: Brand) -> Counter[str]:
+def _record(event: Feedback, brand: Brand) -> Counter[str]:
     """What became of the reports of one event, counted.
 
     Raises:
-        UnintelligibleError: somebody in it can't be told; the others are recorded.
+        UnintelligibleError: it isn't clear whom some of it is about; the others are recorded.
     """
     now = time.time_ns() // 1_000_000
-    reports = told.reports(brand)
+    reports = event.reports(brand)
     receipts = deployment.queued_reports.take_all(brand, reports, Channel.FEEDBACK, now, feedback.SOURCE)
     if nobody := sum(receipt.nobody for receipt in receipts):
         telemetry.unreadable(nobody, feedback.SOURCE, brand.id)
     if not all(report.email for report in reports):
         raise UnintelligibleError("an event about somebody without an address")
     counts = Counter(receipt.result.value for receipt in receipts)
-    if told.complains_of_our_mail and counts[Result.APPLIED]:  # a complaint that comes twice is one
+    if event.complains_of_our_mail and counts[Result.APPLIED]:  # a complaint that comes twice is one
         deployment.breaker.complained(brand.id, now)
         telemetry.logger().warning("complaint about a mail of ours", brand=brand.id)
     return counts

@@ -37,7 +37,7 @@ deployment = Deployment(Settings.read())
 
 
 def handler(event: dict[str, Any], _context: object) -> PartialItemFailureResponse:
-    """Messages that tell of emails; those that can't be dealt with yet are answered, and come back."""
+    """Messages that name emails; those that can't be dealt with yet are answered, and come back."""
     return batches.process(event, queue=take)
 
 

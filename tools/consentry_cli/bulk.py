@@ -179,11 +179,11 @@ def status(stack_name: str, run: str) -> None:
     """How far a run is. Exit status 1: it failed."""
     with plain_errors():
         stack = _stack(stack_name)
-        told = _described(stack, run)
+        described = _described(stack, run)
         done, parts = _far(stack, run)
-        click.echo(f"{told['status'].lower()}: {done} of {parts if parts is not None else '?'} parts")
-        if told["status"] not in {_RUNNING, _SUCCEEDED}:
-            click.echo(_why(told), err=True)
+        click.echo(f"{described['status'].lower()}: {done} of {parts if parts is not None else '?'} parts")
+        if described["status"] not in {_RUNNING, _SUCCEEDED}:
+            click.echo(_why(described), err=True)
             raise SystemExit(FOUND)
 
 
@@ -197,12 +197,12 @@ def fetch(stack_name: str, report: Path | None, remove: bool, output: str, run: 
     """Write what came of a run. Exit status 1: there were lines that can't be used."""
     with plain_errors():
         stack = _stack(stack_name)
-        told = _described(stack, run)
-        if told["status"] != _SUCCEEDED:
-            raise CanNotRunError(f"the run is {told['status'].lower()}")
+        described = _described(stack, run)
+        if described["status"] != _SUCCEEDED:
+            raise CanNotRunError(f"the run is {described['status'].lower()}")
         counts = _written(stack, run, output, report)
         if remove:
-            given = json.loads(told["input"]).get("input")
+            given = json.loads(described["input"]).get("input")
             for key in [*stack.keys(f"runs/{run}/"), *([given] if given else [])]:
                 stack.s3.delete_object(Bucket=stack.bucket, Key=key)
         _tell(counts)
@@ -221,11 +221,11 @@ def _begin(
     stack: _Stack, work: str, brand_id: str, job: dict[str, Any], source: Path | None, encoding: str = ""
 ) -> str:
     run = f"{work}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    told = {"work": work, "brand": brand_id, **job}
+    described = {"work": work, "brand": brand_id, **job}
     if source is not None:
-        told["input"] = f"{INPUTS}{run}.{job['form']}"
-        _upload(stack, source, told["input"], encoding)
-    stack.states.start_execution(stateMachineArn=stack.machine, name=run, input=json.dumps(told))
+        described["input"] = f"{INPUTS}{run}.{job['form']}"
+        _upload(stack, source, described["input"], encoding)
+    stack.states.start_execution(stateMachineArn=stack.machine, name=run, input=json.dumps(described))
     click.echo(run, err=True)
     return run
 
@@ -247,11 +247,11 @@ def _done(stack: _Stack, run: str, output: str | None, report: Path | None, *, w
     if not wait:
         return
     with progress("parts") as show:
-        while (told := _described(stack, run))["status"] == _RUNNING:
+        while (described := _described(stack, run))["status"] == _RUNNING:
             show(_far(stack, run)[0])
             time.sleep(_EVERY_S)
-    if told["status"] != _SUCCEEDED:
-        raise CanNotRunError(_why(told))
+    if described["status"] != _SUCCEEDED:
+        raise CanNotRunError(_why(described))
     _tell(_written(stack, run, output, report))
 
 
@@ -264,11 +264,11 @@ def _described(stack: _Stack, run: str) -> dict[str, Any]:
         raise
 
 
-def _why(told: dict[str, Any]) -> str:
-    error, cause = told.get("error", ""), told.get("cause", "")
+def _why(described: dict[str, Any]) -> str:
+    error, cause = described.get("error", ""), described.get("cause", "")
     with suppress(ValueError, TypeError, KeyError):
         cause = json.loads(cause)["errorMessage"]  # Lambda's own; what it says names nobody
-    return f"the run {told['status'].lower()}: {error}: {cause}; docs/bulk.md says how it goes on"
+    return f"the run {described['status'].lower()}: {error}: {cause}; docs/bulk.md says how it goes on"
 
 
 def _far(stack: _Stack, run: str) -> tuple[int, int | None]:

@@ -45,7 +45,7 @@ def decide(
 ) -> None:
     """Add to each row of INPUT whether that person may be mailed on a topic now, and why.
 
-    INPUT has a column email or subscriber_id. Rows that can't be used are left out and told of.
+    INPUT has a column email or subscriber_id. Rows that can't be used are left out and reported.
     """
     with plain_errors():
         brand = deployment.brand(folder, brand_id)

@@ -154,8 +154,8 @@ def instant_of(answer: Mapping[str, Any]) -> int:
 
     Within that second this machine's clock is believed, and no further.
     """
-    told = int(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()) * 1000
-    return min(max(time.time_ns() // 1_000_000, told), told + 999)
+    theirs = int(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()) * 1000
+    return min(max(time.time_ns() // 1_000_000, theirs), theirs + 999)
 
 
 def _secret(secret_id: str) -> dict[str, Any]:

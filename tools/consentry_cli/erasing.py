@@ -46,7 +46,7 @@ _MAX_LINE: Final = 1 << 20
 @deployment.table_option
 @deployment.keyring_option
 @click.option("--subscriber-id", "ids", multiple=True, help="Whom to forget, by id; can be repeated.")
-@click.option("--dry-run", is_flag=True, help="Erase nothing; tell who is known.")
+@click.option("--dry-run", is_flag=True, help="Erase nothing; say who is known.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @encoding_option
 @format_option
@@ -103,7 +103,7 @@ def erase(
 def _named(
     source: str, form: str | None, encoding: str, complaints: Complaints, pepper: Callable[[], bytes]
 ) -> Iterator[str]:
-    """The ids of a list, or of a table: rows whose header says which column tells who."""
+    """The ids of a list, or of a table: rows whose header says which column says who."""
     with reading(source, encoding) as stream:
         text = Text(stream)
         form = _table(text.ahead(), form_of(source, form))

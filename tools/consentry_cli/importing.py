@@ -151,7 +151,7 @@ class _Run:
 
 
 class _Report:
-    """The lines that want a look, in a file if any; of those that an interrupted import told of, the done ones."""
+    """The lines that want a look, in a file if any; of those that an interrupted import reported, the done ones."""
 
     def __init__(self, path: Path | None, done: int) -> None:
         if path is not None:
@@ -177,5 +177,5 @@ class _Report:
         self._writer.writerow([line, result, reason])
 
     def flush(self) -> None:
-        """Put what was told before the batch is noted as done."""
+        """Put what was reported before the batch is noted as done."""
         self._stream.flush()

@@ -59,7 +59,7 @@ def export(brand_id: str, secret_id: str, folder: Path | None, output: Path) -> 
     """Write what one brand's links are minted with, and its pepper, to a file that only you can read.
 
     The keys are derived for links to leave and to choose, and sign nothing else; the signing keys aren't in it. Who has
-    the file can make links that opt people out, and tell whether an address is behind a subscriber id.
+    the file can make links that opt people out, and find out whether an address is behind a subscriber id.
     """
     with plain_errors():
         deployment.brand_if_known(folder, brand_id)  # a name that is mistyped would have keys, too

@@ -107,11 +107,11 @@ def archive_now(queue_url: str, month: str | None, segments: int) -> None:
 def _compare(store: Store, brand_id: str, key: bytes, kept: Archive, only: str | None) -> int:
     """How many persons the table has lost something of, and how much is wrong with the archive itself.
 
-    Somebody may be in several parts, with something to tell in each.
+    Somebody may be in several parts, with something to report in each.
     """
     compared = 0
     lost: set[str] = set()
-    told: set[tuple[str, Loss]] = set()
+    reported: set[tuple[str, Loss]] = set()
     with progress("archived ledgers") as show:
         for lines in kept.ledgers(brand_id):
             first = next(lines)
@@ -121,10 +121,10 @@ def _compare(store: Store, brand_id: str, key: bytes, kept: Archive, only: str |
             show(compared)
             held = store.read_record(brand_id, first["subscriber_id"])
             found = archive.losses(key, held, chain([first], lines))
-            news = [each for each in found if (held.subscriber_id, each) not in told]
+            news = [each for each in found if (held.subscriber_id, each) not in reported]
             if _tell(held.subscriber_id, news):
                 lost.add(held.subscriber_id)
-                told.update((held.subscriber_id, each) for each in news)
+                reported.update((held.subscriber_id, each) for each in news)
     for fault in kept.faults:
         click.echo(f"archive\t{fault}")
     months = f"{kept.months[0]} to {kept.months[-1]}" if kept.months else "no month that is over"
@@ -139,13 +139,13 @@ def _verify_all(store: Store, brand_id: str) -> tuple[int, int]:
     write may come between two pages. So whoever doesn't add up is read again, alone and consistently, and that counts.
     Whoever has a part elsewhere doesn't add up there.
     """
-    told: set[str] = set()
+    reported: set[str] = set()
     checked = 0
     with progress("ledgers") as show:
         for held in Scan(store.gateway).everyone(brand_id):
             checked += 1
             show(checked)
-            if held.subscriber_id in told or not store.faults(brand_id, held):
+            if held.subscriber_id in reported or not store.faults(brand_id, held):
                 continue
             found: list[Fault] = []
             for _ in range(_LOOKS):
@@ -153,8 +153,8 @@ def _verify_all(store: Store, brand_id: str) -> tuple[int, int]:
                 if not found:
                     break
             if _tell(held.subscriber_id, found):
-                told.add(held.subscriber_id)
-    return len(told), checked
+                reported.add(held.subscriber_id)
+    return len(reported), checked
 
 
 def _tell(subscriber_id: str, found: Sequence[str]) -> int:

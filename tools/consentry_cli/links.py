@@ -70,7 +70,7 @@ def mint(
 ) -> None:
     """Add to each row of INPUT the links and headers for an email to that person.
 
-    INPUT has a column email or subscriber_id. Rows that can't be used are left out and told of.
+    INPUT has a column email or subscriber_id. Rows that can't be used are left out and reported.
     """
     with plain_errors():
         url = base_url.rstrip("/")

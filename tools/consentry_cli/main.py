@@ -26,7 +26,7 @@ COMMANDS: Final = {
     "notifications": ("notifications:group", "Secrets of endpoints, and notifications that were given up."),
     "person": (
         "person:person",
-        "Tell how somebody stands to each topic and why, what happened, and what may still be emailed.",
+        "Say how somebody stands to each topic and why, what happened, and what may still be emailed.",
     ),
     "report": ("report.command:report", "Make a page with plots of who opted in and out, when and which way."),
     "restore": ("restoring:group", "Bring back what was lost."),
@@ -60,7 +60,7 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
-    commands=[_NotYet(name, *told) for name, told in COMMANDS.items()],
+    commands=[_NotYet(name, *described) for name, described in COMMANDS.items()],
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="consentry")

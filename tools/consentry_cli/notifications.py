@@ -1,4 +1,4 @@
-"""`consentry notifications`: what platforms are told of consent changes."""
+"""`consentry notifications`: what platforms are sent of consent changes."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ WAYS: Final = {
 @deployment.brands_option
 @click.option("--subscriber-id", help="Who, by id; the address is read from standard input otherwise.")
 def person(brand_id: str, table: str, secret_id: str, folder: Path | None, subscriber_id: str | None) -> None:
-    """Tell how somebody stands to each topic and why, what happened, and what may still be emailed.
+    """Say how somebody stands to each topic and why, what happened, and what may still be emailed.
 
     The address comes from standard input, so that no list of processes and no shell history has it. It isn't printed.
     """

@@ -1,4 +1,4 @@
-"""Files in and out, and what is told of lines that can't be used."""
+"""Files in and out, and what is reported of lines that can't be used."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 STANDARD: Final = "-"
 """Standard input or output, in place of a file."""
 _MANY: Final = 20
-"""Malformed lines that are told one by one; the rest is counted, by what is wrong with them."""
+"""Malformed lines that are reported one by one; the rest is counted, by what is wrong with them."""
 
 
 class Complaints:
-    """The malformed lines of a run: the first of them are told at once, all are counted."""
+    """The malformed lines of a run: the first of them are reported at once, all are counted."""
 
     def __init__(self, tell: Callable[[str], None] | None = None) -> None:
         self._tell = tell or (lambda text: click.echo(text, err=True))
@@ -42,7 +42,7 @@ class Complaints:
                 yield row
 
     def add(self, malformed: Malformed) -> None:
-        """Tell of one line, as long as there are few."""
+        """Report one line, as long as there are few."""
         self.count += 1
         if self.count <= _MANY:
             self._tell(f"{malformed.where}: {malformed.reason}")

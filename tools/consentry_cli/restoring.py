@@ -58,12 +58,12 @@ def group() -> None:
 @deployment.brand_option
 @deployment.table_option
 @deployment.keyring_option
-@click.option("--dry-run", is_flag=True, help="Write nothing; tell what would be merged.")
+@click.option("--dry-run", is_flag=True, help="Write nothing; say what would be merged.")
 def merge(copy: str, brand_id: str, table: str, secret_id: str, dry_run: bool) -> None:
     """Merge a copy of the table into the table: neither loses an event, and no consent goes back in time.
 
     Both must be of the same keyring. It can be done while people click, in any order and any number of times. A person
-    whose ledger isn't intact, here or there, is left as they are and told of. Exit status 1: there are such.
+    whose ledger isn't intact, here or there, is left as they are and reported. Exit status 1: there are such.
     """
     if copy == table:
         raise CanNotRunError("--from-table and --table name the same table")
@@ -85,8 +85,8 @@ def merge(copy: str, brand_id: str, table: str, secret_id: str, dry_run: bool) -
                     show(counts.total())
                     if outcome not in {Merged.SAME, Merged.MERGED}:
                         click.echo(f"{subscriber_id}\t{outcome}")
-        told = ", ".join(f"{counts[each]} {each}" for each in Merged if counts[each]) or "nobody in the copy"
-        click.echo(f"{told}{'; nothing was written' if dry_run else ''}", err=True)
+        summary = ", ".join(f"{counts[each]} {each}" for each in Merged if counts[each]) or "nobody in the copy"
+        click.echo(f"{summary}{'; nothing was written' if dry_run else ''}", err=True)
         if set(counts) - {Merged.SAME, Merged.MERGED}:
             raise SystemExit(FOUND)
 

@@ -72,7 +72,7 @@ def replay(
 
 
 def _letters(sources: Iterable[Iterable[str]]) -> Iterator[str]:
-    """Each letter once: a log may be given twice, and a line tell of one twice."""
+    """Each letter once: a log may be given twice, and a line name one twice."""
     seen = set()
     for source in sources:
         for line in source:

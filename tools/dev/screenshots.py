@@ -82,8 +82,8 @@ def main() -> int:
         if chosen.stack:
             _take(chosen.stack.rstrip("/"), program, everything=chosen.all)
         else:
-            with running(LOCAL / "pictures-stack") as told:
-                _take(told["base_url"], program, everything=chosen.all)
+            with running(LOCAL / "pictures-stack") as about:
+                _take(about["base_url"], program, everything=chosen.all)
     except StackError as exc:
         complain(f"error: {exc}")
         return 1

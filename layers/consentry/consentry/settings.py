@@ -16,7 +16,7 @@ class SettingsError(Exception):
 
 
 class Settings(NamedTuple):
-    """What the template tells a function: each variable of its environment, named in lower case.
+    """What the template passes to a function: each variable of its environment, named in lower case.
 
     What has no default, every function needs. What only some have, their handlers ask for as they start.
     """

@@ -41,7 +41,7 @@ class Metric(NamedTuple):
     unit: str
     """As CloudWatch spells it."""
     dimensions: tuple[str, ...] = ("service",)
-    """What it is told apart by; each combination of values is paid for, so all of them are few."""
+    """What it is distinguished by; each combination of values is paid for, so all of them are few."""
 
 
 METRICS: Final = {
@@ -50,7 +50,7 @@ METRICS: Final = {
     "ConfirmedAfter": Metric("Seconds"),  # from the request to its confirmation
     "Refused": Metric("Count", ("front", "reason")),  # calls that were answered with an error
     "Webhooks": Metric("Count", ("provider", "outcome")),  # what providers reported
-    "Unreadable": Metric("Count", ("provider",)),  # reports of which can't be told what they say, or of whom
+    "Unreadable": Metric("Count", ("provider",)),  # reports of which isn't clear what they say, or of whom
     "Mails": Metric("Count", ("mail", "outcome")),
     "MailsPutOff": Metric("Count", ("why",)),
     "MailDelay": Metric("Milliseconds"),  # from the request to SES
@@ -168,7 +168,7 @@ def waits(queue: str, since: int) -> None:
 
 
 def recorded(event: Event, outcome: Outcome) -> None:
-    """Tell of an act, and what became of it."""
+    """Log an act, and what became of it."""
     values: dict[str, float] = {"Acts": 1}
     if outcome is Outcome.APPLIED:
         values["Changes"] = 1
@@ -201,13 +201,13 @@ def clock_ahead(brand: str, ahead_ms: int) -> None:
 
 
 def breaker_opened(brand: str) -> None:
-    """Tell that the emails of a brand are held back, since they are too many."""
+    """Log that the emails of a brand are held back, since they are too many."""
     emit("breaker open", {"BreakerOpened": 1}, brand=brand)
     logger().error("breaker open", brand=brand)
 
 
 def spooled(waiting: Spooled | Unverified) -> None:
-    """Tell of an act that waits for the table, or for the keys."""
+    """Log an act that waits for the table, or for the keys."""
     if isinstance(waiting, Spooled):
         recorded(waiting.event, Outcome.SPOOLED)
     else:
@@ -215,7 +215,7 @@ def spooled(waiting: Spooled | Unverified) -> None:
 
 
 def unreadable(count: int, provider: str, brand: str) -> None:
-    """Tell of reports that count for nothing, since it can't be told whom they are about, or what they say of them.
+    """Log reports that count for nothing, since it isn't clear whom they are about, or what they say of them.
 
     Whoever they are about goes on getting email.
     """

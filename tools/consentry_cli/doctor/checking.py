@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from consentry_cli.doctor import front, inbound, keys, running, sending, stacks
-from consentry_cli.doctor.findings import Finding, Ill, Verdict, unseen
+from consentry_cli.doctor.findings import Finding, Problem, Verdict, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -47,18 +47,18 @@ def examine(deployed: Deployed, checks: Iterable[Check] = CHECKS) -> Iterator[Fi
 def _one(check: Check, deployed: Deployed) -> Iterator[Finding]:
     looking, quiet = check.look(deployed), True
     while True:
-        ill = _next(looking)
-        if isinstance(ill, str):
+        problem = _next(looking)
+        if isinstance(problem, str):
             if quiet:
-                yield Finding(check.name, Verdict.OK, ill)
+                yield Finding(check.name, Verdict.OK, problem)
             return
         quiet = False
-        see = check.see if ill.verdict is not Verdict.COULD_NOT_LOOK else _POLICY
-        yield Finding(check.name, ill.verdict, ill.says, ill.mend, see)
+        see = check.see if problem.verdict is not Verdict.COULD_NOT_LOOK else _POLICY
+        yield Finding(check.name, problem.verdict, problem.says, problem.mend, see)
 
 
-def _next(looking: Generator[Ill, None, str]) -> Ill | str:
-    """The next that is ill, or how it is. Of what AWS answers to a call that failed nothing is told but its code."""
+def _next(looking: Generator[Problem, None, str]) -> Problem | str:
+    """The next problem, or how it is. Of what AWS answers to a call that failed nothing is printed but its code."""
     try:
         return next(looking)
     except StopIteration as done:

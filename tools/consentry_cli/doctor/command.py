@@ -49,8 +49,8 @@ def doctor(name: str, region: str | None, folder: Path | None, as_json: bool) ->
             raise CanNotRunError(str(exc)) from None
         found = list(examine(deployed))
         if as_json:
-            told = [{**each._asdict(), "verdict": each.verdict.value} for each in found]
-            click.echo(json.dumps({"stack": name, "region": deployed.region, "findings": told}, ensure_ascii=False))
+            listed = [{**each._asdict(), "verdict": each.verdict.value} for each in found]
+            click.echo(json.dumps({"stack": name, "region": deployed.region, "findings": listed}, ensure_ascii=False))
         else:
             _show(f"{name} in {deployed.region}", found)
     if any(each.verdict == "fault" for each in found):

@@ -1,4 +1,4 @@
-"""The stack that is looked at, as CloudFormation, CloudWatch and the brand files tell of it."""
+"""The stack that is looked at, as CloudFormation, CloudWatch and the brand files describe it."""
 
 from __future__ import annotations
 

@@ -34,10 +34,10 @@ class Finding(NamedTuple):
     mend: str = ""
     """What to do about it; empty where there is nothing to do."""
     see: str = ""
-    """The section that tells more: a page of this project and its anchor."""
+    """The section that says more: a page of this project and its anchor."""
 
 
-class Ill(NamedTuple):
+class Problem(NamedTuple):
     """What a check has found; `checking` makes a `Finding` of it."""
 
     verdict: Verdict
@@ -46,8 +46,8 @@ class Ill(NamedTuple):
 
 
 if TYPE_CHECKING:
-    Look = Callable[[Deployed], Generator[Ill, None, str]]
-    """Yields what is ill, and returns how it is when nothing was."""
+    Look = Callable[[Deployed], Generator[Problem, None, str]]
+    """Yields problems, and returns how it is when nothing was."""
 
 
 class Check(NamedTuple):
@@ -59,16 +59,16 @@ class Check(NamedTuple):
     """The section of the docs that says how it should be."""
 
 
-def fault(says: str, mend: str) -> Ill:
+def fault(says: str, mend: str) -> Problem:
     """Something that doesn't work."""
-    return Ill(Verdict.FAULT, says, mend)
+    return Problem(Verdict.FAULT, says, mend)
 
 
-def warning(says: str, mend: str) -> Ill:
+def warning(says: str, mend: str) -> Problem:
     """Something that could be better."""
-    return Ill(Verdict.WARNING, says, mend)
+    return Problem(Verdict.WARNING, says, mend)
 
 
-def unseen(says: str, mend: str) -> Ill:
+def unseen(says: str, mend: str) -> Problem:
     """Something that couldn't be looked at."""
-    return Ill(Verdict.COULD_NOT_LOOK, says, mend)
+    return Problem(Verdict.COULD_NOT_LOOK, says, mend)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consentry_cli.doctor.deployed import Deployed
-    from consentry_cli.doctor.findings import Ill
+    from consentry_cli.doctor.findings import Problem
     from consentry_cli.doctor.reach import Visit
 
 _HEALTH: Final = "/healthz"
@@ -30,17 +30,17 @@ _WRONG_S: Final = 60
 _MEND_CLOCK: Final = "Let the machine keep time by NTP: links and API calls that it signs carry its time."
 
 
-def address(deployed: Deployed) -> Generator[Ill, None, str]:
+def address(deployed: Deployed) -> Generator[Problem, None, str]:
     """The address of all links answers, and it is this stack that does."""
     url = deployed.outputs.get("Url", "")
     try:
-        told = _visit(deployed)
+        answered = _visit(deployed)
     except OSError as exc:
         yield fault(f"{url} doesn't answer: {exc}. Every link that was mailed leads there.", _lead(deployed, url))
         return ""
-    if told.fault:
+    if answered.fault:
         return f"{url} has a certificate that isn't trusted; see the check `certificate`."
-    if odd := _odd(deployed, url, told):
+    if odd := _odd(deployed, url, answered):
         yield fault(
             odd, "Does the domain lead to the stack's ApiId, stage $default, with an empty path, and nowhere else?"
         )
@@ -52,7 +52,7 @@ def address(deployed: Deployed) -> Generator[Ill, None, str]:
     return f"{url} answers."
 
 
-def domain(deployed: Deployed) -> Generator[Ill, None, str]:
+def domain(deployed: Deployed) -> Generator[Problem, None, str]:
     """A domain that links don't use yet is ready for them."""
     name, url = deployed.parameters.get("DomainName", ""), deployed.outputs.get("Url", "")
     if not name:
@@ -60,24 +60,24 @@ def domain(deployed: Deployed) -> Generator[Ill, None, str]:
     if url == f"https://{name}":
         return f"Links are made with {name}; see the check `address`."
     try:
-        told = deployed.visit(f"https://{name}{_HEALTH}")
+        answered = deployed.visit(f"https://{name}{_HEALTH}")
     except OSError as exc:
         yield warning(f"{name} doesn't answer: {exc}. No link is made with it yet.", _publish(deployed, name))
         return ""
-    if told.fault:
-        yield warning(f"{name} has a certificate that isn't trusted: {told.fault}.", "Renew it, for this name.")
-    elif odd := _odd(deployed, f"https://{name}", told):
+    if answered.fault:
+        yield warning(f"{name} has a certificate that isn't trusted: {answered.fault}.", "Renew it, for this name.")
+    elif odd := _odd(deployed, f"https://{name}", answered):
         yield warning(odd, _publish(deployed, name))
     return f"{name} answers. Links are made with it after `make deploy SET=PublicUrl=`."
 
 
-def _odd(deployed: Deployed, url: str, told: Visit) -> str:
+def _odd(deployed: Deployed, url: str, answered: Visit) -> str:
     """What is wrong with an answer, if anything is: not Consentry's, or of another deployment of it.
 
-    Only who has the keyring tells a token that has expired (410) from one that isn't theirs (404).
+    Only who has the keyring distinguishes a token that has expired (410) from one that isn't theirs (404).
     """
-    if told.status != HTTPStatus.OK or not _is_well(told.body):
-        return f"{url}{_HEALTH} answers {told.status}, and not as Consentry does."
+    if answered.status != HTTPStatus.OK or not _is_well(answered.body):
+        return f"{url}{_HEALTH} answers {answered.status}, and not as Consentry does."
     token = keys.expired_token(deployed)
     try:
         if token and deployed.visit(f"{url}/c/{token}").status == HTTPStatus.NOT_FOUND:
@@ -100,21 +100,22 @@ def _publish(deployed: Deployed, name: str) -> str:
     return f"Publish {name} CNAME {deployed.outputs.get('DomainTarget')} in the DNS."
 
 
-def certificate(deployed: Deployed) -> Generator[Ill, None, str]:
+def certificate(deployed: Deployed) -> Generator[Problem, None, str]:
     """The certificate is trusted, and lasts."""
     if not deployed.outputs.get("Url", "").startswith("https://"):
         return "There is no certificate: links begin with http://."
     try:
-        told = _visit(deployed)
+        answered = _visit(deployed)
     except OSError as exc:
         yield unseen(f"The certificate can't be seen: {exc}.", "See the check `address`.")
         return ""
-    if told.fault or told.certificate_until is None:
+    if answered.fault or answered.certificate_until is None:
         yield fault(
-            f"The certificate isn't trusted: {told.fault or 'none was shown'}.", "Renew it, for the name in PublicUrl."
+            f"The certificate isn't trusted: {answered.fault or 'none was shown'}.",
+            "Renew it, for the name in PublicUrl.",
         )
         return ""
-    left = (told.certificate_until - deployed.now().astimezone(UTC)).days
+    left = (answered.certificate_until - deployed.now().astimezone(UTC)).days
     says = f"The certificate ends in {number(left, 'day')}."
     mend = "Renewal has failed: in ACM, look at the certificate's status and its CNAME record."
     if left < _LAST_DAYS:
@@ -124,22 +125,22 @@ def certificate(deployed: Deployed) -> Generator[Ill, None, str]:
     return says
 
 
-def clock(deployed: Deployed) -> Generator[Ill, None, str]:
+def clock(deployed: Deployed) -> Generator[Problem, None, str]:
     """This machine, AWS and the functions agree on the time."""
     seen = deployed.client("cloudformation").describe_stacks(StackName=deployed.name)
     aws = seen["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
     yield from _differs(deployed.now(), parsedate_to_datetime(aws) if aws else None, "AWS's")
     try:
-        told = _visit(deployed)
+        answered = _visit(deployed)
     except OSError as exc:
         yield unseen(f"The clock of the API can't be read: {exc}.", "See the check `address`.")
         return ""
-    if not told.fault:
-        yield from _differs(deployed.now(), told.date, "the API's")
+    if not answered.fault:
+        yield from _differs(deployed.now(), answered.date, "the API's")
     return f"This machine's clock is less than {_OFF_S} seconds from AWS's."
 
 
-def _differs(here: datetime, there: datetime | None, whose: str) -> Generator[Ill]:
+def _differs(here: datetime, there: datetime | None, whose: str) -> Generator[Problem]:
     if there is None:
         yield unseen(f"What {whose} clock says can't be seen: its answer has no Date.", "Nothing, with an emulator.")
         return

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from consentry_cli.doctor.deployed import Deployed
-    from consentry_cli.doctor.findings import Ill
+    from consentry_cli.doctor.findings import Problem
 
 _NONE: Final = "The stack takes no opt-outs by mail (InboundDomains is empty)."
 
 
-def domains(deployed: Deployed) -> Generator[Ill, None, str]:
+def domains(deployed: Deployed) -> Generator[Problem, None, str]:
     """What the brand files promise, the stack receives; and the DNS leads there."""
     taken = deployed.listed("InboundDomains")
     promised = sorted({brand.inbound_domain for brand in deployed.brands if brand.inbound_domain})
@@ -47,13 +47,13 @@ def domains(deployed: Deployed) -> Generator[Ill, None, str]:
     return f"{number(len(taken), 'domain')}, whose mail comes here." if taken else _NONE
 
 
-def rules(deployed: Deployed) -> Generator[Ill, None, str]:
+def rules(deployed: Deployed) -> Generator[Problem, None, str]:
     """SES's active rule set is the stack's, and its rule is on."""
     ours = deployed.outputs.get("InboundRuleSetName")
     if not ours:
         return _NONE
-    told = deployed.client("ses").describe_active_receipt_rule_set()
-    active = told.get("Metadata", {}).get("Name")
+    described = deployed.client("ses").describe_active_receipt_rule_set()
+    active = described.get("Metadata", {}).get("Name")
     if active != ours:
         yield fault(
             f"SES's active rule set is {active or 'none'}, not the stack's: opt-outs by mail bounce or go elsewhere.",
@@ -63,7 +63,7 @@ def rules(deployed: Deployed) -> Generator[Ill, None, str]:
     bucket = deployed.outputs.get("InboundBucketName")
     storing = [
         rule
-        for rule in told.get("Rules", ())
+        for rule in described.get("Rules", ())
         if any(action.get("S3Action", {}).get("BucketName") == bucket for action in rule.get("Actions", ()))
     ]
     if not storing:

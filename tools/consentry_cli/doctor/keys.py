@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from consentry_cli.doctor.deployed import Deployed
-    from consentry_cli.doctor.findings import Ill
+    from consentry_cli.doctor.findings import Problem
 
 _NOBODY: Final = "A" * 22
 _SHORTEST: Final = 32
@@ -25,7 +25,7 @@ _SHORTEST: Final = 32
 _COPY: Final = "docs/deploying.md says how to bring back a copy of its value."
 
 
-def readable(deployed: Deployed) -> Generator[Ill, None, str]:
+def readable(deployed: Deployed) -> Generator[Problem, None, str]:
     """The document is one that the functions can use."""
     try:
         text = _text(deployed)
@@ -48,21 +48,21 @@ def readable(deployed: Deployed) -> Generator[Ill, None, str]:
     return "The keyring is readable and has its root."
 
 
-def kept(deployed: Deployed) -> Generator[Ill, None, str]:
+def kept(deployed: Deployed) -> Generator[Problem, None, str]:
     """The secret isn't about to be deleted, and its replicas are up to date."""
     try:
-        told = deployed.client("secretsmanager").describe_secret(SecretId=_arn(deployed))
+        described = deployed.client("secretsmanager").describe_secret(SecretId=_arn(deployed))
     except ClientError as exc:
         if not is_gone(exc):
             raise
         yield fault("The keyring is gone.", _COPY)
         return ""
-    if told.get("DeletedDate"):
+    if described.get("DeletedDate"):
         yield fault(
             "The keyring is going to be deleted, and can't be read until that is taken back.",
             "aws secretsmanager restore-secret --secret-id, and the output KeyringSecretArn",
         )
-    replicas = told.get("ReplicationStatus", ())
+    replicas = described.get("ReplicationStatus", ())
     for each in replicas:
         if each.get("Status") != "InSync":
             yield warning(
@@ -74,7 +74,7 @@ def kept(deployed: Deployed) -> Generator[Ill, None, str]:
     return f"The keyring is kept, with copies in {', '.join(sorted(str(each.get('Region')) for each in replicas))}."
 
 
-def secrets(deployed: Deployed) -> Generator[Ill, None, str]:
+def secrets(deployed: Deployed) -> Generator[Problem, None, str]:
     """What the brand files configure has its secrets."""
     if not deployed.brands:
         return "There are no brand files here to compare with; say where they are with --brands."

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from consentry_cli.doctor.deployed import Deployed
-    from consentry_cli.doctor.findings import Ill
+    from consentry_cli.doctor.findings import Problem
 
 _HOUR_S: Final = 3600
 _DEAD: Final = "DeadLetters"
@@ -45,22 +45,22 @@ _OPT_OUTS_S: Final = 300
 """As the alarms on the ages of these queues have it."""
 
 
-def dead_letters(deployed: Deployed) -> Generator[Ill, None, str]:
+def dead_letters(deployed: Deployed) -> Generator[Problem, None, str]:
     """Every queue of dead letters is empty."""
     found = {name: url for name, url in deployed.of_kind(_QUEUE).items() if name.endswith(_DEAD)}
     names = [queue_name(url) for url in found.values()]
     ages = deployed.last_hour("AWS/SQS", "QueueName", (_AGE,), names, "Maximum")
     for logical, url in sorted(found.items()):
         try:
-            told = deployed.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[*_COUNTS, _RETENTION])
+            described = deployed.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[*_COUNTS, _RETENTION])
         except ClientError as exc:
             if not is_gone(exc):
                 raise
             yield fault(f"{logical} is gone: what fails is lost.", "Deploy the stack anew.")
             continue
-        if count := sum(int(told["Attributes"].get(each, 0)) for each in _COUNTS):
+        if count := sum(int(described["Attributes"].get(each, 0)) for each in _COUNTS):
             command = _COMMANDS.get(logical, "SQS's Start DLQ redrive")
-            kept = int(told["Attributes"].get(_RETENTION, _LONGEST_S))
+            kept = int(described["Attributes"].get(_RETENTION, _LONGEST_S))
             yield fault(
                 f"{logical} holds {number(count, 'message')} that {'was' if count == 1 else 'were'} given up."
                 + _left(logical, ages.get((queue_name(url), _AGE)), kept),
@@ -83,7 +83,7 @@ def _left(logical: str, age_s: float | None, kept_s: int) -> str:
     return f" SQS deletes the oldest in {number(int(left), 'day')} or soon after."
 
 
-def ages(deployed: Deployed) -> Generator[Ill, None, str]:
+def ages(deployed: Deployed) -> Generator[Problem, None, str]:
     """Nothing has waited for long: what nobody reads, and what fails, which SQS's own age leaves out."""
     names = {queue_name(url): name for name, url in deployed.of_kind(_QUEUE).items() if not name.endswith(_DEAD)}
     unread = deployed.last_hour("AWS/SQS", "QueueName", (_AGE,), names, "Maximum")
@@ -105,17 +105,17 @@ _OTHERS: Final = {
     feedback.SOURCE: ("feedback", ""),
     emails.SOURCE: ("mailbox", "docs/deploying.md#email-that-comes-in and "),
 }
-"""The function whose log tells more, and a page, of sources that aren't webhooks."""
+"""The function whose log says more, and a page, of sources that aren't webhooks."""
 
 
-def readable(deployed: Deployed) -> Generator[Ill, None, str]:
-    """No webhook, nothing that SES tells, and no report by email said something of nobody, or made no sense."""
+def readable(deployed: Deployed) -> Generator[Problem, None, str]:
+    """No webhook, nothing that SES reports, and no report by email said something of nobody, or made no sense."""
     sources = (*providers.NAMES, *_OTHERS)
     found = deployed.last_hour(f"Consentry/{deployed.name}", "provider", ("Unreadable",), sources, hours=24)
     for (source, _), count in sorted(found.items()):
         where, page = _OTHERS.get(source, ("webhook", f"docs/webhooks/{source}.md and "))
         yield warning(
-            f"{number(count, 'report')} of {source} counted for nothing within the last day: it can't be told whom "
+            f"{number(count, 'report')} of {source} counted for nothing within the last day: it isn't clear whom "
             f"{'it is' if count == 1 else 'they are'} about, or what {'it says' if count == 1 else 'they say'}. "
             "Whoever it is goes on getting email.",
             f"Look for `unreadable address` in the log of the {where} function; {page}the provider's own settings say "
@@ -131,7 +131,7 @@ _OF_AWS: Final = "alias/aws/sns"
 _NEEDED: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 
 
-def states(deployed: Deployed) -> Generator[Ill, None, str]:
+def states(deployed: Deployed) -> Generator[Problem, None, str]:
     """Every alarm is there, and none rings."""
     wanted = {name: logical for logical, name in deployed.of_kind("AWS::CloudWatch::Alarm").items()}
     names = sorted(wanted)
@@ -141,27 +141,29 @@ def states(deployed: Deployed) -> Generator[Ill, None, str]:
         answer = deployed.client("cloudwatch").describe_alarms(AlarmNames=some, MaxRecords=_AT_ONCE)
         found |= {each["AlarmName"]: each for each in answer.get("MetricAlarms", ())}
     for name, logical in sorted(wanted.items(), key=lambda each: each[1]):
-        told = found.get(name)
-        if told is None:
+        described = found.get(name)
+        if described is None:
             yield fault(f"{logical} is gone.", "Deploy the stack anew.")
             continue
-        since = told.get("StateUpdatedTimestamp")
+        since = described.get("StateUpdatedTimestamp")
         age = (deployed.now().astimezone(UTC) - since.astimezone(UTC)).total_seconds() if since else 0
-        if told.get("StateValue") == "ALARM":
-            yield fault(f"{logical} rings: {told.get('AlarmDescription', '')}.", "The table of alarms says what to do.")
-        elif told.get("StateValue") == "INSUFFICIENT_DATA" and age > _DAY_S:
+        if described.get("StateValue") == "ALARM":
+            yield fault(
+                f"{logical} rings: {described.get('AlarmDescription', '')}.", "The table of alarms says what to do."
+            )
+        elif described.get("StateValue") == "INSUFFICIENT_DATA" and age > _DAY_S:
             yield warning(
                 f"{logical} has had nothing to go by for {number(age // _DAY_S, 'day')}.",
                 "Look at its metric: is it still there under that name?",
             )
-        if not told.get("ActionsEnabled", True):
+        if not described.get("ActionsEnabled", True):
             yield warning(f"The actions of {logical} are turned off.", "aws cloudwatch enable-alarm-actions")
     if not wanted:
         yield fault("The stack has no alarms.", "Deploy this version.")
     return f"{number(len(wanted), 'alarm')}, none rings."
 
 
-def heard(deployed: Deployed) -> Generator[Ill, None, str]:
+def heard(deployed: Deployed) -> Generator[Problem, None, str]:
     """Somebody hears an alarm."""
     topics = {name: deployed.parameters.get(name, "") for name in ("AlarmTopicArn", "NoticeTopicArn")}
     if not topics["AlarmTopicArn"]:
@@ -174,7 +176,7 @@ def heard(deployed: Deployed) -> Generator[Ill, None, str]:
         if not topic:
             continue
         try:
-            told = deployed.client("sns").get_topic_attributes(TopicArn=topic)["Attributes"]
+            described = deployed.client("sns").get_topic_attributes(TopicArn=topic)["Attributes"]
         except ClientError as exc:
             if not is_gone(exc):
                 raise
@@ -183,19 +185,19 @@ def heard(deployed: Deployed) -> Generator[Ill, None, str]:
                 f"Make it anew by the same name, or another: then `make deploy SET={name}=ARN`.",
             )
             continue
-        confirmed, pending = (int(told.get(f"Subscriptions{each}", 0)) for each in ("Confirmed", "Pending"))
+        confirmed, pending = (int(described.get(f"Subscriptions{each}", 0)) for each in ("Confirmed", "Pending"))
         if not confirmed:
             yield fault(
                 f"Nobody hears the alarms: no subscription to {name} is confirmed, {pending} wait for that.",
                 "Subscribe to the topic, and follow the link in the email that SNS sends.",
             )
-        if key := told.get("KmsMasterKeyId"):
+        if key := described.get("KmsMasterKeyId"):
             yield from _encrypted(deployed, name, key)
         hear = max(hear, confirmed)
     return f"{number(hear, 'subscriber')} of the topic of alarms."
 
 
-def _encrypted(deployed: Deployed, name: str, key: str) -> Generator[Ill]:
+def _encrypted(deployed: Deployed, name: str, key: str) -> Generator[Problem]:
     """CloudWatch may use the key that a topic is encrypted with.
 
     https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
@@ -236,7 +238,7 @@ _DUE_DAYS: Final = 3
 """Begun on the second, at 03:20 UTC; by then even a large table has been read."""
 
 
-def month(deployed: Deployed) -> Generator[Ill, None, str]:
+def month(deployed: Deployed) -> Generator[Problem, None, str]:
     """Last month's ledger has its manifest."""
     bucket = deployed.outputs.get("ArchiveBucketName")
     if not bucket:

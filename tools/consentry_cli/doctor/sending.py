@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from consentry_cli.doctor.deployed import Deployed
-    from consentry_cli.doctor.findings import Ill
+    from consentry_cli.doctor.findings import Problem
 
 _NEARLY: Final = 0.8
 _UNLIMITED: Final = -1
 _SUPPRESSED: Final = frozenset({"BOUNCE", "COMPLAINT"})
 
 
-def account(deployed: Deployed) -> Generator[Ill, None, str]:
+def account(deployed: Deployed) -> Generator[Problem, None, str]:
     """The account may send, and to anybody."""
-    told = deployed.client("sesv2").get_account()
-    if not told.get("SendingEnabled", True):
+    described = deployed.client("sesv2").get_account()
+    if not described.get("SendingEnabled", True):
         yield fault(
             "SES doesn't send for this account: sending is paused.", "The SES console says why, and what to do."
         )
-    enforcement = told.get("EnforcementStatus", "HEALTHY")
+    enforcement = described.get("EnforcementStatus", "HEALTHY")
     if enforcement not in {"HEALTHY", ""}:
         says = f"SES has this account under {enforcement}, because of its bounces or complaints."
         mend = "Read AWS's mail on it, fix the cause, and answer."
         yield fault(says, mend) if enforcement == "SHUTDOWN" else warning(says, mend)
-    if not told.get("ProductionAccessEnabled", False):
+    if not described.get("ProductionAccessEnabled", False):
         yield warning(
             "The account is in SES's sandbox: mail goes to verified addresses and SES's simulator alone.",
             "Ask SES for production access; it takes a day or so. Until then, verify each recipient, too.",
@@ -42,10 +42,10 @@ def account(deployed: Deployed) -> Generator[Ill, None, str]:
     return "The account is out of the sandbox, and sends."
 
 
-def quota(deployed: Deployed) -> Generator[Ill, None, str]:
+def quota(deployed: Deployed) -> Generator[Problem, None, str]:
     """The account's quota carries what the brands let through."""
-    told = deployed.client("sesv2").get_account().get("SendQuota", {})
-    most, sent, rate = (float(told.get(name, 0)) for name in ("Max24HourSend", "SentLast24Hours", "MaxSendRate"))
+    described = deployed.client("sesv2").get_account().get("SendQuota", {})
+    most, sent, rate = (float(described.get(name, 0)) for name in ("Max24HourSend", "SentLast24Hours", "MaxSendRate"))
     mend = "Ask for a higher sending quota in the SES console, or lower `mails_a_minute` of the brands."
     if most != _UNLIMITED and sent >= _NEARLY * most:
         yield warning(f"{sent:.0f} of the {most:.0f} emails that SES allows a day were sent within 24 hours.", mend)
@@ -58,7 +58,7 @@ def quota(deployed: Deployed) -> Generator[Ill, None, str]:
     return f"SES takes {rate:g} emails a second; {sent:.0f} were sent within 24 hours."
 
 
-def senders(deployed: Deployed) -> Generator[Ill, None, str]:
+def senders(deployed: Deployed) -> Generator[Problem, None, str]:
     """Each sender may be used: by the stack's policy, which takes upper and lower case for the same, and by SES."""
     listed, asked = deployed.listed("SenderAddresses"), _senders(deployed)
     allowed = {each.lower() for each in listed}
@@ -69,20 +69,20 @@ def senders(deployed: Deployed) -> Generator[Ill, None, str]:
                 f"{address} isn't among the stack's SenderAddresses: the courier may not send as it.",
                 f"`make deploy SET=SenderAddresses={all_of_them}`",
             )
-        told = _identity(deployed, address)
-        if told is None:
+        described = _identity(deployed, address)
+        if described is None:
             yield fault(
                 f"SES has no identity for {address} in {deployed.region}.", "Create it, and publish its records."
             )
-        elif not told.get("VerifiedForSendingStatus"):
+        elif not described.get("VerifiedForSendingStatus"):
             yield fault(f"SES hasn't verified the identity of {address}.", "Publish the records that SES shows.")
     return f"{number(len(asked), 'sender')}, all verified."
 
 
-def dkim(deployed: Deployed) -> Generator[Ill, None, str]:
+def dkim(deployed: Deployed) -> Generator[Problem, None, str]:
     """Mail is signed, with a key that is long enough."""
-    for domain, told in _domains(deployed):
-        signed = told.get("DkimAttributes", {})
+    for domain, described in _domains(deployed):
+        signed = described.get("DkimAttributes", {})
         if signed.get("Status") != "SUCCESS":
             yield fault(
                 f"DKIM of {domain} is {signed.get('Status', 'not set up')}: Gmail and Yahoo refuse or hide such mail.",
@@ -98,10 +98,10 @@ def dkim(deployed: Deployed) -> Generator[Ill, None, str]:
     return "Mail is signed with DKIM."
 
 
-def mail_from(deployed: Deployed) -> Generator[Ill, None, str]:
+def mail_from(deployed: Deployed) -> Generator[Problem, None, str]:
     """The envelope is the brand's own domain, so that SPF aligns, too."""
-    for domain, told in _domains(deployed):
-        own = told.get("MailFromAttributes", {})
+    for domain, described in _domains(deployed):
+        own = described.get("MailFromAttributes", {})
         if not own.get("MailFromDomain"):
             yield warning(
                 f"{domain} has no MAIL FROM domain: SPF passes for amazonses.com, and DMARC rests on DKIM alone.",
@@ -120,7 +120,7 @@ def mail_from(deployed: Deployed) -> Generator[Ill, None, str]:
     return "Every sender has a MAIL FROM domain of its own."
 
 
-def dmarc(deployed: Deployed) -> Generator[Ill, None, str]:
+def dmarc(deployed: Deployed) -> Generator[Problem, None, str]:
     """Each sender's domain has a DMARC record, as Gmail and Yahoo ask of who sends in bulk."""
     domains = sorted({address.rpartition("@")[2].lower() for address in _senders(deployed)})
     for domain in domains:
@@ -142,7 +142,7 @@ def dmarc(deployed: Deployed) -> Generator[Ill, None, str]:
     return f"{number(len(domains), 'domain')} with a DMARC record."
 
 
-def suppression(deployed: Deployed) -> Generator[Ill, None, str]:
+def suppression(deployed: Deployed) -> Generator[Problem, None, str]:
     """SES's own list keeps mail from addresses that bounced or complained."""
     ses = deployed.client("sesv2")
     reasons = set(ses.get_account().get("SuppressionAttributes", {}).get("SuppressedReasons", ()))
@@ -163,19 +163,19 @@ def suppression(deployed: Deployed) -> Generator[Ill, None, str]:
 
 
 def _senders(deployed: Deployed) -> list[str]:
-    """The brands' senders; without brand files, those that the stack was told of."""
+    """The brands' senders; without brand files, those that the stack's parameter names."""
     return list(dict.fromkeys(brand.sender for brand in deployed.brands)) or deployed.listed("SenderAddresses")
 
 
 def _domains(deployed: Deployed) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each sender's domain, with the identity that signs for it. An unknown one is told of by `senders`."""
+    """Each sender's domain, with the identity that signs for it. An unknown one is reported by `senders`."""
     seen = set()
     for address in _senders(deployed):
         domain = address.rpartition("@")[2].lower()
-        told = None if domain in seen else _identity(deployed, address)
+        described = None if domain in seen else _identity(deployed, address)
         seen.add(domain)
-        if told is not None:
-            yield domain, told
+        if described is not None:
+            yield domain, described
 
 
 def _identity(deployed: Deployed, address: str) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from consentry_cli.doctor.deployed import Deployed
-    from consentry_cli.doctor.findings import Ill
+    from consentry_cli.doctor.findings import Problem
 
 _NOTHING: Final = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_COMPLETE"})
 """States of a stack that has nothing to look at."""
@@ -25,7 +25,7 @@ def is_empty(deployed: Deployed) -> bool:
     return deployed.stack["StackStatus"] in _NOTHING
 
 
-def status(deployed: Deployed) -> Generator[Ill, None, str]:
+def status(deployed: Deployed) -> Generator[Problem, None, str]:
     """Whether the last deployment came to its end."""
     now = str(deployed.stack["StackStatus"])
     delete = f"aws cloudformation delete-stack --stack-name {deployed.name}"
@@ -56,7 +56,7 @@ def status(deployed: Deployed) -> Generator[Ill, None, str]:
     return f"The stack's status is {now}."
 
 
-def drift(deployed: Deployed) -> Generator[Ill, None, str]:
+def drift(deployed: Deployed) -> Generator[Problem, None, str]:
     """What CloudFormation's last look for drift found, resource by resource; a new one isn't started: that writes."""
     found = deployed.stack.get("DriftInformation", {}).get("StackDriftStatus", "NOT_CHECKED")
     if found == "DRIFTED":
@@ -93,14 +93,14 @@ _SHARDS: Final = 4
 _ASK: Final = "Ask for 1,000 (Service Quotas, Lambda, Concurrent executions); it costs nothing"
 
 
-def concurrency(deployed: Deployed) -> Generator[Ill, None, str]:
+def concurrency(deployed: Deployed) -> Generator[Problem, None, str]:
     """What runs behind queues leaves enough of what the account may run at once to clicks."""
     limits = deployed.client("lambda").get_account_settings()["AccountLimit"]
     most, free = int(limits["ConcurrentExecutions"]), int(limits["UnreservedConcurrentExecutions"])
     workers = _workers(deployed)
     large = deployed.parameters.get("AccountConcurrency") == str(_LARGE)
     smaller = f". Until then: `make deploy SET=AccountConcurrency={_SMALL}`." if large else "."
-    says = f"The account runs {number(most, 'function')} at once, {free} of them not reserved"
+    says = f"The account runs {number(most, 'function')} at once, {free:,} of them not reserved"
     behind = f"what runs behind queues may take {workers}"
     if most < _FEW:
         yield fault(f"{says}; {behind}. Whoever clicks meanwhile is refused, also to opt out.", f"{_ASK}{smaller}")
@@ -129,15 +129,15 @@ def _workers(deployed: Deployed) -> int:
     found = int(deployed.parameters.get("BulkConcurrency", 0))
     for uuid in deployed.of_kind("AWS::Lambda::EventSourceMapping").values():
         try:
-            told = deployed.client("lambda").get_event_source_mapping(UUID=uuid)
+            described = deployed.client("lambda").get_event_source_mapping(UUID=uuid)
         except ClientError as exc:
             if not is_gone(exc):
                 raise
             continue  # the check `drift` names it
-        if factor := told.get("ParallelizationFactor"):
+        if factor := described.get("ParallelizationFactor"):
             found += factor * _SHARDS
         else:  # the archive's queue alone has no limit: it holds a message a segment
-            limit = told.get("ScalingConfig", {}).get("MaximumConcurrency")
+            limit = described.get("ScalingConfig", {}).get("MaximumConcurrency")
             found += limit or int(deployed.parameters.get("ArchiveSegments", 0))
     return found
 

@@ -151,7 +151,7 @@ def list_id(mail: Mail) -> Iterator[Finding]:
     if not value:
         yield warning(
             "list-id-missing",
-            "There is no List-Id, by which readers sort and providers tell your emails apart.",
+            "There is no List-Id, by which readers sort and providers distinguish your emails.",
             "Add `List-Id: Name <topic.your-domain>`, the same for every mail of a topic.",
             f"RFC 2919; {GMAIL}",
         )

@@ -32,7 +32,7 @@ DELAYS: Final = (
 )
 """How long people take to confirm: what to call it, and the first millisecond that is longer."""
 MANY: Final = 300
-"""Names of one sort (topics, kinds, …) that are told apart; what else a file names is counted together."""
+"""Names of one sort (topics, kinds, …) that are distinguished; what else a file names is counted together."""
 OTHERS: Final = "(others)"
 PAUSE: Final = "(pause)"
 """Stands for a topic where a pause was undone."""

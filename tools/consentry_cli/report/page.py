@@ -198,7 +198,7 @@ def _confirm_rate(over: Over) -> Figure:
     rates = [100 * yes / all_ if all_ and yes <= all_ else None for yes, all_ in zip(confirmed, asked, strict=True)]
     all_asked, all_confirmed = sum(asked), sum(confirmed)
     if all_confirmed > all_asked:
-        summary = "There are more confirmations than requests: the export lacks requests, so no rate can be told."
+        summary = "There are more confirmations than requests: the export lacks requests, so no rate can be computed."
     elif not all_asked:
         summary = "Nobody asked for a confirmation mail."
     else:
@@ -230,7 +230,7 @@ def _delays(over: Over) -> Figure:
 
 
 def _ways(over: Over) -> Figure:
-    found = [(told, over.total(Count.WAY, way)) for way, told in _WAYS.items()]
+    found = [(label, over.total(Count.WAY, way)) for way, label in _WAYS.items()]
     found += [each for each in over.by_name(Count.WAY) if each[0] not in _WAYS]
     one_click = over.total(Count.WAY, Channel.ONE_CLICK)
     total = over.total(Count.WAY)
@@ -300,9 +300,9 @@ def _undone(over: Over) -> Figure:
 
 
 def _kinds(over: Over) -> Table:
-    told = {**_KINDS, OTHERS: "several kinds"}
+    label = {**_KINDS, OTHERS: "several kinds"}
     kinds = over.by_name(Count.KIND)
-    rows = [(name, told.get(name, "not known to this version"), _number(count)) for name, count in kinds]
+    rows = [(name, label.get(name, "not known to this version"), _number(count)) for name, count in kinds]
     return Table(("Kind", "What it means", "Events"), rows)
 
 
@@ -375,5 +375,5 @@ def _number(count: int) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    """A percentage; a dash where there is none to tell."""
+    """A percentage; a dash where there is none."""
     return f"{100 * part / whole:.1f}%" if whole and part <= whole else "–"

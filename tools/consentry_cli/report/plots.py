@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 sys.meta_path[:] = [hook for hook in sys.meta_path if type(hook).__name__ != "PluginImportFixer"]
 
 SERIES: Final = 8
-"""Series that can be told apart: four colours, each plain and hatched."""
+"""Series that can be distinguished: four colours, each plain and hatched."""
 _LABELS: Final = 12
 _TICKS: Final = 5
 _WIDTH: Final = 860
@@ -54,7 +54,7 @@ def _drawn(
     labels: Sequence[str],
     series: Sequence[tuple[str, Sequence[float | None]]],
     ticks: list[int],
-    told: Callable[[float], str],
+    texts: Callable[[float], str],
     name: str,
     about: str,
     height: int = _HEIGHT,
@@ -69,7 +69,7 @@ def _drawn(
         show_legend=False,
         dots_size=3,
         range=(ticks[0], ticks[-1]),
-        value_formatter=told,
+        value_formatter=texts,
         truncate_label=-1,
     )
     chart.x_labels = list(labels)
@@ -99,13 +99,13 @@ def _make_ours(root: Element, name: str, about: str) -> None:
 
 def _hint(group: Element) -> None:
     """What pygal keeps for its script, as the hint that browsers show themselves."""
-    told = {each.get("class"): each.text or "" for each in list(group) if each.tag.rpartition("}")[2] == "desc"}
-    if not told:
+    texts = {each.get("class"): each.text or "" for each in list(group) if each.tag.rpartition("}")[2] == "desc"}
+    if not texts:
         return
     for each in [child for child in group if child.tag.rpartition("}")[2] == "desc"]:
         group.remove(each)
     title = SubElement(group, "title")
-    title.text = ": ".join(text for text in (told.get("x_label"), told.get("value")) if text)
+    title.text = ": ".join(text for text in (texts.get("x_label"), texts.get("value")) if text)
     group.remove(title)
     group.insert(0, title)
 

@@ -42,7 +42,7 @@ def main() -> int:
         for name, waiting in verdicts.items():
             verdict = waiting.result()
             failed |= bool(verdict.found)
-            print("\n  ".join([f"{name}: {verdict.told}", *verdict.found]), flush=True)
+            print("\n  ".join([f"{name}: {verdict.summary}", *verdict.found]), flush=True)
     return 1 if failed else 0
 
 

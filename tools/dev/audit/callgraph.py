@@ -1,4 +1,4 @@
-"""Which of our functions, methods and constants can reach which, told by the types that mypy knows.
+"""Which of our functions, methods and constants can reach which, by the types that mypy knows.
 
 Whatever is named counts as reached: also what is handed on to be called later. A method that a class of ours overrides
 is reached with the one that it overrides, one of a protocol with every method of that name.

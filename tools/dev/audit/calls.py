@@ -46,8 +46,8 @@ def check() -> Verdict:
         for line, faults in calls(text, tuple(sorted(services)))
         for why in faults or [""]
     ]
-    told = f"{len(found)} calls in the code are as botocore's descriptions of {len(services)} services have them"
-    return Verdict(told, [f"{place}: {why}" for place, why in found if why])
+    summary = f"{len(found)} calls in the code are as botocore's descriptions of {len(services)} services have them"
+    return Verdict(summary, [f"{place}: {why}" for place, why in found if why])
 
 
 def calls(source: str, services: tuple[str, ...] = SERVICES) -> Iterator[tuple[int, list[str]]]:

@@ -94,8 +94,8 @@ def check(all_cases: list[Case]) -> Verdict:
         for name, met in decided.items()
         if len(met) == 1
     ]
-    told = f"expanded with {len(all_cases)} sets of answers, which meet and miss {len(decided)} conditions"
-    return Verdict(told, found)
+    summary = f"expanded with {len(all_cases)} sets of answers, which meet and miss {len(decided)} conditions"
+    return Verdict(summary, found)
 
 
 def refused(template: Template, values: Values) -> list[str]:

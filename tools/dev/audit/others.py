@@ -172,7 +172,7 @@ def said_of(documents: dict[str, Document]) -> list[tuple[str, str]]:
 def pip_audit() -> Verdict:
     """Whether PyPI knows of vulnerabilities of what ships.
 
-    A machine from which the list can't be reached is told so, and no more: what it can't know it can't fail for.
+    A machine from which the list can't be reached gets a remark, and no more: what it can't know it can't fail for.
     """
     command: list[str | Path] = [
         AUDIT_VENV / "bin/pip-audit",

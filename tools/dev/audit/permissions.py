@@ -50,7 +50,7 @@ NEVER: Final = {
     ("subscribe", _STILL): _NO_CONDITION,
     ("subscribe", _FORM): "only a form of the preferences can be taken twice",
     ("feedback", _FORM): "only a form of the preferences can be taken twice",
-    ("feedback", _FIRST_TOLD): "what SES tells has no name that it could be found again by",
+    ("feedback", _FIRST_TOLD): "what SES reports has no name that it could be found again by",
     ("mailbox", _FIRST_TOLD): "a complaint that comes by email is as of its arrival",
     ("bulk", _FIRST_TOLD): "a row of a file has no name that it could be found again by",
     ("feedback", "consentry.table.store.Store.read"): "the topics of SES's events are mapped to the brand's own",

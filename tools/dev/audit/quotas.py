@@ -41,8 +41,8 @@ def check(cases: list[Case]) -> Verdict:
     found = dict.fromkeys(f"{use.what}: {use.used:,} of {use.most:,}" for use in uses if use.used > use.most)
     kinds = {use.what.partition(": ")[2] for use in uses}
     nearest = max((use for use in uses if use.used < use.most), key=lambda use: use.used / use.most)
-    told = f"{len(kinds)} are kept; nearest to its end is {nearest.what}, {nearest.used:,} of {nearest.most:,}"
-    return Verdict(told, list(found))
+    summary = f"{len(kinds)} are kept; nearest to its end is {nearest.what}, {nearest.used:,} of {nearest.most:,}"
+    return Verdict(summary, list(found))
 
 
 def used(case: Case) -> Iterator[Use]:

@@ -13,7 +13,7 @@ CFN_LINT: Final = {
     "W7001": "SAM's translator alone reads the mapping, and leaves it in what it makes",
 }
 CHECKOV: Final = {
-    "CKV_AWS_18": "CloudTrail's data events tell who reads the buckets; a bucket of logs would need one, too",
+    "CKV_AWS_18": "CloudTrail's data events show who reads the buckets; a bucket of logs would need one, too",
     "CKV_AWS_21": "a mail that is removed is to be gone; the archive's bucket is versioned (tests/template)",
     "CKV_AWS_27": "queues are encrypted, with SQS's own key (SqsManagedSseEnabled, held to by tests/template)",
     "CKV_AWS_115": "a function's share of concurrency is the account's to deal out; the API is throttled",
@@ -45,17 +45,17 @@ PARLIAMENT: Final = {
 class Verdict(NamedTuple):
     """One check's."""
 
-    told: str
+    summary: str
     """In a line."""
     found: list[str]
     """What has to be fixed; a line each."""
 
 
-def weighed(told: str, said: Iterable[tuple[str, str]], accepted: Mapping[str, str]) -> Verdict:
+def weighed(summary: str, said: Iterable[tuple[str, str]], accepted: Mapping[str, str]) -> Verdict:
     """The verdict on what others say: rules that are broken, and reasons that are no longer needed.
 
     Args:
-        told: what was looked at.
+        summary: what was looked at.
         said: each remark, by what is accepted of its kind, and its text.
         accepted: reasons, by patterns.
     """
@@ -65,4 +65,4 @@ def weighed(told: str, said: Iterable[tuple[str, str]], accepted: Mapping[str, s
     found += [
         f"{pattern} isn't said any more: take it out of audit/verdict.py" for pattern in sorted({*accepted} - used)
     ]
-    return Verdict(f"{told}; {len(accepted)} remarks are accepted, each for a reason", found)
+    return Verdict(f"{summary}; {len(accepted)} remarks are accepted, each for a reason", found)

@@ -75,7 +75,7 @@ def together(*bills: Bill) -> Bill:
 
 
 def notified(changes: float) -> Bill:
-    """So many changes told to the platform's endpoints: from the stream into the queue, and out of it."""
+    """So many changes notified to the platform's endpoints: from the stream into the queue, and out of it."""
     messages = changes * assumed.ENDPOINTS.value
     return together(
         functions(changes, assumed.STREAM_MS.value),
@@ -180,7 +180,7 @@ def usual(asked: float, confirmed: float, one_clicks: float, by_page: float) -> 
 
 
 def clicks(calls: float = MILLION) -> Bill:
-    """One-click opt-outs, with evidence, told to nobody."""
+    """One-click opt-outs, with evidence, notified to nobody."""
     writes = sizes.STEPS["left"].write_units
     return together(http(calls, assumed.CLICK_MS.value, assumed.ANSWER_BYTES.value), table(writes=calls * writes))
 

@@ -1,6 +1,6 @@
 """The brand files as this machine needs them.
 
-Every brand tells a receiver here what people decide, and limits are wider: all visitors share 127.0.0.1, and
+Every brand notifies a receiver here what people decide, and limits are wider: all visitors share 127.0.0.1, and
 people like to ask with addresses of one domain.
 """
 

@@ -170,7 +170,7 @@ def _is_about_mail(statement: Mapping[str, Any]) -> bool:
 
 
 def tell_of_mail(request: Mapping[str, Any], message_id: str, *, endpoint: str) -> None:
-    """Publish what becomes of an email, since the emulator keeps event destinations and tells them nothing.
+    """Publish what becomes of an email, since the emulator keeps event destinations and sends them nothing.
 
     As on AWS, a bounce or complaint is had by writing to the mailbox simulator.
     """
@@ -188,14 +188,14 @@ def tell_of_mail(request: Mapping[str, Any], message_id: str, *, endpoint: str) 
 
 
 def events_of(request: Mapping[str, Any], message_id: str, at: datetime) -> list[dict[str, Any]]:
-    """What SES tells of an email (``SendEmail``'s JSON body) whose recipients live in the mailbox simulator.
+    """What SES reports of an email (``SendEmail``'s JSON body) whose recipients live in the mailbox simulator.
 
     https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html#send-email-simulator
     """
     if "ConfigurationSetName" not in request:
         return []
     instant = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    told = {"timestamp": instant, "feedbackId": message_id}
+    said = {"timestamp": instant, "feedbackId": message_id}
     recipients = request["Destination"]["ToAddresses"]
     sender = request["FromEmailAddress"]
     mail = {
@@ -218,11 +218,11 @@ def events_of(request: Mapping[str, Any], message_id: str, at: datetime) -> list
         match person.partition("+")[0]:
             case "bounce":
                 people = [{"emailAddress": recipient, "action": "failed", "status": "5.1.1"}]
-                bounce = {**told, "bounceType": "Permanent", "bounceSubType": "General", "bouncedRecipients": people}
+                bounce = {**said, "bounceType": "Permanent", "bounceSubType": "General", "bouncedRecipients": people}
                 events.append({"eventType": "Bounce", "bounce": bounce, "mail": mail})
             case "complaint":
                 people = [{"emailAddress": recipient}]
-                complaint = {**told, "complaintFeedbackType": "abuse", "complainedRecipients": people}
+                complaint = {**said, "complaintFeedbackType": "abuse", "complainedRecipients": people}
                 events.append({"eventType": "Complaint", "complaint": complaint, "mail": mail})
     return events
 
@@ -252,7 +252,7 @@ def let_keys_go_unnamed(endpoint: str) -> None:
 
 
 def as_api_gateway_answers(status: int, body: bytes) -> tuple[int, bytes]:
-    """Hide a handler's exception, since the emulator answers 502 and tells its message to the world."""
+    """Hide a handler's exception, since the emulator answers 502 and shows its message to the world."""
     if status == 502 and b'"errorType"' in body:  # noqa: PLR2004 - Bad Gateway
         return 500, INTERNAL_SERVER_ERROR
     return status, body

@@ -44,8 +44,10 @@ def deliver(raw: bytes, bucket: str, endpoint: str, at: datetime) -> str:
     What an email says that SES found out about it (`_FOUND_OUT`) is what SES found out: so every finding can be tried.
     """
     message_id = uuid.uuid4().hex
-    told = {name: value for name, value in _unfolded(raw) if name in _FOUND_OUT and value.startswith(_FOUND_OUT[name])}
-    body = as_ses_stores_it(raw, message_id, at, told=told)
+    overrides = {
+        name: value for name, value in _unfolded(raw) if name in _FOUND_OUT and value.startswith(_FOUND_OUT[name])
+    }
+    body = as_ses_stores_it(raw, message_id, at, overrides=overrides)
     client("s3", endpoint).put_object(Bucket=bucket, Key=message_id, Body=body)
     return message_id
 
@@ -59,7 +61,7 @@ def as_ses_stores_it(
     spam: str = "PASS",
     virus: str = "PASS",
     results: str = "spf=pass; dkim=pass; dmarc=pass",
-    told: Mapping[str, str] | None = None,
+    overrides: Mapping[str, str] | None = None,
 ) -> bytes:
     """An email with the fields that SES puts above its own.
 
@@ -72,7 +74,7 @@ def as_ses_stores_it(
         virus: `X-SES-Virus-Verdict`.
         results: what `Authentication-Results` says, each followed by the domain that it is about: for DKIM those of the
             mail's own signatures, one after the other.
-        told: fields of SES's that say something else, by name in lower case.
+        overrides: fields of SES's that say something else, by name in lower case.
     """
     head = raw.partition(b"\n\n")[0].partition(b"\r\n\r\n")[0]
     sender = _found(_SENDER, head, "somebody@example.com") if return_path is None else return_path
@@ -97,8 +99,8 @@ def as_ses_stores_it(
         "X-SES-RECEIPT": "AEFBQUFBQUFBQUFF",
         "X-SES-DKIM-SIGNATURE": "a=rsa-sha256; q=dns/txt; b=ZXhhbXBsZQ==; c=relaxed/simple; s=example; d=amazonses.com",
     }
-    told = told or {}
-    written = "".join(f"{name}: {told.get(name.lower(), value)}\r\n" for name, value in fields.items())
+    overrides = overrides or {}
+    written = "".join(f"{name}: {overrides.get(name.lower(), value)}\r\n" for name, value in fields.items())
     return written.encode("ascii", "replace") + raw
 
 

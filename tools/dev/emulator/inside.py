@@ -110,7 +110,7 @@ _LINE_BREAK: Final = "\ue000"
 
 
 def told_of_parameters(apply: Callable[..., Any], values: Callable[..., dict[str, Any]]) -> Callable[..., Any]:
-    """The emulator's transforms, with SAM told of the parameters' values, as CloudFormation tells it.
+    """The emulator's transforms, with the parameters' values known to SAM, as CloudFormation passes them.
 
     `apply` takes a template, the values that were given, and those from before; `values` makes one of all three.
     """

@@ -94,7 +94,7 @@ def _try_start(folder: Path, log: Path, port: int, settings: Mapping[str, str], 
         "BIND_HOST": LOOPBACK,  # all interfaces otherwise
         "GATEWAY_PORT": str(port),
         "AWS_SECRET_ACCESS_KEY": SECRET,
-        "MINISTACK_EDITION": badge,  # on its health page: tells ours from others on the same port
+        "MINISTACK_EDITION": badge,  # on its health page: distinguishes ours from others on the same port
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "S3_DATA_DIR": str(scratch / "s3"),

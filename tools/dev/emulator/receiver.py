@@ -20,7 +20,7 @@ class Receiver:
     """What it answers; tests have it fail for a while."""
 
     async def take(self, request: web.Request) -> web.Response:
-        """Keep a notification, and answer as told to."""
+        """Keep a notification, and answer as set."""
         body = await request.text()
         self.received.append(
             {

@@ -38,7 +38,7 @@ def running(
     program that the emulator's Python runs.
 
     Raises:
-        StackError: when it isn't ready ``within`` so many seconds; tells what it printed.
+        StackError: when it isn't ready ``within`` so many seconds; says what it printed.
     """
     state_dir.mkdir(parents=True, exist_ok=True)
     log = state_dir / "stack.log"

@@ -33,7 +33,7 @@ READ_FOR_MS = 20_000
 """How long our visitor looks at a page before sending its form."""
 _URLENCODED = {"content-type": "application/x-www-form-urlencoded"}
 _STAMP = "stamp"
-"""The field that tells when its page was shown."""
+"""The field that says when its page was shown."""
 
 
 class NotOfferedError(Exception):

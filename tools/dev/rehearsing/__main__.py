@@ -102,11 +102,11 @@ def main(
             raise CanNotRunError(str(exc)) from None
         api_key = local["api_keys"][brand.id] if local else _api_key(brand.id)
         walk = prepared(deployed, brand, api_key, address)
-        url, told = walk.caller.base_url, ", ".join(each.id for each in brand.notifications)
+        url, about = walk.caller.base_url, ", ".join(each.id for each in brand.notifications)
         click.echo(f"{name} in {deployed.region}: brand {brand.id}, topic {walk.topic}, {url}")
         emails = "Two emails go" if brand.goodbye_mail else "One email goes"
         click.echo(f"{emails} to {address}, and none to anybody else.")
-        click.echo(f"Of this test person hear, as of anybody, the brand's endpoints: {told or 'there are none'}.\n")
+        click.echo(f"Of this test person hear, as of anybody, the brand's endpoints: {about or 'there are none'}.\n")
         outcomes = list(rehearsed(walk))
         click.echo(f"\n{_summary(walk, outcomes)}")
         if file:
@@ -118,13 +118,13 @@ def main(
 def _local(record: Path) -> dict[str, Any]:
     """What `make run` wrote down; from now on this process knows the emulator alone, and no account."""
     try:
-        told: dict[str, Any] = json.loads(record.read_text("utf-8"))
+        about: dict[str, Any] = json.loads(record.read_text("utf-8"))
     except FileNotFoundError:
         raise CanNotRunError("nothing runs here: `make run` first, or name a stack, as in ARGS=consentry") from None
-    environment = aws.environment(told["aws_endpoint_url"])
+    environment = aws.environment(about["aws_endpoint_url"])
     os.environ.clear()
     os.environ.update(environment)
-    return told
+    return about
 
 
 def _brand(folder: Path | None, brand_id: str | None) -> Brand:

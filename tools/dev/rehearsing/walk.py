@@ -168,18 +168,18 @@ class Walk:
         began = time.perf_counter()
         page = self._look(links.confirm)
         early = self.caller.press(links.confirm, page.form())
-        told = ""
+        note = ""
         if (time.perf_counter() - began) * 1000 < PERSON_MS:
             _expect_page(early, 200, "A form that is sent at once")
             self._stands("pending")
         else:
-            told = " (Here it took too long to try the form at once.)"
+            note = " (Here it took too long to try the form at once.)"
         form = self._look(links.confirm).form()
         self._read()
         for time_ in ("first", "second"):
             _expect_page(self.caller.press(links.confirm, form), 200, f"Confirming, the {time_} time")
             self._stands("subscribed")
-        return f"Opening the link does nothing, nor does a form sent at once; the button confirms.{told}"
+        return f"Opening the link does nothing, nor does a form sent at once; the button confirms.{note}"
 
     def links(self) -> str:
         """What a platform puts into its emails."""
@@ -266,10 +266,10 @@ class Walk:
         answer = self.caller.api("DELETE", f"/v1/subscribers/{self.id}")
         _expect(answer.status, 200, "DELETE /v1/subscribers/{…}")
         _expect(self.store.contact(self.brand.id, self.id) is None, True, "The address is gone")
-        told = self.caller.api("GET", f"/v1/subscribers/{self.id}/ledger").json()
-        _expect(sum(bool(each["evidence"]) for each in told["events"]), 0, "Events with evidence")
-        _expect(told["intact"], True, "The ledger is intact")
-        if told["events"]:  # else nothing was ever recorded
+        ledger = self.caller.api("GET", f"/v1/subscribers/{self.id}/ledger").json()
+        _expect(sum(bool(each["evidence"]) for each in ledger["events"]), 0, "Events with evidence")
+        _expect(ledger["intact"], True, "The ledger is intact")
+        if ledger["events"]:  # else nothing was ever recorded
             self._stands("unsubscribed")
         return "Address and evidence of the test person are gone; the ledger is still intact."
 
@@ -287,15 +287,15 @@ class Walk:
         self.sleep(PERSON_MS / 1000 + 0.1)
 
     def _stands(self, status: str, topic: str = "") -> None:
-        """How the platform is told that the person stands, by both ways to ask."""
+        """How the platform learns that the person stands, by both ways to ask."""
         topic = topic or self.topic
         asked = {"topic": topic, "subscriber_ids": [self.id]}
         (decision,) = self.caller.api("POST", "/v1/decisions", asked).json()["decisions"]
         person = self.caller.api("POST", "/v1/subscribers/lookup", {"email": self.address}).json()
-        for told in (decision, person["topics"][topic]):
-            _expect(told["status"], status, f"The status on {topic}")
+        for view in (decision, person["topics"][topic]):
+            _expect(view["status"], status, f"The status on {topic}")
             if status != "pending":  # a topic of mode opt_out may be sent then
-                _expect(told["allowed"], status == "subscribed", f"The decision on {topic}")
+                _expect(view["allowed"], status == "subscribed", f"The decision on {topic}")
 
     def _token(self, purpose: Purpose, at: int, *, ours: bool = False) -> str:
         link = Link(purpose, self.brand.id, self.id, () if purpose is Purpose.PREFERENCES else (self.topic,))

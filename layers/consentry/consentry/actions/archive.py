@@ -104,14 +104,14 @@ def event_line(key: bytes, event: Event) -> dict[str, Any]:
 
     `key` is the archive's.
     """
-    told = event_view(event._replace(reference="", source=""), Evidence())
+    content = event_view(event._replace(reference="", source=""), Evidence())
     if event.evidence_hash:
-        told["evidence"]["evidence_hash"] = event.evidence_hash
+        content["evidence"]["evidence_hash"] = event.evidence_hash
     return {
         "line": "event",
         "brand": event.brand,
         "subscriber_id": event.subscriber_id,
-        **told,
+        **content,
         "registers": event.effect.registers,
         "choices": {name: list(choice) for name, choice in event.effect.choices.items()},
         "withheld": [name for name in _WITHHELD if getattr(event, name)],
@@ -134,7 +134,7 @@ def manifest(key: bytes, month: str, run: str, segments: int, parts: Iterable[Pa
     """The manifest of a run, signed: the same bytes for the same run, whoever writes it."""
     since, until = window(month)
     listed = sorted(parts)
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "format": _FORMAT,
         "month": month,
         "run": run,
@@ -145,7 +145,7 @@ def manifest(key: bytes, month: str, run: str, segments: int, parts: Iterable[Pa
         "heads": sum(part.heads for part in listed),
         "parts": [part._asdict() for part in listed],
     }
-    return json.dumps({**told, "signature": _signature(key, told)}, indent=1).encode()
+    return json.dumps({**content, "signature": _signature(key, content)}, indent=1).encode()
 
 
 def parts_of(key: bytes, text: bytes) -> tuple[str, str, list[Part]]:
@@ -155,14 +155,14 @@ def parts_of(key: bytes, text: bytes) -> tuple[str, str, list[Part]]:
         UnprovenError: it isn't ours, or was changed.
     """
     try:
-        told = json.loads(text)
-        signature = str(told.pop("signature"))
-        genuine = hmac.compare_digest(signature.encode(), _signature(key, told).encode())
+        content = json.loads(text)
+        signature = str(content.pop("signature"))
+        genuine = hmac.compare_digest(signature.encode(), _signature(key, content).encode())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         genuine = False
     if not genuine:
         raise UnprovenError("not a manifest of this archive")
-    return told["month"], told["run"], [Part(**part) for part in told["parts"]]
+    return content["month"], content["run"], [Part(**part) for part in content["parts"]]
 
 
 def losses(key: bytes, held: Record, lines: Iterable[Mapping[str, Any]]) -> list[Loss]:
@@ -221,6 +221,6 @@ def _hash(key: bytes, kind: str, text: str) -> str:
     return hmac.digest(key, f"{kind} {text}".encode(), "sha256").hex()[:_HASH_DIGITS]
 
 
-def _signature(key: bytes, told: Mapping[str, Any]) -> str:
-    message = json.dumps(told, separators=(",", ":"), sort_keys=True)
+def _signature(key: bytes, content: Mapping[str, Any]) -> str:
+    message = json.dumps(content, separators=(",", ":"), sort_keys=True)
     return hmac.digest(key, message.encode(), "sha256").hex()

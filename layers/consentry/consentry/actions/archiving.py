@@ -183,8 +183,8 @@ class _Writing:
         self._lines.close()
         return self._bytes.getvalue()
 
-    def _line(self, told: dict[str, Any]) -> None:
-        self._lines.write(json.dumps(told, separators=(",", ":")).encode() + b"\n")
+    def _line(self, content: dict[str, Any]) -> None:
+        self._lines.write(json.dumps(content, separators=(",", ":")).encode() + b"\n")
 
 
 def _folder(task: Task) -> str:

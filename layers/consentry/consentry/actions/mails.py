@@ -56,7 +56,7 @@ class NotSentError(Exception):
 
 
 class UnknownFateError(Exception):
-    """No answer, or one that doesn't tell: the email may have been sent."""
+    """No answer, or one that leaves it open: the email may have been sent."""
 
 
 class Links(NamedTuple):
@@ -143,7 +143,7 @@ def list_headers(unsubscribe: str, mailto_url: str) -> dict[str, str]:
 def wrapped(text: str) -> str:
     """Text for an email: lines of at most 76 characters where words allow it, one empty line between paragraphs.
 
-    Links aren't broken, nor is the line that tells programs where the footer begins (RFC 3676, 4.3).
+    Links aren't broken, nor is the line that shows programs where the footer begins (RFC 3676, 4.3).
     """
     lines = []
     for line in re.sub(r"\n{3,}", "\n\n", text.strip()).splitlines():

@@ -1,4 +1,4 @@
-"""Webhooks out: what changed in a person's consent, told to the brand's platforms.
+"""Webhooks out: what changed in a person's consent, sent to the brand's platforms.
 
 The table's stream holds, for every change, the state before and after and the event that made it: from these alone
 follows the notification, so one change is one event, however often the stream repeats it. Format: Standard Webhooks
@@ -31,7 +31,7 @@ SPAN_MS: Final = 1000 * sum(WAITS.waits_s)
 
 
 class Notification(NamedTuple):
-    """What one endpoint is told; small, and without an address."""
+    """What one endpoint is sent; small, and without an address."""
 
     brand: str
     endpoint: str
@@ -95,7 +95,7 @@ def from_json(text: str) -> Notification:
 
 
 def of(brand: Brand, change: Change) -> list[Notification]:
-    """What the brand's endpoints are told of a change; nothing, if it means nothing to a platform."""
+    """What the brand's endpoints are sent about a change; nothing, if it means nothing to a platform."""
     topics = _topics(brand, change)
     before, after = change.before, change.after
     statuses = {topic: (rules.status(before, topic), rules.status(after, topic)) for topic in topics}

@@ -67,18 +67,18 @@ def mint(
 
 
 def decision(subscriber_id: str, decided: Decision) -> dict[str, Any]:
-    """A decision, as the API tells it."""
-    told: dict[str, Any] = {
+    """A decision, as the API answers it."""
+    view: dict[str, Any] = {
         "subscriber_id": subscriber_id,
         "allowed": decided.allowed,
         "reason": decided.reason.value,
         "status": decided.status.value,
     }
     if decided.frequency:
-        told["frequency"] = decided.frequency
+        view["frequency"] = decided.frequency
     if decided.paused_until:
-        told["paused_until"] = rfc3339(decided.paused_until)
-    return told
+        view["paused_until"] = rfc3339(decided.paused_until)
+    return view
 
 
 def view(brand: Brand, subscriber_id: str, consent: Consent, now: int) -> dict[str, Any]:
@@ -104,13 +104,13 @@ def view(brand: Brand, subscriber_id: str, consent: Consent, now: int) -> dict[s
 
 def ledger(page: LedgerPage) -> dict[str, Any]:
     """A page of a person's ledger."""
-    told: dict[str, Any] = {
+    view: dict[str, Any] = {
         "events": [event_view(event, evidence) for event, evidence in page.events],
         "intact": page.intact,
     }
     if page.next:
-        told["next"] = page.next
-    return told
+        view["next"] = page.next
+    return view
 
 
 def record(brand: Brand, subscriber_id: str, consent: Consent, page: LedgerPage, now: int) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def rfc3339(instant: int | None) -> str | None:
 
 def event_view(event: Event, evidence: Evidence) -> dict[str, Any]:
     """A ledger event, with what is still held of its evidence."""
-    told: dict[str, Any] = {
+    view: dict[str, Any] = {
         "event_id": event.event_id,
         "kind": event.kind.value,
         "topics": list(event.topics),
@@ -171,14 +171,14 @@ def event_view(event: Event, evidence: Evidence) -> dict[str, Any]:
         "reference": event.reference,
         "source": event.source,
     }
-    return told | {"evidence": {name: text for name, text in evidence._asdict().items() if text}}
+    return view | {"evidence": {name: text for name, text in evidence._asdict().items() if text}}
 
 
 def _record_event(brand: Brand, event: Event, evidence: Evidence) -> dict[str, Any]:
-    told = event_view(event, evidence)
+    view = event_view(event, evidence)
     return {
         "event_id": event.event_id,
-        "event_time": told["occurred_at"],
+        "event_time": view["occurred_at"],
         "event_type": "explicit" if event.actor.value == "recipient" else "implicit",
         "event_state": _EVENT_STATES[event.kind.value],
         "entity_id": event.actor.value,
@@ -186,5 +186,5 @@ def _record_event(brand: Brand, event: Event, evidence: Evidence) -> dict[str, A
         "notice_version": event.notice,
         "notice_language": event.locale or brand.languages[0],
         "link": event.link,
-        "evidence": told["evidence"],
+        "evidence": view["evidence"],
     }

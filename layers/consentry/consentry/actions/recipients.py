@@ -1,6 +1,6 @@
 """What a person can do: ask, confirm, leave, pause, undo, choose. Each is one method, and one write.
 
-A method gets what the person said and who they are by their token; it answers what the page must tell. HTTP, HTML
+A method gets what the person said and who they are by their token; it answers what the page must say. HTTP, HTML
 and the clock stay outside, so that every way in (page, one-click, API) goes through here.
 """
 
@@ -438,7 +438,7 @@ class RecipientActions:
         return Saved(now, lifting, refused, recorded.outcome is Outcome.REPEATED)
 
     def _may_opt_in(self, brand: Brand, link: Link, how: Circumstances) -> bool:
-        """Whether the day's budget of opt-ins allows one more; no, while nobody can tell: what else is said counts."""
+        """Whether the day's budget of opt-ins allows one more; no, while the table is unavailable: the rest counts."""
         try:
             return self._limits.opt_ins(brand, link.subscriber_id, how.now)
         except StoreUnavailableError:
@@ -489,12 +489,12 @@ class RecipientActions:
     # --- forms -------------------------------------------------------------------------------------------------
 
     def stamp(self, form: Form, link: Link, now: int) -> str:
-        """A token that tells, when the form comes back, that its page was shown, and when; no two are the same."""
+        """A token that shows, when the form comes back, that its page was shown, and when; no two are the same."""
         topics = (form, new_event_id())
         return self.tokens.sign(Link(Purpose.STAMP, link.brand, link.subscriber_id, topics, at=now))
 
     def shown_at(self, form: Form, link: Link, stamp: str, now: int) -> int:
-        """When the form was shown to the holder of the link, epoch ms; 0 if it wasn't, as far as anybody can tell."""
+        """When the form was shown to the holder of the link, epoch ms; 0 if it wasn't, as far as can be known."""
         try:
             shown = self.tokens.read(Purpose.STAMP, stamp, now)
         except NotOursError:

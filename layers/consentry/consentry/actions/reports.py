@@ -60,7 +60,7 @@ class Report(NamedTuple):
     reference: str = ""
     """One that may hold an address is left out, and the rest counts."""
     event_id: str = ""
-    """The reporter's own. It tells apart complaints and bounces of which nobody says when; else what a report says
+    """The reporter's own. It distinguishes complaints and bounces of which nobody says when; else what a report says
     does."""
 
 
@@ -268,13 +268,14 @@ class Reports:
 
         Raises:
             InvalidReportError: it says nothing that can be recorded.
-            StoreUnavailableError: whether the person has a topic that the brand never had can't be told now.
+            StoreUnavailableError: whether the person has a topic that the brand never had isn't known now.
         """
         subscriber_id, note = self._identified(brand, report.email, report.subscriber_id)
         topics, left_out = self._topics(brand, subscriber_id, report, channel, unavailable=unavailable)
         about_mail = report.kind in {ReportKind.COMPLAINED, ReportKind.BOUNCED}
         undated = report.occurred_at <= 0
-        # One that is told in seconds may not be over yet. Told again a moment later, it is the same event all the same.
+        # One that is given in seconds may not be over yet. Reported again a moment later, it is the same event all the
+        # same.
         occurred_at = now if undated or report.occurred_at >= now + SECOND_MS else report.occurred_at
         event_id = event_id_of(brand.id, subscriber_id, report.kind, topics, occurred_at)
         if undated and about_mail and report.event_id:
@@ -330,7 +331,7 @@ class Reports:
         raise InvalidReportError(why)
 
     def _first_told(self, brand: str, subscriber_id: str, event_id: str, now: int) -> int:
-        """When an event without an instant was told for the first time, epoch ms."""
+        """When an event without an instant was reported for the first time, epoch ms."""
         try:
             held = self._store.history(brand, subscriber_id)
         except StoreUnavailableError:

@@ -4,7 +4,7 @@ An opt-out is never refused because of a fault of ours. The whole event goes int
 recorded, with the instant of the click; `drain` records it later, and order doesn't matter to consent. An event holds
 no address; evidence (IP address and user agent) travels with it, in a queue that is encrypted.
 
-While not even the keys can be had, nobody can tell whether a token is ours. Then the token itself waits, with what its
+While not even the keys can be had, nobody knows whether a token is ours. Then the token itself waits, with what its
 holder wants, and is verified before it counts.
 
 `consentry.actions.replay` takes both up again.
@@ -111,7 +111,7 @@ class Recorder:
     ) -> None:
         """`spool` queues a text, or raises `StoreUnavailableError`; None where what fails waits already.
 
-        `noted` is told of everything that was spooled.
+        `noted` is called with everything that was spooled.
         """
         self._store = store
         self._spool = spool
@@ -121,7 +121,7 @@ class Recorder:
         """`Store.record`; `SPOOLED` if the table is unavailable or anything else fails. What it spools joins no burst.
 
         Raises:
-            StoreUnavailableError: the queue is unavailable too; only then is the caller told to come back.
+            StoreUnavailableError: the queue is unavailable too; only then is the caller asked to come back.
         """
         try:
             return self._store.record(event, **how)

@@ -1,4 +1,4 @@
-"""The mailbox: emails as SES stores them in S3, each told by a message of a queue."""
+"""The mailbox: emails as SES stores them in S3, each named by a message of a queue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Arrived(NamedTuple):
 
 
 def arrivals(notification: str) -> list[Arrived]:
-    """The emails that an event of S3 tells of; none in the test that S3 sends when it is set up.
+    """The emails that an event of S3 names; none in the test that S3 sends when it is set up.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 

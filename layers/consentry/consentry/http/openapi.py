@@ -81,11 +81,11 @@ def _refusals(method: str) -> dict[str, Any]:
     for kind in problems.KINDS.values():
         if kind is not problems.UNVERIFIED and not (method != "post" and kind in problems.OF_POST):
             titles.setdefault(kind.status, []).append(kind.title)
-    told = {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}}
+    content = {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}}
     return {
         str(status): {
             "description": ", or: ".join(titles[status]),
-            "content": told,
+            "content": content,
             **({"headers": _RETRY_AFTER} if status == problems.UNAVAILABLE.status else {}),
         }
         for status in sorted(titles)

@@ -32,7 +32,7 @@ _POLICY: Final = (
     "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 _UNSIGNED: Final = frozenset({"not_ours", "no_keys"})
-"""What went wrong when the token was verified: that it isn't ours, or that nobody can tell."""
+"""What went wrong when the token was verified: that it isn't ours, or that nobody knows."""
 
 
 class Pages:
@@ -91,7 +91,7 @@ class Pages:
         )
 
     def problem(self, request: Request, status: int, code: str, brand: Brand | None = None) -> Response:
-        """The page that tells what went wrong and what to do next, in the language of the form that it answers."""
+        """The page that says what went wrong and what to do next, in the language of the form that it answers."""
         shown = request.form().get("lang", [""])[0] if len(request.body) <= MAX_BODY else ""
         lang, opened = self.language(request, brand, shown=shown), request.method == "GET"
         return self.render(SHARED, "problem.html", brand, lang, status=status, code=code, switchable=opened)

@@ -1,4 +1,4 @@
-"""Problem details for HTTP APIs (RFC 9457): what went wrong, told apart by `type`, each of which has a page.
+"""Problem details for HTTP APIs (RFC 9457): what went wrong, distinguished by `type`, each of which has a page.
 
 https://www.rfc-editor.org/rfc/rfc9457
 """

@@ -77,7 +77,7 @@ class Finding(StrEnum):
     REPORT = "report"
     """A feedback report of something that nobody wishes for: a virus, a signature that failed."""
     UNATTRIBUTED = "unattributed-report"
-    """A feedback report of which can't be told whom it is of, or what it says."""
+    """A feedback report of which isn't clear whom it is about, or what it says."""
 
 
 class Understood(NamedTuple):

@@ -1,4 +1,4 @@
-"""Feedback: what SES tells of the emails that went out through the deployment's own configuration set.
+"""Feedback: what SES reports of the emails that went out through the deployment's own configuration set.
 
 https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
 
@@ -49,7 +49,7 @@ class Feedback(NamedTuple):
 
     @property
     def complains_of_our_mail(self) -> bool:
-        """Somebody complained of an email of ours that they got: SES also tells of those that it kept back."""
+        """Somebody complained of an email of ours that they got: SES also reports those that it kept back."""
         complained = self.kind == "Complaint" and _counts(self.kind, self.event)
         kept_back = payload.text(self.event, "complaint", "complaintSubType") == "OnAccountSuppressionList"
         return self.about_our_mail and complained and not kept_back

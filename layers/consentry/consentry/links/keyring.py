@@ -93,7 +93,7 @@ class Keyring:
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`fetch` answers the document, or raises `SecretUnavailableError`; `clock` tells epoch seconds."""
+        """`fetch` answers the document, or raises `SecretUnavailableError`; `clock` answers epoch seconds."""
         self._fetch = fetch
         self._clock = clock
         self._unavailable = False
@@ -154,7 +154,7 @@ class Keyring:
     def api_key(self, presented: str) -> ApiKey | None:
         """The API key that was presented, or None.
 
-        Every stored hash is compared, in constant time: how long it takes tells nothing. A key that was revoked is
+        Every stored hash is compared, in constant time: how long it takes shows nothing. A key that was revoked is
         refused five minutes later at the latest.
         """
         self._freshen()

@@ -1,6 +1,6 @@
 """Dead letters: opt-outs that neither the table nor the spool could take, kept in the log, sealed.
 
-Whoever left was told to come back, and may not. So the line in the log holds what they wanted, encrypted and
+Whoever left was asked to come back, and may not. So the line in the log holds what they wanted, encrypted and
 authenticated with a key of the keyring: who reads the log learns nothing, and `consentry spool replay` can still
 make it count.
 

@@ -109,7 +109,7 @@ def _reports(item: Any, setup: Webhook) -> list[Report]:
 
     Raises:
         UnclearError: that, or who is to be forgotten, isn't told. A workflow's step is there to say something; a
-            subscription tells of all properties that it is for, also once they have no value.
+            subscription reports all properties that it is for, also once they have no value.
         UnknownKindError: HubSpot doesn't publish such an event, as far as we know.
     """
     meaning = meanings.of(EVENTS, payload.text(item, "subscriptionType") or _WORKFLOW)

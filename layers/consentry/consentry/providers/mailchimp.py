@@ -96,7 +96,7 @@ def _reports(fields: dict[str, str], setup: Webhook) -> list[Report]:
     name, reason = fields["type"], fields.get("data[reason]", "")
     meaning = meanings.of(EVENTS, f"{name} {reason}", name)
     if meaning is Several.MOVED:
-        raise UnclearError  # from where, or to where, isn't told
+        raise UnclearError  # from where, or to where, isn't said
     return payload.reports(
         meanings.kind(meaning),
         fields.get("data[email]", ""),

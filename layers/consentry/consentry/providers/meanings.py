@@ -34,7 +34,7 @@ class Nothing(NamedTuple):
 
 
 class UnclearError(Exception):
-    """An event that ought to say something of somebody, and of which can't be told what, or of whom."""
+    """An event that ought to say something of somebody, and of which isn't clear what, or of whom."""
 
     def __init__(self, reports: Iterable[Report] = ()) -> None:
         """`reports`: what of it can be told."""

@@ -79,7 +79,7 @@ def reports(kind: ReportKind | None, email: str, at: int, topics: tuple[str, ...
 
 
 def occurred(kind: ReportKind, at: int) -> int:
-    """When an event counts of which a provider tells no more than the second: the last of it, if it ends mail."""
+    """When an event counts of which a provider gives no more than the second: the last of it, if it ends mail."""
     return at.last if isinstance(at, Instant) and kind is not ReportKind.CLAIMED else at
 
 

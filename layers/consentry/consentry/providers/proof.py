@@ -27,7 +27,7 @@ def values(secrets: Mapping[str, str], name: str) -> list[str]:
 
 
 def require(presented: str, expected: Iterable[str]) -> None:
-    """What was presented must be one of the expected; which, and how nearly, can't be told from the time it takes.
+    """What was presented must be one of the expected; which, and how nearly, doesn't show in the time it takes.
 
     Raises:
         UnsignedError: it is none of them.

@@ -4,7 +4,7 @@ https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event
 https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features
 
 The signature covers the timestamp and the raw body, with the CRLF at its end. `sg_event_id` changes when an event is
-sent again, so it counts for nothing: a report is told from another by what it says.
+sent again, so it counts for nothing: a report is distinguished from another by what it says.
 
 SendGrid tries again for up to a day after the event
 (https://docs.sendgrid.com/for-developers/tracking-events/troubleshooting). Whether it signs each try isn't said, so

@@ -60,7 +60,7 @@ _PARTS: Final = {
     "Bounce": ("bounce", "bounceType", "bouncedRecipients"),
     "Complaint": ("complaint", "complaintFeedbackType", "complainedRecipients"),
 }
-"""Of events about recipients: the part that tells of them, what it calls the kind, and whom it names."""
+"""Of events about recipients: the part about them, what it calls the kind, and whom it names."""
 _ARN: Final = re.compile(r"arn:(aws[a-z-]*):sns:([a-z]{2}(?:-[a-z]+)+-[0-9]+):[0-9]{12}:[A-Za-z0-9_.-]+")
 _CERTIFICATE: Final = re.compile(r"/[A-Za-z0-9_-]+\.pem")
 _CONFIRMATION: Final = re.compile(r"/\?[A-Za-z0-9%&=._~:-]+")

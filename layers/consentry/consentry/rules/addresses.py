@@ -71,7 +71,7 @@ class Address(NamedTuple):
     """As email is sent to it: domain in IDNA's ASCII form, which SES and header fields need, local part as its owner
     writes it."""
     normalised: str
-    """As a subscriber is told from another: ASCII letters in lower case, domain in IDNA's ASCII form. Nothing else is
+    """As subscribers are distinguished: ASCII letters in lower case, domain in IDNA's ASCII form. Nothing else is
     folded: `straße@` and `strasse@` are two people."""
 
 

@@ -245,7 +245,7 @@ def after(consent: Consent, change: Consent) -> Consent:
         name: choice._replace(at=max(choice.at, consent.choices[name].at + 1)) if name in consent.choices else choice
         for name, choice in change.choices.items()
     }
-    ends = {name: max(newest, told) for name, told in reported.items()}
+    ends = {name: max(newest, until) for name, until in reported.items()}
     return Consent({**change.registers, **ends, **dict.fromkeys(outs, at)}, choices)
 
 

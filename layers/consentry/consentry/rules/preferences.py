@@ -25,9 +25,9 @@ class Wishes(NamedTuple):
     """0 ends a pause, None leaves it as it is."""
     locale: str | None
     was_on: Collection[str] | None = None
-    """The topics that were ticked when the page was shown, if the form tells."""
+    """The topics that were ticked when the page was shown, if the form says."""
     shown_at: int = 0
-    """When the page was shown, epoch ms, as it was signed; 0: nobody can tell, and nothing opts in."""
+    """When the page was shown, epoch ms, as it was signed; 0: not known, and nothing opts in."""
     were: Mapping[str, str] = {}
     """The choices as the page showed them, by name."""
 
@@ -64,14 +64,14 @@ def as_shown(brand: Brand, wishes: Wishes) -> Consent:
 
 
 def is_left(brand: Brand, wishes: Wishes, known: Consent, topic: str, now: int) -> bool:
-    """Whether a form takes a topic off that it showed: as ticked, or, if it doesn't tell, that the person has."""
+    """Whether a form takes a topic off that it showed: as ticked, or, if it doesn't say, that the person has."""
     if topic in wishes.on or topic not in wishes.shown:
         return False
     return topic in wishes.was_on if wishes.was_on is not None else accepts(known, topic, brand, now)
 
 
 def changed(wishes: Wishes, known: Consent, now: int, *, sure: bool) -> dict[str, str]:
-    """The choices that a form changes of what it showed; if it doesn't tell, of what is known."""
+    """The choices that a form changes of what it showed; if it doesn't say, of what is known."""
     values = {rules.frequency(topic): value for topic, value in wishes.frequencies.items()}
     if wishes.locale:
         values[rules.LOCALE] = wishes.locale

@@ -1,8 +1,8 @@
 """Scanners: programs that say in their user agent that they open links for somebody's safety, or to preview them.
 
 What they post says nothing about what the person wants. Most mail scanners say nothing of the kind and look like
-browsers; those are told by what they do. Programs that are merely programs (curl, python-requests) aren't listed: who
-uses them means it.
+browsers; those are recognised by what they do. Programs that are merely programs (curl, python-requests) aren't listed:
+who uses them means it.
 
 Sources: the lists of crawler-user-agents (https://github.com/monperrus/crawler-user-agents) and Matomo's device
 detector (https://github.com/matomo-org/device-detector, regexes/bots.yml); Google's own, of fetchers

@@ -36,7 +36,7 @@ class Breaker:
     """The breakers of all brands: an item each, and an item for each hour in which emails went out."""
 
     def __init__(self, gateway: Gateway, opened: Callable[[str], None]) -> None:
-        """`opened` is told the brand, once an opening."""
+        """`opened` is called with the brand, once an opening."""
         self._gateway = gateway
         self._opened = opened
 

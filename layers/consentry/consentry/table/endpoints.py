@@ -60,7 +60,7 @@ class Endpoints:
     """The endpoints of all brands."""
 
     def __init__(self, gateway: Gateway, unavailable: Callable[[Exception], None]) -> None:
-        """`unavailable` is told why the table couldn't be read or written."""
+        """`unavailable` is called with why the table couldn't be read or written."""
         self._gateway = gateway
         self._unavailable = unavailable
         self._read: dict[tuple[str, str], tuple[int, Standing]] = {}

@@ -1,4 +1,4 @@
-"""The gateway: the only way to DynamoDB, and the one place that tells apart what can go wrong there.
+"""The gateway: the only way to DynamoDB, and the one place that distinguishes what can go wrong there.
 
 * *A condition failed.* No error: the item that made it fail is answered, from the same trip.
 * *Unavailable.* No answer, a refusal for now, or an answer that was garbled on its way. It may have taken effect.

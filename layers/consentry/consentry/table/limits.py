@@ -5,7 +5,8 @@ that TTL has not deleted yet counts for nothing, and nobody has to reset one. A 
 people whom one machine acts for within one second.
 
 Names hold no IP address and no mailbox, but a keyed hash of them and of the window: what a visitor did in one window
-can't be told from what anybody did in the next. Mailboxes and domains are counted over all brands of a deployment.
+can't be distinguished from what anybody did in the next. Mailboxes and domains are counted over all brands of a
+deployment.
 """
 
 from __future__ import annotations

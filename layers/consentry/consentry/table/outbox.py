@@ -33,7 +33,7 @@ class MailDue(NamedTuple):
     brand: str
     subscriber_id: str
     asked_at: int
-    """When it was asked for, or what it tells of happened, epoch ms."""
+    """When it was asked for, or what it reports happened, epoch ms."""
     item: str = CONTACT
     """What it is due by: `CONTACT`, a request; `RETURN`, one to come back; or `GOODBYE`, an opt-out."""
 
@@ -67,7 +67,7 @@ class Outbox:
         self._gateway = gateway
 
     def say_goodbye(self, change: Change, topics: Iterable[str]) -> None:
-        """Make an email due which tells somebody that they left `topics`, unless one was in the day before.
+        """Make an email due which says to somebody that they left `topics`, unless one was in the day before.
 
         Doing it again does no harm.
 
@@ -139,11 +139,11 @@ class Outbox:
         self._update(due, claimant, update, _MINE, values)
 
     def _update(self, due: MailDue, claimant: str, update: str, condition: str, values: dict[str, Any]) -> Item | None:
-        told = {":asked": schema.number(due.asked_at), ":me": schema.string(claimant)}
+        claimant_values = {":asked": schema.number(due.asked_at), ":me": schema.string(claimant)}
         request = {
             "Key": schema.key(partition_key(due.brand, due.subscriber_id), due.item),
             "UpdateExpression": update,
-            "ExpressionAttributeValues": told | values,
+            "ExpressionAttributeValues": claimant_values | values,
         }
         return self._write(request, condition)
 

@@ -102,7 +102,7 @@ class Scan:
             try:
                 found.append(schema.head(item) if item["sk"]["S"] == STATE else schema.event(item))
             except (KeyError, ValueError, TypeError):
-                continue  # something else wrote it, and that is for `faults` to tell
+                continue  # something else wrote it, and that is for `faults` to find
         return Swept(found, following)
 
     def _scan(self, brand: str, segment: int, segments: int, only: str = "") -> Iterator[dict[str, Any]]:

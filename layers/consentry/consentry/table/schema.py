@@ -58,7 +58,7 @@ class Contact(NamedTuple):
     topics: tuple[str, ...]
     """In a goodbye, what was left; none: everything."""
     asked_at: int
-    """The request that it confirms, or the opt-out that it tells of, epoch ms."""
+    """The request that it confirms, or the opt-out that it reports, epoch ms."""
     event_id: str
     reference: str = ""
     domain_budget: str = ""
@@ -77,7 +77,7 @@ class Head(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One change of a person's state, as the table's stream tells it."""
+    """One change of a person's state, as the table's stream has it."""
 
     brand: str
     subscriber_id: str
@@ -175,7 +175,7 @@ def _held(contact: Contact) -> dict[str, Any]:
 
 
 def goodbye_update(change: Change, topics: Iterable[str]) -> dict[str, Any]:
-    """An update that makes an email due which tells somebody that they left `topics`; it expires."""
+    """An update that makes an email due which says to somebody that they left `topics`; it expires."""
     left_at = change.event["occurred_at"]
     return {
         "Key": key(partition_key(change.brand, change.subscriber_id), GOODBYE),
@@ -224,7 +224,7 @@ def record(pk: str, items: Iterable[dict[str, Any]], now: int) -> Record:
             elif sk.startswith("V#") and not 0 < integer(item, "expires_at") <= now:
                 evidences[sk[2:]] = Evidence(item["ip"]["S"], item["user_agent"]["S"])
         except (KeyError, ValueError, TypeError):
-            # Not of our making: something else wrote it, and that is for `faults` to tell.
+            # Not of our making: something else wrote it, and that is for `faults` to find.
             unreadable += 1
     return Record(pk.rpartition("#")[2], state, count, digest, tuple(events), evidences, unreadable)
 
@@ -363,11 +363,11 @@ def again(item: Mapping[str, Any]) -> Consent:
 
 
 def last_event(event: Event, correlation_id: str = "") -> dict[str, Any]:
-    """The event that changed the state last: what the stream tells listeners beside the old and new registers.
+    """The event that changed the state last: what the stream passes to listeners beside the old and new registers.
 
     `correlation_id` names the request that made it; it is no part of the ledger.
     """
-    told = {
+    texts = {
         "event_id": event.event_id,
         "kind": event.kind,
         "channel": event.channel,
@@ -376,7 +376,7 @@ def last_event(event: Event, correlation_id: str = "") -> dict[str, Any]:
     }
     return {
         "M": {
-            **{name: string(text) for name, text in told.items()},
+            **{name: string(text) for name, text in texts.items()},
             "occurred_at": number(event.occurred_at),
             "suspected_automation": {"BOOL": event.suspected_automation},
         }

@@ -313,7 +313,7 @@ class Store:
         return found
 
     def ledger(self, brand: str, subscriber_id: str, *, limit: int = 1_000, start: str | None = None) -> LedgerPage:
-        """A page of the subscriber's events; the whole ledger is read to tell whether it is intact.
+        """A page of the subscriber's events; the whole ledger is read to know whether it is intact.
 
         Raises:
             StoreUnavailableError: the table can't be read.

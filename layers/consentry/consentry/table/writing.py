@@ -245,7 +245,7 @@ def operations(
         writing: what the event is part of.
         plan: what is left of it.
         key: the brand's ledger key.
-        attempt: names this try, to tell its own event from another's.
+        attempt: names this try, to distinguish its own event from another's.
         correlation_id: of the request.
         state: the item that is to be written over, empty if there is none; None: not read.
         again: the item `AGAIN` as it was found, empty if there is none; None: not read.
@@ -340,7 +340,9 @@ def _grown(writing: Writing, event: Event, share: int, last: dict[str, Any]) -> 
         for rival in map(words.name, rules.rivals(register)):
             any_does = rules.yields_to_any_opt_out(register)
             conditions.append(f"attribute_not_exists({rival})" if any_does else f"NOT {rival} >= {value}")
-        if register.startswith(_OUT):  # what stands without one that was taken back is said there, and the item tells
+        if register.startswith(
+            _OUT
+        ):  # what stands without one that was taken back is said there, and the item shows it
             conditions.append(f"attribute_not_exists({words.name(schema.taken_back(rules.topic_of(register)))})")
         if register.startswith(_OUT) and event.suspected_automation:
             sets.append(f"{words.name(SUSPECTED + rules.topic_of(register))} = {value}")

@@ -67,11 +67,11 @@ def identity(part: str = "", **changes: Any) -> Make:
     def make(stack: ExaminedStack) -> None:
         well = stack.answers["identity"]
 
-        def ill(domain: str) -> dict[str, Any]:
+        def problem(domain: str) -> dict[str, Any]:
             told = well(domain)
             return told | {part: told[part] | changes} if part else told | changes
 
-        stack.answers["identity"] = ill
+        stack.answers["identity"] = problem
 
     return make
 
@@ -144,12 +144,12 @@ def attributes(**values: str) -> Make:
     def make(stack: ExaminedStack) -> None:
         well = stack.answers["GetQueueAttributes"]
 
-        def ill(asked: dict[str, Any]) -> dict[str, Any]:
+        def problem(asked: dict[str, Any]) -> dict[str, Any]:
             names = asked["AttributeNames"]
             told = {name: values[name] for name in names if name in values}
             return {"Attributes": told} if told or not values else well(asked)
 
-        stack.answers["GetQueueAttributes"] = ill
+        stack.answers["GetQueueAttributes"] = problem
 
     return make
 
@@ -550,7 +550,7 @@ def test_every_check_is_tried_on_something_ill() -> None:
         ("address", "answers", changed("GetSecretValue", SecretString="[]")),
         ("domain", "the check `address`", parameter("DomainName", "links.meadow.example")),
         ("domain", "SET=PublicUrl=", several(*MOVING, elsewhere("mail.meadow.example"))),
-        ("concurrency", "1000 functions at once", gone("GetEventSourceMapping")),
+        ("concurrency", "1,000 functions at once", gone("GetEventSourceMapping")),
         ("alarms", "none rings", alarm(StateValue="INSUFFICIENT_DATA", StateUpdatedTimestamp=NOW - timedelta(hours=2))),
         ("archive", "keeps no archive", output("ArchiveBucketName", None)),
         ("archive", "younger", changed("DescribeStacks", Stacks__0__CreationTime=NOW - timedelta(days=3))),
@@ -561,7 +561,7 @@ def test_every_check_is_tried_on_something_ill() -> None:
         ("queue-ages", "for long", metric("ApproximateAgeOfOldestMessage", "shop-SpoolQueue", 240)),
         (
             "concurrency",
-            "1000 functions at once",
+            "1,000 functions at once",
             several(parameter("OneClickReservedConcurrency", "200"), metric("Throttles", "shop-ApiFunction", 1)),
         ),
         (

@@ -50,8 +50,8 @@ def test_a_package_that_the_list_does_not_know_is_told() -> None:
     ],
 )
 def test_a_machine_that_can_not_reach_the_list_is_told_so_in_a_line_and_does_not_fail(output: str, errors: str) -> None:
-    told, found = looked_up(output, errors)
-    assert "can't be reached" in told
+    summary, found = looked_up(output, errors)
+    assert "can't be reached" in summary
     assert not found
 
 

@@ -34,8 +34,8 @@ def test_every_call_that_the_code_writes_down_is_one_that_there_is() -> None:
 def test_a_call_that_aws_would_not_take_is_told(source: str, why: list[str]) -> None:
     ((_, found),) = calls.calls(source)
     assert len(found) == len(why)
-    for told, part in zip(found, why, strict=True):
-        assert part in told
+    for summary, part in zip(found, why, strict=True):
+        assert part in summary
 
 
 @pytest.mark.parametrize(

@@ -203,8 +203,10 @@ def test_an_expression_that_is_not_known_is_not_guessed() -> None:
 def test_a_circle_by_way_of_the_alarms_of_a_deployment_is_told(template: Callable[..., Path]) -> None:
     """Each alias names its deployment group in its `UpdatePolicy`, that its alarms, a worker's alarm the courier."""
     broken = cases.cases(template((PAGES_ALARMS, ALL_ALARMS)), {"defaults": {}})
-    told = [text for rule, text in others.linted({"it": broken[0].expanded}) if rule == "E3004"]
-    assert [each for each in told if re.match(r"E3004 Resources/\w+FunctionAliaslive.*: Circular Dependencies", each)]
+    summary = [text for rule, text in others.linted({"it": broken[0].expanded}) if rule == "E3004"]
+    assert [
+        each for each in summary if re.match(r"E3004 Resources/\w+FunctionAliaslive.*: Circular Dependencies", each)
+    ]
 
 
 def test_what_names_something_that_its_condition_leaves_out_is_told(case: Callable[..., Case]) -> None:
@@ -215,9 +217,9 @@ def test_what_names_something_that_its_condition_leaves_out_is_told(case: Callab
         expanded["Outputs"] = {"Rules": {"Value": {"Ref": "InboundRules"}}}
 
     without, with_all = case(change).resolved, case(change, "everything on").resolved
-    told = [(rule, text) for rule, text in others.linted({"defaults": without, "all": with_all}) if rule[0] == "E"]
-    assert {rule for rule, _ in told} == {"E1019", "E3005", "E6101"}
-    assert all("(defaults)" in text for _, text in told)
+    summary = [(rule, text) for rule, text in others.linted({"defaults": without, "all": with_all}) if rule[0] == "E"]
+    assert {rule for rule, _ in summary} == {"E1019", "E3005", "E6101"}
+    assert all("(defaults)" in text for _, text in summary)
 
 
 def test_a_rule_of_cfn_lint_is_told_once_with_the_cases_that_break_it(case: Callable[..., Case]) -> None:

@@ -1,7 +1,7 @@
 """JSON documents: what an API answers, with a list of people somewhere in it.
 
 `{"Suppressions": [{…}, {…}]}` and `[{…}, {…}]` are rows, one an object of the list. The list is read object by object,
-whatever its length. A row is told by its place in the list: a document may be one line.
+whatever its length. A row is named by its place in the list: a document may be one line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BETWEEN: Final = " \t\r\n,"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object in which a name that is there twice stays twice: with a blank, which names are told without."""
+    """An object in which a name that is there twice stays twice: with a blank, without which names are compared."""
     values = dict(pairs)
     if len(values) != len(pairs):
         values = {}

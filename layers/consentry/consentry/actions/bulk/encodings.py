@@ -33,7 +33,7 @@ _OTHERS: Final = (
     (b"PAR1", "a Parquet file: export it as CSV or NDJSON"),
 )
 _BEGINNING: Final = 256
-"""Bytes that tell UTF-16 without a mark: a header is mostly ASCII, so that every second byte is NUL."""
+"""Bytes that identify UTF-16 without a mark: a header is mostly ASCII, so that every second byte is NUL."""
 
 
 class Encoding(NamedTuple):
@@ -103,7 +103,7 @@ class _Joined(io.RawIOBase):
 
 def decoded(binary: IO[bytes], encoding: str) -> io.TextIOWrapper:
     """Text of a stream that is behind its mark. Nothing that it holds is an error."""
-    # What isn't UTF-8 can be told byte by byte, and leaves as it came; half a character of UTF-16 can't.
+    # What isn't UTF-8 can be found byte by byte, and leaves as it came; half a character of UTF-16 can't.
     errors = "surrogateescape" if encoding == UTF_8 else "replace"
     return io.TextIOWrapper(binary, encoding=encoding, errors=errors, newline="")
 
@@ -124,7 +124,7 @@ def text_of(binary: IO[bytes], *, whole: bool = True, encoding: str = "", close:
 
     Args:
         binary: at the beginning of the input, or of a part.
-        whole: it is the beginning: a byte-order mark is dropped, and tells the encoding.
+        whole: it is the beginning: a byte-order mark is dropped, and names the encoding.
         encoding: said by whoever knows it; else as `encoding_of` finds it, and UTF-8 of a part.
         close: closing the text closes `binary`.
 

@@ -61,11 +61,11 @@ def _consents(store: Store, brand: Brand, now: int, segment: int, segments: int)
 def _events(store: Store, brand: Brand, _now: int, segment: int, segments: int) -> Iterator[dict[str, Any]]:
     for held in Scan(store.gateway).everyone(brand.id, segment=segment, segments=segments):
         for event in held.events:
-            told = platforms.event_view(event, held.evidences.get(event.evidence_key, Evidence()))
+            view = platforms.event_view(event, held.evidences.get(event.evidence_key, Evidence()))
             yield {
                 "brand": brand.id,
                 "subscriber_id": held.subscriber_id,
-                **told,
+                **view,
                 "registers": dict(event.effect.registers),
             }
 

@@ -90,8 +90,8 @@ def take(
         interpreter: says what they mean.
         apply: a `DryRun` or `Writers`.
         counts: by `COUNTED`.
-        complain: told of each line that can't be used.
-        noted: told of lines that want a look: line, result, reason.
+        complain: called with each line that can't be used.
+        noted: called with lines that want a look: line, result, reason.
 
     Raises:
         StoreUnavailableError: not all of them are recorded; the same batch again records the rest.
@@ -175,7 +175,7 @@ class Interpreter:
 
         Raises:
             UnusableRowError, InvalidReportError: it can't be understood.
-            StoreUnavailableError: whether the person has a topic that the brand never had can't be told.
+            StoreUnavailableError: whether the person has a topic that the brand never had isn't known.
         """
         if not row.says_something():
             return None
@@ -228,7 +228,7 @@ class Interpreter:
             )
 
     def _instant(self, row: Row, kind: ReportKind) -> tuple[int, str]:
-        """When it happened; where the row doesn't tell, the import's beginning."""
+        """When it happened; where the row doesn't say, the import's beginning."""
         claimed = kind is ReportKind.CLAIMED
         texts = (row.text(column) for column in (self._preset.instants if claimed else self._preset.left_at))
         text = next((text for text in texts if text and not text.startswith(_UNSET)), "")
@@ -249,7 +249,7 @@ _UNSET: Final = ("0001-01-01", "0000-00-00")
 
 
 class DryRun:
-    """Tells what would come of events, and writes nothing."""
+    """Computes what would come of events, and writes nothing."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -280,7 +280,7 @@ class Writers:
         self._pool = ThreadPoolExecutor(writers)
         self._stop = threading.Event()
         self._why: StoreUnavailableError | None = None
-        """What failed first; the rest were only told to stop."""
+        """What failed first; the rest only had to stop."""
 
     def __enter__(self) -> Self:
         return self

@@ -57,20 +57,20 @@ _WANTED: Final[Mapping[str, type]] = {
 }
 
 
-def job_of(told: object, brands: Brands) -> tuple[Job, Brand]:
+def job_of(document: object, brands: Brands) -> tuple[Job, Brand]:
     """The job that somebody wants.
 
     Raises:
         UnusableInputError: it isn't one; says why, and repeats nothing but names of fields.
     """
-    if not isinstance(told, dict) or not all(isinstance(told.get(name), str) for name in ("work", "brand")):
+    if not isinstance(document, dict) or not all(isinstance(document.get(name), str) for name in ("work", "brand")):
         raise UnusableInputError("a job is an object with work and brand")
-    for name, value in told.items():
+    for name, value in document.items():
         if name not in _WANTED:
             raise UnusableInputError(f"a job has no other fields than {', '.join(_WANTED)}")
         if type(value) is not _WANTED[name]:
             raise UnusableInputError(f"{name}: not {'an' if name == 'input' else 'a'} {_WANTED[name].__name__}")
-    job = job_from(told)
+    job = job_from(document)
     brand = brands.get(job.brand)
     if brand is None:
         raise UnusableInputError("brand: the deployment has none of this name")
@@ -78,9 +78,11 @@ def job_of(told: object, brands: Brands) -> tuple[Job, Brand]:
     return job._replace(form=job.form or (CSV if job.work == EXPORT else form_of(job.input, None))), brand
 
 
-def job_from(told: Mapping[str, Any]) -> Job:
+def job_from(document: Mapping[str, Any]) -> Job:
     """The job that was checked and written down."""
-    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
+    }
     return Job(**given)
 
 

@@ -120,12 +120,12 @@ class Jobs:
 
     # --- steps -------------------------------------------------------------------------------------------------
 
-    def plan(self, run: str, told: object, started_at: str) -> dict[str, Any]:
+    def plan(self, run: str, document: object, started_at: str) -> dict[str, Any]:
         """Find the parts of a job: how many there are, and how many are to be done at once.
 
         Args:
             run: its name.
-            told: the job; see `job_of`.
+            document: the job; see `job_of`.
             started_at: when it began, RFC 3339. The same for every attempt.
 
         Raises:
@@ -133,7 +133,7 @@ class Jobs:
             ObjectStoreUnavailableError, StoreUnavailableError: not now; the step is done again.
         """
         _check_run(run)
-        job, brand = job_of(told, self._brands)
+        job, brand = job_of(document, self._brands)
         at = int(datetime.fromisoformat(started_at).timestamp() * 1000)
         plan = _Plan(job._asdict(), at, 0)
         parts: list[dict[str, int]]
@@ -157,7 +157,7 @@ class Jobs:
         self._objects.put(f"runs/{run}/parts.json", _json(parts))
         return {"run": run, "parts": len(parts), "concurrency": job.concurrency or self._concurrency}
 
-    def part(self, run: str, told: Mapping[str, int]) -> dict[str, int]:
+    def part(self, run: str, document: Mapping[str, int]) -> dict[str, int]:
         """Do one part, and answer what came of it, counted.
 
         Raises:
@@ -165,7 +165,7 @@ class Jobs:
             ObjectStoreUnavailableError, StoreUnavailableError: not now; the step is done again.
         """
         _check_run(run)
-        number = int(told["part"])
+        number = int(document["part"])
         done = self._objects.get(f"runs/{run}/counts/{number:05d}.json")
         if done is not None:
             return dict(json.loads(done))
@@ -178,7 +178,7 @@ class Jobs:
         if job.work == EXPORT:
             result, counts = self._export(job, brand, plan, number)
         else:
-            place = Part(**told)
+            place = Part(**document)
             binary = io.BytesIO(self._objects.piece(job.input, plan.etag, place.start, place.end))
             with text_of(binary, whole=False, encoding=plan.encoding) as text:
                 reader = Reader(
@@ -232,7 +232,7 @@ class Jobs:
                 try:
                     interpreter.fact(row)
                 except (UnusableRowError, InvalidReportError):
-                    return  # this row alone; it is told of when its part is done
+                    return  # this row alone; it is reported when its part is done
 
         return look
 
@@ -332,5 +332,5 @@ def _check_run(run: str) -> None:
         raise UnusableInputError("the run's name: letters, digits, - and _, at most 80")
 
 
-def _json(told: Any) -> bytes:
-    return json.dumps(told, separators=(",", ":")).encode()
+def _json(document: Any) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()

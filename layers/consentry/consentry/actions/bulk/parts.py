@@ -1,6 +1,6 @@
 """Where an input can be cut: between two rows, as the reader of rows finds them.
 
-A quoted field may hold line breaks, so no byte tells by itself whether a row begins there. The input is read once from
+A quoted field may hold line breaks, so no byte shows by itself whether a row begins there. The input is read once from
 its beginning, by the very reader that reads the parts later, and what is kept of it is where rows end.
 """
 

@@ -161,20 +161,20 @@ def of_file(preset: Preset, path: str, columns: Iterable[str], status: str | Non
     Raises:
         UnusableInputError: the file holds nothing that can be imported, or what it says itself is no claim.
     """
-    told = WORDS[status] if status else None
-    if told is CLAIMED and preset.suppressions:
+    meaning = WORDS[status] if status else None
+    if meaning is CLAIMED and preset.suppressions:
         raise UnusableInputError(
             "these exports list people who aren't to be mailed, so --status can't say that they are subscribed;"
             " import subscribers without --preset"
         )
-    if told and told is not CLAIMED:
-        return told
+    if meaning and meaning is not CLAIMED:
+        return meaning
     seen = preset.of_file(Path(path).name.lower(), Names(columns))
-    if told and seen and seen is not CLAIMED:
+    if meaning and seen and seen is not CLAIMED:
         raise UnusableInputError(
             "the file itself says that its people left, so --status can't say that they are subscribed"
         )
-    return told or seen
+    return meaning or seen
 
 
 _PARTS: Final = re.compile(r"[^\W\d_]+")

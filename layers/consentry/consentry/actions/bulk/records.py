@@ -34,7 +34,7 @@ class UnusableRowError(ValueError):
 
 
 def folded(name: str) -> str:
-    """A column's name as it is told from others: whatever its case, accents' spelling, and blanks and marks around."""
+    """A column's name as names are compared: whatever its case, accents' spelling, and blanks and marks around."""
     return unicodedata.normalize("NFC", name.strip().strip(_AROUND).strip().casefold())
 
 

@@ -1,6 +1,6 @@
 """Rows in and out, one at a time: CSV with a header, NDJSON, or a JSON document with a list in it.
 
-CSV is read as programs write it: with `,`, `;`, a tab or `|` between fields, told from the header or by Excel's `sep=`
+CSV is read as programs write it: with `,`, `;`, a tab or `|` between fields, found by the header or by Excel's `sep=`
 line. What can't be read becomes a `Malformed` with its line, and reading goes on after it: a quote that isn't closed
 costs its own line. Bytes that aren't UTF-8 pass through unchanged in columns that nobody looks at.
 """
@@ -60,7 +60,7 @@ _SUFFIXES: Final = {".csv": CSV, ".ndjson": NDJSON, ".jsonl": NDJSON, ".json": N
 _BLANK: Final = re.compile(r"(?:[ \t\x00\ufeff;,|\"]*(?:\r\n|\r|\n))*")
 """Lines without anything, as spreadsheets leave them before a header."""
 _SEP: Final = re.compile(r"\"?sep=([,;\t|:^~])\"?[ \t,;]*(?:\r\n|\r|\n|$)", re.IGNORECASE)
-"""How Excel is told the separator (https://support.microsoft.com/office/c250e9b4: "sep=")."""
+"""How Excel learns the separator (https://support.microsoft.com/office/c250e9b4: "sep=")."""
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _OPEN: Final = 'a quote (") is opened and not closed: close it, or write "" for a quote within a field'
 _TOO_LONG: Final = "longer than a mebibyte"
@@ -200,7 +200,7 @@ class Reader:
         self._after += len(self._lines.taken)
         self._lines.begin()
         self._twice = {folded(name) for name in header if header.count(name) > 1}
-        # Mailchimp's exports repeat names: from the second on, a column is told by its place.
+        # Mailchimp's exports repeat names: from the second on, a column is named by its place.
         return [name if header.index(name) == at else f"{name} (column {at + 1})" for at, name in enumerate(header)]
 
     def _look(self, form: str) -> None:
@@ -250,17 +250,17 @@ class Reader:
         width = len(self.columns)
         note, whole = "", True
         if len(fields) != width:
-            told = f"{len(fields)} fields where the header has {width}"
+            widths = f"{len(fields)} fields where the header has {width}"
             if not any(field.strip() for field in fields):
                 return None
             if len(fields) < width:
-                note, whole = told, False
+                note, whole = widths, False
                 fields += [""] * (width - len(fields))
             elif not any(field.strip() for field in fields[width:]):
-                note = f"{told}: empty ones were taken off"
+                note = f"{widths}: empty ones were taken off"
             else:
                 sign = "a tab" if self.separator == "\t" else self.separator
-                return Malformed(start, self._after, f"{told}: put a field with {sign} in it in quotes")
+                return Malformed(start, self._after, f"{widths}: put a field with {sign} in it in quotes")
         return Row(start, self._after, dict(zip(self.columns, fields, strict=False)), note, whole, self.names)
 
     def _swallowed(self, fields: list[str]) -> bool:

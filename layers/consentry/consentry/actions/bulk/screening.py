@@ -34,7 +34,7 @@ def screen(
     clock: Callable[[], int],
     complain: Callable[[Malformed], None],
 ) -> Iterator[list[dict[str, Any]]]:
-    """Each row with its decision, some at a time; rows that name nobody are left out and told of.
+    """Each row with its decision, some at a time; rows that name nobody are left out and reported.
 
     Args:
         rows: whom to mail.
@@ -43,7 +43,7 @@ def screen(
         brand: whose subscribers they are.
         topic: what the email is about.
         clock: the time, epoch ms; read once a batch.
-        complain: told of each row that is left out.
+        complain: called with each row that is left out.
 
     Raises:
         StoreUnavailableError: the table can't be read.
