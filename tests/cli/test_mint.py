@@ -119,7 +119,7 @@ def test_bad_json_is_told_by_number(deployment: Deployment) -> None:
 def test_many_bad_lines_are_counted(deployment: Deployment) -> None:
     done = deployment.run(*MINT, "-", stdin="email\n" + "nobody\n" * 100)
     assert len(done.stderr.splitlines()) == 21
-    assert "80 malformed lines more" in done.stderr
+    assert "80 more malformed lines" in done.stderr
 
 
 def test_added_columns_that_are_there_already_are_renewed(deployment: Deployment) -> None:

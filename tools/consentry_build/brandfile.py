@@ -138,7 +138,7 @@ def _against_the_schema(error: Any) -> Iterator[tuple[tuple[str, ...], str]]:
         known = error.schema["properties"]
         for field in error.instance:
             if field not in known:
-                yield (*where, str(field)), f"is no field here; those are {', '.join(known)}"
+                yield (*where, str(field)), f"unknown field; allowed: {', '.join(known)}"
     elif error.validator == "anyOf" and isinstance(error.instance, dict):
         for inner in error.context or ():
             if inner.schema_path[0] == 1:  # of the alternative that is a mapping

@@ -54,9 +54,9 @@ class Complaints:
         if self.count > _MANY:
             untold = self.count - _MANY - self._more.total()
             for reason, count in self._more.most_common():
-                self._tell(f"and {count} malformed lines more: {reason}")
+                self._tell(f"and {count:,} more malformed lines: {reason}")
             if untold:
-                self._tell(f"and {untold} malformed lines more")
+                self._tell(f"and {untold:,} more malformed lines")
         if self.count:
             raise SystemExit(FOUND)
 

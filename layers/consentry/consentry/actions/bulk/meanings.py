@@ -149,5 +149,5 @@ def one_of(row: Row, column: str, meanings: Mapping[str, Meaning]) -> Meaning:
     found = meanings.get(word)
     if found is None:
         shown = f", but {word}" if word in _SHOWN else ", but empty" if not word else ""
-        raise UnusableRowError(f"{column}: none of {', '.join(filter(None, meanings))}{shown}")
+        raise UnusableRowError(f"{column}: must be one of {', '.join(filter(None, meanings))}{shown}")
     return found

@@ -114,7 +114,7 @@ def _postmark(row: Row, of_file: Meaning | None) -> Meaning:
     word = row.word("SuppressionReason")
     found = _POSTMARK.get(word) or (None if word else of_file)
     if found is None:
-        raise UnusableRowError("SuppressionReason: none of HardBounce, SpamComplaint, ManualSuppression")
+        raise UnusableRowError("SuppressionReason: must be one of HardBounce, SpamComplaint, ManualSuppression")
     return found
 
 
