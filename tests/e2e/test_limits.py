@@ -33,7 +33,7 @@ def test_a_fourth_variant_of_a_mailbox_gets_no_mail(stack: Any) -> None:
     emails = [f"{mailbox}+{at}@gmail.com" for at in range(4)]
     answers = [stack.call("POST", "/s/demo", form={"email": each, "topics": "news"}) for each in emails]
     assert {answer.status for answer in answers} == {200}
-    assert len({answer.text for answer in answers}) == 1
+    assert len({answer.text.replace(each, "") for answer, each in zip(answers, emails, strict=True)}) == 1
     held = [stack.items(link["subscriber_id"]) for link in minted(stack, emails)]
     assert [bool(items) for items in held] == [True, True, True, False]
     for email in emails[:3]:

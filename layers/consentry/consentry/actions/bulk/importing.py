@@ -238,7 +238,9 @@ class Interpreter:
             at = presets.instant(text)
         except (ValueError, OverflowError):
             if claimed:
-                raise UnusableRowError("occurred_at: must be a date-time such as 2026-11-30T09:00:00Z, or Unix seconds") from None
+                raise UnusableRowError(
+                    "occurred_at: must be a date-time such as 2026-11-30T09:00:00Z, or Unix seconds"
+                ) from None
             # Whatever its date, an opt-out counts.
             return self._started_at, "the instant can't be read: taken as of the import's beginning"
         return (at if claimed else at.last), ""
