@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import random
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from consentry.table.endpoints import PAUSES_S
-from dev.capacity import assumed, costs, prices, sizes
+from dev.capacity import costs, sizes
+from dev.capacity.figures import given
 from dev.capacity.template import LARGE, deployed
 
-_HOUR_S: Final = 3600
 _SEED: Final = 20261124
 
 
-class Rate(NamedTuple):
+@dataclass(frozen=True)
+class Rate:
     """How often something happens."""
 
     a_day: float
@@ -23,71 +25,74 @@ class Rate(NamedTuple):
     minute: float
     """A second, in its busiest minute."""
 
+    def __add__(self, other: Rate) -> Rate:
+        return Rate(self.a_day + other.a_day, self.hour + other.hour, self.minute + other.minute)
+
+    def __mul__(self, times: float) -> Rate:
+        return Rate(self.a_day * times, self.hour * times, self.minute * times)
+
 
 def rate(a_day: float) -> Rate:
     """Of something that people do after an email."""
-    hour = a_day * assumed.PEAK_HOUR.value / _HOUR_S
-    return Rate(a_day, hour, hour * assumed.PEAK_MINUTE.value)
+    hour = a_day * given("share of a day in its busiest hour") / 3600
+    return Rate(a_day, hour, hour * given("busiest minute against that hour's mean"))
 
 
-MAILS: Final = assumed.MAILS_A_DAY.value
-OPT_OUTS: Final = rate(MAILS * assumed.OPT_OUTS.value)
-ONE_CLICKS: Final = rate(OPT_OUTS.a_day * (1 - assumed.BY_PAGE.value))
-SCANS: Final = rate(MAILS * assumed.SCANNED.value)
-VISITS: Final = rate(OPT_OUTS.a_day * assumed.BY_PAGE.value * 2)
+MAILS: Final = given("emails a day")
+PEOPLE: Final = given("subscribers")
+_BY_PAGE: Final = given("of these by the page, the rest by one click")
+OPT_OUTS: Final = rate(MAILS * given("opt-outs an email"))
+ONE_CLICKS: Final = OPT_OUTS * (1 - _BY_PAGE)
+SCANS: Final = rate(MAILS * given("page visits by scanners, an email"))
+VISITS: Final = OPT_OUTS * (2 * _BY_PAGE)
 """A page that is shown, and its form."""
-REQUESTS: Final = rate(assumed.SUBSCRIBERS.value * assumed.ASKED.value)
-CONFIRMATIONS: Final = rate(REQUESTS.a_day * assumed.CONFIRMED.value)
-REPORTS: Final = rate(MAILS * assumed.BOUNCED.value)
-SCREENED: Final = Rate(
-    MAILS, MAILS / assumed.SCREENING_HOURS.value / _HOUR_S, MAILS / assumed.SCREENING_HOURS.value / _HOUR_S
-)
+REQUESTS: Final = rate(PEOPLE * given("new requests a day, a subscriber"))
+CONFIRMATIONS: Final = REQUESTS * given("of these confirmed")
+REPORTS: Final = rate(MAILS * given("bounces and complaints reported, an email"))
+_SCREENED_S: Final = MAILS / given("hours in which a day's emails are screened") / 3600
+SCREENED: Final = Rate(MAILS, _SCREENED_S, _SCREENED_S)
 """Evenly: a platform does it at its own pace."""
-
-
-def _summed(*rates: Rate) -> Rate:
-    return Rate(*(sum(part) for part in zip(*rates, strict=True)))
-
-
-CHANGES: Final = _summed(OPT_OUTS, REQUESTS, CONFIRMATIONS, REPORTS)
-HTTP: Final = _summed(
-    ONE_CLICKS, SCANS, VISITS, Rate(*(2 * each for each in REQUESTS)), Rate(*(2 * each for each in CONFIRMATIONS))
-)
+CHANGES: Final = OPT_OUTS + REQUESTS + CONFIRMATIONS + REPORTS
+OPT_OUT_CALLS: Final = ONE_CLICKS + VISITS * 0.5
+"""Calls that have a throttle of their own: one click, and the page's form."""
+PAGES: Final = SCANS + VISITS * 0.5 + REQUESTS * 2 + CONFIRMATIONS * 2
+HTTP: Final = OPT_OUT_CALLS + PAGES
 """Without the API: decisions are screened a thousand a call, and reports come a hundred a call or by a queue."""
-OPT_OUT_CALLS: Final = _summed(ONE_CLICKS, Rate(*(each / 2 for each in VISITS)))
-"""Those of them that have a throttle of their own: one click, and the page's form."""
-PAGES: Final = _summed(HTTP, Rate(*(-each for each in OPT_OUT_CALLS)))
-"""The others of them."""
+WRITES: Final = (
+    OPT_OUTS * sizes.STEPS["left"].write_units
+    + REQUESTS * (sizes.STEPS["asked"].write_units + sizes.EMAIL_BUDGETS + 2 + 3)
+    + CONFIRMATIONS * (sizes.STEPS["confirmed"].write_units + 1 + 1)
+    + REPORTS * sizes.REPORTED.write_units
+)
+"""Units that all writes take of the table."""
+READS: Final = SCANS + VISITS + CONFIRMATIONS * 2 + REQUESTS * 4
+"""Units that reads take, decisions aside: one for each page, and for each first confirmation's address."""
+NOTIFIED: Final = CHANGES.minute * given("endpoints that are notified of each change")
+"""Notifications a second, in the busiest minute."""
 
 
-def write_units() -> Rate:
-    """What all writes take of the table."""
-    measured = sizes.STEPS
-    reported = sizes.REPORTED.write_units
-    return _summed(
-        Rate(*(each * measured["left"].write_units for each in OPT_OUTS)),
-        Rate(*(each * (measured["asked"].write_units + sizes.EMAIL_BUDGETS + 2 + 3) for each in REQUESTS)),
-        Rate(*(each * (measured["confirmed"].write_units + 1 + 1) for each in CONFIRMATIONS)),
-        Rate(*(each * reported for each in REPORTS)),
-    )
-
-
-def read_units(*, screened: bool) -> Rate:
-    """What all reads take: a unit for each page, for each first confirmation's address, and for each decision."""
-    pages = _summed(SCANS, VISITS, CONFIRMATIONS, CONFIRMATIONS, Rate(*(4 * each for each in REQUESTS)))
-    return _summed(pages, SCREENED) if screened else pages
+def concurrency() -> dict[str, float]:
+    """Functions at once in the busiest minute, by what they do."""
+    ms = {
+        "clicks and pages": HTTP.minute * given("billed time of a click or a page, ms"),
+        "decisions": SCREENED.minute / 1000 * given("billed time of a call with 1,000 decisions, ms"),
+        "reports": REPORTS.minute * given("billed time of one event in a call of 100, ms"),
+        "emails": REQUESTS.minute * given("billed time of an email, ms"),
+        "notifying platforms": NOTIFIED * given("billed time of notifying an endpoint, ms"),
+    }
+    return {what: each / 1000 for what, each in ms.items()}
 
 
 def partitions(reads: float, writes: float, gigabytes: float) -> int:
     """How many partitions the table has, by what it was warmed for and by what it holds."""
-    by_rate = math.ceil(
+    writes = max(writes, given("write units a second of a new table"))
+    return math.ceil(
         max(
-            reads / assumed.PARTITION_READS.value,
-            writes / assumed.PARTITION_WRITES.value,
-            assumed.NEW_WRITES.value / assumed.PARTITION_WRITES.value,
+            reads / given("read units a second, a partition"),
+            writes / given("write units a second, a partition"),
+            gigabytes / given("GB in a partition"),
         )
     )
-    return max(by_rate, math.ceil(gigabytes / assumed.PARTITION_GB.value))
 
 
 def hottest(units: float, each: int, partitions: int, seconds: int = 600) -> float:
@@ -102,19 +107,14 @@ def hottest(units: float, each: int, partitions: int, seconds: int = 600) -> flo
     return max(drawn) * each
 
 
-def concurrency() -> dict[str, float]:
-    """Functions at once in the busiest minute, by what they do."""
-    clicks = HTTP.minute * assumed.CLICK_MS.value / 1000
-    decisions = SCREENED.minute / 1000 * assumed.CALL_MS.value / 1000
-    reports = REPORTS.minute * assumed.EVENT_MS.value / 1000
-    emails = REQUESTS.minute * assumed.MAIL_MS.value / 1000
-    notified = CHANGES.minute * assumed.ENDPOINTS.value * assumed.NOTIFY_MS.value / 1000
+def heat() -> dict[str, int]:
+    """Partitions of the table, by how it came to have them."""
+    held = costs.stored_bytes(PEOPLE) / costs.GB
+    reads, writes = (READS + SCREENED).minute, WRITES.minute
     return {
-        "clicks and pages": clicks,
-        "decisions": decisions,
-        "reports": reports,
-        "emails": emails,
-        "notifying platforms": notified,
+        "a new table": partitions(0, 0, 0),
+        f"by its size of {held:,.0f} GB": partitions(0, 0, held),
+        "warmed for half more than the peak": partitions(1.5 * reads, 1.5 * writes, held),
     }
 
 
@@ -122,6 +122,12 @@ def from_stream(source: str, record_ms: float, shards: int) -> float:
     """Records a second that a function takes from the stream."""
     factor = deployed(AccountConcurrency=LARGE).sources("dynamodb")[source].get("ParallelizationFactor", 1)
     return float(shards * factor * 1000 / record_ms)
+
+
+def at_once(source: str, account: str) -> int:
+    """The most functions that a queue, or a shard of the stream, starts at once in an account of this size."""
+    read = deployed(AccountConcurrency=account).of_type("AWS::Lambda::EventSourceMapping")[source]
+    return int(read.get("ScalingConfig", {}).get("MaximumConcurrency") or read["ParallelizationFactor"])
 
 
 def rounds(seconds: float) -> int:
@@ -133,14 +139,7 @@ def rounds(seconds: float) -> int:
     return times
 
 
-def waited(messages: float) -> costs.Bill:
-    """So many messages that come out of the queue and go into it again, since their endpoint is unavailable."""
-    requests = 3 * messages / costs.MILLION * (prices.QUEUED.dollars + prices.FAIR.dollars)
-    return costs.together(costs.functions(messages, assumed.STREAM_MS.value), {"SQS": requests})
-
-
 def ledger_gb_a_year() -> float:
     """What a year adds to the table for good: each event, and a state for most who are reported or leave."""
-    measured = sizes.STEPS
-    event = sizes.STORED_OVERHEAD + sum(each.items["event"] for each in measured.values()) / len(measured)
+    event = sizes.STORED_OVERHEAD + sum(each.items["event"] for each in sizes.STEPS.values()) / len(sizes.STEPS)
     return CHANGES.a_day * 365 * event / costs.GB

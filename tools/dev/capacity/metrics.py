@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_billin
 from __future__ import annotations
 
 import math
+from collections import Counter
 from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -74,6 +75,11 @@ def by_code() -> frozenset[Combination]:
             "Notifications": _each(NOTIFIED),
         }
     )
+
+
+def by_name() -> Counter[str]:
+    """How many metrics each name can become."""
+    return Counter(each.name for each in possible())
 
 
 def filtered() -> int:

@@ -13,14 +13,16 @@ from consentry.actions import archiving as archiver
 from consentry.actions.archiving import Archivist
 from consentry.table.checkpoints import Checkpoint, Part, Task
 from consentry.table.scan import Swept
-from dev.capacity import archiving, assumed
+from dev.capacity import archiving
+from dev.capacity.figures import given
 from dev.capacity.template import deployed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NOW: Final = 1_800_000_000_000
-PEOPLE: Final = int(assumed.SUBSCRIBERS.value)
+PAGE_S: Final = given("seconds for a page of 1,000 items in the archive's scan")
+PEOPLE: Final = int(given("subscribers"))
 LOOP: Final = 16
 """Rounds after which Lambda ends what it takes for an endless loop:
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
@@ -38,7 +40,7 @@ class Table:
 
     def sweep(self, _since: int, _until: int, *, start: Mapping[str, Any] | None, **_: int) -> Swept:
         at = 1 + (start["page"] if start else 0)
-        self.now += assumed.SCAN_S.value
+        self.now += PAGE_S
         self.read += 1
         return Swept([], {"page": at} if at < self.pages else None)
 
@@ -86,7 +88,7 @@ def test_the_archive_of_a_hundred_million_people_ends_within_hours(monkeypatch: 
     assert set(steps.values()) == {expected.steps}
     assert expected.steps > LOOP, "which is why the template allows the loop"
     assert [each.rpartition("/")[2] for each in written] == [archive.MANIFEST]
-    assert longest <= archiver.STEP_S + 2 * assumed.SCAN_S.value, "the function has 300 s"
+    assert longest <= archiver.STEP_S + 2 * PAGE_S, "the function has 300 s"
     assert expected.hours * 3600 == pytest.approx(table.now / segments, rel=0.01)
     assert expected.hours * 3600 < 28 * 86_400, "before the next month's run"
 
