@@ -122,6 +122,33 @@ def test_the_same_form_again_gets_the_same_undo_and_the_same_question(world: Wor
     assert world.status() == "subscribed"
 
 
+@pytest.mark.parametrize("scope", ["topic", "all", "pause"])
+def test_a_page_that_is_reloaded_when_its_hour_is_over_offers_no_undo(world: World, scope: str) -> None:
+    world.subscribed("news")
+    form = world.get(world.leave_url()).page.form(scope=scope)
+    world.now += 5 * SECOND
+    said = dict(form.fields) | ({"days": "30"} if scope == "pause" else {})
+    undo = undo_url(world.post(form.action, said))
+    world.now += HOUR - 1
+    assert undo_url(world.post(form.action, said)) == undo
+    world.now += 1
+    late = world.post(form.action, said)
+    assert (late.status, "Undo" in late.body) == (200, False)
+    assert "one hour" not in late.page.text
+
+
+def test_a_page_that_is_reloaded_says_the_same_end_of_a_pause(world: World) -> None:
+    world.subscribed("news")
+    form = world.get(world.leave_url()).page.form(scope="pause")
+    world.now += 5 * SECOND
+    said = dict(form.fields) | {"days": "30"}
+    first = world.post(form.action, said).page.text
+    until = first.partition("until ")[2].partition(".")[0]
+    world.now += 2 * DAY
+    assert until
+    assert f"until {until}." in world.post(form.action, said).page.text
+
+
 @pytest.mark.parametrize("agent", ["Mozilla/5.0 (compatible; BarracudaSentinel/1.0)", "Slackbot-LinkExpanding 1.0"])
 def test_a_scanner_undoes_nothing(world: World, agent: str) -> None:
     world.subscribed("news")

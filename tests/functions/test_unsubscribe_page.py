@@ -110,6 +110,19 @@ def test_what_somebody_still_gets_is_not_guessed_while_it_cannot_be_read(world: 
     assert "You still get" not in answer.page.text
 
 
+def test_what_was_left_is_not_called_still_on_while_it_waits_to_be_written(world: World) -> None:
+    world.deploy(spool_queue_url=world.sqs.create_queue(QueueName="spool")["QueueUrl"])
+    world.subscribed("news", "offers")
+    page = world.get(world.leave_url()).page
+    world.now += 5 * SECOND
+    with calls.failing(world.table_client, "InternalServerError", "TransactWriteItems", "UpdateItem", "PutItem"):
+        answer = world.post(page.forms[0].action, page.forms[0].fields)
+    assert world.status() == "subscribed"
+    still = answer.page.text.partition("You still get")[2]
+    assert "Offers" in still
+    assert "Newsletter" not in still
+
+
 def test_leaving_everything_leaves_every_topic_there_is_and_will_be(world: World) -> None:
     world.subscribed("news", "offers")
     send(world, world.leave_url(), scope="all")

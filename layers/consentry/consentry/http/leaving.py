@@ -14,7 +14,7 @@ from consentry.actions.recipients import Circumstances, Form
 from consentry.actions.spool import Unverified
 from consentry.http import pages, web
 from consentry.links.keyring import SecretUnavailableError
-from consentry.links.tokens import Purpose
+from consentry.links.tokens import LIFETIME, Purpose
 from consentry.rules import consent as rules
 from consentry.rules import preferences, scanners
 from consentry.rules.consent import DAY_MS, Status
@@ -113,24 +113,27 @@ class UnsubscribePages:
             undo = acts.less_often(brand, link, _fewer(brand, link, form), how)
         else:
             undo = acts.unsubscribe(brand, link, how, everything=scope == "all")
-        sign = self._tokens.sign
         return self._left(
             request,
             link,
             brand,
             form,
-            undo=sign(undo) if undo else "",
-            why=sign(undo._replace(purpose=Purpose.REASON)) if undo and scope in {"topic", "all"} else "",
+            undo=undo,
             preferences=self.preferences(link),
-            gets=self._still_gets(link, brand, request.now) if scope == "topic" else (),
+            gets=self._still_gets(link, brand, undo, request.now) if scope == "topic" else (),
             stamp=self._recipients.stamp(Form.UNSUBSCRIBE, link, request.now),
         )
 
-    def _still_gets(self, link: Link, brand: Brand, now: int) -> list[str]:
-        """What the person gets after they left something; nothing, where that can't be known now."""
+    def _still_gets(self, link: Link, brand: Brand, undo: Link | None, now: int) -> list[str]:
+        """What the person gets after they left something; nothing, where that can't be known now.
+
+        What was left just now may wait to be written: then what is read has it still.
+        """
+        left = undo.topics if undo else link.topics
         consent = self._recipients.glance(link)
-        gets = [topic for topic in brand.topics if preferences.accepts(consent, topic, brand, now)]
-        return gets if consent.registers else []
+        if not consent.registers or rules.EVERY_TOPIC in left:
+            return []
+        return [each for each in brand.topics if each not in left and preferences.accepts(consent, each, brand, now)]
 
     def _circumstances(self, request: Request, link: Link, brand: Brand, form: dict[str, list[str]]) -> Circumstances:
         """How the page's form reached us: whether a person can have sent it, and its name, if we showed it."""
@@ -180,14 +183,18 @@ class UnsubscribePages:
         brand: Brand,
         form: dict[str, list[str]],
         *,
-        undo: str = "",
-        why: str = "",
+        undo: Link | None = None,
         preferences: str = "",
         gets: Sequence[str] = (),
         stamp: str = "",
     ) -> Response:
-        """What was done, and how to take it back; without keys there are no links for that."""
+        """What was done, and how to take it back; without keys there are no links for that.
+
+        `undo` may be of an earlier time, when the same form was sent first: what it says is as of then.
+        """
         scope = form["scope"][0]
+        why = undo._replace(purpose=Purpose.REASON) if undo and scope in {"topic", "all"} else None
+        done_at = undo.at if undo else request.now
         return self._pages.render(
             TEMPLATES,
             "left.html",
@@ -195,16 +202,20 @@ class UnsubscribePages:
             self._pages.language(request, brand, shown=form.get("lang", [""])[0]),
             scope=scope,
             topics=link.topics,
-            until=request.now + int(form["days"][0]) * DAY_MS if scope == "pause" else 0,
+            until=done_at + int(form["days"][0]) * DAY_MS if scope == "pause" else 0,
             frequency=form.get("frequency", [""])[0] if scope == "frequency" else "",
-            undo=undo,
-            why=why,
+            undo=self._while_good(undo, request.now),
+            why=self._while_good(why, request.now),
             reasons=recipients.REASONS,
             preferences=preferences,
             gets=gets,
             token=request.parameters["token"],
             stamp=stamp,
         )
+
+    def _while_good(self, link: Link | None, now: int) -> str:
+        """The token of a link whose time isn't over; else nothing, since it would lead to a page that says so."""
+        return self._tokens.sign(link) if link and now < link.at + LIFETIME[link.purpose] else ""
 
 
 def _fewer(brand: Brand, link: Link, form: dict[str, list[str]]) -> str:
