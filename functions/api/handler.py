@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from consentry import telemetry
 from consentry.actions import platforms
-from consentry.actions.recipients import Circumstances
+from consentry.actions.circumstances import Circumstances
 from consentry.actions.reports import Report, Result
 from consentry.deployment import Deployment
 from consentry.http import openapi, problems, web
@@ -112,7 +112,7 @@ def subscribe(body: Annotated[Subscription, Body()]) -> Accepted:
     # The nearest that the brand speaks: what a platform knows of a person is finer than what we translate into.
     locale = languages.negotiate(brand.languages, body.locale) if body.locale else ""
     subscriber_id = addresses.subscriber_id(deployment.keyring.pepper(brand.id), address)
-    deployment.recipients.subscribe(
+    deployment.opt_ins.subscribe(
         brand,
         subscriber_id,
         address,

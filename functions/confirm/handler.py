@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from consentry.actions.recipients import Circumstances, Form
+from consentry.actions.circumstances import Circumstances
+from consentry.actions.forms import Form
 from consentry.deployment import Deployment
 from consentry.http import web
 from consentry.links.tokens import ExpiredError, NotOursError, Purpose
@@ -49,9 +50,9 @@ def confirm(request: Request) -> Response:
             else _expired(request, exc.link, form.get("lang", ""))
         )
 
-    recipients = deployment.recipients
+    forms, opt_ins = deployment.forms, deployment.opt_ins
     stamp = form.get("stamp", "")
-    answered = form.get("answer") == "yes" and recipients.stamped(Form.CONFIRM_AGAIN, link, stamp, request.now)
+    answered = form.get("answer") == "yes" and forms.stamped(Form.CONFIRM_AGAIN, link, stamp, request.now)
     if form.get("answer") == "no":
         return deployment.pages.render(
             TEMPLATES, "declined.html", brand, deployment.pages.language(request, brand, shown=form.get("lang", ""))
@@ -59,12 +60,12 @@ def confirm(request: Request) -> Response:
 
     lang = deployment.pages.language(request, brand, shown=form.get("lang", ""))
     how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
-    pressed = recipients.stamped(Form.CONFIRM, link, stamp, request.now)
+    pressed = forms.stamped(Form.CONFIRM, link, stamp, request.now)
     machine = scanners.recognised(how.evidence.user_agent)
-    if machine or not (answered or (pressed and recipients.alone(brand, link, how))):
+    if machine or not (answered or (pressed and opt_ins.alone(brand, link, how))):
         return _form(request, link, brand, "confirm_again.html", Form.CONFIRM_AGAIN, form.get("lang", ""))
 
-    topics = recipients.confirm(brand, link, how)
+    topics = opt_ins.confirm(brand, link, how)
     if not topics:
         return deployment.pages.render(TEMPLATES, "opted_out_since.html", brand, lang, status=409, topics=link.topics)
     preferences = deployment.tokens.sign(link._replace(purpose=Purpose.PREFERENCES, topics=()))
@@ -72,14 +73,14 @@ def confirm(request: Request) -> Response:
 
 
 def _form(request: Request, link: Link, brand: Brand, template: str, form: Form, shown: str = "") -> Response:
-    lang = deployment.pages.language(request, brand, deployment.recipients.glance(link), shown=shown)
-    stamp = deployment.recipients.stamp(form, link, request.now)
+    lang = deployment.pages.language(request, brand, deployment.forms.glance(link), shown=shown)
+    stamp = deployment.forms.stamp(form, link, request.now)
     return deployment.pages.render(TEMPLATES, template, brand, lang, topics=link.topics, stamp=stamp)
 
 
 def _expired(request: Request, link: Link, shown: str = "") -> Response:
     brand = _brand(link)
-    lang = deployment.pages.language(request, brand, deployment.recipients.glance(link), shown=shown)
+    lang = deployment.pages.language(request, brand, deployment.forms.glance(link), shown=shown)
     return deployment.pages.render(TEMPLATES, "expired.html", brand, lang, status=410, topics=link.topics)
 
 
@@ -87,7 +88,7 @@ def _again(request: Request, link: Link, shown: str) -> Response:
     brand = _brand(link)
     lang = deployment.pages.language(request, brand, shown=shown)
     how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
-    sent = deployment.recipients.ask_again(brand, link, how)
+    sent = deployment.opt_ins.ask_again(brand, link, how)
     return deployment.pages.render(TEMPLATES, "sent_again.html", brand, lang, sent=sent)
 
 

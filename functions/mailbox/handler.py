@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from consentry import telemetry
-from consentry.actions.recipients import Circumstances
+from consentry.actions.circumstances import Circumstances
 from consentry.actions.reports import Report, ReportKind
 from consentry.aws import mailbox
 from consentry.deployment import Deployment
@@ -86,14 +86,14 @@ def _read(candidate: str) -> Link:
 
 def _leave(link: Link, understood: Understood, at: int) -> None:
     how = _circumstances(understood, at, event_id_of(link.brand, link.subscriber_id, Channel.MAILTO, link.topics, at))
-    deployment.queued_recipients.unsubscribe(deployment.brands.even_if_gone(link.brand), link, how)
+    deployment.queued_opt_outs.unsubscribe(deployment.brands.even_if_gone(link.brand), link, how)
 
 
 def _leave_everything(brand: Brand, sender: Sender, understood: Understood, at: int) -> None:
     """Opt the sender out of everything of a brand, known to us or not: their id is a hash of their address."""
     subscriber_id = addresses.subscriber_id(deployment.keyring.pepper(brand.id), sender.address)
     how = _circumstances(understood, at, event_id_of(brand.id, subscriber_id, Channel.MAILTO, "sender", at))
-    deployment.queued_recipients.unsubscribe_sender(brand, subscriber_id, how)
+    deployment.queued_opt_outs.unsubscribe_sender(brand, subscriber_id, how)
 
 
 def _complain(link: Link, understood: Understood, at: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consentry.actions.recipients import Circumstances
+from consentry.actions.circumstances import Circumstances
 from consentry.actions.spool import Unverified
 from consentry.deployment import Deployment
 from consentry.http import web
@@ -40,7 +40,7 @@ def leave(request: Request) -> Response:
         deployment.recorder.keep(Unverified(Purpose.UNSUBSCRIBE, token, request.now, Channel.ONE_CLICK))
     else:
         brand = deployment.brands.even_if_gone(link.brand)
-        deployment.recipients.unsubscribe(brand, link, Circumstances(request.now, Channel.ONE_CLICK))
+        deployment.opt_outs.unsubscribe(brand, link, Circumstances(request.now, Channel.ONE_CLICK))
     return web.text(200, web.LEFT)
 
 

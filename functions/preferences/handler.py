@@ -7,8 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry.actions import recipients
-from consentry.actions.recipients import Circumstances, Form
+from consentry.actions import forms, opting_out
+from consentry.actions.circumstances import Circumstances
+from consentry.actions.forms import Form
 from consentry.actions.spool import Unverified
 from consentry.deployment import Deployment
 from consentry.http import web
@@ -65,13 +66,13 @@ def save(request: Request) -> Response:
     lang = deployment.pages.language(request, brand, shown=_one(form, "lang"))
     how = _circumstances(request, link, form, lang)
     if everything:
-        consent = deployment.recipients.unsubscribe_from_everything(brand, link, how)
+        consent = deployment.opt_outs.unsubscribe_from_everything(brand, link, how)
         if brand.is_gone:
             return web.text(200, LEFT_EVERYTHING)
         return _page(request, link, brand, consent, State.SAVED, shown=lang)
-    shown_at = deployment.recipients.shown_at(Form.PREFERENCES, link, _one(form, "stamp"), request.now)
+    shown_at = deployment.forms.shown_at(Form.PREFERENCES, link, _one(form, "stamp"), request.now)
     wishes = _wishes(form, brand, shown_at)
-    saved = deployment.recipients.save(brand, link, wishes, how)
+    saved = deployment.choices.save(brand, link, wishes, how)
     if saved.lifting and "email" in form:
         return _come_back(request, link, brand, saved.lifting, how)
     if saved.lifting:
@@ -86,14 +87,14 @@ def _one(form: dict[str, list[str]], name: str) -> str:
 
 def _circumstances(request: Request, link: Link, form: dict[str, list[str]], lang: str) -> Circumstances:
     stamp = _one(form, "stamp")
-    shown = deployment.recipients.shown_at(Form.PREFERENCES, link, stamp, request.now)
+    shown = deployment.forms.shown_at(Form.PREFERENCES, link, stamp, request.now)
     return Circumstances(
         request.now,
         Channel.PREFERENCES,
         request.evidence,
         lang,
         suspected_automation=scanners.recognised(request.evidence.user_agent),
-        form=recipients.form_name(stamp, request.body) if shown else "",
+        form=forms.form_name(stamp, request.body) if shown else "",
     )
 
 
@@ -105,7 +106,7 @@ def _ask_for_address(request: Request, link: Link, brand: Brand, topics: tuple[s
         brand,
         lang,
         topics=topics,
-        stamp=deployment.recipients.stamp(Form.PREFERENCES, link, request.now),
+        stamp=deployment.forms.stamp(Form.PREFERENCES, link, request.now),
     )
 
 
@@ -117,7 +118,7 @@ def _come_back(request: Request, link: Link, brand: Brand, topics: tuple[str, ..
         address = None
     if address is not None:
         typed = addresses.subscriber_id(deployment.keyring.pepper(brand.id), address)
-        deployment.recipients.come_back(brand, link, topics, address, typed, how)
+        deployment.opt_ins.come_back(brand, link, topics, address, typed, how)
     return deployment.pages.render(TEMPLATES, "check_inbox.html", brand, how.locale)
 
 
@@ -204,8 +205,8 @@ def _page(
         rows=rows,
         locale=consent.chosen(rules.LOCALE),
         paused_until=rules.pause_end(consent, request.now),
-        days=recipients.PAUSE_DAYS,
-        stamp=deployment.recipients.stamp(Form.PREFERENCES, link, request.now),
+        days=opting_out.PAUSE_DAYS,
+        stamp=deployment.forms.stamp(Form.PREFERENCES, link, request.now),
         state=state,
         held=held,
         suppressed=rules.suppressed(consent),

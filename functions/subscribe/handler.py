@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from consentry.actions.recipients import Circumstances
+from consentry.actions.circumstances import Circumstances
 from consentry.deployment import Deployment
 from consentry.http import problems, web
 from consentry.rules import addresses
@@ -52,7 +52,7 @@ def ask(request: Request) -> Response:
     if not any(form.get(HONEYPOT, [])):
         how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
         subscriber_id = addresses.subscriber_id(deployment.keyring.pepper(brand.id), address)
-        deployment.recipients.subscribe(brand, subscriber_id, address, topics, how)
+        deployment.opt_ins.subscribe(brand, subscriber_id, address, topics, how)
     return deployment.pages.render(TEMPLATES, "check_inbox.html", brand, lang, email=email.strip())
 
 

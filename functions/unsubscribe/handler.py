@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from consentry import telemetry
-from consentry.actions import recipients
-from consentry.actions.recipients import Circumstances
+from consentry.actions import opting_out
+from consentry.actions.circumstances import Circumstances
 from consentry.deployment import Deployment
 from consentry.http import leaving, web
 from consentry.links.tokens import ExpiredError, Purpose
@@ -42,7 +42,7 @@ def undo(request: Request) -> Response:
     lang = deployment.pages.language(request, brand, shown=request.form().get("lang", [""])[0])
     machine = scanners.recognised(request.evidence.user_agent)
     how = Circumstances(request.now, Channel.PAGE, request.evidence, lang, suspected_automation=machine)
-    undone = deployment.recipients.undo(brand, link, how)
+    undone = deployment.opt_outs.undo(brand, link, how)
     return deployment.pages.render(
         leaving.TEMPLATES,
         "undone.html",
@@ -63,12 +63,12 @@ def tell_why(request: Request) -> Response:
     form = request.form()
     lang = deployment.pages.language(request, brand, shown=form.get("lang", [""])[0])
     said = form.get("reason", [""])[0]
-    noted = said in recipients.REASONS
+    noted = said in opting_out.REASONS
     if noted:
         machine = scanners.recognised(request.evidence.user_agent)
         how = Circumstances(request.now, Channel.PAGE, locale=lang, suspected_automation=machine)
         try:
-            deployment.recipients.tell_why(brand, link, said, how)
+            deployment.opt_outs.tell_why(brand, link, said, how)
         except StoreUnavailableError as exc:
             telemetry.report(exc, request.route)
     status = 400 if said and not noted else 200

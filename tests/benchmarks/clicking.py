@@ -13,7 +13,8 @@ from itsdangerous import URLSafeSerializer
 from benchmarks.figures import Figure
 from benchmarks.lambdas import running, take_turns
 from benchmarks.surroundings import BRAND, TABLE
-from consentry.actions.recipients import Circumstances, RecipientActions
+from consentry.actions.circumstances import Circumstances
+from consentry.actions.opting_out import OptOuts
 from consentry.actions.spool import Recorder
 from consentry.links.tokens import Purpose
 from consentry.rules.brands import load
@@ -159,11 +160,9 @@ def writes(around: Surroundings) -> list[dict[str, Any]]:
 
     client = Client()
     store = Store(Gateway(client, TABLE), around.keyring.ledger_key)
-    actions = RecipientActions(
-        store, around.tokens, Recorder(store), Limits(Gateway(client, TABLE), around.keyring.limit_key)
-    )
+    opt_outs = OptOuts(store, Recorder(store), Limits(Gateway(client, TABLE), around.keyring.limit_key))
     brand = load(build.BUILT / "ConsentryLayer" / "python" / "consentry" / "compiled" / "brands.json").get(BRAND)
     assert brand is not None
     link = around.tokens.read(Purpose.UNSUBSCRIBE, around.link(around.subscriber_id(0)), 0)
-    actions.unsubscribe(brand, link, Circumstances(1_800_000_000_000, Channel.ONE_CLICK))
+    opt_outs.unsubscribe(brand, link, Circumstances(1_800_000_000_000, Channel.ONE_CLICK))
     return seen

@@ -233,7 +233,7 @@ def test_a_page_that_crashes_says_so_without_a_stack_trace(
         raise RuntimeError(ANN)
 
     url = PAGES[name](world)
-    monkeypatch.setattr(world.deployment.recipients, "glance", crash)
+    monkeypatch.setattr(world.deployment.forms, "glance", crash)
     monkeypatch.setattr(world.deployment.store, "read", crash)
     monkeypatch.setattr(world.deployment.store, "read_with_contact", crash)
     monkeypatch.setattr(world.deployment.brands.get("demo").__class__, "asked_for", crash)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from consentry.actions import recipients
-from consentry.actions.recipients import Undone
+from consentry.actions import opting_out
+from consentry.actions.opting_out import Undone
 from consentry.http import pages
 from consentry.rules import brands, consent, languages
 from consentry.rules.consent import Decision, Reason, Status
@@ -94,14 +94,14 @@ def states(brand: Brand) -> dict[str, Page]:
                 "frequency": scope,
                 "undo": LONGEST_TOKEN,
                 "why": LONGEST_TOKEN if scope in {"topic", "all"} else "",
-                "reasons": recipients.REASONS,
+                "reasons": opting_out.REASONS,
                 "gets": SEVERAL if scope == "topic" and len(topics) == 1 else (),
                 "stamp": LONGEST_TOKEN,
                 "token": LONGEST_TOKEN,
                 **token,
             }
             found[f"left, {scope}{many}"] = Page("leaving", "left.html", left)
-        ways = {"days": recipients.PAUSE_DAYS, "frequencies": consent.FREQUENCIES[1:] if topics else (), **token}
+        ways = {"days": opting_out.PAUSE_DAYS, "frequencies": consent.FREQUENCIES[1:] if topics else (), **token}
         for refused in (False, True):
             name = f"unsubscribe{many}, refused" if refused else f"unsubscribe{many}"
             shown = values | ways | {"refused": refused, "out": False, "since": 0, "gets": SEVERAL}
@@ -125,7 +125,7 @@ def states(brand: Brand) -> dict[str, Page]:
                     "rows": rows,
                     "locale": None if state == "shown" else "en",
                     "paused_until": paused_until,
-                    "days": recipients.PAUSE_DAYS,
+                    "days": opting_out.PAUSE_DAYS,
                     "stamp": LONGEST_TOKEN,
                     "state": state,
                     "held": "•••@•••" if rows else "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consentry.actions import recipients
+from consentry.actions import opting_out
 from support.leaving import reason_form, send, undo_url
 from support.world import DAY, SECOND, World
 
@@ -35,7 +35,7 @@ def test_a_reason_left_open_is_fine(world: World) -> None:
 
 
 @pytest.mark.parametrize("scope", ["topic", "all"])
-@pytest.mark.parametrize("reason", recipients.REASONS)
+@pytest.mark.parametrize("reason", opting_out.REASONS)
 def test_a_reason_is_noted_beside_the_opt_out_and_changes_nothing(world: World, scope: str, reason: str) -> None:
     world.subscribed("news")
     left = send(world, world.leave_url(), scope=scope)

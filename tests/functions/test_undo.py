@@ -274,13 +274,16 @@ def test_one_click_loads_no_more_than_it_needs() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
     loaded = set(ran.stdout.split())
-    assert "consentry.actions.recipients" in loaded
+    assert "consentry.actions.opting_out" in loaded
     assert not loaded & {
         "aws_lambda_powertools",
         "boto3",
+        "consentry.actions.choosing",
+        "consentry.actions.forms",
+        "consentry.actions.mails",
+        "consentry.actions.opting_in",
         "consentry.actions.reports",
         "consentry.http.leaving",
-        "consentry.actions.mails",
         "consentry.http.pages",
         "email_validator",
         "jinja2",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consentry.actions.recipients import FASTEST_PERSON_MS
+from consentry.actions.forms import FASTEST_PERSON_MS
 from consentry.links.tokens import Link, Minter, Purpose, minting_keys
 from consentry.rules.ledger import Channel
 from support import calls

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consentry import deployment, telemetry
 from consentry.actions import notifications
-from consentry.actions.recipients import Form, RecipientActions
+from consentry.actions.forms import Form
 from consentry.actions.replay import Replay
 from consentry.actions.reports import Reports
 from consentry.actions.spool import Recorder
@@ -35,6 +35,7 @@ from consentry.table.gateway import StoreUnavailableError
 from consentry.table.store import Recorded
 from consentry_build.__main__ import build
 from support import hooks
+from support.acts import Acts
 from support.memory import MemoryBreaker, MemoryLimits, MemoryStore, contact_image
 
 if TYPE_CHECKING:
@@ -185,14 +186,15 @@ class Deployment:
         recorder: Any = Recorder(self.store, self._spool)
         store: Any = self.store
         limits: Any = MemoryLimits()
-        actions = RecipientActions(store, self.tokens, recorder, limits)
+        acts = Acts.over(store, self.tokens, recorder, limits)
         reports = Reports(store, self.keyring.pepper, recorder)
         self.parts.store = store
-        self.parts.recipients = self.parts.queued_recipients = actions
+        self.parts.opt_ins, self.parts.opt_outs, self.parts.choices, self.parts.forms = acts
+        self.parts.queued_opt_outs = acts.opt_outs
         self.parts.reports = self.parts.queued_reports = reports
-        self.parts.replay = Replay(store, self.tokens, self.parts.brands, actions)
+        self.parts.replay = Replay(store, self.tokens, self.parts.brands, acts.opt_outs, acts.forms)
         self.parts.unsubscribe_pages = UnsubscribePages(
-            self.parts.pages, self.tokens, self.parts.brands, actions, recorder
+            self.parts.pages, self.tokens, self.parts.brands, acts.opt_outs, acts.forms, recorder
         )
         self.queued.clear()
         self.log.seek(0)

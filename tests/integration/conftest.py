@@ -11,13 +11,13 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
-from consentry.actions.recipients import RecipientActions
 from consentry.actions.spool import Recorder
 from consentry.links import tokens
 from consentry.links.keyring import Keyring
 from consentry.rules import brands
 from consentry.rules.brands import Brand
 from support import dynamodb_local
+from support.acts import Acts
 from support.quick_moto import mock_aws
 from support.tables import Table
 
@@ -82,7 +82,7 @@ def brand() -> Brand:
 
 
 @pytest.fixture
-def actions(table: Table) -> RecipientActions:
+def actions(table: Table) -> Acts:
     """What a person can do, on the table."""
     keys = Keyring(lambda: '{"root": "not so random"}')
-    return RecipientActions(table.store, tokens.Tokens(keys), Recorder(table.store), table.limits)
+    return Acts.over(table.store, tokens.Tokens(keys), Recorder(table.store), table.limits)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consentry.actions.recipients import Circumstances, Form, RecipientActions
+from consentry.actions.circumstances import Circumstances
+from consentry.actions.forms import Form
 from consentry.actions.spool import Recorder
 from consentry.links import tokens
 from consentry.links.keyring import Keyring
@@ -23,6 +24,7 @@ from consentry.rules.preferences import Wishes
 from consentry.table.gateway import PermanentFaultError
 from consentry.table.schema import STATE, key
 from consentry.table.store import Address, Outcome
+from support.acts import Acts
 from support.calls import counted
 from support.store_events import DAY, HOUR, NOW, SOMEWHERE, asked, event, intact, opted_in, opted_out
 from support.tables import ANN, BOB, Table
@@ -48,10 +50,10 @@ def large(brand: Brand) -> Brand:
 
 
 @pytest.fixture
-def acts(real_table: Table) -> RecipientActions:
+def acts(real_table: Table) -> Acts:
     """What a person can do, on DynamoDB Local; nothing is spooled."""
     keys = Keyring(lambda: '{"root": "not so random"}')
-    return RecipientActions(real_table.store, tokens.Tokens(keys), Recorder(real_table.store), real_table.limits)
+    return Acts.over(real_table.store, tokens.Tokens(keys), Recorder(real_table.store), real_table.limits)
 
 
 def ours(now: int = NOW) -> Link:
@@ -65,29 +67,25 @@ def wishes(on: Iterable[str], was_on: Iterable[str], shown_at: int, frequencies:
 # --- as much as a brand has -------------------------------------------------------------------------------------------
 
 
-def test_a_confirmation_of_fifty_topics_is_written(real_table: Table, acts: RecipientActions, large: Brand) -> None:
+def test_a_confirmation_of_fifty_topics_is_written(real_table: Table, acts: Acts, large: Brand) -> None:
     confirm = Link(Purpose.CONFIRM, "demo", ANN, NAMES, at=NOW - MINUTE, ours=True)
-    assert acts.confirm(large, confirm, HOW) == NAMES
+    assert acts.opt_ins.confirm(large, confirm, HOW) == NAMES
     assert intact(real_table.store)
 
 
-def test_one_form_leaves_forty_nine_and_sets_fifty_frequencies(
-    real_table: Table, acts: RecipientActions, large: Brand
-) -> None:
-    acts.confirm(large, Link(Purpose.CONFIRM, "demo", ANN, NAMES, at=NOW - HOUR, ours=True), HOW)
+def test_one_form_leaves_forty_nine_and_sets_fifty_frequencies(real_table: Table, acts: Acts, large: Brand) -> None:
+    acts.opt_ins.confirm(large, Link(Purpose.CONFIRM, "demo", ANN, NAMES, at=NOW - HOUR, ours=True), HOW)
     kept = NAMES[-1]
     form = wishes([kept], NAMES, NOW - MINUTE, dict.fromkeys(NAMES, "monthly"))
-    acts.save(large, ours(), form, HOW)
+    acts.choices.save(large, ours(), form, HOW)
     known = real_table.store.read("demo", ANN)
     assert [name for name in NAMES if rules.status(known, name) is Status.SUBSCRIBED] == [kept]
     assert {known.chosen(rules.frequency(name)) for name in NAMES} == {"monthly"}
     assert intact(real_table.store)
 
 
-def test_one_form_ticks_fifty_topics_and_leaves_none_out(
-    real_table: Table, acts: RecipientActions, large: Brand
-) -> None:
-    acts.save(large, ours(), wishes(NAMES, (), NOW - MINUTE, dict.fromkeys(NAMES, "weekly")), HOW)
+def test_one_form_ticks_fifty_topics_and_leaves_none_out(real_table: Table, acts: Acts, large: Brand) -> None:
+    acts.choices.save(large, ours(), wishes(NAMES, (), NOW - MINUTE, dict.fromkeys(NAMES, "weekly")), HOW)
     known = real_table.store.read("demo", ANN)
     assert all(rules.status(known, name) is not Status.UNSUBSCRIBED for name in NAMES)
     assert sum(rules.status(known, name) is Status.SUBSCRIBED for name in NAMES) == sum(
@@ -96,14 +94,14 @@ def test_one_form_ticks_fifty_topics_and_leaves_none_out(
     assert intact(real_table.store)
 
 
-def test_an_undo_brings_fifty_topics_back(real_table: Table, acts: RecipientActions, large: Brand) -> None:
-    acts.confirm(large, Link(Purpose.CONFIRM, "demo", ANN, NAMES, at=NOW - HOUR, ours=True), HOW)
+def test_an_undo_brings_fifty_topics_back(real_table: Table, acts: Acts, large: Brand) -> None:
+    acts.opt_ins.confirm(large, Link(Purpose.CONFIRM, "demo", ANN, NAMES, at=NOW - HOUR, ours=True), HOW)
     before = real_table.store.read("demo", ANN)
     leave = Link(Purpose.UNSUBSCRIBE, "demo", ANN, NAMES)
-    undo = acts.unsubscribe(large, leave, HOW._replace(channel=Channel.PAGE, now=NOW + 1))
+    undo = acts.opt_outs.unsubscribe(large, leave, HOW._replace(channel=Channel.PAGE, now=NOW + 1))
     assert undo
     assert all(rules.status(real_table.store.read("demo", ANN), name) is Status.UNSUBSCRIBED for name in NAMES)
-    undone = acts.undo(large, undo, HOW._replace(now=NOW + MINUTE))
+    undone = acts.opt_outs.undo(large, undo, HOW._replace(now=NOW + MINUTE))
     assert undone.done
     assert not undone.still_out
     after = real_table.store.read("demo", ANN)
@@ -113,27 +111,23 @@ def test_an_undo_brings_fifty_topics_back(real_table: Table, acts: RecipientActi
     assert intact(real_table.store)
 
 
-def test_everything_can_be_left_whatever_the_state_holds(
-    real_table: Table, acts: RecipientActions, large: Brand
-) -> None:
+def test_everything_can_be_left_whatever_the_state_holds(real_table: Table, acts: Acts, large: Brand) -> None:
     """All registers and choices of fifty topics, and of fifty that the brand had before."""
     former = tuple(f"former-{name}" for name in NAMES)
     for names in (NAMES, former):
         registers = {f"{kind}.{name}": NOW - HOUR for kind in ("ask", "in", "claim", "out") for name in names}
         choices = {f"frequency.{name}": (NOW - HOUR, "weekly") for name in names}
         real_table.store.record(event({**registers, "complaint": NOW - DAY}, choices, at=NOW - HOUR))
-    acts.unsubscribe(large, Link(Purpose.UNSUBSCRIBE, "demo", ANN), HOW)
+    acts.opt_outs.unsubscribe(large, Link(Purpose.UNSUBSCRIBE, "demo", ANN), HOW)
     known = real_table.store.read("demo", ANN)
     assert all(rules.status(known, name) is Status.UNSUBSCRIBED for name in (*NAMES, *former))
     assert intact(real_table.store)
 
 
-def test_a_small_act_is_one_call_for_a_brand_of_any_size(
-    real_table: Table, acts: RecipientActions, large: Brand
-) -> None:
+def test_a_small_act_is_one_call_for_a_brand_of_any_size(real_table: Table, acts: Acts, large: Brand) -> None:
     real_table.store.record(opted_in(NAMES[0], at=NOW - HOUR))
     with counted(real_table.client) as calls:
-        acts.unsubscribe(
+        acts.opt_outs.unsubscribe(
             large, Link(Purpose.UNSUBSCRIBE, "demo", ANN, NAMES[:2]), HOW._replace(channel=Channel.ONE_CLICK)
         )
     assert calls == ["TransactWriteItems"]
@@ -202,68 +196,64 @@ def click(now: int) -> Circumstances:
 
 @pytest.mark.parametrize("behind", [0, 1, 3 * MINUTE])
 def test_an_opt_out_by_a_clock_that_is_behind_still_counts(
-    table: Table, actions: RecipientActions, brand: Brand, behind: int
+    table: Table, actions: Acts, brand: Brand, behind: int
 ) -> None:
     """The container that opted in was ahead, or the one that opts out is behind."""
     for topic in ("news", "offers"):
         table.store.record(opted_in(topic, at=NOW + 1))
-    actions.unsubscribe(brand, LEAVE, click(NOW - behind))
+    actions.opt_outs.unsubscribe(brand, LEAVE, click(NOW - behind))
     assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
-    actions.unsubscribe(brand, LEAVE, click(NOW - behind), everything=True)
+    actions.opt_outs.unsubscribe(brand, LEAVE, click(NOW - behind), everything=True)
     assert rules.status(table.store.read("demo", ANN), "offers") is Status.UNSUBSCRIBED
     assert intact(table.store)
 
 
-def test_an_opt_out_while_a_request_is_ahead_beats_its_confirmation(
-    table: Table, actions: RecipientActions, brand: Brand
-) -> None:
+def test_an_opt_out_while_a_request_is_ahead_beats_its_confirmation(table: Table, actions: Acts, brand: Brand) -> None:
     table.store.record(event({"ask.news": NOW + 2 * MINUTE}, at=NOW, kind=Kind.ASKED))
-    actions.unsubscribe(brand, LEAVE, click(NOW + 1))
+    actions.opt_outs.unsubscribe(brand, LEAVE, click(NOW + 1))
     confirm = Link(Purpose.CONFIRM, "demo", ANN, ("news",), at=NOW + 2 * MINUTE, ours=True)
-    assert actions.confirm(brand, confirm, HOW._replace(now=NOW + 3 * MINUTE)) == ()
+    assert actions.opt_ins.confirm(brand, confirm, HOW._replace(now=NOW + 3 * MINUTE)) == ()
 
 
-def test_six_clicks_are_one_event(table: Table, actions: RecipientActions, brand: Brand) -> None:
+def test_six_clicks_are_one_event(table: Table, actions: Acts, brand: Brand) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
     for second in range(6):
-        actions.unsubscribe(brand, LEAVE, click(NOW + second * 1_000))
+        actions.opt_outs.unsubscribe(brand, LEAVE, click(NOW + second * 1_000))
     assert table.kinds().count("E") == 2
     assert table.store.read("demo", ANN).registers["out.news"] == NOW
 
 
-def test_a_persons_opt_out_after_a_machines_is_recorded(table: Table, actions: RecipientActions, brand: Brand) -> None:
+def test_a_persons_opt_out_after_a_machines_is_recorded(table: Table, actions: Acts, brand: Brand) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
-    actions.unsubscribe(brand, LEAVE, page(NOW, suspected_automation=True))
-    actions.unsubscribe(brand, LEAVE, page(NOW + 1))
-    actions.unsubscribe(brand, LEAVE, page(NOW + 2))
+    actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW, suspected_automation=True))
+    actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW + 1))
+    actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW + 2))
     history = table.store.history("demo", ANN)
     assert [each.suspected_automation for each in history] == [False, True, False]
 
 
 def test_a_click_of_the_person_stands_when_somebody_else_takes_theirs_back(
-    table: Table, actions: RecipientActions, brand: Brand
+    table: Table, actions: Acts, brand: Brand
 ) -> None:
     """Whoever holds the link leaves by the page, and undoes it; between the two, the person pressed the button."""
     table.store.record(opted_in(at=NOW - HOUR))
-    undo = actions.unsubscribe(brand, LEAVE, page(NOW))
+    undo = actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW))
     assert undo
-    assert actions.unsubscribe(brand, LEAVE, click(NOW + MINUTE)) is None
-    undone = actions.undo(brand, undo, page(NOW + 2 * MINUTE))
+    assert actions.opt_outs.unsubscribe(brand, LEAVE, click(NOW + MINUTE)) is None
+    undone = actions.opt_outs.undo(brand, undo, page(NOW + 2 * MINUTE))
     assert not undone.done
     assert undone.still_out == ("news",)
     assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
     assert intact(table.store)
 
 
-def test_a_click_on_one_topic_stands_when_everything_is_taken_back(
-    table: Table, actions: RecipientActions, brand: Brand
-) -> None:
+def test_a_click_on_one_topic_stands_when_everything_is_taken_back(table: Table, actions: Acts, brand: Brand) -> None:
     for topic in ("news", "offers"):
         table.store.record(opted_in(topic, at=NOW - HOUR))
-    undo = actions.unsubscribe(brand, LEAVE, page(NOW), everything=True)
+    undo = actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW), everything=True)
     assert undo
-    actions.unsubscribe(brand, LEAVE, click(NOW + MINUTE))
-    undone = actions.undo(brand, undo, page(NOW + 2 * MINUTE))
+    actions.opt_outs.unsubscribe(brand, LEAVE, click(NOW + MINUTE))
+    undone = actions.opt_outs.undo(brand, undo, page(NOW + 2 * MINUTE))
     known = table.store.read("demo", ANN)
     assert rules.status(known, "news") is Status.UNSUBSCRIBED
     assert rules.status(known, "offers") is Status.SUBSCRIBED
@@ -273,16 +263,16 @@ def test_a_click_on_one_topic_stands_when_everything_is_taken_back(
 
 @pytest.mark.parametrize("late", [False, True])
 def test_an_opt_out_that_waited_stands_when_a_later_one_is_taken_back(
-    table: Table, actions: RecipientActions, brand: Brand, *, late: bool
+    table: Table, actions: Acts, brand: Brand, *, late: bool
 ) -> None:
     """It is older than the one that is undone, and drained before the undo, or after."""
     table.store.record(opted_in(at=NOW - HOUR))
-    undo = actions.unsubscribe(brand, LEAVE, page(NOW))
+    undo = actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW))
     assert undo
     waited = opted_out(at=NOW - MINUTE, arrived=NOW - MINUTE)
     if not late:
         table.store.record(waited)
-    actions.undo(brand, undo, page(NOW + MINUTE))
+    actions.opt_outs.undo(brand, undo, page(NOW + MINUTE))
     if late:
         table.store.record(waited)
     known = table.store.read("demo", ANN)
@@ -291,24 +281,22 @@ def test_an_opt_out_that_waited_stands_when_a_later_one_is_taken_back(
     assert intact(table.store)
 
 
-def test_what_is_undone_before_it_is_drained_is_undone(table: Table, actions: RecipientActions, brand: Brand) -> None:
+def test_what_is_undone_before_it_is_drained_is_undone(table: Table, actions: Acts, brand: Brand) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
     undo = Link(Purpose.UNDO, "demo", ANN, ("news",), at=NOW)
-    actions.undo(brand, undo, page(NOW + MINUTE))
+    actions.opt_outs.undo(brand, undo, page(NOW + MINUTE))
     table.store.record(opted_out(at=NOW, arrived=NOW))
     assert rules.status(table.store.read("demo", ANN), "news") is Status.SUBSCRIBED
     assert intact(table.store)
 
 
-def test_what_was_left_before_stays_left_also_for_topics_to_come(
-    table: Table, actions: RecipientActions, brand: Brand
-) -> None:
+def test_what_was_left_before_stays_left_also_for_topics_to_come(table: Table, actions: Acts, brand: Brand) -> None:
     """Everything was left once, and one topic had again; leaving everything once more is taken back."""
     table.store.record(opted_out(EVERY_TOPIC, at=NOW - DAY))
     table.store.record(opted_in(at=NOW - HOUR))
-    undo = actions.unsubscribe(brand, LEAVE, page(NOW), everything=True)
+    undo = actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW), everything=True)
     assert undo
-    assert actions.undo(brand, undo, page(NOW + 1)).done
+    assert actions.opt_outs.undo(brand, undo, page(NOW + 1)).done
     known = table.store.read("demo", ANN)
     assert rules.status(known, "news") is Status.SUBSCRIBED
     assert rules.status(known, "product") is Status.UNSUBSCRIBED
@@ -316,70 +304,68 @@ def test_what_was_left_before_stays_left_also_for_topics_to_come(
     assert intact(table.store)
 
 
-def test_a_claim_comes_back_as_a_claim(table: Table, actions: RecipientActions, brand: Brand) -> None:
+def test_a_claim_comes_back_as_a_claim(table: Table, actions: Acts, brand: Brand) -> None:
     table.store.record(event({"claim.news": NOW - DAY}, at=NOW - DAY, kind=Kind.CLAIMED))
-    undo = actions.unsubscribe(brand, LEAVE, page(NOW))
+    undo = actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW))
     assert undo
-    actions.undo(brand, undo, page(NOW + 1))
+    actions.opt_outs.undo(brand, undo, page(NOW + 1))
     known = table.store.read("demo", ANN)
     assert "in.news" not in known.registers
     assert rules.decide(known, "news", Mode.OPT_IN, NOW + 2)[2:4] == (Status.SUBSCRIBED, NOW - DAY)
 
 
-def test_an_undo_pressed_again_changes_nothing(table: Table, actions: RecipientActions, brand: Brand) -> None:
+def test_an_undo_pressed_again_changes_nothing(table: Table, actions: Acts, brand: Brand) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
-    undo = actions.unsubscribe(brand, LEAVE, page(NOW))
+    undo = actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW))
     assert undo
-    actions.undo(brand, undo, page(NOW + 1))
+    actions.opt_outs.undo(brand, undo, page(NOW + 1))
     events = table.kinds().count("E")
-    assert actions.undo(brand, undo, page(NOW + 2)).done
+    assert actions.opt_outs.undo(brand, undo, page(NOW + 2)).done
     assert table.kinds().count("E") == events
 
 
-def test_the_same_form_gets_the_same_answer_and_does_nothing_again(
-    table: Table, actions: RecipientActions, brand: Brand
-) -> None:
+def test_the_same_form_gets_the_same_answer_and_does_nothing_again(table: Table, actions: Acts, brand: Brand) -> None:
     table.store.record(opted_in(at=NOW - HOUR))
-    first = actions.unsubscribe(brand, LEAVE, page(NOW, form="form"))
-    again = actions.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="form"))
-    other = actions.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="another"))
+    first = actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW, form="form"))
+    again = actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="form"))
+    other = actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="another"))
     assert first == again
     assert other is None
     assert table.kinds().count("E") == 2
 
 
-def test_the_same_form_opts_out_again_once_it_was_taken_back(
-    table: Table, actions: RecipientActions, brand: Brand
-) -> None:
+def test_the_same_form_opts_out_again_once_it_was_taken_back(table: Table, actions: Acts, brand: Brand) -> None:
     """Back, and the button once more: the page says that they left, and so they have."""
     table.store.record(opted_in(at=NOW - HOUR))
-    undo = actions.unsubscribe(brand, LEAVE, page(NOW, form="form"))
+    undo = actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW, form="form"))
     assert undo
-    actions.undo(brand, undo, page(NOW + 1))
-    again = actions.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="form"))
+    actions.opt_outs.undo(brand, undo, page(NOW + 1))
+    again = actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW + MINUTE, form="form"))
     assert again
     assert again.at == NOW + MINUTE
     assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
     assert intact(table.store)
 
 
-def test_a_stale_form_opts_nobody_in_who_left_since(table: Table, actions: RecipientActions, brand: Brand) -> None:
+def test_a_stale_form_opts_nobody_in_who_left_since(table: Table, actions: Acts, brand: Brand) -> None:
     shown_at = NOW
     table.store.record(opted_out(at=NOW - HOUR))
-    actions.unsubscribe(brand, LEAVE, click(NOW + MINUTE))  # in force already, and said once more after the showing
+    actions.opt_outs.unsubscribe(
+        brand, LEAVE, click(NOW + MINUTE)
+    )  # in force already, and said once more after the showing
     form = Wishes(("news",), tuple(brand.topics), {}, None, None, (), shown_at)
-    actions.save(brand, ours(), form, HOW._replace(now=NOW + 2 * MINUTE))
+    actions.choices.save(brand, ours(), form, HOW._replace(now=NOW + 2 * MINUTE))
     assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
 
 
-def test_a_form_of_ours_opts_in_as_of_its_showing(table: Table, actions: RecipientActions, brand: Brand) -> None:
+def test_a_form_of_ours_opts_in_as_of_its_showing(table: Table, actions: Acts, brand: Brand) -> None:
     table.store.record(opted_out(at=NOW - HOUR))
     form = Wishes(("news",), tuple(brand.topics), {}, None, None, (), NOW)
-    saved = actions.save(brand, ours(), form, HOW._replace(now=NOW + MINUTE, form="form"))
+    saved = actions.choices.save(brand, ours(), form, HOW._replace(now=NOW + MINUTE, form="form"))
     assert rules.status(saved.consent, "news") is Status.SUBSCRIBED
     assert table.store.read("demo", ANN).registers["in.news"] == NOW
-    actions.unsubscribe(brand, LEAVE, click(NOW + 2 * MINUTE))
-    again = actions.save(brand, ours(), form, HOW._replace(now=NOW + 3 * MINUTE, form="form"))
+    actions.opt_outs.unsubscribe(brand, LEAVE, click(NOW + 2 * MINUTE))
+    again = actions.choices.save(brand, ours(), form, HOW._replace(now=NOW + 3 * MINUTE, form="form"))
     assert again.repeated or rules.status(again.consent, "news") is Status.UNSUBSCRIBED
     assert rules.status(table.store.read("demo", ANN), "news") is Status.UNSUBSCRIBED
 
@@ -435,16 +421,14 @@ def test_an_opt_out_follows_to_another_address_in_any_order(table: Table, *, mov
     assert intact(table.store, BOB)
 
 
-def test_what_is_undone_is_undone_for_the_new_address_too(
-    table: Table, actions: RecipientActions, brand: Brand
-) -> None:
+def test_what_is_undone_is_undone_for_the_new_address_too(table: Table, actions: Acts, brand: Brand) -> None:
     for who in (ANN, BOB):
         table.store.record(opted_in(at=NOW - DAY, who=who))
     table.store.move(event(at=NOW - HOUR, kind=Kind.MOVED), BOB)
-    undo = actions.unsubscribe(brand, LEAVE, page(NOW))
+    undo = actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW))
     assert undo
     assert rules.status(table.store.read("demo", BOB), "news") is Status.UNSUBSCRIBED
-    assert actions.undo(brand, undo, page(NOW + 1)).done
+    assert actions.opt_outs.undo(brand, undo, page(NOW + 1)).done
     for who in (ANN, BOB):
         assert rules.status(table.store.read("demo", who), "news") is Status.SUBSCRIBED
         assert intact(table.store, who)
@@ -465,44 +449,42 @@ def test_two_addresses_that_name_each_other_end(table: Table) -> None:
         assert rules.status(table.store.read("demo", who), "news") is Status.UNSUBSCRIBED
 
 
-def test_a_state_that_is_read_has_no_register_under_another_name(
-    table: Table, actions: RecipientActions, brand: Brand
-) -> None:
+def test_a_state_that_is_read_has_no_register_under_another_name(table: Table, actions: Acts, brand: Brand) -> None:
     """A decision can ask for it by its name."""
     table.store.record(opted_in(at=NOW - HOUR))
-    undo = actions.unsubscribe(brand, LEAVE, page(NOW))
+    undo = actions.opt_outs.unsubscribe(brand, LEAVE, page(NOW))
     assert undo
-    actions.undo(brand, undo, page(NOW + 1))
+    actions.opt_outs.undo(brand, undo, page(NOW + 1))
     item = table.client.get_item(TableName=table.name, Key=key(f"S#demo#{ANN}", STATE))["Item"]
     assert item["undo.news"] == {"M": {str(NOW): {"N": "0"}}}
     assert table.store.read_many("demo", [ANN], "news")[ANN].registers[f"undo.news@{NOW}"] == 0
 
 
-def test_a_form_needs_the_showing_that_it_claims(actions: RecipientActions) -> None:
+def test_a_form_needs_the_showing_that_it_claims(actions: Acts) -> None:
     link = ours()
-    stamp = actions.stamp(Form.PREFERENCES, link, NOW)
-    assert actions.shown_at(Form.PREFERENCES, link, stamp, NOW + 1) == NOW
-    assert actions.shown_at(Form.UNSUBSCRIBE, link, stamp, NOW + 1) == 0
-    assert actions.shown_at(Form.PREFERENCES, link._replace(subscriber_id=BOB), stamp, NOW + 1) == 0
-    assert actions.shown_at(Form.PREFERENCES, link, "nonsense", NOW + 1) == 0
+    stamp = actions.forms.stamp(Form.PREFERENCES, link, NOW)
+    assert actions.forms.shown_at(Form.PREFERENCES, link, stamp, NOW + 1) == NOW
+    assert actions.forms.shown_at(Form.UNSUBSCRIBE, link, stamp, NOW + 1) == 0
+    assert actions.forms.shown_at(Form.PREFERENCES, link._replace(subscriber_id=BOB), stamp, NOW + 1) == 0
+    assert actions.forms.shown_at(Form.PREFERENCES, link, "nonsense", NOW + 1) == 0
 
 
 # --- the address ------------------------------------------------------------------------------------------------------
 
 
 def test_a_confirmation_leaves_the_address_to_a_request_that_came_since(
-    table: Table, actions: RecipientActions, brand: Brand
+    table: Table, actions: Acts, brand: Brand
 ) -> None:
     """The second email is still due: it is not dropped in silence."""
     request, contact = asked(NOW - HOUR)
     table.store.request(request, contact)
     later, due = event({"ask.offers": NOW}, at=NOW, kind=Kind.ASKED), contact._replace(topics=("offers",), asked_at=NOW)
     assert table.store.request(later, due).outcome is Outcome.APPLIED
-    actions.confirm(brand, Link(Purpose.CONFIRM, "demo", ANN, ("news",), at=NOW - HOUR, ours=True), HOW)
+    actions.opt_ins.confirm(brand, Link(Purpose.CONFIRM, "demo", ANN, ("news",), at=NOW - HOUR, ours=True), HOW)
     held = table.store.contact("demo", ANN)
     assert held
     assert (held.address, held.topics) == ("ann@example.com", ("offers",))
-    actions.confirm(
+    actions.opt_ins.confirm(
         brand, Link(Purpose.CONFIRM, "demo", ANN, ("offers",), at=NOW, ours=True), HOW._replace(now=NOW + MINUTE)
     )
     assert table.store.contact("demo", ANN) is None

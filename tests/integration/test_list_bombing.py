@@ -17,9 +17,9 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from consentry.actions.circumstances import Circumstances
 from consentry.actions.courier import _SPREAD_S
-from consentry.actions.recipients import Circumstances, RecipientActions
-from consentry.links import tokens
+from consentry.actions.opting_in import OptIns
 from consentry.links.keyring import Keyring
 from consentry.rules import addresses
 from consentry.rules.brands import Brand
@@ -106,7 +106,7 @@ class Day(NamedTuple):
 
 def attacked(table: Table, attack: Attack, posts: int, brand: Brand, within: int = DAY) -> Day:
     """Post evenly over the day; then hand over what is due, as the courier would."""
-    actions = RecipientActions(table.store, tokens.Tokens(KEYS), table.store, table.limits)
+    opt_ins = OptIns(table.store, table.limits)
     openings: list[str] = []
     breaker = Breaker(table.gateway, openings.append)
     due = []
@@ -115,7 +115,7 @@ def attacked(table: Table, attack: Attack, posts: int, brand: Brand, within: int
         address = addresses.parse(attack.address(at, posts))
         subscriber_id = addresses.subscriber_id(KEYS.pepper(brand.id), address)
         how = Circumstances(now, Channel.PAGE, Evidence(attack.ip(at, posts), "Mozilla/5.0"), "en")
-        if actions.subscribe(brand, subscriber_id, address, ["news"], how) is Outcome.APPLIED:
+        if opt_ins.subscribe(brand, subscriber_id, address, ["news"], how) is Outcome.APPLIED:
             due.append(now)
     return Day(due, list(_delivered(breaker, brand, due)), len(openings))
 
@@ -211,7 +211,7 @@ HOURS: Final = (0, 18)
 
 def day_of(table: Table, attacker: Attacker, email: str, brands: list[Brand]) -> int:
     """How many emails come of a day's posts to the brands' forms, in turn, with an address by the post's number."""
-    actions = RecipientActions(table.store, tokens.Tokens(KEYS), table.store, table.limits)
+    opt_ins = OptIns(table.store, table.limits)
     due = 0
     for hour in HOURS:
         for at in range(24):
@@ -219,7 +219,7 @@ def day_of(table: Table, attacker: Attacker, email: str, brands: list[Brand]) ->
             address = addresses.parse(email.format(hour * 100 + at))
             subscriber_id = addresses.subscriber_id(KEYS.pepper(brand.id), address)
             how = Circumstances(now, Channel.PAGE, Evidence(attacker.ip(at), "Mozilla/5.0"), "en")
-            due += actions.subscribe(brand, subscriber_id, address, ["news"], how) is Outcome.APPLIED
+            due += opt_ins.subscribe(brand, subscriber_id, address, ["news"], how) is Outcome.APPLIED
     return due
 
 

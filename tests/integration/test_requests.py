@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from consentry.actions.recipients import Circumstances, RecipientActions
+from consentry.actions.circumstances import Circumstances
 from consentry.links.keyring import Keyring
 from consentry.links.tokens import Link, Purpose
 from consentry.rules.addresses import parse, subscriber_id
@@ -20,6 +20,7 @@ from consentry.table.outbox import Claim
 from consentry.table.store import COOLDOWN_MS, THREE_MAILS_MS, Address, Outcome, Recorded
 from consentry.table.writing import SUPPRESSED_COOLDOWN_MS
 from support import people
+from support.acts import Acts
 from support.calls import answering, counted, sent_twice
 from support.store_events import (
     DAY,
@@ -299,24 +300,22 @@ KEYS: Final = Keyring(lambda: '{"root": "not so random"}')
 DEMO: Final = people.brand()
 
 
-def subscribe(actions: RecipientActions, email: str, at: int = NOW, brand: Brand = DEMO) -> bool:
+def subscribe(actions: Acts, email: str, at: int = NOW, brand: Brand = DEMO) -> bool:
     """Whether an email follows from somebody's asking."""
     address = parse(email)
     how = Circumstances(at, Channel.API)  # no visitor is counted
     who = subscriber_id(KEYS.pepper(brand.id), address)
-    return actions.subscribe(brand, who, address, ["news"], how) is Outcome.APPLIED
+    return actions.opt_ins.subscribe(brand, who, address, ["news"], how) is Outcome.APPLIED
 
 
-def confirm(actions: RecipientActions, email: str, asked_at: int = NOW, brand: Brand = DEMO) -> None:
+def confirm(actions: Acts, email: str, asked_at: int = NOW, brand: Brand = DEMO) -> None:
     """The person presses the button of the email that was asked for then."""
     who = subscriber_id(KEYS.pepper(brand.id), parse(email))
     link = Link(Purpose.CONFIRM, brand.id, who, ("news",), at=asked_at)
-    actions.confirm(brand, link, Circumstances(asked_at + HOUR, Channel.PAGE))
+    actions.opt_ins.confirm(brand, link, Circumstances(asked_at + HOUR, Channel.PAGE))
 
 
-def test_a_mailbox_gets_three_emails_a_day_over_all_variants_and_brands(
-    table: Table, actions: RecipientActions
-) -> None:
+def test_a_mailbox_gets_three_emails_a_day_over_all_variants_and_brands(table: Table, actions: Acts) -> None:
     """Of a company that hosts its email with whom it likes, too."""
     other = people.brand(id="other")
     assert subscribe(actions, "ann@company.example")
@@ -332,7 +331,7 @@ def test_a_mailbox_gets_three_emails_a_day_over_all_variants_and_brands(
     assert "ann" not in str([each["pk"] for each in table.items()])
 
 
-def test_a_domain_gets_twenty_emails_a_day_that_nobody_confirmed(table: Table, actions: RecipientActions) -> None:
+def test_a_domain_gets_twenty_emails_a_day_that_nobody_confirmed(table: Table, actions: Acts) -> None:
     """However its owner names mailboxes, and over all brands."""
     brands = [people.brand(), people.brand(id="other")]
     due = [subscribe(actions, f"p{at}@{'mail.' * (at % 3)}company.example", brand=brands[at % 2]) for at in range(23)]
@@ -343,7 +342,7 @@ def test_a_domain_gets_twenty_emails_a_day_that_nobody_confirmed(table: Table, a
     assert "company" not in str([each["pk"] for each in table.items()])
 
 
-def test_a_domain_where_people_confirm_never_spends_its_budget(actions: RecipientActions) -> None:
+def test_a_domain_where_people_confirm_never_spends_its_budget(actions: Acts) -> None:
     two = people.brand(limits={"mails_a_day_per_domain": 2})
     for at in range(8):
         assert subscribe(actions, f"p{at}@company.example", brand=two)
@@ -352,7 +351,7 @@ def test_a_domain_where_people_confirm_never_spends_its_budget(actions: Recipien
     assert due == [True, True, False]
 
 
-def test_a_request_gives_back_one_email_and_no_more(table: Table, actions: RecipientActions) -> None:
+def test_a_request_gives_back_one_email_and_no_more(table: Table, actions: Acts) -> None:
     """Not by a second click, and not for a request that a newer one has taken the place of."""
 
     def counted_at(day: int) -> str:
@@ -371,7 +370,7 @@ def test_a_request_gives_back_one_email_and_no_more(table: Table, actions: Recip
     assert counted_at(NOW) == "2"
 
 
-def test_what_is_confirmed_on_a_later_day_is_given_back_to_nobody_else(table: Table, actions: RecipientActions) -> None:
+def test_what_is_confirmed_on_a_later_day_is_given_back_to_nobody_else(table: Table, actions: Acts) -> None:
     subscribe(actions, "ann@company.example")
     (gone,) = [each for each in table.items() if "#domain#" in each["pk"]["S"]]
     table.remove(gone)  # TTL
@@ -380,9 +379,7 @@ def test_what_is_confirmed_on_a_later_day_is_given_back_to_nobody_else(table: Ta
     assert [each["spent"]["N"] for each in table.items() if "#domain#" in each["pk"]["S"]] == ["1"]
 
 
-def test_a_confirmation_counts_though_its_domain_cant_be_given_an_email_back(
-    table: Table, actions: RecipientActions
-) -> None:
+def test_a_confirmation_counts_though_its_domain_cant_be_given_an_email_back(table: Table, actions: Acts) -> None:
     subscribe(actions, "ann@company.example")
     with answering(table.client, "GetItem", "InternalServerError"):
         confirm(actions, "ann@company.example")

@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consentry.actions.recipients import Circumstances, RecipientActions
+from consentry.actions.circumstances import Circumstances
 from consentry.links.tokens import Link, Purpose
 from consentry.rules import consent as rules
 from consentry.rules.addresses import Address as Mailbox
@@ -24,6 +24,7 @@ from consentry.rules.preferences import Wishes
 from consentry.table.gateway import Gateway, PermanentFaultError, StoreUnavailableError
 from consentry.table.outbox import Claim, Outbox
 from consentry.table.store import Address, Outcome, Recorded, Store
+from support.acts import Acts
 from support.calls import answer_lost, answering, cancelled, counted, just_before, sent_twice
 from support.store_events import (
     DAY,
@@ -114,23 +115,23 @@ CONFIRM: Final = Link(Purpose.CONFIRM, "demo", ANN, ("news", "offers"), at=NOW -
 HOW: Final = Circumstances(NOW, Channel.PAGE, SOMEWHERE, "en")
 
 
-def test_every_act_of_a_person_is_one_write_without_a_read(
-    table: Table, actions: RecipientActions, brand: Brand
-) -> None:
+def test_every_act_of_a_person_is_one_write_without_a_read(table: Table, actions: Acts, brand: Brand) -> None:
     platform = HOW._replace(channel=Channel.API)
     table.store.record(opted_in("news", at=CONFIRM.at))
     table.store.record(opted_in("offers", at=CONFIRM.at))
     acts = {
-        "subscribe": lambda: actions.subscribe(brand, ANN, ADDRESS, ["news"], platform._replace(now=NOW - HOUR)),
-        "confirm again": lambda: actions.confirm(brand, CONFIRM, HOW),
-        "unsubscribe": lambda: actions.unsubscribe(brand, LEAVE, HOW),
-        "unsubscribe from everything": lambda: actions.unsubscribe(brand, LEAVE, HOW, everything=True),
-        "pause": lambda: actions.pause(brand, LEAVE, 30, HOW),
-        "throttled request": lambda: actions.subscribe(
+        "subscribe": lambda: actions.opt_ins.subscribe(
+            brand, ANN, ADDRESS, ["news"], platform._replace(now=NOW - HOUR)
+        ),
+        "confirm again": lambda: actions.opt_ins.confirm(brand, CONFIRM, HOW),
+        "unsubscribe": lambda: actions.opt_outs.unsubscribe(brand, LEAVE, HOW),
+        "unsubscribe from everything": lambda: actions.opt_outs.unsubscribe(brand, LEAVE, HOW, everything=True),
+        "pause": lambda: actions.opt_outs.pause(brand, LEAVE, 30, HOW),
+        "throttled request": lambda: actions.opt_ins.subscribe(
             brand, ANN, ADDRESS, ["news"], platform._replace(now=NOW - HOUR + 1)
         ),
-        "request of a variant": lambda: actions.subscribe(brand, BOB, VARIANT, ["news"], platform),
-        "throttled request of a variant": lambda: actions.subscribe(
+        "request of a variant": lambda: actions.opt_ins.subscribe(brand, BOB, VARIANT, ["news"], platform),
+        "throttled request of a variant": lambda: actions.opt_ins.subscribe(
             brand, BOB, VARIANT, ["news"], platform._replace(now=NOW + 1)
         ),
     }
@@ -141,13 +142,13 @@ def test_every_act_of_a_person_is_one_write_without_a_read(
 
 
 def test_an_opt_out_that_is_in_force_already_is_remembered_without_a_read(
-    table: Table, actions: RecipientActions, brand: Brand
+    table: Table, actions: Acts, brand: Brand
 ) -> None:
-    actions.unsubscribe(brand, LEAVE, HOW)
+    actions.opt_outs.unsubscribe(brand, LEAVE, HOW)
     before = table.items()
     for at in (1, 2):
         with counted(table.client) as calls:
-            assert actions.unsubscribe(brand, LEAVE, HOW._replace(now=NOW + at)) is None
+            assert actions.opt_outs.unsubscribe(brand, LEAVE, HOW._replace(now=NOW + at)) is None
         assert calls == ["TransactWriteItems"] * 2
     assert [item for item in table.items() if item["sk"]["S"] == "STATE" or item["sk"]["S"].startswith("E#")] == [
         item for item in before if item["sk"]["S"] == "STATE" or item["sk"]["S"].startswith("E#")
@@ -155,36 +156,36 @@ def test_an_opt_out_that_is_in_force_already_is_remembered_without_a_read(
 
 
 def test_a_first_confirmation_gives_its_domains_budget_an_email_back_afterwards(
-    table: Table, actions: RecipientActions, brand: Brand
+    table: Table, actions: Acts, brand: Brand
 ) -> None:
     """Two calls more, once: its write isn't made to wait for a budget that others write to."""
-    actions.subscribe(brand, ANN, ADDRESS, ["news", "offers"], HOW._replace(now=CONFIRM.at))
+    actions.opt_ins.subscribe(brand, ANN, ADDRESS, ["news", "offers"], HOW._replace(now=CONFIRM.at))
     with counted(table.client) as calls:
-        actions.confirm(brand, CONFIRM, HOW)
-        actions.confirm(brand, CONFIRM, HOW)
+        actions.opt_ins.confirm(brand, CONFIRM, HOW)
+        actions.opt_ins.confirm(brand, CONFIRM, HOW)
     assert calls == ["TransactWriteItems", "GetItem", "UpdateItem", "TransactWriteItems"]
 
 
-def test_the_form_counts_twice_before_its_one_write(table: Table, actions: RecipientActions, brand: Brand) -> None:
+def test_the_form_counts_twice_before_its_one_write(table: Table, actions: Acts, brand: Brand) -> None:
     """The same calls for everybody: whatever is known of an address, and whether or not it is throttled."""
     table.store.record(opted_in("news", at=NOW - HOUR, who=BOB))
     for who, later in ((ANN, 0), (ANN, 1), (BOB, 2)):
         with counted(table.client) as calls:
-            actions.subscribe(brand, who, ADDRESS, ["news"], HOW._replace(now=NOW + later))
+            actions.opt_ins.subscribe(brand, who, ADDRESS, ["news"], HOW._replace(now=NOW + later))
         assert calls == ["UpdateItem", "UpdateItem", "TransactWriteItems"]
 
 
-def test_saved_preferences_are_one_read_and_one_write(table: Table, actions: RecipientActions, brand: Brand) -> None:
+def test_saved_preferences_are_one_read_and_one_write(table: Table, actions: Acts, brand: Brand) -> None:
     wishes = Wishes(["news"], list(brand.topics), {"news": "weekly"}, 30, "de")
     with counted(table.client) as calls:
-        actions.save(brand, LEAVE, wishes, HOW)
+        actions.choices.save(brand, LEAVE, wishes, HOW)
     assert calls == ["GetItem", "TransactWriteItems"]
 
 
-def test_preferences_saved_as_they_were_write_nothing(table: Table, actions: RecipientActions, brand: Brand) -> None:
+def test_preferences_saved_as_they_were_write_nothing(table: Table, actions: Acts, brand: Brand) -> None:
     wishes = Wishes(["product"], list(brand.topics), {}, None, None)
     with counted(table.client) as calls:
-        actions.save(brand, LEAVE, wishes, HOW)
+        actions.choices.save(brand, LEAVE, wishes, HOW)
     assert calls == ["GetItem"]
     assert table.items() == []
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from consentry.actions import spool
-from consentry.actions.recipients import Circumstances, RecipientActions, Saved, Undone
+from consentry.actions.choosing import Saved
+from consentry.actions.circumstances import Circumstances
+from consentry.actions.opting_out import Undone
 from consentry.actions.spool import Recorder, Spooled
 from consentry.links.keyring import Keyring
 from consentry.links.tokens import Link, Purpose, Tokens
@@ -18,6 +20,7 @@ from consentry.rules.preferences import Wishes
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.store import Outcome
 from support import people
+from support.acts import Acts
 from support.memory import MemoryLimits, MemoryStore
 
 MINUTE_MS: Final = 60_000
@@ -32,15 +35,15 @@ class Ann:
         self.brand = brand
         self.now = people.NOW
         self.store = MemoryStore()
-        keys = Keyring(lambda: '{"root": "r"}')
+        self.tokens = Tokens(Keyring(lambda: '{"root": "r"}'))
         self.spool: list[str] | None = None
         """What is spooled; None while there is no spool."""
         self.limits = MemoryLimits()
-        self.actions = RecipientActions(
-            self.store,  # type: ignore[arg-type]
-            Tokens(keys),
+        self.actions = Acts.over(
+            self.store,
+            self.tokens,
             Recorder(self.store, self._spool),  # type: ignore[arg-type]
-            self.limits,  # type: ignore[arg-type]
+            self.limits,
         )
 
     def _spool(self, text: str) -> None:
@@ -67,11 +70,11 @@ class Ann:
     def asks(self, *topics: str, **otherwise: Any) -> Link:
         """Her request; the link of the email that follows from it."""
         how = self.how(**otherwise)
-        self.outcome = self.actions.subscribe(self.brand, people.SUBSCRIBER, ANN, topics, how)
+        self.outcome = self.actions.opt_ins.subscribe(self.brand, people.SUBSCRIBER, ANN, topics, how)
         return self.link(Purpose.CONFIRM, *topics, at=how.now)
 
     def confirms(self, link: Link) -> tuple[str, ...]:
-        return self.actions.confirm(self.brand, link, self.how())
+        return self.actions.opt_ins.confirm(self.brand, link, self.how())
 
     def subscribes(self, *topics: str) -> None:
         assert self.confirms(self.asks(*topics)) == topics
@@ -80,18 +83,20 @@ class Ann:
         self, *topics: str, everything: bool = False, channel: Channel = Channel.PAGE, **otherwise: Any
     ) -> Link | None:
         link = self.link(Purpose.UNSUBSCRIBE, *topics, reference="spring")
-        return self.actions.unsubscribe(self.brand, link, self.how(channel, **otherwise), everything=everything)
+        return self.actions.opt_outs.unsubscribe(
+            self.brand, link, self.how(channel, **otherwise), everything=everything
+        )
 
     def clicks(self, *topics: str) -> None:
         """One click."""
         self.leaves(*topics, channel=Channel.ONE_CLICK)
 
     def pauses(self, days: int = 30) -> Link:
-        return self.actions.pause(self.brand, self.link(Purpose.UNSUBSCRIBE, "news"), days, self.how())
+        return self.actions.opt_outs.pause(self.brand, self.link(Purpose.UNSUBSCRIBE, "news"), days, self.how())
 
     def undoes(self, link: Link | None, **otherwise: Any) -> Undone:
         assert link
-        return self.actions.undo(self.brand, link, self.how(**otherwise))
+        return self.actions.opt_outs.undo(self.brand, link, self.how(**otherwise))
 
     def opens(self) -> Wishes:
         """The preferences page: its form, as it is shown."""
@@ -110,12 +115,12 @@ class Ann:
         link = self.link(Purpose.PREFERENCES, ours=ours, at=self.now if ours else 0)
         how = {name: otherwise.pop(name) for name in ("form", "suspected_automation") if name in otherwise}
         wishes = (page or self.opens())._replace(on=on, **otherwise)
-        return self.actions.save(self.brand, link, wishes, self.how(Channel.PREFERENCES, **how))
+        return self.actions.choices.save(self.brand, link, wishes, self.how(Channel.PREFERENCES, **how))
 
     def comes_back(self, *topics: str, typed_id: str = people.SUBSCRIBER) -> None:
         """She asks, by a platform's link, for the email that brings topics back, and types an address."""
         link = self.link(Purpose.PREFERENCES)
-        self.actions.come_back(self.brand, link, topics, ANN, typed_id, self.how(Channel.PREFERENCES))
+        self.actions.opt_ins.come_back(self.brand, link, topics, ANN, typed_id, self.how(Channel.PREFERENCES))
 
     def is_reported(self, register: str) -> None:
         """Her mailbox provider reports a complaint or a bounce."""

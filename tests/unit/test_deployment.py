@@ -140,10 +140,9 @@ def test_brands_come_with_the_layer_unless_told_otherwise(monkeypatch: pytest.Mo
 
 
 def test_everything_is_built_once(aws: Aws, deployment: Deployment) -> None:
-    for part in ("brands", "keyring", "tokens", "store", "recipients", "reports"):
+    for part in ("brands", "keyring", "tokens", "store", "opt_ins", "opt_outs", "choices", "forms", "reports"):
         assert getattr(deployment, part) is getattr(deployment, part)
-    assert deployment.recipients.store is deployment.store
-    assert deployment.recipients.tokens is deployment.tokens
+    assert deployment.opt_ins._store is deployment.opt_outs._store is deployment.store
     assert [service for service, _ in aws.built] == ["dynamodb"]
     assert telemetry.logger() is telemetry.logger()
 
@@ -375,7 +374,7 @@ def test_outside_lambda_nothing_is_prepared(aws: Aws, deployment: Deployment) ->
 def test_the_first_click_finds_table_brands_pages_and_keys_ready(aws: Aws) -> None:
     deployment = started(aws)
     assert [operation for operation, _ in aws.calls] == ["get_secret_value"]
-    assert {"brands", "recipients", "tokens", "pages"} <= vars(deployment).keys()
+    assert {"brands", "opt_ins", "opt_outs", "forms", "tokens", "pages"} <= vars(deployment).keys()
     deployment.keyring.signing_keys("demo")
     assert len(aws.calls) == 1
 

@@ -117,7 +117,8 @@ def store(table: str, keys: Keyring) -> Store:
 
 def replay(table: str, keys: Keyring) -> Replay:
     """What makes count what waited. It needs no brand files: nobody is shown anything."""
-    from consentry.actions.recipients import RecipientActions  # noqa: PLC0415 - as boto3
+    from consentry.actions.forms import Forms  # noqa: PLC0415 - as boto3
+    from consentry.actions.opting_out import OptOuts  # noqa: PLC0415 - as boto3
     from consentry.actions.replay import Replay  # noqa: PLC0415 - as boto3
     from consentry.actions.spool import Recorder  # noqa: PLC0415 - as boto3
     from consentry.table.gateway import Gateway  # noqa: PLC0415 - as boto3
@@ -125,7 +126,7 @@ def replay(table: str, keys: Keyring) -> Replay:
 
     held, tokens = store(table, keys), Tokens(keys)
     limits = Limits(Gateway(client("dynamodb"), table), keys.limit_key)
-    return Replay(held, tokens, Brands(()), RecipientActions(held, tokens, Recorder(held), limits))
+    return Replay(held, tokens, Brands(()), OptOuts(held, Recorder(held), limits), Forms(held, tokens))
 
 
 def keyring(secret_id: str) -> Keyring:

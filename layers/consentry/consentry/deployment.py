@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import botocore.session
 
 from consentry import telemetry
-from consentry.actions.recipients import RecipientActions
+from consentry.actions.opting_out import OptOuts
 from consentry.actions.spool import Recorder
 from consentry.aws import clients
 from consentry.aws.secrets import keyring_text
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
     from consentry.actions.archiving import Archivist
     from consentry.actions.bulk.jobs import Jobs
+    from consentry.actions.choosing import Choices
     from consentry.actions.courier import Courier
+    from consentry.actions.forms import Forms
     from consentry.actions.notifier import Notifier
+    from consentry.actions.opting_in import OptIns
     from consentry.actions.replay import Replay
     from consentry.actions.reports import Reports
     from consentry.aws.email import Mailer
@@ -63,7 +66,7 @@ class Deployment:
         """
         if not self.settings.aws_lambda_function_name:
             return
-        _ = self.recipients, self.brands, self.pages if pages else None
+        _ = self.opt_outs, self.tokens, self.brands, (self.pages, self.forms, self.opt_ins) if pages else None
         try:
             self.keyring.signing_keys("")
         except SecretUnavailableError:
@@ -131,9 +134,30 @@ class Deployment:
         self.spool.keep(text)  # built when it is needed
 
     @cached_property
-    def recipients(self) -> RecipientActions:
-        """What a person can do."""
-        return RecipientActions(self.store, self.tokens, self.recorder, self.limits)
+    def opt_outs(self) -> OptOuts:
+        """What recipients leave, pause, and take back."""
+        return OptOuts(self.store, self.recorder, self.limits)
+
+    @cached_property
+    def opt_ins(self) -> OptIns:
+        """What recipients ask for and confirm."""
+        from consentry.actions.opting_in import OptIns  # noqa: PLC0415 - one click opts nobody in
+
+        return OptIns(self.store, self.limits)
+
+    @cached_property
+    def choices(self) -> Choices:
+        """What recipients choose."""
+        from consentry.actions.choosing import Choices  # noqa: PLC0415 - one click chooses nothing
+
+        return Choices(self.store, self.recorder, self.limits)
+
+    @cached_property
+    def forms(self) -> Forms:
+        """The forms that pages show."""
+        from consentry.actions.forms import Forms  # noqa: PLC0415 - one click comes from no page
+
+        return Forms(self.store, self.tokens)
 
     @property
     def site(self) -> Site:
@@ -152,7 +176,7 @@ class Deployment:
         """The pages with the unsubscribe options."""
         from consentry.http.leaving import UnsubscribePages  # noqa: PLC0415 - as above
 
-        return UnsubscribePages(self.pages, self.tokens, self.brands, self.recipients, self.recorder)
+        return UnsubscribePages(self.pages, self.tokens, self.brands, self.opt_outs, self.forms, self.recorder)
 
     @cached_property
     def reports(self) -> Reports:
@@ -169,9 +193,9 @@ class Deployment:
         return Reports(self.store, self.keyring.pepper, Recorder(self.store))
 
     @cached_property
-    def queued_recipients(self) -> RecipientActions:
-        """What a person can do, out of a queue: as above."""
-        return RecipientActions(self.store, self.tokens, Recorder(self.store), self.limits)
+    def queued_opt_outs(self) -> OptOuts:
+        """Opt-outs out of a queue: as above."""
+        return OptOuts(self.store, Recorder(self.store), self.limits)
 
     @cached_property
     def feedback_queue(self) -> Queue:
@@ -202,7 +226,7 @@ class Deployment:
         """Makes count what had to wait."""
         from consentry.actions.replay import Replay  # noqa: PLC0415 - a click replays nothing
 
-        return Replay(self.store, self.tokens, self.brands, self.queued_recipients)
+        return Replay(self.store, self.tokens, self.brands, self.queued_opt_outs, self.forms)
 
     @cached_property
     def outbox(self) -> Outbox:

@@ -1,4 +1,4 @@
-"""RecipientActions: whatever the clocks say, a later opt-out counts."""
+"""Whatever the clocks say, a later opt-out counts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consentry.actions.recipients import Undone
+from consentry.actions.opting_out import Undone
 from consentry.links.tokens import Purpose
 from consentry.rules import consent as rules
 from consentry.rules.consent import DAY_MS, Status
@@ -21,7 +21,7 @@ WAYS_OUT: dict[str, Callable[[Ann], object]] = {
     "the page": lambda ann: ann.leaves("news"),
     "everything, by the page": lambda ann: ann.leaves("news", everything=True),
     "the preferences": lambda ann: ann.saves(),
-    "everything, by the preferences": lambda ann: ann.actions.unsubscribe_from_everything(
+    "everything, by the preferences": lambda ann: ann.actions.opt_outs.unsubscribe_from_everything(
         ann.brand, ann.link(Purpose.PREFERENCES), ann.how(Channel.PREFERENCES)
     ),
 }

@@ -1,4 +1,4 @@
-"""RecipientActions: what somebody asks for, and confirms."""
+"""What somebody asks for, and confirms."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def test_the_address_is_kept_after_a_confirmation_only_where_the_platform_wants_
 def test_an_expired_mail_can_be_asked_for_again_while_the_address_is_held(ann: Ann) -> None:
     old = ann.asks("news", "offers")
     how = ann.how()
-    assert ann.actions.ask_again(ann.brand, old._replace(topics=("news",)), how)
+    assert ann.actions.opt_ins.ask_again(ann.brand, old._replace(topics=("news",)), how)
     contact = ann.store.contacts[people.SUBSCRIBER]
     assert contact[:4] == ("Ann@example.com", "de", ("news",), how.now)
     assert contact.event_id == ann.events[-1].event_id
     ann.store.contacts.clear()
-    assert not ann.actions.ask_again(ann.brand, old, ann.how())
+    assert not ann.actions.opt_ins.ask_again(ann.brand, old, ann.how())

@@ -1,4 +1,4 @@
-"""RecipientActions: leaving, pausing, and doing so again."""
+"""Leaving, pausing, and doing so again."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consentry.actions import recipients
-from consentry.actions.recipients import Undone
+from consentry.actions import opting_out
+from consentry.actions.opting_out import Undone
 from consentry.links.tokens import Link, Purpose
 from consentry.rules import consent as rules
 from consentry.rules.brands import Brands
@@ -50,7 +50,7 @@ def test_somebody_can_leave_a_brand_that_is_gone() -> None:
 
 
 def test_an_opt_out_is_on_record_with_all_that_is_known(ann: Ann) -> None:
-    ann.actions.unsubscribe(
+    ann.actions.opt_outs.unsubscribe(
         ann.brand,
         ann.link(Purpose.UNSUBSCRIBE, "news", reference="spring"),
         ann.how(Channel.ONE_CLICK, suspected_automation=True),
@@ -75,10 +75,10 @@ def test_a_request_that_is_not_admitted_leaves_no_trace(ann: Ann) -> None:
 def test_a_fresh_mail_that_is_not_admitted_looks_as_if_it_were_sent(ann: Ann) -> None:
     link = ann.asks("news")
     ann.limits.admitting = False
-    assert ann.actions.ask_again(ann.brand, link, ann.how()) is True
+    assert ann.actions.opt_ins.ask_again(ann.brand, link, ann.how()) is True
     assert len(ann.events) == 1
     ann.store.contacts.clear()
-    assert ann.actions.ask_again(ann.brand, link, ann.how()) is False
+    assert ann.actions.opt_ins.ask_again(ann.brand, link, ann.how()) is False
 
 
 def test_a_platform_is_admitted_by_its_key(ann: Ann) -> None:
@@ -94,12 +94,12 @@ def test_only_who_leaves_by_the_page_joins_a_burst(ann: Ann) -> None:
     assert ann.limits.bursts == []
     ann.leaves("offers")
     ann.leaves("news", everything=True)
-    assert ann.limits.bursts == [("203.0.113.7", recipients.LEAVING_TOGETHER)] * 2
+    assert ann.limits.bursts == [("203.0.113.7", opting_out.LEAVING_TOGETHER)] * 2
 
 
 def test_a_request_through_the_api_is_on_record_as_the_platforms(ann: Ann) -> None:
     how = ann.how(Channel.API)
-    ann.actions.subscribe(ann.brand, people.SUBSCRIBER, ANN, ["news"], how, reference="r", source="shop")
+    ann.actions.opt_ins.subscribe(ann.brand, people.SUBSCRIBER, ANN, ["news"], how, reference="r", source="shop")
     [event] = ann.events
     assert (event.actor, event.reference, event.source) == (Actor.PLATFORM, "r", "shop")
 
@@ -110,7 +110,7 @@ def test_an_opt_out_that_cant_be_written_is_not_said_to_be_done(ann: Ann) -> Non
         ann.leaves("news")
 
 
-@pytest.mark.parametrize("days", recipients.PAUSE_DAYS)
+@pytest.mark.parametrize("days", opting_out.PAUSE_DAYS)
 def test_a_pause_ends_by_itself(ann: Ann, days: int) -> None:
     ann.subscribes("news")
     ann.pauses(days)
@@ -175,9 +175,9 @@ def test_the_same_form_sent_after_its_undo_leaves_again(ann: Ann) -> None:
 
 def test_a_pause_sent_again_ends_when_the_first_does(ann: Ann) -> None:
     link = ann.link(Purpose.UNSUBSCRIBE, "news")
-    first = ann.actions.pause(ann.brand, link, 30, ann.how(form="form"))
+    first = ann.actions.opt_outs.pause(ann.brand, link, 30, ann.how(form="form"))
     until = rules.pause_end(ann.consent, ann.now)
-    assert ann.actions.pause(ann.brand, link, 30, ann.how(form="form")) == first
+    assert ann.actions.opt_outs.pause(ann.brand, link, 30, ann.how(form="form")) == first
     assert rules.pause_end(ann.consent, ann.now) == until
     ann.undoes(first)
     assert rules.pause_end(ann.consent, ann.now) is None

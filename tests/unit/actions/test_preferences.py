@@ -1,4 +1,4 @@
-"""RecipientActions: only what a form changes of what it showed counts."""
+"""Only what a form changes of what it showed counts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consentry.actions.recipients import Form, Saved
+from consentry.actions.choosing import Saved
+from consentry.actions.forms import Form
 from consentry.links.tokens import Purpose
 from consentry.rules import consent as rules
 from consentry.rules import preferences
@@ -184,10 +185,10 @@ def test_the_same_form_again_does_nothing_whatever_happened_since(ann: Ann) -> N
 
 def test_a_form_that_comes_back_as_a_person_would_send_it_is_believed(ann: Ann) -> None:
     link = ann.link(Purpose.CONFIRM, "news", at=ann.now)
-    stamp = ann.actions.stamp(Form.CONFIRM, link, ann.now)
-    assert not ann.actions.stamped(Form.CONFIRM, link, stamp, ann.now + 999)
-    assert ann.actions.stamped(Form.CONFIRM, link, stamp, ann.now + 1_000)
-    assert ann.actions.stamped(Form.CONFIRM, link, stamp, ann.now + 30 * DAY_MS)
+    stamp = ann.actions.forms.stamp(Form.CONFIRM, link, ann.now)
+    assert not ann.actions.forms.stamped(Form.CONFIRM, link, stamp, ann.now + 999)
+    assert ann.actions.forms.stamped(Form.CONFIRM, link, stamp, ann.now + 1_000)
+    assert ann.actions.forms.stamped(Form.CONFIRM, link, stamp, ann.now + 30 * DAY_MS)
 
 
 def test_a_stamp_of_another_form_person_or_brand_proves_nothing(ann: Ann) -> None:
@@ -198,27 +199,27 @@ def test_a_stamp_of_another_form_person_or_brand_proves_nothing(ann: Ann) -> Non
         (Form.CONFIRM, link._replace(subscriber_id="somebody-else-entirely")),
         (Form.CONFIRM, link._replace(brand="other")),
     ):
-        stamp = ann.actions.stamp(form, shown_to, ann.now)
-        assert not ann.actions.stamped(Form.CONFIRM, link, stamp, later)
+        stamp = ann.actions.forms.stamp(form, shown_to, ann.now)
+        assert not ann.actions.forms.stamped(Form.CONFIRM, link, stamp, later)
 
 
 @pytest.mark.parametrize("stamp", ["", "garbage", "\ud800", "A" * 5_000])
 def test_no_stamp_is_no_proof(ann: Ann, stamp: str) -> None:
-    assert not ann.actions.stamped(Form.CONFIRM, ann.link(Purpose.CONFIRM, at=ann.now), stamp, ann.now + 60_000)
+    assert not ann.actions.forms.stamped(Form.CONFIRM, ann.link(Purpose.CONFIRM, at=ann.now), stamp, ann.now + 60_000)
 
 
 def test_a_link_itself_is_no_stamp(ann: Ann) -> None:
     """Whoever has the email has the link; only who saw the page has the stamp."""
     link = ann.link(Purpose.CONFIRM, "confirm", at=ann.now)
-    assert not ann.actions.stamped(Form.CONFIRM, link, ann.actions.tokens.sign(link), ann.now + 60_000)
+    assert not ann.actions.forms.stamped(Form.CONFIRM, link, ann.tokens.sign(link), ann.now + 60_000)
 
 
 def test_a_page_opens_while_the_table_is_unavailable(ann: Ann) -> None:
     ann.subscribes("news")
     link = ann.link(Purpose.UNSUBSCRIBE, "news")
-    assert ann.actions.glance(link) == ann.consent
+    assert ann.actions.forms.glance(link) == ann.consent
     ann.store.unavailable = True
-    assert ann.actions.glance(link) == Consent({}, {})
+    assert ann.actions.forms.glance(link) == Consent({}, {})
 
 
 def test_a_paused_person_still_wants_their_topics_and_one_who_complained_doesnt() -> None:

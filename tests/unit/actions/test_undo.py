@@ -1,4 +1,4 @@
-"""RecipientActions: an undo takes back the act that it is of, and nothing else."""
+"""An undo takes back the act that it is of, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentry.actions.recipients import Undone
+from consentry.actions.opting_out import Undone
 from consentry.links.tokens import Link
 from consentry.rules import consent as rules
 from consentry.rules.consent import Reason, Status

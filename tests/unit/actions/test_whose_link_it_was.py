@@ -1,4 +1,4 @@
-"""RecipientActions: what a platform's link may do, and what one of ours may."""
+"""What a platform's link may do, and what one of ours may."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consentry.actions.recipients import Saved
+from consentry.actions.choosing import Saved
 from consentry.links.tokens import Purpose
 from consentry.rules import consent as rules
 from consentry.rules.consent import DAY_MS, Status
@@ -103,9 +103,9 @@ def test_a_link_of_ours_lifts_for_a_day_and_is_then_as_good_as_a_platforms(ann: 
     ann.now += DAY_MS - 2_000
     page = ann.opens()._replace(on=("news", "product"))
     late = ann.how(Channel.PREFERENCES)
-    assert ann.actions.save(ann.brand, link, page, late).lifting == ("news",)
+    assert ann.actions.choices.save(ann.brand, link, page, late).lifting == ("news",)
     assert ann.status("news") is Status.UNSUBSCRIBED
-    assert ann.actions.save(ann.brand, link, page, late._replace(now=late.now - 1)).lifting == ()
+    assert ann.actions.choices.save(ann.brand, link, page, late._replace(now=late.now - 1)).lifting == ()
     assert ann.status("news") is Status.SUBSCRIBED
 
 

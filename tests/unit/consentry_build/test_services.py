@@ -192,7 +192,7 @@ def test_a_start_of_one_click_imports_no_library_beside_botocore_and_itsdangerou
         "os.environ |= {'TABLE_NAME': 't', 'KEYRING_SECRET_ARN': 'k', 'SPOOL_QUEUE_URL': 'q'}\n"
         "os.environ['AWS_DEFAULT_REGION'] = 'us-east-1'\n"
         "import handler\n"
-        "handler.deployment.recipients\n"
+        "handler.deployment.opt_outs\n"
         "roots = {each.partition('.')[0] for each in set(sys.modules) - before}\n"
         "print(*sorted(each for each in roots if each not in sys.stdlib_module_names))\n"
         "print(*sorted(each for each in sys.modules if each.startswith('consentry.')))\n"
@@ -203,9 +203,8 @@ def test_a_start_of_one_click_imports_no_library_beside_botocore_and_itsdangerou
         "botocore", "certifi", "consentry", "dateutil", "handler", "itsdangerous", "jmespath", "six", "urllib3",
     }  # fmt: skip
     assert [each.removeprefix("consentry.") for each in ours.split()] == [
-        "actions", "actions.recipients", "actions.spool", "aws", "aws.clients", "aws.secrets", "deployment",
-        "http", "http.web", "links", "links.keyring", "links.tokens", "rules", "rules.addresses",
-        "rules.brands", "rules.consent", "rules.ledger", "rules.mailbox_providers", "rules.preferences",
-        "settings", "table", "table.gateway", "table.limits", "table.schema", "table.store", "table.writing",
-        "telemetry",
+        "actions", "actions.circumstances", "actions.opting_out", "actions.spool", "aws", "aws.clients", "aws.secrets",
+        "deployment", "http", "http.web", "links", "links.keyring", "links.tokens", "rules", "rules.addresses",
+        "rules.brands", "rules.consent", "rules.ledger", "rules.mailbox_providers", "settings", "table",
+        "table.gateway", "table.limits", "table.schema", "table.store", "table.writing", "telemetry",
     ]  # fmt: skip

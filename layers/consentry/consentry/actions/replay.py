@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from consentry.actions import spool
-from consentry.actions.recipients import Circumstances, Form
+from consentry.actions.circumstances import Circumstances
+from consentry.actions.forms import Form
 from consentry.actions.spool import Unverified
 from consentry.actions.waiting import doubling
 from consentry.links.tokens import ExpiredError, NotOursError
@@ -16,7 +17,8 @@ from consentry.rules.ledger import Channel, event_id_of
 from consentry.table.store import Outcome
 
 if TYPE_CHECKING:
-    from consentry.actions.recipients import RecipientActions
+    from consentry.actions.forms import Forms
+    from consentry.actions.opting_out import OptOuts
     from consentry.links.tokens import Tokens
     from consentry.rules.brands import Brands
     from consentry.table.store import Store
@@ -33,12 +35,13 @@ after nearly two days of these waits. It is deleted on its fourteenth day: whoev
 class Replay:
     """Applies what waited."""
 
-    def __init__(self, store: Store, tokens: Tokens, brands: Brands, recipients: RecipientActions) -> None:
-        """`recipients` go straight to the table: what can't be recorded now goes on waiting where it is."""
+    def __init__(self, store: Store, tokens: Tokens, brands: Brands, opt_outs: OptOuts, forms: Forms) -> None:
+        """`opt_outs` go straight to the table: what can't be recorded now goes on waiting where it is."""
         self._store = store
         self._tokens = tokens
         self._brands = brands
-        self._recipients = recipients
+        self._opt_outs = opt_outs
+        self._forms = forms
 
     def apply(self, text: str) -> str:
         """Record what a message or dead letter says. Answers an `Outcome`, or `NOT_OURS`.
@@ -61,7 +64,7 @@ class Replay:
             return NOT_OURS
         brand = self._brands.even_if_gone(link.brand)
         by_form = waiting.channel is Channel.PAGE
-        person = not by_form or self._recipients.stamped(Form.UNSUBSCRIBE, link, waiting.stamp, waiting.at)
+        person = not by_form or self._forms.stamped(Form.UNSUBSCRIBE, link, waiting.stamp, waiting.at)
         how = Circumstances(
             waiting.at,
             waiting.channel,
@@ -72,10 +75,10 @@ class Replay:
             seen=False,
         )
         if waiting.pause_days:
-            self._recipients.pause(brand, link, waiting.pause_days, how)
+            self._opt_outs.pause(brand, link, waiting.pause_days, how)
         elif waiting.frequency:
-            self._recipients.less_often(brand, link, waiting.frequency, how)
+            self._opt_outs.less_often(brand, link, waiting.frequency, how)
         else:
             link = link._replace(topics=waiting.topics or link.topics)
-            self._recipients.unsubscribe(brand, link, how, everything=waiting.everything)
+            self._opt_outs.unsubscribe(brand, link, how, everything=waiting.everything)
         return Outcome.APPLIED.value

@@ -9,8 +9,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from consentry.actions import recipients
-from consentry.actions.recipients import Circumstances, Form
+from consentry.actions import forms, opting_out
+from consentry.actions.circumstances import Circumstances
+from consentry.actions.forms import Form
 from consentry.actions.spool import Unverified
 from consentry.http import pages, web
 from consentry.links.keyring import SecretUnavailableError
@@ -23,7 +24,8 @@ from consentry.rules.ledger import Channel, Evidence
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from consentry.actions.recipients import RecipientActions
+    from consentry.actions.forms import Forms
+    from consentry.actions.opting_out import OptOuts
     from consentry.actions.spool import Recorder
     from consentry.http.pages import Pages
     from consentry.http.web import Request, Response
@@ -43,7 +45,7 @@ def is_form(form: dict[str, list[str]]) -> bool:
     scope = form.get("scope", [""])[0]
     days = form.get("days", [""])[0]
     return not any(name.lower() == "list-unsubscribe" for name in form) and (
-        scope in {"topic", "all", "frequency"} or (scope == "pause" and days in map(str, recipients.PAUSE_DAYS))
+        scope in {"topic", "all", "frequency"} or (scope == "pause" and days in map(str, opting_out.PAUSE_DAYS))
     )
 
 
@@ -51,13 +53,14 @@ class UnsubscribePages:
     """The pages with the unsubscribe options, and what their forms do."""
 
     def __init__(
-        self, pages: Pages, tokens: Tokens, brands: Brands, recipients: RecipientActions, recorder: Recorder
+        self, pages: Pages, tokens: Tokens, brands: Brands, opt_outs: OptOuts, forms: Forms, recorder: Recorder
     ) -> None:
         """What it is made of."""
         self._pages = pages
         self._tokens = tokens
         self._brands = brands
-        self._recipients = recipients
+        self._opt_outs = opt_outs
+        self._forms = forms
         self._recorder = recorder
 
     def take(self, request: Request, form: dict[str, list[str]]) -> Response:
@@ -76,7 +79,7 @@ class UnsubscribePages:
 
     def options(self, request: Request, link: Link, brand: Brand, *, shown: str = "", status: int = 200) -> Response:
         """How the person stands, and what they can do: leave, pause, get less; or come back, once they left."""
-        consent = self._recipients.glance(link)
+        consent = self._forms.glance(link)
         topics = link.topics or tuple(brand.topics) or (rules.EVERY_TOPIC,)
         gets = [topic for topic in brand.topics if preferences.accepts(consent, topic, brand, request.now)]
         left = [topic for topic in topics if rules.status(consent, topic) is Status.UNSUBSCRIBED]
@@ -88,9 +91,9 @@ class UnsubscribePages:
             status=status,
             token=request.parameters["token"],
             topics=link.topics,
-            days=recipients.PAUSE_DAYS,
+            days=opting_out.PAUSE_DAYS,
             frequencies=preferences.slower(brand, link.topics, consent),
-            stamp=self._recipients.stamp(Form.UNSUBSCRIBE, link, request.now),
+            stamp=self._forms.stamp(Form.UNSUBSCRIBE, link, request.now),
             preferences=self.preferences(link),
             refused=status != HTTPStatus.OK,
             out=len(left) == len(topics),
@@ -105,7 +108,7 @@ class UnsubscribePages:
         if scope == "frequency" and not _fewer(brand, link, form):
             return self.options(request, link, brand, shown=shown, status=400)
         how = self._circumstances(request, link, brand, form)
-        acts = self._recipients
+        acts = self._opt_outs
         undo: Link | None
         if scope == "pause":
             undo = acts.pause(brand, link, int(form["days"][0]), how)
@@ -121,7 +124,7 @@ class UnsubscribePages:
             undo=undo,
             preferences=self.preferences(link),
             gets=self._still_gets(link, brand, undo, request.now) if scope == "topic" else (),
-            stamp=self._recipients.stamp(Form.UNSUBSCRIBE, link, request.now),
+            stamp=self._forms.stamp(Form.UNSUBSCRIBE, link, request.now),
         )
 
     def _still_gets(self, link: Link, brand: Brand, undo: Link | None, now: int) -> list[str]:
@@ -130,7 +133,7 @@ class UnsubscribePages:
         What was left just now may wait to be written: then what is read has it still.
         """
         left = undo.topics if undo else link.topics
-        consent = self._recipients.glance(link)
+        consent = self._forms.glance(link)
         if not consent.registers or rules.EVERY_TOPIC in left:
             return []
         return [each for each in brand.topics if each not in left and preferences.accepts(consent, each, brand, now)]
@@ -138,15 +141,15 @@ class UnsubscribePages:
     def _circumstances(self, request: Request, link: Link, brand: Brand, form: dict[str, list[str]]) -> Circumstances:
         """How the page's form reached us: whether a person can have sent it, and its name, if we showed it."""
         stamp = form.get("stamp", [""])[0]
-        shown_at = self._recipients.shown_at(Form.UNSUBSCRIBE, link, stamp, request.now)
-        person = shown_at and request.now - shown_at >= recipients.FASTEST_PERSON_MS
+        shown_at = self._forms.shown_at(Form.UNSUBSCRIBE, link, stamp, request.now)
+        person = shown_at and request.now - shown_at >= forms.FASTEST_PERSON_MS
         return Circumstances(
             request.now,
             Channel.PAGE,
             request.evidence,
             self._pages.language(request, brand, shown=form.get("lang", [""])[0]),
             suspected_automation=not person or scanners.recognised(request.evidence.user_agent),
-            form=recipients.form_name(stamp, request.body) if shown_at else "",
+            form=forms.form_name(stamp, request.body) if shown_at else "",
         )
 
     def _keep_unverified(self, request: Request, form: dict[str, list[str]]) -> Response:
@@ -206,7 +209,7 @@ class UnsubscribePages:
             frequency=form.get("frequency", [""])[0] if scope == "frequency" else "",
             undo=self._while_good(undo, request.now),
             why=self._while_good(why, request.now),
-            reasons=recipients.REASONS,
+            reasons=opting_out.REASONS,
             preferences=preferences,
             gets=gets,
             token=request.parameters["token"],

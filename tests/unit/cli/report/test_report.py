@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consentry.actions.opting_out import REASONS
 from consentry.actions.platforms import rfc3339
-from consentry.actions.recipients import REASONS
 from consentry.rules.ledger import Actor, Channel, Kind
 from consentry_cli.report import counting, periods
 from consentry_cli.report.counting import Counts, NotAnEventError
