@@ -81,7 +81,7 @@ def states(brand: Brand) -> dict[str, Page]:
     for error in ("", "email", "topics"):
         typed = {"email": "ann@" if error else "", "ticked": ["news"] if error == "email" else []}
         values = {"error": error, "honeypot": "website", **typed}
-        found[f"subscribe, error {error!r}"] = Page("subscribe", "subscribe.html", values, not error)
+        found[f"subscribe, error {error!r}"] = Page("subscribe", "subscribe.html", values, True)
     topics: tuple[str, ...]
     for topics in ((), ONE, SEVERAL):
         many = f", {len(topics)} topics"
@@ -104,10 +104,10 @@ def states(brand: Brand) -> dict[str, Page]:
         ways = {"days": opting_out.PAUSE_DAYS, "frequencies": consent.FREQUENCIES[1:] if topics else (), **token}
         for refused in (False, True):
             name = f"unsubscribe{many}, refused" if refused else f"unsubscribe{many}"
-            shown = values | ways | {"refused": refused, "out": False, "since": 0, "gets": SEVERAL}
+            shown = values | ways | {"refused": refused, "out": False, "since": 0, "gets": SEVERAL, "paused_until": NOW}
             found[name] = Page("leaving", "unsubscribe.html", shown, not refused)
         for gets in ((), SEVERAL):
-            shown = values | ways | {"refused": False, "out": True, "since": NOW, "gets": gets}
+            shown = values | ways | {"refused": False, "out": True, "since": NOW, "gets": gets, "paused_until": None}
             found[f"unsubscribed{many}, {len(gets)} left"] = Page("leaving", "unsubscribe.html", shown, True)
         if topics:
             come_back = {"topics": topics, "stamp": LONGEST_TOKEN}

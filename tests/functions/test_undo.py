@@ -22,6 +22,8 @@ def test_an_hour_later_nothing_is_undone(world: World) -> None:
     before = world.items()
     answer = world.post(url)
     assert (answer.status, answer.page.heading) == (410, "It’s too late to undo this")
+    assert "/s/demo?lang=en" in answer.page.links
+    assert "mailto:privacy@meadow.example" in answer.page.links
     assert world.items() == before
     world.now -= 1
     assert world.post(url).status == 200

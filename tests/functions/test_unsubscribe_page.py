@@ -123,6 +123,26 @@ def test_what_was_left_is_not_called_still_on_while_it_waits_to_be_written(world
     assert "Newsletter" not in still
 
 
+def test_who_paused_is_shown_until_when_while_there_is_something_to_pause(world: World) -> None:
+    world.subscribed("news")
+    url = world.leave_url()
+    assert "paused" not in world.get(url).page.text
+    send(world, url, scope="pause", days="30")
+    assert "Your emails are paused until 14 February 2027." in world.get(url).page.text
+    send(world, url, scope="all")
+    assert "paused" not in world.get(url).page.text
+
+
+def test_who_has_left_everything_is_not_asked_first_of_all_to_leave_everything(world: World) -> None:
+    world.subscribed("news")
+    url = world.leave_url()
+    world.post(url, body=ONE_CLICK)
+    everything = '<button class="main">Unsubscribe from everything</button>'
+    assert everything in world.get(url).body, "product updates are still on"
+    send(world, url, scope="all")
+    assert 'class="main"' not in world.get(url).body
+
+
 def test_leaving_everything_leaves_every_topic_there_is_and_will_be(world: World) -> None:
     world.subscribed("news", "offers")
     send(world, world.leave_url(), scope="all")

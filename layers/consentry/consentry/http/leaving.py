@@ -99,6 +99,7 @@ class UnsubscribePages:
             out=len(left) == len(topics),
             since=max((rules.opted_out_at(consent, topic) for topic in left), default=0),
             gets=gets,
+            paused_until=rules.pause_end(consent, request.now),
         )
 
     def _leave(self, request: Request, link: Link, brand: Brand, form: dict[str, list[str]]) -> Response:
