@@ -17,7 +17,8 @@ from consentry.actions import platforms
 from consentry.actions.circumstances import Circumstances
 from consentry.actions.reports import Report, Result
 from consentry.deployment import Deployment
-from consentry.http import openapi, problems, web
+from consentry.http import admission, openapi, problems, web
+from consentry.http.admission import ApiProblemError
 from consentry.http.api_models import (
     MAX_EVENT_ID,
     MAX_FAULTS,
@@ -48,36 +49,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from consentry.http.problems import Kind
-    from consentry.http.web import Request
     from consentry.links.keyring import ApiKey
     from consentry.rules.brands import Brand
 
 deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
 
-MAX_BODY: Final = 1024 * 1024
 LEDGER_PAGE: Final = 200
-OPENAPI_PATH: Final = "/v1/openapi.json"
-_TO_POST: Final = {
-    "/v1/subscriptions": "write",
-    "/v1/events": "write",
-    "/v1/links": "mint",
-    "/v1/decisions": "read",
-    "/v1/subscribers/lookup": "read",
-}
-"""The scope that each call takes that is posted."""
-_COMPUTED: Final = {"/v1/links", "/v1/decisions", "/v1/subscribers/lookup"}
-"""What a call only computes can be computed again, and may be too large to keep."""
-
-
-class ApiProblemError(Exception):
-    """An error that the caller gets, as RFC 9457 problem details."""
-
-    def __init__(self, kind: Kind, detail: str, errors: list[dict[str, str]] | None = None) -> None:
-        super().__init__(detail)
-        self.kind = kind
-        self.detail = detail
-        self.errors = errors or []
-
 
 app = APIGatewayHttpResolver(enable_validation=True, response_validation_error_http_code=500)
 
@@ -275,7 +252,7 @@ def erase(subscriber_id: Annotated[str, Path()]) -> Response[str]:
     return _answer({"erased": True})
 
 
-@app.get(OPENAPI_PATH, include_in_schema=False)
+@app.get(admission.OPENAPI_PATH, include_in_schema=False)
 def describe() -> Response[str]:
     """This API, described by itself."""
     return Response(200, content_types.APPLICATION_JSON, openapi.document(app))
@@ -339,18 +316,17 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     request = web.read(event, deployment.site)
     app.append_context(base_url=request.base_url)
     try:
-        key = None if _is_open(event["rawPath"]) else _authenticated(request)
-        brand = _permitted(key, event) if key else None
-        readable = _readable(event, request)
+        key = None if admission.is_open(event["rawPath"]) else admission.authenticate(deployment.keyring, request)
+        brand = admission.permit(deployment.brands, key, event) if key else None
+        readable = admission.readable(event, request)
 
         def resolve() -> dict[str, Any]:
             app.append_context(brand=brand, base_url=request.base_url)
             answer = app.resolve(readable, context)
             return {**answer, "headers": {**web.ALWAYS, **answer["headers"]}}
 
-        repeated = readable["headers"].get("idempotency-key", "")
-        if key and brand and repeated and _method(readable) == "POST":
-            return _once(key, repeated, readable, context, resolve)
+        if key and brand and readable["headers"].get("idempotency-key") and admission.method(readable) == "POST":
+            return _once(key, readable, context, resolve)
         return resolve()
     except ApiProblemError as exc:
         return _early(refuse(exc))
@@ -358,65 +334,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return _early(unavailable(exc))
 
 
-def _is_open(path: str) -> bool:
-    """Whether a path needs no key: what describes the API, and its problems."""
-    return path == OPENAPI_PATH or path.startswith(problems.PATH)
-
-
-def _once(
-    key: ApiKey, repeated: str, event: dict[str, Any], context: Any, resolve: Callable[[], dict[str, Any]]
-) -> dict[str, Any]:
-    """The answer under an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header)."""
-    from consentry.table import idempotency  # noqa: PLC0415 - few calls carry the header
-
-    if len(repeated) > openapi.MAX_IDEMPOTENCY_KEY or not repeated.isascii() or not repeated.isprintable():
-        raise ApiProblemError(
-            problems.INVALID, f"Idempotency-Key: at most {openapi.MAX_IDEMPOTENCY_KEY} printable ASCII characters"
-        )
+def _once(key: ApiKey, event: dict[str, Any], context: Any, resolve: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     now = _now()
+    ends = now + context.get_remaining_time_in_millis()
+    secret = deployment.keyring.idempotency_key(key.brand)
     try:
-        return idempotency.once(
-            deployment.gateway,
-            deployment.keyring.idempotency_key(key.brand),
-            (key.brand, key.key_id, repeated),
-            f"{event['rawPath']} {event['body']}",
-            resolve,
-            now=now,
-            ends=now + context.get_remaining_time_in_millis(),
-            keep=event["rawPath"] not in _COMPUTED,
-        )
-    except idempotency.OtherBodyError as exc:
-        raise ApiProblemError(problems.KEY_REUSED, "This Idempotency-Key was used with a different request") from exc
-    except idempotency.InProgressError as exc:
-        raise ApiProblemError(problems.IN_PROGRESS, "A request with this Idempotency-Key is in progress") from exc
+        return admission.once(deployment.gateway, secret, key, event, resolve, now=now, ends=ends)
     except StoreUnavailableError as exc:
-        if event["rawPath"] == "/v1/events":
-            return (
-                resolve()
-            )  # spooled, if need be; and what is reported twice is recorded once, whatever key it came with
+        if event["rawPath"] == "/v1/events":  # spooled, if need be; what is reported twice is recorded once
+            return resolve()
         return _early(unavailable(exc))
-
-
-def _authenticated(request: Request) -> ApiKey:
-    scheme, _, presented = request.headers.get("authorization", "").partition(" ")
-    key = deployment.keyring.api_key(presented.strip()) if scheme.lower() == "bearer" else None
-    if key is None:
-        raise ApiProblemError(problems.UNAUTHORIZED, "A valid API key is needed: Authorization: Bearer <key>")
-    return key
-
-
-def _readable(event: dict[str, Any], request: Request) -> dict[str, Any]:
-    """The event with its body as text, taken as JSON whatever its content type says."""
-    if len(request.body) > MAX_BODY:
-        raise ApiProblemError(problems.TOO_LARGE, f"A body has at most {MAX_BODY} bytes")
-    try:
-        text = request.body.decode()
-        if text:
-            json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise ApiProblemError(problems.NOT_JSON, "The body is not JSON") from exc
-    headers = {**request.headers, "content-type": content_types.APPLICATION_JSON}
-    return {**event, "headers": headers, "body": text, "isBase64Encoded": False}
 
 
 def _early(response: Response[str]) -> dict[str, Any]:
@@ -428,25 +355,6 @@ def _early(response: Response[str]) -> dict[str, Any]:
         "body": response.body,
         "isBase64Encoded": False,
     }
-
-
-def _method(event: dict[str, Any]) -> str:
-    """The method, as Powertools looks for a route: whatever its case, so that no call gets past what its key may do."""
-    return str(event["requestContext"]["http"]["method"]).upper()
-
-
-def _permitted(key: ApiKey, event: dict[str, Any]) -> Brand | None:
-    """The caller's brand, if its key may make this call; None if there is no such call."""
-    method = _method(event)
-    scope = _TO_POST.get(event["rawPath"]) if method == "POST" else {"GET": "read", "DELETE": "erase"}.get(method)
-    if scope is None:
-        return None
-    brand = deployment.brands.get(key.brand)
-    if brand is None:
-        raise ApiProblemError(problems.FORBIDDEN, "This key's brand is no longer deployed")
-    if not key.may(scope):
-        raise ApiProblemError(problems.FORBIDDEN, f"This key lacks the scope `{scope}`")
-    return brand
 
 
 def _somebody(brand: Brand, email: str) -> tuple[str, dict[str, str]]:

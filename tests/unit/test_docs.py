@@ -13,6 +13,7 @@ import click
 import pytest
 from babel import Locale
 
+from consentry.http import admission
 from consentry.links.tokens import Purpose
 from consentry.rules import consent as rules
 from consentry.rules.consent import Choice, Consent, Mode, Reason, Status
@@ -97,7 +98,7 @@ def api_calls(load_function: Callable[[str], ModuleType]) -> set[tuple[str, str]
     paths = function.app.get_openapi_schema(title="", version="").paths or {}
     methods = ("get", "post", "delete")
     told = {(method, path) for path, item in paths.items() for method in methods if getattr(item, method)}
-    return told | {("get", function.OPENAPI_PATH)}
+    return told | {("get", admission.OPENAPI_PATH)}
 
 
 def test_a_newcomer_can_copy_an_example_of_every_call_of_the_api(api_calls: set[tuple[str, str]]) -> None:
