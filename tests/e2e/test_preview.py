@@ -43,7 +43,7 @@ def test_a_form_of_a_previewed_page_works(stack: Any) -> None:
     assert 'value="news" checked' in page.text
     saved = stack.call("POST", url, form={"scope": "all"})
     assert saved.status == 200
-    assert "checked" not in saved.text
+    assert " checked" not in saved.text
     assert 'role="status"' in saved.text
 
 
@@ -54,3 +54,12 @@ def test_a_mail_is_shown_as_it_was_sent(stack: Any) -> None:
     text = stack.call("GET", f"{PREVIEW}/demo/mail/confirmation?lang=ar&part=text")
     assert text.headers["content-type"].startswith("text/plain")
     assert "/c/" in text.text
+
+
+def test_who_leaves_is_shown_the_last_email_where_the_brand_sends_one(stack: Any) -> None:
+    text = stack.call("GET", f"{PREVIEW}/other/mail/goodbye?lang=en&part=text")
+    assert text.status == 200
+    assert "Other News" in text.text
+    assert "unsubscribed" in text.text
+    assert "/c/" not in text.text
+    assert stack.call("GET", f"{PREVIEW}/demo/mail/goodbye").status == 404

@@ -49,6 +49,8 @@ class State(NamedTuple):
     """Whether the brand has it."""
     kind: str = "page"
     """Or `line`: of text, for machines; or `mail`: it comes to the visitor's address a moment later."""
+    emails: int = 1
+    """How many come to the visitor, this one the last."""
 
     async def play(self, visitor: Visitor) -> Page:
         """Get there."""
@@ -201,6 +203,11 @@ def fewer(brand: Brand) -> bool:
     return len(next(iter(brand.topics.values())).frequencies) > 1
 
 
+def says_goodbye(brand: Brand) -> bool:
+    """Whether who asked for something and left it gets an email."""
+    return brand.goodbye_mail and asks(brand)
+
+
 def fills_in(without: Without | None = None, **fields: Value) -> Step:
     """Fills in the subscribe form; topics only where there is a choice."""
 
@@ -318,6 +325,8 @@ PAGES: dict[str, tuple[State, ...]] = {
         State("confirmation", "Confirm that you want our emails", (ASKS,), kind="mail"),
         State("return", "Confirm that you want our emails again", (*COMING_BACK, sends(email=address)), kind="mail"),
         State("already", "You already get these emails", (CONFIRMING, confirms(), ASKS), kind="mail"),
+        State("goodbye", "You’ve been unsubscribed", (ASKS, CONFIRMING, confirms(), one_click(leaving_path(asked_for))),
+              fits=says_goodbye, kind="mail", emails=2),
     ),
 }
 """By page, in the order in which people meet them."""
