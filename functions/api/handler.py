@@ -44,6 +44,7 @@ from consentry.rules.addresses import MalformedAddressError
 from consentry.rules.ledger import Channel
 from consentry.settings import Settings
 from consentry.table.gateway import StoreUnavailableError
+from consentry.table.store import UnknownPageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
 
 LEDGER_PAGE: Final = 200
+CLOCKS_DIFFER_MS: Final = 60_000
+"""By which a platform's clock may be ahead of ours without a word."""
 
 app = APIGatewayHttpResolver(enable_validation=True, response_validation_error_http_code=500)
 
@@ -216,9 +219,11 @@ def show_ledger(
 ) -> Response[str]:
     """The person's events, oldest first, and whether the ledger is intact: no event changed, removed or slipped in."""
     brand = _brand()
-    page = deployment.store.ledger(
-        brand.id, _well_spelt(subscriber_id, "subscriber_id"), limit=LEDGER_PAGE, start=start
-    )
+    who = _well_spelt(subscriber_id, "subscriber_id")
+    try:
+        page = deployment.store.ledger(brand.id, who, limit=LEDGER_PAGE, start=start)
+    except UnknownPageError:
+        raise _field_problem("start", "not a `next` of this person's ledger") from None
     return _answer(platforms.ledger(page))
 
 
@@ -405,9 +410,17 @@ def _reported(brand: Brand, given: Any, now: int, *, unavailable: bool) -> dict[
     )
     receipt = deployment.reports.take(brand, said, Channel.API, now, unavailable=unavailable)
     result = {"event_id": event_id, "result": receipt.result.value}
-    left_out = "reference: left out" if given.get("reference") and not event.reference else ""
-    note = "; ".join(filter(None, (receipt.note, left_out)))
+    notes = (
+        receipt.note,
+        "reference: left out" if given.get("reference") and not _may_be_kept(said.reference) else "",
+        "occurred_at: later than now, counts as now" if said.occurred_at > now + CLOCKS_DIFFER_MS else "",
+    )
+    note = "; ".join(filter(None, notes))
     return result | ({"error": receipt.error} if receipt.error else {}) | ({"note": note} if note else {})
+
+
+def _may_be_kept(reference: str) -> bool:
+    return bool(reference) and not addresses.may_stand_in(reference)
 
 
 def _field(where: Iterable[int | str]) -> str:

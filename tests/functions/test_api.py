@@ -673,6 +673,8 @@ def test_a_long_ledger_comes_in_pages(world: World, monkeypatch: pytest.MonkeyPa
         if (start := page.get("next", "").replace("#", "%23")) == "":
             break
     assert seen == ["000", "001", "002", "003", "004"]
+    refused = world.api("GET", f"{path}?start=zzz", key=key)
+    assert (refused.status, refused.json["errors"][0]["field"]) == (400, "start")
 
 
 def test_a_ledger_that_was_tampered_with_is_said_to_be(world: World) -> None:

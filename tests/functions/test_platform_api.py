@@ -106,7 +106,8 @@ def test_a_bad_event_is_named_and_spoils_no_other(api: Any, world: Any, bad: Any
 def test_an_event_whose_reference_may_hold_an_address_counts_without_it(
     api: Any, world: Any, kind: str, reference: str
 ) -> None:
-    assert results(api("POST", "/v1/events", {"events": [event(kind, reference=reference)]})) == ["applied"]
+    (told,) = api("POST", "/v1/events", {"events": [event(kind, reference=reference)]})[1]["results"]
+    assert (told["result"], told["note"]) == ("applied", "reference: left out")
     assert "example.com" not in json.dumps(world.items())
 
 
@@ -126,7 +127,8 @@ def test_a_claim_never_lifts_an_opt_out(api: Any, world: Any) -> None:
 
 
 def test_an_event_counts_when_it_occurred_and_never_in_the_future(api: Any, world: Any) -> None:
-    api("POST", "/v1/events", {"events": [event(occurred_at="2099-01-01T00:00:00Z")]})
+    (told,) = api("POST", "/v1/events", {"events": [event(occurred_at="2099-01-01T00:00:00Z")]})[1]["results"]
+    assert told["note"] == "occurred_at: later than now, counts as now"
     assert int(world.events()[0]["occurred_at"]["N"]) == world.now
 
 

@@ -95,6 +95,10 @@ class _ChangedError(Exception):
     """What a change was made of is no longer what is there."""
 
 
+class UnknownPageError(ValueError):
+    """No page of this ledger ends there."""
+
+
 class LedgerPage(NamedTuple):
     """Some of a subscriber's events, oldest first, and whether the whole ledger adds up."""
 
@@ -317,8 +321,11 @@ class Store:
 
         Raises:
             StoreUnavailableError: the table can't be read.
+            UnknownPageError: no page ends where `start` says.
         """
         held = self.read_record(brand, subscriber_id)
+        if start and all(event.evidence_key != start for event in held.events):
+            raise UnknownPageError
         page = [event for event in held.events if not start or event.evidence_key > start]
         shown = [(event, held.evidences.get(event.evidence_key, Evidence())) for event in page[:limit]]
         more = page[limit - 1].evidence_key if len(page) > limit else None
