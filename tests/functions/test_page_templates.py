@@ -80,7 +80,7 @@ def states(brand: Brand) -> dict[str, Page]:
             found[f"undone {done}, {len(still_out)} still out"] = Page("leaving", "undone.html", undone)
     for error in ("", "email", "topics"):
         typed = {"email": "ann@" if error else "", "ticked": ["news"] if error == "email" else []}
-        values = {"error": error, "honeypot": "website", **typed}
+        values = {"wrong": {error: "⟦what is wrong⟧"} if error else {}, "honeypot": "website", **typed}
         found[f"subscribe, error {error!r}"] = Page("subscribe", "subscribe.html", values, True)
     topics: tuple[str, ...]
     for topics in ((), ONE, SEVERAL):
@@ -138,7 +138,7 @@ def states(brand: Brand) -> dict[str, Page]:
     return found
 
 
-SUBSCRIBE: dict[str, Any] = {"error": "", "email": "", "ticked": [], "honeypot": "website"}
+SUBSCRIBE: dict[str, Any] = {"wrong": {}, "email": "", "ticked": [], "honeypot": "website"}
 
 
 def render(page: Page, brand: Brand | None, lang: str) -> Response:

@@ -43,6 +43,20 @@ topics:
     mode: opt_out
     name: {en: Product, de: Produkt}
 """
+NO_ORIGINS = [
+    "https://a.example/",
+    "https://a.example/form",
+    "https://a.example:0",
+    "https://A.example",
+    "https://*.a.example",
+    "https://a.example, https://b.example",
+    "http://a.example",
+    "http://localhost.a.example",
+    "https://localhost",
+    "a.example",
+    "null",
+    "*",
+]
 
 
 @pytest.fixture
@@ -111,6 +125,9 @@ def changed(line: int, text: str) -> str:
         (10, "retired_topics: [letters, letters]", "retired_topics", "non-unique"),
         (10, "retired_topics: [Letters]", "retired_topics.0", "must be a name of at most 16"),
         (10, "retired_topics: letters", "retired_topics", "is not of type 'array'"),
+        *((10, f"origins: ['{each}']", "origins.0", "must be scheme and host as browsers") for each in NO_ORIGINS),
+        (10, "origins: [https://a.example, https://a.example]", "origins", "non-unique"),
+        (10, "origins: https://a.example", "origins", "is not of type 'array'"),
         (12, "  accent: #2f6b3c", "theme.accent", "must be a colour in quotes"),
         (12, '  accent: "#fff000"', "theme.accent", "has a contrast of 1."),
         (12, '  colour: "#2f6b3c"', "theme.colour", "unknown field; allowed: accent, accent_dark, logo"),

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FALLBACK_LANGUAGE: Final = "en"
+_MADE: Final = frozenset(
+    {"topics", "retired_topics", "theme", "languages", "webhooks", "notifications", "limits", "goodbye_mail", "origins"}
+)
+"""Fields of `Brand` that are more, or may be less, than what the compiled file has."""
 
 
 class Topic(NamedTuple):
@@ -109,6 +113,8 @@ class Brand(NamedTuple):
     """Whether an email confirms an opt-out; only where the address is kept."""
     notifications: tuple[Endpoint, ...] = ()
     limits: Bounds = Bounds()
+    origins: tuple[str, ...] = ()
+    """Of the sites whose scripts may post the form, as browsers write them: `https://www.example.com`."""
 
     @property
     def is_gone(self) -> bool:
@@ -197,8 +203,7 @@ def from_json(data: dict[str, Any]) -> Brand:
         )
         for each in data["topics"]
     }
-    made = {"topics", "retired_topics", "theme", "languages", "webhooks", "notifications", "limits", "goodbye_mail"}
-    simple = {name: data[name] for name in Brand._fields if name not in made}
+    simple = {name: data[name] for name in Brand._fields if name not in _MADE}
     return Brand(
         **simple,
         topics=topics,
@@ -212,6 +217,7 @@ def from_json(data: dict[str, Any]) -> Brand:
         goodbye_mail=data.get("goodbye_mail", False),
         notifications=tuple(Endpoint(**each) for each in data.get("notifications", [])),
         limits=Bounds(**data.get("limits", {})),
+        origins=tuple(data.get("origins", ())),
     )
 
 
