@@ -106,7 +106,7 @@ def test_a_brands_texts_cannot_add_a_header_or_html(mailroom: Mailroom, monkeypa
     demo = mailroom.world.deployment.brands.get("demo")
     assert demo
     topics = {"news": demo.topics["news"]._replace(names={"en": evil})}
-    brand = demo._replace(names={"en": evil}, topics=topics, postal_address=evil)
+    brand = demo._replace(names={"en": evil}, topics=topics, postal_addresses={"en": evil})
     record = mailroom.ask()
     monkeypatch.setattr(mailroom.world.deployment.brands, "_brands", {each.id: each for each in Brands([brand])})
     assert mailroom.stream(record) == []

@@ -149,7 +149,7 @@ def test_gmail_does_not_clip_it(send: Callable[..., Sent], brand: Brand, state: 
     """Not even with the longest texts and topics that a brand file may have."""
     long = {lang: "W" * 300}
     topics = {f"topic{at:011d}": brand.topics["news"]._replace(names=long, descriptions=long) for at in range(5)}
-    longest = brand._replace(names=long, topics=topics, postal_address="W" * 400)
+    longest = brand._replace(names=long, topics=topics, postal_addresses={"en": "W" * 400})
     assert len(send(state, lang).raw) < CLIPPED / 2
     assert len(send(state, lang, longest).raw) < CLIPPED
 
@@ -204,7 +204,7 @@ def test_it_says_who_sends_why_and_how_to_leave(send: Callable[..., Sent], brand
     assert brand.name(lang) in subject
     for part in (" ".join(sent.text.split()), sent.seen):
         assert brand.name(lang) in part
-        assert brand.postal_address in part
+        assert brand.postal_address("en") in part
         assert languages.format_moment(AT, catalogue) in part
         assert all(brand.topic_name(topic, lang) in part for topic in letter.topics)
         assert (languages.format_date(UNTIL, catalogue) in part) == bool(letter.paused_until)
@@ -252,7 +252,7 @@ def test_no_text_escapes_translation(send: Callable[..., Sent], brand: Brand, mo
     monkeypatch.setattr(pages, "_environment", pages._environment.__wrapped__)  # with texts of its own
     marked = brand._replace(
         names={"en": "⟦brand⟧"},
-        postal_address="⟦address⟧",
+        postal_addresses={"en": "⟦address⟧"},
         topics={
             name: topic._replace(names={"en": f"⟦{name}⟧"}, descriptions={"en": "⟦text⟧"})
             for name, topic in brand.topics.items()
@@ -276,13 +276,13 @@ def test_what_a_brand_writes_is_never_markup(send: Callable[..., Sent], brand: B
     topics = {
         name: topic._replace(names={"en": evil}, descriptions={"en": evil}) for name, topic in brand.topics.items()
     }
-    sent = send(state, "en", brand._replace(names={"en": evil}, topics=topics, postal_address=evil))
+    sent = send(state, "en", brand._replace(names={"en": evil}, topics=topics, postal_addresses={"en": evil}))
     assert not list(sent.document.iter("script"))
     assert "<script>alert(1)</script>" in " ".join(sent.text.split())
 
 
 def test_a_brand_without_address_or_privacy_page_has_no_gap_there(send: Callable[..., Sent], brand: Brand) -> None:
-    bare = brand._replace(postal_address="", privacy_url="")
+    bare = brand._replace(postal_addresses={}, privacy_urls={})
     for state in STATES:
         sent = send(state, "en", bare)
         assert "None" not in sent.html

@@ -251,7 +251,7 @@ def test_no_text_escapes_translation(brand: Brand, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(pages, "_environment", pages._environment.__wrapped__)  # with texts of its own
     brand = brand._replace(
         names={"en": "⟦brand⟧"},
-        postal_address="⟦address⟧",
+        postal_addresses={"en": "⟦address⟧"},
         topics={
             name: topic._replace(names={"en": f"⟦{name}⟧"}, descriptions={"en": "⟦text⟧"})
             for name, topic in brand.topics.items()

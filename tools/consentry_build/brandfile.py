@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 SCHEMA: Final[dict[str, Any]] = json.loads(Path(__file__).with_name("brand.schema.json").read_text(encoding="utf-8"))
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,15}")
 _PLAIN: Final = {"accent": "#1f4e79", "accent_dark": "#9cc4ec", "logo": ""}
+_IN_LANGUAGES: Final = {"name", "postal_address", "privacy_url"}
 _LEFT_OUT: Final[dict[str, Any]] = {
-    **dict.fromkeys(("reply_to", "inbound_domain", "privacy_url"), ""),
+    **dict.fromkeys(("reply_to", "inbound_domain"), ""),
     **dict.fromkeys(("keeps_address", "goodbye_mail"), False),
     "evidence_days": 0,
     "retired_topics": [],
     "limits": {},
 }
 """What fields are that a file leaves out."""
+_UNQUOTED: Final = re.compile(r":\s+(#[0-9a-fA-F]{6})\b")
+"""A colour that YAML takes for a comment."""
 _UNREADABLE: Final = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
 """What PyYAML raises: of a date such as 2001-99-99, an empty `!!int`, or a `!!bool` of anything it is no YAMLError."""
 _LIGHT, _DARK = "#ffffff", "#1b1d20"
@@ -81,7 +84,9 @@ def compile_folder(folder: Path) -> list[dict[str, Any]]:
     faults: list[Fault] = []
     brands = []
     if not files:
-        faults.append(Fault(str(folder), 0, "", "holds no brand file (*.yaml)"))
+        others = ", ".join(sorted(each.name for each in folder.glob("*.yml")))
+        hint = f"; rename {others} to *.yaml" if others else ""
+        faults.append(Fault(str(folder), 0, "", f"holds no brand file (*.yaml){hint}"))
     for file in files:
         found, data = _read(file)
         faults += found
@@ -105,29 +110,30 @@ def _read(file: Path) -> tuple[list[Fault], dict[str, Any]]:
 
 
 def _looked_at(file: Path) -> tuple[list[Fault], dict[str, Any]]:
-    name = str(file)
+    name, unquoted = str(file), None
     if not _ID.fullmatch(file.stem):
         return [Fault(name, 0, "", "the file's name is the brand's id: a-z, 0-9, - and _, at most 16")], {}
     try:
-        loader = yaml.SafeLoader(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        unquoted = _UNQUOTED.search(text)
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         # Before it is constructed: that writes what `<<` merges into the nodes.
         twice, lines = list(_twice(node)), dict(_lines(node, ()))
         data: Any = None if node is None else loader.construct_document(node)
     except _UNREADABLE as exc:
-        mark = getattr(exc, "problem_mark", None)
-        return [Fault(name, mark.line + 1 if mark else 0, "file", f"can't be read as YAML: {exc}")], {}
+        mark, problem = getattr(exc, "problem_mark", None), getattr(exc, "problem", None) or exc
+        line = mark.line + 1 if mark else 0
+        hint = "" if unquoted is None else f'; put colours in quotes: "{unquoted[1]}"'
+        return [Fault(name, line, "file", f"can't be read as YAML: {problem}{hint}")], {}
     if twice:
         return [Fault(name, line, key, "stands there twice, and one would be dropped") for key, line in twice], {}
-    faults = [
-        Fault(name, _line(lines, where), ".".join(where) or "file", what)
-        for error in sorted(
-            Draft202012Validator(SCHEMA).iter_errors(data), key=lambda error: list(map(str, error.path))
-        )
-        for where, what in _against_the_schema(error)
-    ]
-    if not faults:
-        faults = [Fault(name, lines.get(where, 0), ".".join(where), what) for where, what in _beyond_the_schema(data)]
+    errors = sorted(Draft202012Validator(SCHEMA).iter_errors(data), key=lambda error: list(map(str, error.path)))
+    found = [each for error in errors for each in _against_the_schema(error)]
+    faulty = {where[0] for where, _ in found if where}
+    if isinstance(data, dict):
+        found += _beyond_the_schema({field: each for field, each in data.items() if field not in faulty})
+    faults = [Fault(name, _line(lines, where), ".".join(where) or "file", what) for where, what in dict.fromkeys(found)]
     return faults, data
 
 
@@ -136,9 +142,11 @@ def _against_the_schema(error: Any) -> Iterator[tuple[tuple[str, ...], str]]:
     where = tuple(map(str, error.absolute_path))
     if error.validator == "additionalProperties":
         known = error.schema["properties"]
-        for field in error.instance:
-            if field not in known:
-                yield (*where, str(field)), f"unknown field; allowed: {', '.join(known)}"
+        what = f"unknown field; allowed: {', '.join(known)}"
+        yield from (((*where, str(field)), what) for field in error.instance if field not in known)
+    elif error.validator == "required":
+        missing = [field for field in error.validator_value if field not in error.instance]
+        yield from (((*where, field), f"is missing; it must be {_remedy(error.schema, field)}") for field in missing)
     elif error.validator == "anyOf" and isinstance(error.instance, dict):
         for inner in error.context or ():
             if inner.schema_path[0] == 1:  # of the alternative that is a mapping
@@ -146,39 +154,48 @@ def _against_the_schema(error: Any) -> Iterator[tuple[tuple[str, ...], str]]:
     else:
         if "propertyNames" in error.absolute_schema_path:
             where = (*where, str(error.instance))
-        needed = error.schema.get("description") if error.validator != "required" else None
-        yield where, f"must be {needed}" if needed else error.message
+        yield where, f"must be {error.schema['description']}"
+
+
+def _remedy(schema: dict[str, Any], field: str) -> str:
+    """What a field has to be."""
+    described = schema.get("properties", SCHEMA["$defs"]["webhook"]["properties"])[field]
+    while "description" not in described:
+        described = SCHEMA["$defs"][described["$ref"].rpartition("/")[2]]
+    return str(described["description"])
 
 
 def _beyond_the_schema(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Faults that a schema can't see: where, and what."""
+    """Faults that a schema can't see: where, and what. Fields with faults of their own are left out of `data`."""
     checks = (_language_faults, _retired_faults, _webhook_faults, _endpoint_faults, _theme_faults, _goodbye_faults)
     for check in checks:
         yield from check(data)
 
 
 def _language_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    languages = set(data["languages"])
+    languages = data.get("languages", [])
     spoken = set(translated())
-    for at, language in enumerate(data["languages"]):
+    for at, language in enumerate(languages):
         if language not in spoken:
             what = f"the pages aren't translated into it yet; they speak {', '.join(sorted(spoken))}"
             yield ("languages", str(at)), what
-    texts: list[tuple[tuple[str, ...], Any]] = [(("name",), data["name"])]
-    for topic, each in data["topics"].items():
-        texts += [(("topics", topic, key), each[key]) for key in ("name", "description") if key in each]
+    texts: list[tuple[tuple[str, ...], Any]] = [((field,), data.get(field)) for field in sorted(_IN_LANGUAGES)]
+    for topic, each in data.get("topics", {}).items():
+        texts += [(("topics", topic, key), each.get(key)) for key in ("name", "description")]
     for where, text in texts:
-        if isinstance(text, dict) and (missing := languages - set(text)):
+        if isinstance(text, dict) and (missing := set(languages) - set(text)):
             yield where, f"has no text for {', '.join(sorted(missing))}, which `languages` names"
 
 
 def _retired_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     for at, topic in enumerate(data.get("retired_topics", [])):
-        if topic in data["topics"]:
+        if topic in data.get("topics", {}):
             yield ("retired_topics", str(at)), "is one of `topics`: it can't be retired and there"
 
 
 def _webhook_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    if "topics" not in data:
+        return
     for name, webhook in data.get("webhooks", {}).items():
         for theirs, ours in webhook.get("topics", {}).items():
             if unknown := set(ours) - set(data["topics"]):
@@ -197,7 +214,7 @@ def _endpoint_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], st
 
 
 def _goodbye_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    if data.get("goodbye_mail") and not data.get("keeps_address"):
+    if data.get("goodbye_mail") and data.get("keeps_address") is not True:
         yield ("goodbye_mail",), "needs keeps_address: without it there is no address left to send that mail to"
 
 
@@ -206,9 +223,17 @@ def _theme_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]
     for key, background, shade in (("accent", _LIGHT, "light"), ("accent_dark", _DARK, "dark")):
         if key in theme and (ratio := contrast(theme[key], background)) < _CONTRAST:
             what = f"has a contrast of {ratio:.2f} with the {shade} page; text needs {_CONTRAST} (WCAG 1.4.3)"
-            yield ("theme", key), what
+            yield ("theme", key), f'{what}; the nearest that has it is "{readable(theme[key], background)}"'
     if logo := theme.get("logo"):
         yield from ((("theme", "logo"), what) for what in _logo_faults(logo))
+
+
+def readable(colour: str, background: str) -> str:
+    """The colour, as little darker on a light background, or lighter on a dark one, as it takes to be read there."""
+    towards = 0 if _luminance(background) > 0.5 else 255  # noqa: PLR2004 - the middle
+    channels = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+    mixed = ("#" + "".join(f"{c + (towards - c) * part // 256:02x}" for c in channels) for part in range(257))
+    return next(each for each in mixed if contrast(each, background) >= _CONTRAST)
 
 
 def contrast(one: str, other: str) -> float:
@@ -260,9 +285,11 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
     agreed_to = json.dumps([data["name"], topics], sort_keys=True, ensure_ascii=False)
     return {
         **_LEFT_OUT,
-        **{field: each for field, each in data.items() if field != "name"},
+        **{field: each for field, each in data.items() if field not in _IN_LANGUAGES},
         "id": brand_id,
         "names": _texts(data["name"], languages),
+        "postal_addresses": _texts(data["postal_address"], languages),
+        "privacy_urls": _texts(data.get("privacy_url", {}), languages),
         "topics": topics,
         "theme": _PLAIN | data.get("theme", {}),
         "list_domain": data.get("list_domain") or data["sender"].rpartition("@")[2],

@@ -22,7 +22,7 @@ def validate(paths: tuple[Path, ...]) -> None:
     """Check brand files; say which line is wrong and how to fix it."""
     files = [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
     if not files:
-        raise click.UsageError("there is no brand file (*.yaml) there")
+        raise click.UsageError("no brand files (*.yaml) there; a brand file ends in .yaml, not .yml")
     faults = [fault for file in files for fault in faults_of(file)]
     for fault in faults:
         click.echo(str(fault))

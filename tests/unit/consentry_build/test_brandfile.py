@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -15,6 +15,9 @@ from consentry.rules import brands
 from consentry_build import brandfile
 from consentry_build.brandfile import Fault, FaultyBrandsError, compile_folder, contrast, faults_of
 from support import odd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[3]
 
@@ -90,29 +93,36 @@ def changed(line: int, text: str) -> str:
         (1, 'name: "a\\n"', "name", "must be one line"),
         (1, 'name: "a\\u2028b"', "name", "must be one line"),
         (1, 'name: "a\\u0085b"', "name", "must be one line"),
+        (1, 'name: "  "', "name", "must be one line"),
+        (1, 'name: "a\\u202eb"', "name", "without control or direction characters"),
+        (1, "name: {}", "name", "must be one text for each language"),
         (1, "name: {en: Meadow}", "name", "has no text for de"),
         (1, 'name: {en: Meadow, de: ""}', "name.de", "must be one line"),
         (1, "name: {en: Meadow, de: Wiese, English: x}", "name.English", "must be a language tag"),
-        (2, "languages: []", "languages", "should be non-empty"),
-        (2, "languages: [en, de, en]", "languages", "non-unique"),
+        (2, "languages: []", "languages", "must be a list of languages, each once, such as [en, de]"),
+        (2, "languages: [en, de, en]", "languages", "must be a list of languages, each once"),
         (2, "languages: [en, de, no]", "languages.2", "must be a language tag (BCP 47), such as en or pt-BR"),
         (2, "languages: [en, de, Deutsch]", "languages.2", "must be a language tag"),
         (2, "languages: [en, de, fr]", "name", "has no text for fr, which `languages` names"),
-        (3, "sender: Meadow <hello@meadow.example>", "sender", "must be an e-mail address without a name"),
-        (3, "sender: hello..x@meadow.example", "sender", "must be an e-mail address"),
-        (3, "sender: .hello@meadow.example", "sender", "must be an e-mail address"),
-        (3, "sender: hello@localhost", "sender", "must be an e-mail address"),
-        (3, 'sender: "hello@meadow.example\\n"', "sender", "must be an e-mail address"),
-        (3, f"sender: {'x' * 65}@meadow.example", "sender", "must be an e-mail address"),
+        (3, "sender: Meadow <hello@meadow.example>", "sender", "must be an email address without a name, at a whole"),
+        (3, "sender: hello..x@meadow.example", "sender", "must be an email address"),
+        (3, "sender: .hello@meadow.example", "sender", "must be an email address"),
+        (3, "sender: hello@localhost", "sender", "must be an email address"),
+        (3, 'sender: "hello@meadow.example\\n"', "sender", "must be an email address"),
+        (3, f"sender: {'x' * 65}@meadow.example", "sender", "must be an email address"),
         (4, "reply_to: people", "reply_to", "such as hello@example.com"),
         (5, "inbound_domain: https://x.example", "inbound_domain", "must be a domain in lower case"),
         (5, 'inbound_domain: "x.example\\n"', "inbound_domain", "must be a domain"),
         (6, "list_domain: Meadow.Example", "list_domain", "such as mail.example.com"),
-        (7, "postal_address: Bath", "postal_address", "too short"),
+        (7, "postal_address: Bath", "postal_address", "must be an address of 10 to 400 characters"),
+        (7, "postal_address: {en: 12 Orchard Lane}", "postal_address", "has no text for de"),
+        (7, "postal_address: {en: 12 Orchard Lane, de: Bath}", "postal_address.de", "must be an address of 10"),
+        (8, "privacy_url: {en: 'https://a.example', de: http://a.example}", "privacy_url.de", "must be an https"),
+        (8, "privacy_url: {en: 'https://a.example'}", "privacy_url", "has no text for de"),
         (8, "privacy_url: http://meadow.example", "privacy_url", "must be an https address"),
         (8, "privacy_url: javascript:alert(1)", "privacy_url", "must be an https address"),
-        (9, "keeps_address: sometimes", "keeps_address", "not of type 'boolean'"),
-        (10, "evidence_days: -1", "evidence_days", "less than the minimum of 0"),
+        (9, "keeps_address: sometimes", "keeps_address", "must be true or false"),
+        (10, "evidence_days: -1", "evidence_days", "must be a whole number of days from 0 to 3650"),
         (10, "evidence_day: 30", "evidence_day", "unknown field; allowed: name, languages, sender"),
         (12, "  accent: green", "theme.accent", 'must be a colour in quotes, such as "#1f4e79"'),
         (10, "limits: {mails_a_minute: 0}", "limits.mails_a_minute", "must be a whole number from 1"),
@@ -120,27 +130,28 @@ def changed(line: int, text: str) -> str:
         (10, "limits: {requests_an_hour: 1.5}", "limits.requests_an_hour", "must be a whole number"),
         (10, "limits: {requests_an_hour_per_ip: many}", "limits.requests_an_hour_per_ip", "must be a whole number"),
         (10, "limits: {mails_an_hour: 9}", "limits.mails_an_hour", "unknown field; allowed: requests_an"),
-        (10, "limits: 5", "limits", "is not of type 'object'"),
+        (10, "limits: 5", "limits", "must be a mapping of limits"),
         (10, "retired_topics: [letters, news]", "retired_topics.1", "is one of `topics`"),
-        (10, "retired_topics: [letters, letters]", "retired_topics", "non-unique"),
-        (10, "retired_topics: [Letters]", "retired_topics.0", "must be a name of at most 16"),
-        (10, "retired_topics: letters", "retired_topics", "is not of type 'array'"),
+        (10, "retired_topics: [letters, letters]", "retired_topics", "must be a list of at most 200 ids, each once"),
+        (10, "retired_topics: [Letters]", "retired_topics.0", "must be an id of at most 16"),
+        (10, "retired_topics: letters", "retired_topics", "must be a list"),
         *((10, f"origins: ['{each}']", "origins.0", "must be scheme and host as browsers") for each in NO_ORIGINS),
-        (10, "origins: [https://a.example, https://a.example]", "origins", "non-unique"),
-        (10, "origins: https://a.example", "origins", "is not of type 'array'"),
+        (10, "origins: [https://a.example, https://a.example]", "origins", "must be a list of at most 20 origins"),
+        (10, "origins: https://a.example", "origins", "must be a list of at most 20 origins"),
         (12, "  accent: #2f6b3c", "theme.accent", "must be a colour in quotes"),
         (12, '  accent: "#fff000"', "theme.accent", "has a contrast of 1."),
         (12, '  colour: "#2f6b3c"', "theme.colour", "unknown field; allowed: accent, accent_dark, logo"),
         (13, '  accent_dark: "#1f4e79"', "theme.accent_dark", "with the dark page; text needs 4.5"),
+        (11, "theme: {accent: #2f6b3c}", "file", 'put colours in quotes: "#2f6b3c"'),
         (14, "  logo: <svg", "theme.logo", "is not well-formed SVG"),
-        (17, "    mode: optin", "topics.news.mode", "not one of ['opt_in', 'opt_out']"),
+        (17, "    mode: optin", "topics.news.mode", "must be opt_in (only who asked gets it) or opt_out"),
         (17, "    modus: opt_in", "topics.news.modus", "unknown field; allowed: mode, name"),
         (19, "    description: {en: What is new.}", "topics.news.description", "has no text for de"),
-        (20, "    frequencies: [every]", "topics.news.frequencies", "too short"),
-        (20, "    frequencies: [every, hourly]", "topics.news.frequencies.1", "not one of"),
-        (21, "  Product News:", "topics.Product News", "must be a name of at most 16 characters: a-z, 0-9, - and _"),
-        (21, "  a-topic-of-17-char:", "topics.a-topic-of-17-char", "must be a name of at most 16"),
-        (21, '  "product\\n":', "topics.product\n", "must be a name"),
+        (20, "    frequencies: [every]", "topics.news.frequencies", "must be a list of at least two"),
+        (20, "    frequencies: [every, hourly]", "topics.news.frequencies.1", "must be one of every, daily"),
+        (21, "  Product News:", "topics.Product News", "must be an id of at most 16 characters: a-z, 0-9, - and _"),
+        (21, "  a-topic-of-17-char:", "topics.a-topic-of-17-char", "must be an id of at most 16"),
+        (21, '  "product\\n":', "topics.product\n", "must be an id"),
         (21, "  news:", "news", "stands there twice"),
         (23, "    mode: opt_in", "mode", "stands there twice"),
         (21, "  product: [", "file", "can't be read as YAML"),
@@ -170,22 +181,22 @@ def test_a_name_that_yaml_takes_for_something_else_is_told_at_the_field_that_hol
 def test_what_is_missing_is_named(file: Path, field: str) -> None:
     text = re.sub(rf"^{field}:.*\n(?: .*\n)*", "", GOOD, flags=re.MULTILINE)
     [fault] = faults(file, text)
-    assert (fault.where, fault.line) == ("file", 1)
-    assert f"'{field}' is a required property" in fault.what
+    assert (fault.where, fault.line) == (field, 1)
+    assert fault.what.startswith("is missing; it must be ")
 
 
 def test_a_topic_without_a_mode_is_told_at_the_topic(file: Path) -> None:
     """Whether mail needs a confirmed request is never guessed."""
     [fault] = faults(file, GOOD.replace("    mode: opt_in\n", ""))
-    assert (fault.where, fault.line) == ("topics.news", 16)
-    assert "'mode' is a required property" in fault.what
+    assert (fault.where, fault.line) == ("topics.news.mode", 16)
+    assert fault.what.startswith("is missing; it must be opt_in")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "- a list\n", "just text\n", "5\n"])
 def test_a_file_that_holds_no_brand_is_told_so(file: Path, text: str) -> None:
     [fault] = faults(file, text)
     assert fault.where == "file"
-    assert "is not of type 'object'" in fault.what
+    assert fault.what == "must be a mapping of fields, the first of them name"
 
 
 def test_a_file_that_is_no_text_is_told_so(file: Path) -> None:
@@ -211,6 +222,31 @@ def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         compile_folder(tmp_path)
     assert [fault.where for fault in caught.value.faults] == ["sender", "topics.product.mode", "privacy_url"]
     assert len(str(caught.value).splitlines()) == 3
+
+
+def test_what_a_schema_cannot_see_is_found_beside_what_it_sees(file: Path) -> None:
+    text = changed(3, "sender: x").replace("#2f6b3c", "#ffff00").replace("de: Neues", "fr: Nouvelles")
+    assert [fault.where for fault in faults(file, text)] == ["sender", "topics.news.name", "theme.accent"]
+
+
+@pytest.mark.parametrize(
+    ("colour", "background"), [("#ffff00", "#ffffff"), ("#777777", "#ffffff"), ("#000000", "#1b1d20")]
+)
+def test_the_colour_that_is_offered_instead_can_be_read(colour: str, background: str) -> None:
+    assert contrast(colour, background) < 4.5 <= contrast(brandfile.readable(colour, background), background)
+
+
+def test_a_privacy_page_and_postal_address_may_differ_by_language(tmp_path: Path) -> None:
+    text = changed(7, "postal_address: {en: 12 Orchard Lane, de: Obstweg 12}")
+    brand = brands.from_json(compiled(tmp_path, text))
+    assert (brand.postal_address("en"), brand.postal_address("de")) == ("12 Orchard Lane", "Obstweg 12")
+    assert brand.privacy_url("en") == brand.privacy_url("de") == "https://meadow.example/privacy"
+
+
+def test_a_file_of_another_suffix_is_named(tmp_path: Path) -> None:
+    (tmp_path / "meadow.yml").write_text(GOOD)
+    with pytest.raises(FaultyBrandsError, match=r"holds no brand file \(\*\.yaml\); rename meadow\.yml to \*\.yaml"):
+        compile_folder(tmp_path)
 
 
 def test_a_folder_without_a_brand_is_a_fault(tmp_path: Path) -> None:
@@ -239,6 +275,7 @@ def test_the_last_grey_that_can_be_read_passes_and_the_next_doesnt(file: Path) -
     assert faults(file, changed(12, '  accent: "#767676"')) == []
     [fault] = faults(file, changed(12, '  accent: "#777777"'))
     assert "4.48" in fault.what
+    assert fault.what.endswith('the nearest that has it is "#767676"')
 
 
 def test_colours_are_measured_against_the_pages_own_background() -> None:
@@ -354,7 +391,7 @@ topics: {news: {mode: opt_in, name: Neues}}
     brand = brands.from_json(compiled(tmp_path, small))
     assert brand.name("de") == brand.name("en") == "Meadow"
     assert brand.list_domain == "meadow.example"
-    assert (brand.reply_to, brand.inbound_domain, brand.privacy_url, brand.theme.logo) == ("", "", "", "")
+    assert (brand.reply_to, brand.inbound_domain, brand.privacy_url("de"), brand.theme.logo) == ("", "", "", "")
     assert (brand.keeps_address, brand.evidence_days) == (False, 0)
     assert brand.topic_description("news", "de") == ""
     for colour, background in ((brand.theme.accent, "#ffffff"), (brand.theme.accent_dark, brandfile._DARK)):
@@ -433,3 +470,18 @@ def test_a_goodbye_needs_an_address_that_is_kept(file: Path) -> None:
     (fault,) = faults(file, GOOD.replace("keeps_address: true\n", "") + "goodbye_mail: true\n")
     assert fault.where == "goodbye_mail"
     assert "keeps_address" in fault.what
+
+
+def test_every_rule_of_the_schema_says_what_to_write() -> None:
+    def silent(schema: Any, where: str) -> Iterator[str]:
+        if isinstance(schema, dict):
+            rules = {"type", "enum", "pattern", "anyOf"} & set(schema)
+            if rules and "description" not in schema and not isinstance(schema.get("type"), dict):
+                yield where
+            for key, each in schema.items():
+                yield from silent(each, f"{where}/{key}")
+        elif isinstance(schema, list):
+            for at, each in enumerate(schema):
+                yield from silent(each, f"{where}/{at}")
+
+    assert list(silent(brandfile.SCHEMA, "")) == []

@@ -50,7 +50,7 @@ def test_a_page_that_names_something_unknown_is_a_fault_not_a_gap(templates: Pat
 
 def test_what_a_brand_or_person_wrote_stays_text(templates: Path) -> None:
     evil = '<script>alert(1)</script>"onload=x'
-    brand = people.brand(names={"en": evil}, postal_address=evil, privacy_url='https://x"><script>')
+    brand = people.brand(names={"en": evil}, postal_addresses={"en": evil}, privacy_urls={"en": 'https://x"><script>'})
     body = renderer().render(templates, "page.html", brand, "en", said=evil).body
     assert "<script" not in body
     assert body.count("&lt;script&gt;alert(1)") >= 3
@@ -156,7 +156,7 @@ def test_a_page_of_no_brand_speaks_every_language_that_there_are_texts_in() -> N
 
 
 def test_a_brand_without_a_logo_or_links_has_none_on_its_page(templates: Path) -> None:
-    plain: Brand = people.brand(postal_address="", privacy_url="", languages=["en"])
+    plain: Brand = people.brand(postal_addresses={}, privacy_urls={}, languages=["en"])
     body = renderer().render(templates, "page.html", plain, "en", said="x").body
     assert "<svg" not in body
     assert "<a " not in body

@@ -46,8 +46,8 @@ def test_compiled_fields_arrive_as_written(tmp_path: Path) -> None:
         "reply_to",
         "inbound_domain",
         "list_domain",
-        "postal_address",
-        "privacy_url",
+        "postal_addresses",
+        "privacy_urls",
         "evidence_days",
     ):
         assert getattr(found, field) == compiled[field]

@@ -138,7 +138,7 @@ def record(brand: Brand, subscriber_id: str, consent: Consent, page: LedgerPage,
                         "storage_conditions": {"evidence_days": brand.evidence_days},
                     }
                 ],
-                "privacy_notice": brand.privacy_url,
+                "privacy_notice": brand.privacy_url("en"),
                 "status": decided.status.value,
                 "events": [_record_event(brand, *each) for each in concerned],
             }

@@ -95,8 +95,8 @@ class Brand(NamedTuple):
     """Where `mailto:` opt-outs go; empty where there is none."""
     list_domain: str
     """The right side of List-Id (RFC 2919)."""
-    postal_address: str
-    privacy_url: str
+    postal_addresses: Mapping[str, str]
+    privacy_urls: Mapping[str, str]
     privacy_contact: str
     """The address to write to for erasure."""
     keeps_address: bool
@@ -124,6 +124,14 @@ class Brand(NamedTuple):
     def name(self, language: str) -> str:
         """The brand's name in a language, or in the nearest that it has."""
         return _in_language(self.names, language, self.languages)
+
+    def postal_address(self, language: str) -> str:
+        """Where the brand gets letters, as it is written in a language."""
+        return _in_language(self.postal_addresses, language, self.languages)
+
+    def privacy_url(self, language: str) -> str:
+        """The page about what the brand does with data, for who reads a language; empty if there is none."""
+        return _in_language(self.privacy_urls, language, self.languages)
 
     def topic_name(self, topic: str, language: str) -> str:
         """A topic's name; of a topic that the brand no longer has, its id."""
@@ -173,8 +181,8 @@ class Brands:
             reply_to="",
             inbound_domain="",
             list_domain="",
-            postal_address="",
-            privacy_url="",
+            postal_addresses={},
+            privacy_urls={},
             privacy_contact="",
             keeps_address=False,
             evidence_days=0,
