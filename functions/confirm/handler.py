@@ -68,6 +68,8 @@ def confirm(request: Request) -> Response:
     topics = opt_ins.confirm(brand, link, how)
     if not topics:
         return deployment.pages.render(TEMPLATES, "opted_out_since.html", brand, lang, status=409, topics=link.topics)
+    if "confirmed" in brand.pages:
+        return web.see_other(brand.pages["confirmed"])
     preferences = deployment.tokens.sign(link._replace(purpose=Purpose.PREFERENCES, topics=()))
     return deployment.pages.render(TEMPLATES, "confirmed.html", brand, lang, topics=topics, preferences=preferences)
 
@@ -75,7 +77,9 @@ def confirm(request: Request) -> Response:
 def _form(request: Request, link: Link, brand: Brand, template: str, form: Form, shown: str = "") -> Response:
     lang = deployment.pages.language(request, brand, deployment.forms.glance(link), shown=shown)
     stamp = deployment.forms.stamp(form, link, request.now)
-    return deployment.pages.render(TEMPLATES, template, brand, lang, topics=link.topics, stamp=stamp)
+    return deployment.pages.render(
+        TEMPLATES, template, brand, lang, leads_to="confirmed", topics=link.topics, stamp=stamp
+    )
 
 
 def _expired(request: Request, link: Link, shown: str = "") -> Response:

@@ -83,6 +83,8 @@ def ask(request: Request) -> Response:
         deployment.opt_ins.subscribe(brand, subscriber_id, address, topics, how)
     if _is_script(request):
         return _readable(request, brand, web.Response(200, '{"status":"accepted"}', "application/json"))
+    if "asked" in brand.pages:
+        return web.see_other(brand.pages["asked"])
     return deployment.pages.render(TEMPLATES, "check_inbox.html", brand, lang, email=email.strip())
 
 
@@ -168,6 +170,7 @@ def _form(
         brand,
         lang,
         status=status,
+        leads_to="asked",
         wrong=wrong,
         email=email[: addresses.MAX_LENGTH],
         ticked=ticked or [],

@@ -185,6 +185,9 @@ def _language_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], st
     for where, text in texts:
         if isinstance(text, dict) and (missing := set(languages) - set(text)):
             yield where, f"has no text for {', '.join(sorted(missing))}, which `languages` names"
+    for which, text in data.get("texts", {}).items():
+        for language in sorted(set(text) - set(languages)) if languages and isinstance(text, dict) else ():
+            yield ("texts", which, language), "would be shown to nobody: `languages` doesn't name this language"
 
 
 def _retired_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -282,7 +285,9 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
         }
         for topic, each in data["topics"].items()
     ]
-    agreed_to = json.dumps([data["name"], topics], sort_keys=True, ensure_ascii=False)
+    texts = {which: _texts(text, languages) for which, text in data.get("texts", {}).items()}
+    # A brand without texts of its own keeps the versions that it had before there were any.
+    agreed_to = json.dumps([data["name"], topics, *([texts] if texts else [])], sort_keys=True, ensure_ascii=False)
     return {
         **_LEFT_OUT,
         **{field: each for field, each in data.items() if field not in _IN_LANGUAGES},
@@ -291,6 +296,7 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
         "postal_addresses": _texts(data["postal_address"], languages),
         "privacy_urls": _texts(data.get("privacy_url", {}), languages),
         "topics": topics,
+        "texts": texts,
         "theme": _PLAIN | data.get("theme", {}),
         "list_domain": data.get("list_domain") or data["sender"].rpartition("@")[2],
         "privacy_contact": data.get("privacy_contact") or data.get("reply_to") or data["sender"],

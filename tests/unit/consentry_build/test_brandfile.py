@@ -61,6 +61,22 @@ NO_ORIGINS = [
     "*",
 ]
 
+NO_PAGES = [
+    "http://a.example/thanks",
+    "//a.example",
+    "/thanks",
+    "https://a.example@b.example/",
+    "https://a.example\\\\@b.example/",
+    "https://a.example?thanks",
+    "https://a.example/th anks",
+    "https://a.example/;\\r\\nSet-Cookie: a=b",
+    "https://a.example/danke-schön",
+    "https://a.example; script-src *",
+    "https://a.example/<",
+    "javascript:alert(1)",
+    "data:text/html,x",
+]
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -138,6 +154,20 @@ def changed(line: int, text: str) -> str:
         *((10, f"origins: ['{each}']", "origins.0", "must be scheme and host as browsers") for each in NO_ORIGINS),
         (10, "origins: [https://a.example, https://a.example]", "origins", "must be a list of at most 20 origins"),
         (10, "origins: https://a.example", "origins", "must be a list of at most 20 origins"),
+        *((10, f'pages: {{left: "{each}"}}', "pages.left", "must be an https address of ASCII") for each in NO_PAGES),
+        (10, "pages: {thanks: https://a.example}", "pages.thanks", "unknown field; allowed: asked, confirmed, left"),
+        (10, f"texts: {{subscribe_title: {'x' * 81}}}", "texts.subscribe_title", "plain text, of 1 to 80"),
+        (10, f"texts: {{confirm_subject: {{de: {'x' * 81}}}}}", "texts.confirm_subject.de", "plain text, of 1 to 80"),
+        (10, f"texts: {{subscribe_intro: {'x' * 301}}}", "texts.subscribe_intro", "of 1 to 300"),
+        (10, 'texts: {confirm_intro: ""}', "texts.confirm_intro", "of 1 to 300"),
+        (10, 'texts: {confirm_intro: "  "}', "texts.confirm_intro", "of 1 to 300"),
+        (10, 'texts: {confirm_subject: "a\\r\\nBcc: b@example.com"}', "texts.confirm_subject", "must be one line"),
+        (10, "texts: {left_note: Write to <b>us</b>}", "texts.left_note", "must be one line of plain text"),
+        (10, "texts: {left_note: {fr: Au revoir}}", "texts.left_note.fr", "shown to nobody: `languages` doesn't name"),
+        (10, "texts: Bye", "texts", "must be a mapping of sentences"),
+        (10, "pages: https://a.example", "pages", "must be a mapping of pages"),
+        (10, "texts: {left_notes: Bye}", "texts.left_notes", "unknown field; allowed: subscribe_title"),
+        (10, "texts: {en: {left_note: Bye}}", "texts.en", "unknown field; allowed: subscribe_title"),
         (12, "  accent: #2f6b3c", "theme.accent", "must be a colour in quotes"),
         (12, '  accent: "#fff000"', "theme.accent", "has a contrast of 1."),
         (12, '  colour: "#2f6b3c"', "theme.colour", "unknown field; allowed: accent, accent_dark, logo"),
@@ -428,6 +458,26 @@ def test_the_notice_changes_with_what_people_agree_to_and_with_nothing_else(tmp_
     ]
     assert {compiled(tmp_path, changed(*each))["notice"] for each in same} == {notice}
     assert len({notice, *(compiled(tmp_path, changed(*each))["notice"] for each in other)}) == 5
+
+
+def test_a_sentence_of_the_brands_own_is_part_of_the_notice(tmp_path: Path) -> None:
+    versions = {
+        compiled(tmp_path, f"{GOOD}texts: {{{which}: {text}}}\n")["notice"]
+        for which in ("subscribe_title", "subscribe_intro", "confirm_subject", "confirm_intro", "left_note")
+        for text in ("{en: Hello}", "{en: Hello, de: Hallo}", "{de: Hello}")
+    }
+    assert len({compiled(tmp_path)["notice"], *versions}) == 16
+    nothing = f"{GOOD}texts: {{}}\npages: {{asked: https://meadow.example/asked}}\norigins: [https://meadow.example]\n"
+    assert compiled(tmp_path, nothing)["notice"] == compiled(tmp_path)["notice"]
+
+
+def test_a_sentence_is_shown_in_its_own_language_alone(tmp_path: Path) -> None:
+    """In the others ours stands, which is translated."""
+    texts = "texts: {subscribe_title: Garden letters, left_note: {de: Schade}}\n"
+    brand = brands.from_json(compiled(tmp_path, GOOD + texts))
+    assert [brand.text("subscribe_title", each) for each in ("en", "de")] == ["Garden letters", ""]
+    assert [brand.text("left_note", each) for each in ("en", "de")] == ["", "Schade"]
+    assert brand.text("confirm_intro", "en") == ""
 
 
 def test_the_brands_of_the_repository_are_without_fault() -> None:

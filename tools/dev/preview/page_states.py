@@ -63,6 +63,15 @@ async def _walk(visitor: Visitor, page: Page, steps: tuple[Step, ...]) -> Page:
     return page
 
 
+def unless(page: str, *states: State) -> tuple[State, ...]:
+    """States that a brand hasn't which sends people to a page of its own (`Brand.pages`) instead."""
+
+    def ours(fits: Fits) -> Fits:
+        return lambda brand: page not in brand.pages and fits(brand)
+
+    return tuple(state._replace(fits=ours(state.fits)) for state in states)
+
+
 # --- Steps ------------------------------------------------------------------------------------------------------------
 
 
@@ -242,7 +251,7 @@ PAGES: dict[str, tuple[State, ...]] = {
         State("subscribe", "The form", (FORM,)),
         State("subscribe-bad-address", "An address that is none", (FORM, fills_in(email="ada.example.com")), 400),
         State("subscribe-no-topic", "No topic chosen", (FORM, fills_in(topics=[])), 400, several_asked_for),
-        State("check-inbox", "Check your inbox", (FORM, fills_in())),
+        *unless("asked", State("check-inbox", "Check your inbox", (FORM, fills_in()))),
         State("subscribe-no-form", "A brand that there isn't", (opens(lambda _: "/s/nobody"),), 404),
         State("subscribe-not-allowed", "A method that no page has", (requests("PUT"),), 405),
         State("subscribe-too-large", "A form that is too large", (requests("POST", b"x" * (MAX_BODY + 1)),), 413),
@@ -252,7 +261,7 @@ PAGES: dict[str, tuple[State, ...]] = {
     "Confirm": (
         State("confirm", "The question", (CONFIRMING,)),
         State("confirm-again", "A button pressed faster than people do", (CONFIRMING, sends(hasty=True))),
-        State("confirmed", "Confirmed", (CONFIRMING, confirms())),
+        *unless("confirmed", State("confirmed", "Confirmed", (CONFIRMING, confirms()))),
         State("declined", "Declined", (CONFIRMING, sends(hasty=True), sends(answer="no"))),
         State("opted-out-since", "Left after the email was sent",
               (one_click(leaving_path(asked_for)), CONFIRMING, confirms()), 409),
@@ -271,27 +280,30 @@ PAGES: dict[str, tuple[State, ...]] = {
         State("unsubscribed", "Somebody who left before", (HAS_EMAILS, CLICKS, opens(leaving_path()))),
         State("unsubscribed-from-everything", "Somebody who left everything before",
               (HAS_EMAILS, one_click(leaving_path(topics(0))), opens(leaving_path(topics(0))))),
-        State("left-topic", "Left this topic", (*LEAVING, LEAVES)),
-        State("left-several", "Left several topics",
-              (HAS_EMAILS, opens(leaving_path(topics(2))), LEAVES), fits=several),
-        State("left-again", "Left once more: there is nothing to undo", (*LEAVING, meanwhile(CLICKS), LEAVES)),
-        State("left-everything", "Left everything", (*LEAVING, LEAVES_ALL)),
+        *unless("left",
+            State("left-topic", "Left this topic", (*LEAVING, LEAVES)),
+            State("left-several", "Left several topics",
+                  (HAS_EMAILS, opens(leaving_path(topics(2))), LEAVES), fits=several),
+            State("left-again", "Left once more: there is nothing to undo", (*LEAVING, meanwhile(CLICKS), LEAVES)),
+            State("left-everything", "Left everything", (*LEAVING, LEAVES_ALL))),
         State("paused", "Paused", (*LEAVING, sends(scope="pause", days="30"))),
         State("fewer-mails", "Fewer emails", (*LEAVING, sends(scope="frequency")), fits=fewer),
         State("fewer-mails-of-what-frequency", "Fewer emails, and no word of how many",
               (HAS_EMAILS, posts(leaving_path(), scope="frequency")), 400, fewer),
-        State("reason-told", "Told why", (*LEAVING, LEAVES, sends(reason="too_many"))),
-        State("undone", "Undone", (*LEAVING, LEAVES_ALL, undoes)),
-        State("undone-in-part", "Undone, but for what was left before",
-              (*LEAVING, meanwhile(CLICKS), LEAVES_ALL, undoes), fits=several),
-        State("undo-left-again", "Left once more before undo", (*LEAVING, LEAVES, meanwhile(CLICKS), undoes)),
+        *unless("left",
+            State("reason-told", "Told why", (*LEAVING, LEAVES, sends(reason="too_many"))),
+            State("undone", "Undone", (*LEAVING, LEAVES_ALL, undoes)),
+            State("undone-in-part", "Undone, but for what was left before",
+                  (*LEAVING, meanwhile(CLICKS), LEAVES_ALL, undoes), fits=several),
+            State("undo-left-again", "Left once more before undo", (*LEAVING, LEAVES, meanwhile(CLICKS), undoes))),
         State("undo-overtaken", "Paused anew before undo",
               (*LEAVING, sends(scope="pause", days="30"),
                meanwhile(opens(leaving_path()), sends(scope="pause", days="60")), undoes)),
         State("undo-too-late", "Undo after its hour", (posts(undo_path(HOUR_MS + FRACTION_MS)),), 410),
         State("one-click", "One click in the email program", (CLICKS,), kind="line"),
-        State("left-table-unavailable", "Left while the table is unavailable: kept for later",
-              (*LEAVING, sends(scope="all", without=Without.TABLE))),
+        *unless("left",
+            State("left-table-unavailable", "Left while the table is unavailable: kept for later",
+                  (*LEAVING, sends(scope="all", without=Without.TABLE)))),
         State("left-keyring-unavailable", "Left while the keyring is unavailable: kept for later",
               (*LEAVING, sends(scope="all", without=Without.KEYRING))),
         State("leave-come-back", "Table and spool are unavailable",

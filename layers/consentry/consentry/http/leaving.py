@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from consentry.rules.brands import Brand, Brands
 
 TEMPLATES: Final = pages.SHARED / "leaving"
+PAGE_ROUTES: Final = ("POST /u/page/{token}", "POST /u/page/{token+}")
+"""Where the page's form goes; what comes by another way, such as one click, is never sent elsewhere."""
 MAX_STAMP: Final = 300
 """Characters; ours are shorter."""
 
@@ -89,6 +91,7 @@ class UnsubscribePages:
             brand,
             self._pages.language(request, brand, consent, shown=shown),
             status=status,
+            leads_to="left",
             token=request.parameters["token"],
             topics=link.topics,
             days=opting_out.PAUSE_DAYS,
@@ -117,6 +120,9 @@ class UnsubscribePages:
             undo = acts.less_often(brand, link, _fewer(brand, link, form), how)
         else:
             undo = acts.unsubscribe(brand, link, how, everything=scope == "all")
+            by_page = request.route in PAGE_ROUTES and how.form and not scanners.recognised(how.evidence.user_agent)
+            if "left" in brand.pages and by_page:
+                return web.see_other(brand.pages["left"])
         return self._left(
             request,
             link,
@@ -204,6 +210,7 @@ class UnsubscribePages:
             "left.html",
             brand,
             self._pages.language(request, brand, shown=form.get("lang", [""])[0]),
+            leads_to="left",
             scope=scope,
             topics=link.topics,
             until=done_at + int(form["days"][0]) * DAY_MS if scope == "pause" else 0,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SHARED: Final = Path(__file__).parents[1] / "templates"
 
 _POLICY: Final = (
-    "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action {targets}; frame-ancestors 'none'"
 )
 _UNSIGNED: Final = frozenset({"not_ours", "no_keys"})
 """What went wrong when the token was verified: that it isn't ours, or that nobody knows."""
@@ -64,7 +64,15 @@ class Pages:
         return brand.languages if brand and not brand.is_gone else languages.spoken(self._locales)
 
     def render(
-        self, templates: Path, name: str, brand: Brand | None, lang: str, *, status: int = 200, **values: Any
+        self,
+        templates: Path,
+        name: str,
+        brand: Brand | None,
+        lang: str,
+        *,
+        status: int = 200,
+        leads_to: str = "",
+        **values: Any,
     ) -> Response:
         """The page `name`.
 
@@ -74,13 +82,16 @@ class Pages:
             brand: whose page it is; None for a page that belongs to no brand.
             lang: one of the brand's languages.
             status: of the response.
+            leads_to: of `Brand.pages`, what the page's form may end at: browsers ask the policy about that, too.
             values: what the template names; a name that it lacks is an error, not a gap in the page.
         """
         style = _style(brand.theme if brand else None)
         markup = Markup(style)  # noqa: S704 - our own style sheet and checked colours
         body = self.render_text(templates, name, brand, lang, style=markup, spoken=self._spoken(brand), **values)
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-        policy = _POLICY.format(digest=digest)
+        elsewhere = brand.pages.get(leads_to) if brand else None
+        targets = " ".join(["'self'", *(["/".join(elsewhere.split("/")[:3])] if elsewhere else [])])
+        policy = _POLICY.format(digest=digest, targets=targets)
         return Response(status, body, headers={"content-security-policy": policy, "content-language": lang})
 
     def render_text(self, templates: Path, name: str, brand: Brand | None, lang: str, **values: Any) -> str:

@@ -258,6 +258,14 @@ def text(status: int, line: str, headers: Mapping[str, str] | None = None) -> Re
     return Response(status, f"{line}\n", "text/plain; charset=utf-8", headers or {})
 
 
+def see_other(url: str) -> Response:
+    """Send a browser elsewhere with a GET, whatever it posted (RFC 9110, 15.4.4).
+
+    Only for addresses of the brand's file: one that a request named would make the brand's links lead anywhere.
+    """
+    return Response(303, "", "text/plain; charset=utf-8", {"location": url})
+
+
 def _page(
     problem: Callable[[Request, int, str], Response], request: Request | None, status: int, code: str
 ) -> Response:

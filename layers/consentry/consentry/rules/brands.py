@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 FALLBACK_LANGUAGE: Final = "en"
 _MADE: Final = frozenset(
-    {"topics", "retired_topics", "theme", "languages", "webhooks", "notifications", "limits", "goodbye_mail", "origins"}
+    {"topics", "retired_topics", "theme", "languages", "webhooks", "notifications", "limits", "goodbye_mail"}
+    | {"origins", "pages", "texts"}
 )
 """Fields of `Brand` that are more, or may be less, than what the compiled file has."""
 
@@ -115,6 +116,10 @@ class Brand(NamedTuple):
     limits: Bounds = Bounds()
     origins: tuple[str, ...] = ()
     """Of the sites whose scripts may post the form, as browsers write them: `https://www.example.com`."""
+    pages: Mapping[str, str] = {}
+    """Where a browser is sent in place of our page, https: `asked` after the form, `confirmed`, and `left`."""
+    texts: Mapping[str, Mapping[str, str]] = {}
+    """Its own sentences: `subscribe_title`, `subscribe_intro`, `confirm_subject`, `confirm_intro`, `left_note`."""
 
     @property
     def is_gone(self) -> bool:
@@ -142,6 +147,10 @@ class Brand(NamedTuple):
         """What the topic brings; empty if nobody wrote it."""
         found = self.topics.get(topic)
         return _in_language(found.descriptions, language, self.languages) if found else ""
+
+    def text(self, which: str, language: str) -> str:
+        """A sentence of the brand's own; empty where it has none in exactly this language: then ours stands."""
+        return self.texts.get(which, {}).get(language, "")
 
     def asked_for(self) -> list[Topic]:
         """The topics that need a request: what the subscribe form offers."""
@@ -226,6 +235,8 @@ def from_json(data: dict[str, Any]) -> Brand:
         notifications=tuple(Endpoint(**each) for each in data.get("notifications", [])),
         limits=Bounds(**data.get("limits", {})),
         origins=tuple(data.get("origins", ())),
+        pages=data.get("pages", {}),
+        texts=data.get("texts", {}),
     )
 
 
