@@ -23,6 +23,8 @@ from consentry.rules.preferences import Wishes
 from consentry.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from consentry.http.web import Request, Response
     from consentry.links.tokens import Link
     from consentry.rules.brands import Brand
@@ -58,6 +60,8 @@ def show(request: Request) -> Response:
 def save(request: Request) -> Response:
     """Do what the form changes of what it showed."""
     form = request.form()
+    if request.body and not _is_ours(form):
+        raise web.ProblemError(400, "bad_choice")
     everything = _one(form, "scope") == "all"
     try:
         link, brand = _open(request, leaving=everything)
@@ -79,6 +83,11 @@ def save(request: Request) -> Response:
         return _ask_for_address(request, link, brand, saved.lifting, lang)
     state = State.REPEATED if saved.repeated else State.REFUSED if saved.refused else State.SAVED
     return _page(request, link, brand, saved.consent, state, shown=wishes.locale or lang)
+
+
+def _is_ours(form: Iterable[str]) -> bool:
+    """Whether a form has a field of the page's own; `Saved` is for nothing else."""
+    return any(name in _FIELDS or name.startswith((_FREQUENCY, _WAS)) for name in form)
 
 
 def _one(form: dict[str, list[str]], name: str) -> str:
@@ -229,5 +238,6 @@ def problem(request: Request, status: int, code: str) -> Response:
 
 _FREQUENCY: Final = rules.frequency("")
 _WAS: Final = "was."
+_FIELDS: Final = {"topics", "shown", "was_on", "pause_days", "locale", "scope", "stamp", "email"}
 handler = web.router({"/p/{token+}": {"GET": show, "POST": save}}, problem, deployment.site)
 deployment.prepare(pages=True)

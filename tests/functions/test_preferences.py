@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from consentry.rules.brands import Brands
 from consentry.rules.ledger import Kind
 from consentry.table import limits
 from support.world import DAY, SECOND, Answer, World
@@ -448,3 +449,30 @@ def test_the_chosen_language_is_spoken_at_once_and_from_then_on(world: World) ->
 def test_the_platforms_reference_is_in_the_record(world: World) -> None:
     save(world, world.choose_url(reference="spring"), topics=["news", "product"])
     assert world.events()[0]["reference"] == {"S": "spring"}
+
+
+# --- many topics, and no form -----------------------------------------------------------------------------------------
+
+
+def test_everything_a_brand_of_fifty_topics_asks_for_is_saved(world: World) -> None:
+    demo = world.deployment.brands.get("demo")
+    assert demo
+    news = demo.topics["news"]
+    topics = {each: news._replace(id=each) for each in (f"topic-{at:02}" for at in range(50))}
+    world.deployment.brands = Brands([demo._replace(topics=topics)])
+    world.subscribed(*topics)
+    url = world.choose_url()
+    kept = list(topics)[1:]
+    answer = save(world, url, topics=kept, **{f"frequency.{each}": "weekly" for each in kept})
+    assert "Saved" in answer.page.text
+    assert world.status("topic-00") == "unsubscribed"
+    assert {world.status(each) for each in kept} == {"subscribed"}
+    assert world.consent().chosen("frequency.topic-49") == "weekly"
+
+
+@pytest.mark.parametrize("body", ['{"topics": ["news"]}', "nonsense", "a=1&b=2", "\u00ff"])
+def test_what_is_no_form_of_ours_is_never_called_saved(world: World, body: str) -> None:
+    world.subscribed("news")
+    answer = world.post(world.choose_url(), body=body)
+    assert (answer.status, answer.page.heading) == (400, "We couldn’t save that")
+    assert world.status() == "subscribed"

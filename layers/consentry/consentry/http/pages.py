@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from consentry.http.web import MAX_BODY, Request, Response
+from consentry.http.web import Request, Response
 from consentry.links.keyring import SecretUnavailableError
 from consentry.links.tokens import ExpiredError, NotOursError, Purpose
 from consentry.rules import languages
@@ -103,7 +103,7 @@ class Pages:
 
     def problem(self, request: Request, status: int, code: str, brand: Brand | None = None) -> Response:
         """The page that says what went wrong and what to do next, in the language of the form that it answers."""
-        shown = request.form().get("lang", [""])[0] if len(request.body) <= MAX_BODY else ""
+        shown = request.form().get("lang", [""])[0]
         lang, opened = self.language(request, brand, shown=shown), request.method == "GET"
         return self.render(SHARED, "problem.html", brand, lang, status=status, code=code, switchable=opened)
 

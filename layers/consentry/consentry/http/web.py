@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 PROXY: Final = "x-consentry-proxy"
 """The header by which a CDN before the API proves itself."""
 MAX_BODY: Final = 64 * 1024
-MAX_FIELDS: Final = 200
 _MAX_EVIDENCE: Final = 512
 _BOUNDARY: Final = re.compile(r'[;\s]boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
 _DISPOSITION: Final = re.compile(rb"^content-disposition:.*", re.IGNORECASE | re.MULTILINE)
@@ -90,18 +89,17 @@ class Request(NamedTuple):
         return Evidence(self.ip[:_MAX_EVIDENCE], agent.encode("utf-8", "replace").decode())
 
     def form(self) -> dict[str, list[str]]:
-        """The fields of a form, urlencoded or multipart; empty when the body is neither or can't be read.
+        """The fields of a form, urlencoded or multipart; empty when the body is neither, or larger than `MAX_BODY`.
 
         What a body claims to be counts for little: mail providers send one-click posts under odd content types,
         or none. Anything that isn't plainly multipart is tried as urlencoded.
         """
+        if len(self.body) > MAX_BODY:
+            return {}
         content_type = self.headers.get("content-type", "")
         if content_type.lower().startswith("multipart/"):
             return _multipart(content_type, self.body)
-        try:
-            return parse_qs(self.body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
-        except ValueError:
-            return {}
+        return parse_qs(self.body.decode("utf-8", "replace"), keep_blank_values=True)
 
 
 class Response(NamedTuple):
@@ -314,4 +312,4 @@ def _multipart(content_type: str, body: bytes) -> dict[str, list[str]]:
         if disposition and name and b"filename" not in disposition[0].lower():
             field = (name[1] or name[2] or b"").decode("utf-8", "replace")
             fields.setdefault(field, []).append(content.decode("utf-8", "replace"))
-    return fields if len(fields) <= MAX_FIELDS else {}
+    return fields
