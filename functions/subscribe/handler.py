@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consentry.actions.circumstances import Circumstances
 from consentry.deployment import Deployment
+from consentry.http import embed as script
 from consentry.http import problems, web
 from consentry.rules import addresses
 from consentry.rules.addresses import MalformedAddressError
@@ -94,6 +95,23 @@ def preflight(request: Request) -> Response:
     Whether the origin is listed shows in the headers alone.
     """
     return _readable(request, _brand(request), web.Response(204, ""), PREFLIGHT)
+
+
+def embed(request: Request) -> Response:
+    """The script for the brand's own site: of the version that is asked for, or the latest, which may change."""
+    _brand(request)
+    version = request.query.get("v", "")
+    pinned = version in map(str, range(1, script.LATEST + 1))
+    return web.Response(
+        200,
+        script.script(int(version) if pinned else script.LATEST),
+        "text/javascript; charset=utf-8",
+        {
+            "access-control-allow-origin": "*",  # or browsers can't compare its hash
+            "cache-control": f"public, max-age={31_536_000 if pinned else 86_400}{', immutable' if pinned else ''}",
+            "cross-origin-resource-policy": "cross-origin",
+        },
+    )
 
 
 def lost(_: Request) -> Response:
@@ -185,11 +203,16 @@ def _brand(request: Request) -> Brand:
     return brand
 
 
-_BELOW_A_FORM: Final = re.compile(r"/s/(?P<brand>[^/]+)(?P<slash>/+)?")
+_BELOW_A_FORM: Final = re.compile(r"/s/(?P<brand>[^/]+)/+(?P<rest>.*)", re.DOTALL)
+_EMBED, _PREFLIGHT = "/s/{brand}/embed.js", "/s/{brand}/preflight"
+"""Routes that the API doesn't name: what they are comes by others."""
+_BELOW: Final = {"": "ANY /s/{brand}", "embed.js": _EMBED}
+"""What `$default` gets that is a form's: by what stands below its path."""
 _route = web.router(
     {
         "/s/{brand}": {"GET": show, "POST": ask},
-        "/s/{brand}/preflight": {"OPTIONS": preflight},
+        _EMBED: {"GET": embed},
+        _PREFLIGHT: {"OPTIONS": preflight},
         "$default": {web.ANY: lost},
     },
     problem,
@@ -198,15 +221,15 @@ _route = web.router(
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """A form's path with a slash behind it is the form's; what is below a form shows its brand."""
+    """A form's path with a slash behind it is the form's; below it is the script, and pages that show its brand."""
     route, method = event["routeKey"], event["requestContext"]["http"]["method"]
-    found = _BELOW_A_FORM.match(event["rawPath"]) if route == "$default" else None
+    found = _BELOW_A_FORM.fullmatch(event["rawPath"]) if route == "$default" else None
     if found:
-        route = "ANY /s/{brand}" if found.end() == len(event["rawPath"]) else route
+        route = _BELOW.get(found["rest"], route)
         event = {**event, "pathParameters": {"brand": found["brand"]}}
     sent = {name.lower() for name in event.get("headers") or ()}
     if route == "ANY /s/{brand}" and method == "OPTIONS" and "origin" in sent:
-        route = "OPTIONS /s/{brand}/preflight"
+        route = _PREFLIGHT
     return _route({**event, "routeKey": route}, context)
 
 

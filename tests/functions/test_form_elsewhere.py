@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
 from typing import Any
 
 import pytest
 
+from consentry.http import embed
 from consentry.rules.brands import Bounds, Brand
 from support import calls
+from support.documents import page, section
 from support.world import DAY, HOUR, Answer, World
 
 ANN = "ann@example.com"
@@ -268,3 +273,76 @@ def test_a_preflight_elsewhere_allows_nothing(world: World) -> None:
     answers = [world.send("OPTIONS", url, headers=headers) for url in urls]
     assert [crossing(each) for each in answers] == [{}] * len(urls)
     assert {each.status for each in answers} == {404, 405}
+
+
+# --- the script for the brand's site ----------------------------------------------------------------------------------
+
+PUBLISHED = {1: "sha384-01Rtm3UTX7nTt3qpMvtKDgT70tt/VkeTxcvFzEONqWhn1wLUXmFA5spodEG+R4DU"}
+"""Sites pin these: a version that was shipped never changes. A changed script is a new version."""
+
+
+def test_each_version_of_the_script_is_what_it_was_when_sites_pinned_it() -> None:
+    assert set(PUBLISHED) == set(range(1, embed.LATEST + 1))
+    for version, pinned in PUBLISHED.items():
+        digest = hashlib.sha384(embed.script(version).encode()).digest()
+        assert f"sha384-{base64.b64encode(digest).decode()}" == pinned
+    assert embed.integrity() == PUBLISHED[embed.LATEST]
+
+
+@pytest.mark.parametrize(
+    ("query", "cached"),
+    [
+        ("?v=1", "public, max-age=31536000, immutable"),
+        ("", "public, max-age=86400"),
+        ("?v=", "public, max-age=86400"),
+        ("?v=0", "public, max-age=86400"),
+        ("?v=2", "public, max-age=86400"),
+        ("?v=-1", "public, max-age=86400"),
+        ("?v=../style", "public, max-age=86400"),
+        (f"?v={'9' * 5_000}", "public, max-age=86400"),
+        ("?v=%D9%A1", "public, max-age=86400"),
+    ],
+)
+def test_the_script_is_small_and_cached_and_a_version_for_a_year(world: World, query: str, cached: str) -> None:
+    with calls.counted(world.table_client) as made:
+        answer = world.get(f"/s/demo/embed.js{query}", headers={"origin": "https://anybody.example"})
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+    assert (answer.headers["cache-control"], answer.body) == (cached, embed.script(1))
+    assert len(answer.body.encode()) <= 2048
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert made == []
+
+
+def test_the_script_runs_under_a_strict_policy_and_fetches_nothing_but_the_forms_answer() -> None:
+    text = embed.script(embed.LATEST)
+    assert not re.search(r"eval|Function\(|innerHTML|\.style|cookie|Storage|import|https?:", text)
+    assert text.count("fetch(") == 1
+
+
+def test_the_documents_pin_the_script_that_is_served() -> None:
+    """Their forms are those that people copy."""
+    text = page("docs/your-site.md")
+    assert set(re.findall(r"sha384-[A-Za-z0-9+/=]+", text)) == {embed.integrity()}
+    assert set(re.findall(r"embed\.js\?v=(\d+)", text)) == {str(embed.LATEST)}
+
+
+@pytest.mark.parametrize("heading", ["Plain HTML", "WordPress", "Webflow", "Next.js"])
+def test_the_form_of_each_recipe_is_taken(world: World, heading: str) -> None:
+    recipe = section(page("docs/your-site.md"), heading)
+    form = recipe if "<form" in recipe else section(page("docs/your-site.md"), "The form")
+    names = re.findall(r'name="(\w+)"', form)
+    filled = {"email": ANN, "topics": "news", "lang": "en", "website": ""}
+    assert set(names) == set(filled)
+    assert "data-consentry" in form
+    assert world.post("/s/demo", filled).page.heading == "Check your inbox"
+    assert world.events()
+
+
+def test_where_there_is_no_script_nothing_is_cached(world: World) -> None:
+    for url in ("/s/nobody/embed.js?v=1", "/s/demo/embed.js/x", "/s/demo/embed.css"):
+        answer = world.get(url)
+        assert (answer.status, answer.headers["cache-control"]) == (404, "no-store")
+    assert world.post("/s/demo/embed.js", {"email": ANN, "topics": "news"}).status == 405
+    assert world.send("HEAD", "/s/demo/embed.js?v=1").body == ""
+    assert world.items() == []

@@ -7,6 +7,9 @@ from pathlib import Path
 import click
 
 from consentry_build.brandfile import faults_of
+from consentry_cli.deployment import brand, brands_option
+from consentry_cli.errors import CanNotRunError
+from consentry_cli.snippet import form
 
 
 @click.group("brands")
@@ -29,3 +32,24 @@ def validate(paths: tuple[Path, ...]) -> None:
     if faults:
         raise SystemExit(1)
     click.echo(f"{len(files)} brand file{'s' if len(files) > 1 else ''}, no fault")
+
+
+@group.command()
+@click.argument("brand_id", metavar="BRAND")
+@brands_option
+@click.option("--language", help="What people read, such as de.  [default: the brand's first]")
+@click.option(
+    "--base-url",
+    envvar="BASE",
+    default="https://links.example.com",
+    show_default=True,
+    help="Scheme and host of the deployment, its output Url. [env: BASE]",
+)
+def snippet(brand_id: str, folder: Path | None, language: str | None, base_url: str) -> None:
+    """Print the sign-up form to paste into a brand's own site."""
+    whose = brand(folder, brand_id)
+    if language and language not in whose.languages:
+        raise CanNotRunError(f"--language: {brand_id} speaks {', '.join(whose.languages)}")
+    if not whose.asked_for():
+        raise CanNotRunError(f"{brand_id} has nothing to sign up for: none of its topics is opt_in")
+    click.echo(form(whose, language or whose.languages[0], base_url.rstrip("/")), nl=False)
