@@ -18,7 +18,7 @@ MAILCHIMPS = "Email Address\nann@example.com\n"
 
 
 def rows_of(preset: str) -> Rows:
-    return Rows(preset, None, (), {}, (), "", None)
+    return Rows(preset, None, (), {}, (), {}, "", None)
 
 
 @pytest.mark.parametrize(

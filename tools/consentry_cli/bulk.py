@@ -116,6 +116,8 @@ def import_(
         form = form_of(str(source), rows.form)
         job = {"topics": list(rows.topics), "preset": rows.preset or "", "dry_run": dry_run, "form": form}
         job |= {"columns": [f"{name}={column}" for name, column in rows.mapped.items()]}
+        if rows.words:
+            job["status_map"] = [f"{word}={status}" for word, status in rows.words.items()]
         job |= {"status": _status(rows, source), "ignore_columns": list(rows.ignored), "concurrency": concurrency or 0}
         _done(stack, _begin(stack, IMPORT, brand_id, job, source, rows.encoding), None, report, wait=wait)
 

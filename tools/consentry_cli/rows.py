@@ -29,13 +29,19 @@ class Rows(NamedTuple):
     topics: tuple[str, ...]
     mapped: dict[str, str]
     ignored: tuple[str, ...]
+    words: dict[str, str]
     encoding: str
     form: str | None
 
     @property
     def chosen(self) -> Preset:
-        """Whose export it is."""
-        return presets.PRESETS[self.preset] if self.preset else presets.PLAIN
+        """Whose export it is, and what its words mean.
+
+        Raises:
+            UnusableInputError: it has no words.
+        """
+        preset = presets.PRESETS[self.preset] if self.preset else presets.PLAIN
+        return presets.in_their_words(preset, self.words)
 
     @contextmanager
     def of(self, source: str) -> Iterator[tuple[Reader, Meaning | None]]:
@@ -56,6 +62,14 @@ def _columns(_context: click.Context, _parameter: click.Parameter, values: tuple
     if not all(name and column for name, _, column in pairs):
         raise click.BadParameter("NAME=COLUMN, as in email=E-Mail")
     return {name: column for name, _, column in pairs}
+
+
+def _words(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = [value.rpartition("=") for value in values]
+    known = (*presets.WORDS, presets.SAYS_NOTHING)
+    if not all(word and status in known for word, _, status in pairs):
+        raise click.BadParameter(f"WORD=STATUS, as in abgemeldet=unsubscribed; STATUS is one of {', '.join(known)}")
+    return {word: status for word, _, status in pairs}
 
 
 _ROWS: Final = (
@@ -80,6 +94,14 @@ _ROWS: Final = (
         multiple=True,
         metavar="COLUMN",
         help="A column that sounds of consent, and says nothing of it; can be repeated.",
+    ),
+    click.option(
+        "--status-map",
+        "words",
+        multiple=True,
+        metavar="WORD=STATUS",
+        callback=_words,
+        help="What a word in the status column means, as in abgemeldet=unsubscribed; can be repeated.",
     ),
     encoding_option,
     format_option,

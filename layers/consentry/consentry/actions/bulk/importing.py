@@ -98,10 +98,7 @@ def take(
     """
     facts = []
     for row in batch:
-        try:
-            fact = interpreter.fact(row) if not isinstance(row, Malformed) else row
-        except (UnusableRowError, InvalidReportError) as exc:
-            fact = Malformed(row.line, row.end, str(exc))
+        fact = understood(row, interpreter)
         if isinstance(fact, Malformed):
             counts[MALFORMED] += 1
             complain(fact)
@@ -116,6 +113,14 @@ def take(
             noted(fact.row.line, "conflict", "an opt-out is on record")
         elif fact.note:
             noted(fact.row.line, "note", fact.note)
+
+
+def understood(row: Row | Malformed, interpreter: Interpreter) -> Fact | Malformed | None:
+    """What a row says; None if it says nothing of consent."""
+    try:
+        return row if isinstance(row, Malformed) else interpreter.fact(row)
+    except (UnusableRowError, InvalidReportError) as exc:
+        return Malformed(row.line, row.end, str(exc))
 
 
 def check(preset: Preset, reader: Reader, of_file: Meaning | None, ignored: Collection[str]) -> None:

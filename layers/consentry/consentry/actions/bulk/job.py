@@ -12,6 +12,7 @@ from consentry.actions.bulk.rows import CSV, NDJSON, form_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from consentry.actions.bulk.presets import Preset
     from consentry.rules.brands import Brand, Brands
 
 IMPORT: Final = "import"
@@ -45,13 +46,15 @@ class Job(NamedTuple):
     """To import: `NAME=COLUMN`, for what is called otherwise there."""
     ignore_columns: tuple[str, ...] = ()
     """To import: columns that sound of consent, and say nothing of it."""
+    status_map: tuple[str, ...] = ()
+    """To import: `WORD=STATUS`, for words of the input's own."""
     concurrency: int = 0
     """How many parts are done at once; 0: as the template says."""
 
 
 _WANTED: Final[Mapping[str, type]] = {
     **dict.fromkeys(("work", "brand", "input", "form", "preset", "status", "what"), str),
-    **dict.fromkeys(("topics", "columns", "ignore_columns"), list),
+    **dict.fromkeys(("topics", "columns", "ignore_columns", "status_map"), list),
     **dict.fromkeys(("dry_run", "for_spreadsheets"), bool),
     "concurrency": int,
 }
@@ -91,9 +94,21 @@ def mapped(job: Job) -> dict[str, str]:
     return dict(each.split("=", 1) for each in job.columns)
 
 
+def preset_of(job: Job) -> Preset:
+    """How the rows of an import are read.
+
+    Raises:
+        UnusableInputError: they have no column for words of their own.
+    """
+    chosen = presets.PRESETS.get(job.preset, presets.PLAIN)
+    return presets.in_their_words(
+        chosen, {word: status for word, _, status in (each.rpartition("=") for each in job.status_map)}
+    )
+
+
 def who(job: Job) -> tuple[str, ...]:
     """The columns, one of which says whom a row is about."""
-    return presets.PRESETS.get(job.preset, presets.PLAIN).who() if job.work == IMPORT else WHO
+    return preset_of(job).who() if job.work == IMPORT else WHO
 
 
 def _check(job: Job, brand: Brand) -> None:
@@ -109,10 +124,14 @@ def _check(job: Job, brand: Brand) -> None:
             raise UnusableInputError(f"{name}: one of {', '.join(each for each in known if each)}")
     if not all(isinstance(topic, str) and topic in brand.topics for topic in job.topics):
         raise UnusableInputError(f"topics: the brand has {', '.join(brand.topics)}")
-    if not all(isinstance(each, str) for each in (*job.columns, *job.ignore_columns)) or not all(
-        "=" in each for each in job.columns
+    named = (*job.columns, *job.ignore_columns, *job.status_map)
+    if not all(isinstance(each, str) for each in named) or not all(
+        "=" in each for each in (*job.columns, *job.status_map)
     ):
-        raise UnusableInputError("columns: NAME=COLUMN; ignore_columns: names")
+        raise UnusableInputError("columns: NAME=COLUMN; ignore_columns: names; status_map: WORD=STATUS")
+    if not {each.rpartition("=")[2] for each in job.status_map} <= {*presets.WORDS, presets.SAYS_NOTHING}:
+        raise UnusableInputError(f"status_map: WORD=STATUS, of {', '.join((*presets.WORDS, presets.SAYS_NOTHING))}")
+    preset_of(job)
     if job.work == SCREEN and len(job.topics) != 1:
         raise UnusableInputError("topics: an audience is screened for one")
     if (job.work != EXPORT) != bool(_KEY.fullmatch(job.input)):

@@ -32,7 +32,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self
 from consentry.actions.bulk import exporting, importing, presets
 from consentry.actions.bulk.encodings import UTF_8
 from consentry.actions.bulk.importing import DryRun, Interpreter, Writers
-from consentry.actions.bulk.job import EXPORT, IMPORT, SCREEN, Job, job_from, job_of, mapped, who
+from consentry.actions.bulk.job import EXPORT, IMPORT, SCREEN, Job, job_from, job_of, mapped, preset_of, who
 from consentry.actions.bulk.parts import Cutter, Part
 from consentry.actions.bulk.recipients import Recipients
 from consentry.actions.bulk.rows import (
@@ -237,7 +237,7 @@ class Jobs:
         return look
 
     def _interpreter(self, job: Job, brand: Brand, reader: Reader, at: int) -> Interpreter:
-        preset = presets.PRESETS.get(job.preset, presets.PLAIN)
+        preset = preset_of(job)
         of_file = presets.of_file(preset, "", reader.first, job.status or None)
         reports = Reports(self._store, self._keys.pepper, Recorder(self._store))
         return Interpreter(reports, brand, preset, reader, of_file, job.topics, at, job.ignore_columns)

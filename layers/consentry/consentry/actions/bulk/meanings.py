@@ -149,5 +149,6 @@ def one_of(row: Row, column: str, meanings: Mapping[str, Meaning]) -> Meaning:
     found = meanings.get(word)
     if found is None:
         shown = f", but {word}" if word in _SHOWN else ", but empty" if not word else ""
-        raise UnusableRowError(f"{column}: must be one of {', '.join(filter(None, meanings))}{shown}")
+        known = ", ".join(filter(None, meanings))
+        raise UnusableRowError(f"{column}: must be one of {known}{shown}; --status-map WORD=STATUS takes other words")
     return found

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = (
     "PLAIN",
     "PRESETS",
+    "SAYS_NOTHING",
     "WORDS",
     "Meaning",
     "Preset",
@@ -54,6 +55,8 @@ __all__ = (
 )
 
 
+SAYS_NOTHING: Final = "nothing"
+"""What a word means, beside `WORDS`, that says nothing of consent."""
 _LISTMONK: Final = {"enabled": CLAIMED, "disabled": OUT_EVERYWHERE, "blocklisted": OUT_EVERYWHERE}
 _LISTMONK_SUBSCRIPTION: Final = {"confirmed": CLAIMED, "unconfirmed": NOTHING, "unsubscribed": OUT}
 _POSTMARK: Final = {"hardbounce": BOUNCED, "spamcomplaint": COMPLAINED, "manualsuppression": OUT}
@@ -175,6 +178,31 @@ def of_file(preset: Preset, path: str, columns: Iterable[str], status: str | Non
             "the file itself says that its people left, so --status can't say that they are subscribed"
         )
     return meaning or seen
+
+
+def in_their_words(preset: Preset, words: Mapping[str, str]) -> Preset:
+    """A preset of an export that has words of its own for how somebody stands.
+
+    Args:
+        preset: how the export is read otherwise.
+        words: what each of them means: one of `WORDS`, or `SAYS_NOTHING`.
+
+    Raises:
+        UnusableInputError: the export has no column for such words, or no word of it can mean that.
+    """
+    if not words:
+        return preset
+    meanings = {word.strip().casefold(): WORDS.get(said, NOTHING) for word, said in words.items()}
+    if not preset.speaks:
+        raise UnusableInputError("this export has no column of a status: say with --status what all of its rows are")
+    if preset.suppressions and CLAIMED in meanings.values():
+        raise UnusableInputError("these exports list people who aren't to be mailed, so no word means subscribed")
+
+    def meaning(row: Row, of_file: Meaning | None) -> Meaning:
+        found = (meanings.get(row.word(column)) for column in preset.speaks)
+        return next(filter(None, found), None) or preset.meaning(row, of_file)
+
+    return preset._replace(meaning=meaning)
 
 
 _PARTS: Final = re.compile(r"[^\W\d_]+")

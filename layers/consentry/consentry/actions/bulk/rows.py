@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "CSV",
+    "DOCUMENT",
     "NDJSON",
     "Malformed",
     "Reader",
