@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from consentry import telemetry
 from consentry.actions import platforms
+from consentry.actions.archiving import ArchiveUnavailableError
 from consentry.actions.circumstances import Circumstances
 from consentry.actions.reports import Report, Result
 from consentry.deployment import Deployment
@@ -30,6 +31,7 @@ from consentry.http.api_models import (
     Ledger,
     Links,
     Mailing,
+    Notice,
     Person,
     Question,
     ReportedEvent,
@@ -257,6 +259,21 @@ def erase(subscriber_id: Annotated[str, Path()]) -> Response[str]:
     return _answer({"erased": True})
 
 
+@app.get(
+    f"{admission.NOTICES_PATH}<version>",
+    operation_id="getNotice",
+    tags=["Notices"],
+    summary="The words that people read",
+    responses=_says(Notice),
+)
+def show_notice(version: Annotated[str, Path(description="An event's `notice`.")]) -> Response[str]:
+    """The words of a notice, in every language that the brand had then; also once its file was changed, or has gone."""
+    found = deployment.notices.find(version)
+    if found is None:
+        return _problem(problems.NOT_FOUND, "Nobody has the words of such a notice")
+    return _answer({"version": version, **found})
+
+
 @app.get(admission.OPENAPI_PATH, include_in_schema=False)
 def describe() -> Response[str]:
     """This API, described by itself."""
@@ -295,7 +312,7 @@ def bad_request(exc: RequestValidationError) -> Response[str]:
     return _problem(problems.INVALID, f"The request is invalid{named}", errors)
 
 
-@app.exception_handler([StoreUnavailableError, SecretUnavailableError])
+@app.exception_handler([StoreUnavailableError, SecretUnavailableError, ArchiveUnavailableError])
 def unavailable(exc: Exception) -> Response[str]:
     """What we depend on is unavailable."""
     telemetry.report(exc, "/v1")

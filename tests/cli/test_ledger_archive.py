@@ -16,7 +16,9 @@ import pytest
 from consentry.actions import archive
 from consentry.actions.reports import ReportKind
 from consentry.links.keyring import Keyring
-from consentry.rules.ledger import hash_event
+from consentry.rules import notices
+from consentry.rules.consent import Consent
+from consentry.rules.ledger import Actor, Channel, Event, Kind, hash_event
 from support import archives
 from support.archives import BUCKET
 from support.deployments import TABLE, Deployment
@@ -321,3 +323,40 @@ def test_another_deployments_archive_is_not_believed(filled: Deployment, copy: P
     done = filled.run(*VERIFY, copy)
     assert done.exit_code == 1
     assert "aren't of this deployment" in done.stdout
+
+
+# --- the words of notices ---------------------------------------------------------------------------------------------
+
+WORDS, TEXT = notices.write({"brand": "demo", "languages": {}})
+
+
+def read_by(deployment: Deployment, *named: str) -> None:
+    """Somebody acted who had read these notices."""
+    for number, notice in enumerate(named):
+        made = Event(f"n-{number}", Kind.ASKED, "demo", deployment.id_of(ANN), ARRIVED, ARRIVED, Actor.RECIPIENT,
+                     Channel.PAGE, Consent(), ("news",), "de", notice)  # fmt: skip
+        deployment.store.record(made)
+
+
+def test_words_that_nobody_has_are_found_and_those_of_before_they_were_kept_are_noted(
+    filled: Deployment, copy: Path
+) -> None:
+    read_by(filled, WORDS, "f" * 32, "1234567890ab")
+    (copy / notices.FOLDER).mkdir()
+    (copy / notices.key(WORDS)).write_bytes(TEXT)
+    alone = filled.run(*VERIFY[:-1])
+    assert alone.exit_code == 0
+    assert "2 notices named; --archive looks for their words\n" in alone.stderr
+    for options in ((), ("--subscriber-id", filled.id_of(ANN))):
+        done = filled.run(*VERIFY, copy, *options)
+        assert done.exit_code == 1
+        assert done.stdout == f"notice {'f' * 32}\tnobody has its words\n"
+        assert "1 notice of before words were kept" in done.stderr
+        assert "2 notices named, the words of 1 are in the archive" in done.stderr
+
+
+def test_words_that_were_changed_are_looked_for_among_what_they_hide(filled: Deployment, bucket: Any) -> None:
+    read_by(filled, WORDS)
+    for body in (TEXT, b"{}"):
+        bucket.put_object(Bucket=BUCKET, Key=notices.key(WORDS), Body=body, ChecksumAlgorithm="SHA256")
+    assert filled.run(*VERIFY, f"s3://{BUCKET}").exit_code == 0

@@ -35,6 +35,8 @@ ACCOUNT = "123456789012"
 URL = "https://links.meadow.example"
 SENDERS = ("hello@meadow.example", "post@other.example")
 DOMAINS = ("reply.meadow.example", "reply.other.example")
+KEPT = "0123456789abcdef" * 2
+"""A notice whose words are in the archive."""
 ALARM_TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:night-shift"
 
 
@@ -292,7 +294,10 @@ class ExaminedStack:
             },
             "DescribeKey": {"KeyMetadata": {"KeyId": "1a2b", "Enabled": True}},
             "GetKeyPolicy": {"Policy": key_policy("kms:Decrypt", "kms:GenerateDataKey*")},
-            "ListObjectsV2": lambda asked: {"Contents": [{"Key": f"{asked['Prefix']}run/manifest.json"}]},
+            "ListObjectsV2": lambda asked: {
+                "Contents": [{"Key": f"{asked['Prefix']}run/manifest.json"}, {"Key": f"{asked['Prefix']}{KEPT}.json"}]
+            },
+            "Scan": {"Items": [{"notice": {"S": "1234567890ab"}}, {"notice": {"S": KEPT}}]},
         }
 
     def _secrets(self) -> dict[str, Any]:

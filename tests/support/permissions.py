@@ -69,7 +69,8 @@ def _allowed() -> dict[str, set[str]]:
         Path(str(function["CodeUri"])).name: {
             action
             for policy in function.get("Policies", ())
-            for statement in policy.get("Statement", ())
+            for each in policy.get("Statement", ())
+            for statement in [each["Fn::If"][1] if "Fn::If" in each else each]
             for action in statement["Action"]
         }
         for function in functions

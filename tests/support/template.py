@@ -39,8 +39,10 @@ STATEMENTS: Final = [
     (name, statement)
     for name, function in FUNCTIONS.items()
     for policy in function.get("Policies", ())
-    for statement in (policy.get("Statement", [policy]) if isinstance(policy, dict) else [policy])
+    for each in (policy.get("Statement", [policy]) if isinstance(policy, dict) else [policy])
+    for statement in [each["Fn::If"][1] if "Fn::If" in each else each]
 ]
+"""Each function's, those that are there on a condition as if it held."""
 STEPS: Final = RESOURCES["BulkStateMachine"]["Properties"]["Definition"]["States"]
 FOLDERS: Final = sorted(path.parent for path in (ROOT / "functions").glob("*/handler.py"))
 

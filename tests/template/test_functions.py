@@ -75,7 +75,8 @@ def leads(resources: dict[str, Any]) -> dict[str, set[str]]:
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::Serverless::Function":
             for policy in properties.get("Policies", ()):
-                for statement in policy["Statement"]:
+                for each in policy["Statement"]:
+                    statement = each["Fn::If"][1] if "Fn::If" in each else each
                     if LEADS_ON & set(flat(statement["Action"])):
                         found[name] |= named(statement["Resource"])
             for event in properties.get("Events", {}).values():

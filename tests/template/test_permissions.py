@@ -105,7 +105,7 @@ def test_the_notifier_writes_how_endpoints_stand_and_nothing_else() -> None:
 def test_the_archives_function_can_write_no_consent_and_delete_nothing() -> None:
     statements = {statement["Sid"]: statement for name, statement in STATEMENTS if name == "ArchiveFunction"}
     writing = [each for each in statements.values() if {"dynamodb:PutItem", "s3:PutObject"} & {*flat(each["Action"])}]
-    assert [each["Sid"] for each in writing] == ["NoteWhereRunsAre", "WriteParts"]
+    assert [each["Sid"] for each in writing] == ["NoteWhereRunsAre", "WriteParts", "KeepWords"]
     assert statements["NoteWhereRunsAre"]["Condition"] == keys_that_begin_with("L#archive#")
     actions = {action for each in statements.values() for action in flat(each["Action"])}
     assert {each for each in actions if each.startswith("s3:")} == {"s3:PutObject"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from consentry.actions import archiving
@@ -68,14 +69,31 @@ def without(condition: str, node: Any) -> Any:
 
 
 def test_without_an_archive_nothing_of_it_is_deployed() -> None:
-    parts = {name: each for name, each in RESOURCES.items() if name.startswith("Archive")}
+    parts = {name: each for name, each in RESOURCES.items() if name.startswith("Archive") or name == "Notices"}
     outputs = {name: each for name, each in TEMPLATE["Outputs"].items() if name.startswith("Archive")}
-    assert len(parts) == 8
+    assert len(parts) == 9
     for name, each in {**parts, **outputs}.items():
         assert each["Condition"] == "HasArchive", name
     others = without("HasArchive", {name: each for name, each in RESOURCES.items() if name not in parts})
-    mentioned = [text.replace("${ArchiveSegments}", "").replace("${OfTheArchive}", "") for text in texts(others)]
+    mentioned = [re.sub(r"\$\{(Archive(Enabled|Segments)|OfTheArchive)\}", "", text) for text in texts(others)]
     assert not [text for text in mentioned if "Archive" in text]
+
+
+def test_nothing_that_records_what_people_read_is_new_before_the_words_are_kept() -> None:
+    """The archive's function keeps them, and would wait for itself."""
+    kept = RESOURCES["Notices"]
+    assert kept["Properties"]["ServiceToken"] == {"Fn::GetAtt": ["ArchiveFunction", "Arn"]}
+    assert kept["Properties"]["Words"] == {"Ref": "ConsentryLayer"}
+    assert 300 <= kept["Properties"]["ServiceTimeout"] <= 3600
+    assert (kept["Condition"], kept["DeletionPolicy"], kept["UpdateReplacePolicy"]) == (
+        "HasArchive",
+        "Retain",
+        "Retain",
+    )
+    assert GLOBAL["Environment"]["Variables"]["WORDS"] == {"Fn::If": ["HasArchive", {"Ref": "Notices"}, ""]}
+    own = {name: each.get("Environment", {}).get("Variables", {}) for name, each in FUNCTIONS.items()}
+    assert {name for name, variables in own.items() if "WORDS" in variables} == {"ArchiveFunction"}
+    assert own["ArchiveFunction"]["WORDS"] == ""
 
 
 def test_the_archives_function_has_time_for_a_step_and_what_follows() -> None:

@@ -106,7 +106,7 @@ def test_a_newcomer_can_copy_an_example_of_every_call_of_the_api(api_calls: set[
     for line in commands(page("README.md")).splitlines():
         for path in re.findall(r'"\$BASE(/v1/[^"]*)"', line):
             method = "delete" if " -X DELETE " in line else "post" if " -d " in line else "get"
-            shown.add((method, path.replace("$ID", "{subscriber_id}")))
+            shown.add((method, path.replace("$ID", "{subscriber_id}").replace("$NOTICE", "{version}")))
     assert shown == api_calls
 
 
@@ -207,7 +207,7 @@ def test_an_operator_is_told_of_every_parameter_and_output() -> None:
 
 def test_an_operator_is_told_of_everything_that_outlives_the_stack() -> None:
     kept = {name for name, each in TEMPLATE["Resources"].items() if each.get("UpdateReplacePolicy") == "Retain"}
-    assert kept == {"Table", "Keyring", "ArchiveBucket"}
+    assert kept == {"Table", "Keyring", "ArchiveBucket", "Notices"}, "what the last one put is in the archive"
     told = section(page("docs/deploying.md"), "What a deployment keeps")
     assert {"the table", "the keyring", "the archive"} <= first_cells(told)
 

@@ -1,17 +1,19 @@
-"""`python -m consentry_build BRANDS OUT`: compile brand files, catalogues and emails into a folder of the layer."""
+"""`python -m consentry_build BRANDS OUT`: compile brands, catalogues, emails and notices into a folder of the layer."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
-from consentry_build import catalogues, mails
+from consentry.rules.notices import FOLDER, write
+from consentry_build import catalogues, mails, notices
 from consentry_build.brandfile import FaultyBrandsError, compile_folder
 
 
 def build(brands: Path, out: Path) -> None:
-    """Write `brands.json`, `locales/` and `mails/` into `out`.
+    """Write `brands.json`, `locales/`, `mails/` and `notices/` into `out`.
 
     Raises:
         FaultyBrandsError: a brand file can't be used; nothing was written.
@@ -20,9 +22,14 @@ def build(brands: Path, out: Path) -> None:
     """
     compiled = compile_folder(brands)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "brands.json").write_text(json.dumps(compiled, ensure_ascii=False), encoding="utf-8")
     catalogues.compile_to(out)
     mails.compile_to(out)
+    shutil.rmtree(out / FOLDER, ignore_errors=True)
+    (out / FOLDER).mkdir()
+    for brand in compiled:
+        brand["notice"], text = write(notices.notice(brand, out))
+        (out / FOLDER / f"{brand['notice']}.json").write_bytes(text)
+    (out / "brands.json").write_text(json.dumps(compiled, ensure_ascii=False), encoding="utf-8")
 
 
 if __name__ == "__main__":

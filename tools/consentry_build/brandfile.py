@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -286,8 +285,6 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
         for topic, each in data["topics"].items()
     ]
     texts = {which: _texts(text, languages) for which, text in data.get("texts", {}).items()}
-    # A brand without texts of its own keeps the versions that it had before there were any.
-    agreed_to = json.dumps([data["name"], topics, *([texts] if texts else [])], sort_keys=True, ensure_ascii=False)
     return {
         **_LEFT_OUT,
         **{field: each for field, each in data.items() if field not in _IN_LANGUAGES},
@@ -302,7 +299,7 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
         "privacy_contact": data.get("privacy_contact") or data.get("reply_to") or data["sender"],
         "webhooks": {name: {"topics": {}, "arns": []} | each for name, each in data.get("webhooks", {}).items()},
         "notifications": [{"private_network": False} | each for each in data.get("notifications", [])],
-        "notice": hashlib.sha256(agreed_to.encode()).hexdigest()[:12],
+        "notice": "",  # a hash of the rendered words: `consentry_build.notices`
     }
 
 

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from consentry.actions import archive
 from consentry.actions.archive import UnprovenError
+from consentry.rules import notices
 from consentry.rules.consent import DAY_MS
 from consentry_cli import deployment
 from consentry_cli.errors import CanNotRunError
@@ -93,6 +94,13 @@ class Archive:
                     yield lines
             if broken:
                 self.faults.append(f"{month}: {broken} of {len(parts)} parts of run {run} are missing or changed")
+
+    def notice(self, version: str) -> dict[str, Any] | None:
+        """The words of a notice; None if the archive hasn't them, or what it has by that name are others."""
+        for text in self._place.candidates(notices.key(version)):
+            if notices.version_of(text) == version:
+                return dict(json.loads(text))
+        return None
 
     def _genuine(self, part: Part) -> bytes | None:
         for body in self._place.candidates(part.key):

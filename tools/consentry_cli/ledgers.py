@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from consentry.actions import archive, archiving
-from consentry.rules import addresses
+from consentry.rules import addresses, notices
 from consentry.table.scan import Scan
 from consentry_cli import archives, deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
@@ -54,14 +54,17 @@ def verify(brand_id: str, table: str, secret_id: str, subscriber_id: str | None,
         keys = deployment.keyring(secret_id)
         store = deployment.store(table, keys)
         kept = archives.open_archive(where, keys.archive_key(), deployment.now(secret_id)) if where else None
+        named: set[str] = set()
         if subscriber_id is None:
-            faulty, checked = _verify_all(store, brand_id)
+            faulty, checked = _verify_all(store, brand_id, named)
         else:
             faulty, checked = _tell(subscriber_id, store.verify(brand_id, subscriber_id)), 1
+            named.update(event.notice for event in store.read_record(brand_id, subscriber_id).events)
         verdict = f"{faulty:,} not intact" if faulty else "all intact"
         click.echo(f"{number(checked, 'ledger')} checked, {verdict}", err=True)
         if kept is not None:
             faulty += _compare(store, brand_id, keys.archive_key(), kept, subscriber_id)
+        faulty += _find_words(named - {""}, kept)
         if faulty:
             raise SystemExit(FOUND)
 
@@ -132,8 +135,26 @@ def _compare(store: Store, brand_id: str, key: bytes, kept: Archive, only: str |
     return len(lost) + len(kept.faults)
 
 
-def _verify_all(store: Store, brand_id: str) -> tuple[int, int]:
-    """How many aren't intact, and how many there are.
+def _find_words(named: set[str], kept: Archive | None) -> int:
+    """How many notices events name whose words nobody has."""
+    wanted = sorted(filter(notices.is_version, named))
+    if old := len(named) - len(wanted):
+        click.echo(f"{number(old, 'notice')} of before words were kept: they are named, and not held", err=True)
+    if kept is None:
+        if wanted:
+            click.echo(f"{number(len(wanted), 'notice')} named; --archive looks for their words", err=True)
+        return 0
+    lost = [version for version in wanted if kept.notice(version) is None]
+    for version in lost:
+        click.echo(f"notice {version}\tnobody has its words")
+    click.echo(
+        f"{number(len(wanted), 'notice')} named, the words of {len(wanted) - len(lost)} are in the archive", err=True
+    )
+    return len(lost)
+
+
+def _verify_all(store: Store, brand_id: str, named: set[str]) -> tuple[int, int]:
+    """How many aren't intact, and how many there are; `named` gets the notices that their events name.
 
     A scan answers a person's items together and in order, mostly: DynamoDB may keep them in several places, and a
     write may come between two pages. So whoever doesn't add up is read again, alone and consistently, and that counts.
@@ -145,6 +166,7 @@ def _verify_all(store: Store, brand_id: str) -> tuple[int, int]:
         for held in Scan(store.gateway).everyone(brand_id):
             checked += 1
             show(checked)
+            named.update(event.notice for event in held.events)
             if held.subscriber_id in reported or not store.faults(brand_id, held):
                 continue
             found: list[Fault] = []

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from consentry.actions.choosing import Choices
     from consentry.actions.courier import Courier
     from consentry.actions.forms import Forms
+    from consentry.actions.notices import Notices
     from consentry.actions.notifier import Notifier
     from consentry.actions.opting_in import OptIns
     from consentry.actions.replay import Replay
     from consentry.actions.reports import Reports
+    from consentry.aws.archive import ArchiveBucket
     from consentry.aws.email import Mailer
     from consentry.aws.mailbox import Mailbox
     from consentry.aws.notifications import NotificationQueue
@@ -301,13 +303,25 @@ class Deployment:
     def archivist(self) -> Archivist:
         """Copies the ledger to the archive."""
         from consentry.actions.archiving import Archivist  # noqa: PLC0415 - one function needs it, once a month
-        from consentry.aws.archive import ArchiveBucket  # noqa: PLC0415 - as above
         from consentry.table.checkpoints import Checkpoints  # noqa: PLC0415 - as above
         from consentry.table.scan import Scan  # noqa: PLC0415 - as above
 
         patient = Gateway(self._client("dynamodb", clients.PATIENT), self.settings.table_name)
-        bucket = ArchiveBucket(self._client("s3", clients.PATIENT), self.settings.archive_bucket)
-        return Archivist(Scan(patient), Checkpoints(patient), bucket.put, self.keyring, self.archive_queue.send)
+        put = self._archived().put
+        return Archivist(Scan(patient), Checkpoints(patient), put, self.keyring, self.archive_queue.send)
+
+    @cached_property
+    def notices(self) -> Notices:
+        """The words that people read."""
+        from consentry.actions.notices import Notices  # noqa: PLC0415 - no click asks for them
+
+        archived = self._archived() if self.settings.archive_bucket else None
+        return Notices(self.settings.consentry_compiled, archived)
+
+    def _archived(self) -> ArchiveBucket:
+        from consentry.aws.archive import ArchiveBucket  # noqa: PLC0415 - as above
+
+        return ArchiveBucket(self._client("s3", clients.PATIENT), self.settings.archive_bucket)
 
     @cached_property
     def archive_queue(self) -> Queue:

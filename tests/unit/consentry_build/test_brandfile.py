@@ -441,36 +441,6 @@ def test_a_brand_remembers_the_topics_that_it_had(tmp_path: Path) -> None:
     assert brands.from_json(compiled(tmp_path)).retired_topics == ()
 
 
-def test_the_notice_changes_with_what_people_agree_to_and_with_nothing_else(tmp_path: Path) -> None:
-    notice = compiled(tmp_path)["notice"]
-    same = [
-        (10, "limits: {mails_a_minute: 600}"),
-        (9, "keeps_address: false"),
-        (10, "retired_topics: [letters]"),
-        (3, "sender: post@meadow.example"),
-        (12, '  accent: "#000000"'),
-    ]
-    other = [
-        (1, "name: {en: Meadow Ltd, de: Wiese}"),
-        (17, "    mode: opt_out"),
-        (18, "    name: {en: News, de: Nachrichten}"),
-        (19, "    description: Something else."),
-    ]
-    assert {compiled(tmp_path, changed(*each))["notice"] for each in same} == {notice}
-    assert len({notice, *(compiled(tmp_path, changed(*each))["notice"] for each in other)}) == 5
-
-
-def test_a_sentence_of_the_brands_own_is_part_of_the_notice(tmp_path: Path) -> None:
-    versions = {
-        compiled(tmp_path, f"{GOOD}texts: {{{which}: {text}}}\n")["notice"]
-        for which in ("subscribe_title", "subscribe_intro", "confirm_subject", "confirm_intro", "left_note")
-        for text in ("{en: Hello}", "{en: Hello, de: Hallo}", "{de: Hello}")
-    }
-    assert len({compiled(tmp_path)["notice"], *versions}) == 16
-    nothing = f"{GOOD}texts: {{}}\npages: {{asked: https://meadow.example/asked}}\norigins: [https://meadow.example]\n"
-    assert compiled(tmp_path, nothing)["notice"] == compiled(tmp_path)["notice"]
-
-
 def test_a_sentence_is_shown_in_its_own_language_alone(tmp_path: Path) -> None:
     """In the others ours stands, which is translated."""
     texts = "texts: {subscribe_title: Garden letters, left_note: {de: Schade}}\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError
 from consentry import providers
 from consentry.actions.archive import MANIFEST, PREFIX
 from consentry.inbound import emails, feedback
+from consentry.rules import notices
 from consentry_cli.doctor.deployed import is_gone, queue_name
 from consentry_cli.doctor.findings import Check, fault, warning
 from consentry_cli.wording import number
@@ -269,6 +271,45 @@ def month(deployed: Deployed) -> Generator[Problem, None, str]:
     return f"The ledger of {last} is in the archive."
 
 
+_SAMPLE_PAGES: Final = 5
+"""Of the table, each of 1 MiB at the most: the doctor is quick, and `consentry ledger verify` reads all of it."""
+
+
+def words(deployed: Deployed) -> Generator[Problem, None, str]:
+    """The words of every notice that events name, of a sample, are in the archive."""
+    bucket = deployed.outputs.get("ArchiveBucketName")
+    if not bucket:
+        return "The stack keeps no archive: of notices, the words of the present version alone can be read."
+    held: set[str] = set()
+    for page in deployed.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=notices.PREFIX):
+        held |= {notices.version_in(each["Key"]) for each in page.get("Contents", ())}
+    held = set(filter(notices.is_version, held))
+    if not held:
+        yield fault(
+            "No notice is in the archive.",
+            "Deploy this version: that puts them there. If it was, read the log of the archive's function.",
+        )
+        return ""
+    pages = (
+        deployed.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=deployed.outputs["TableName"],
+            Select="SPECIFIC_ATTRIBUTES",
+            ProjectionExpression="notice",
+            FilterExpression="attribute_exists(notice)",
+        )
+    )
+    sample = [each["notice"]["S"] for page in islice(pages, _SAMPLE_PAGES) for each in page.get("Items", ())]
+    named = set(filter(notices.is_version, sample))
+    for version in sorted(named - held):
+        yield fault(
+            f"Events name the notice {version}, and nobody has its words.",
+            "Build the brand files and the Consentry of that time, and put what comes of it into the bucket.",
+        )
+    return f"{number(len(held), 'notice')} in the archive; a sample of events names {len(named)} of them, and no other."
+
+
 CHECKS = (
     Check("dead-letters", dead_letters, "docs/deploying.md#alarms"),
     Check("queue-ages", ages, "docs/deploying.md#alarms"),
@@ -276,4 +317,5 @@ CHECKS = (
     Check("alarms", states, "docs/deploying.md#alarms"),
     Check("alarm-topic", heard, "docs/deploying.md#a-topic-for-alarms"),
     Check("archive", month, "docs/deploying.md#the-archive"),
+    Check("notices", words, "docs/notices.md#when-nobody-has-the-words"),
 )

@@ -58,6 +58,10 @@ NEVER: Final = {
 """What a function never gets to, though its code names it, each with the reason."""
 
 
+WHERE_SET: Final = {"consentry.aws.archive.ArchiveBucket.held": "ARCHIVE_BUCKET"}
+"""What a function gets to in a stack alone that gives functions this variable: it asks whether it has it."""
+
+
 class Need(NamedTuple):
     """An action that a function asks for, or a variable of its environment."""
 
@@ -96,7 +100,7 @@ def against(cases: list[Case], graph: Graph) -> list[str]:
             asked = graph.says.get(f"functions.{folder}.handler.deployment", set())
             found += [
                 f"{folder} reads {what}, and doesn't ask for it as it starts: {needs[what].way}"
-                for what in sorted((environment(properties) & set(needs)) - everywhere - asked)
+                for what in sorted((environment(properties) & set(needs)) - everywhere - asked - {*WHERE_SET.values()})
             ]
             found += [
                 f"{folder} is allowed {what}, and never asks for it" for what in sorted(has - set(needs)) if ":" in what
@@ -138,7 +142,9 @@ def environment(function: dict[str, Any]) -> set[str]:
 
 def needed(folder: str, graph: Graph, variables: set[str]) -> Iterator[Need]:
     """What the code of a function asks for: actions, and those of the variables that it reads."""
-    came = graph.reached(*_roots(folder), without={name for where, name in NEVER if where == folder})
+    never = {name for where, name in NEVER if where == folder}
+    never |= {name for name, variable in WHERE_SET.items() if variable not in variables}
+    came = graph.reached(*_roots(folder), without=never)
     for name in came:
         said = graph.says.get(name, set())
         if name.startswith(_SETTINGS):

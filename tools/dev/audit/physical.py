@@ -74,6 +74,7 @@ _LOOKS: Final = {
     "AWS::SecretsManager::Secret.Id": f"arn:{{AWS::Partition}}:secretsmanager:{_HERE}:secret:{{name}}-AbCdEf",
     "AWS::StepFunctions::StateMachine": f"arn:{{AWS::Partition}}:states:{_HERE}:stateMachine:{{name}}",
     "AWS::StepFunctions::StateMachine.Name": "{name}",
+    "Custom::Notices": "notices",
 }
 """What `Ref`, or `Fn::GetAtt`, of a type answers; of types that aren't here, `Ref` answers the name."""
 

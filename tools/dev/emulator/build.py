@@ -21,7 +21,7 @@ TEMPLATE = ROOT / "template.yaml"
 BRANDS = Path(os.environ.get("CONSENTRY_BRANDS") or ROOT / "brands")
 """The folder of the brand files; an absolute path."""
 LAYERS = ROOT / "layers"
-BESIDE_LAYERS = (BRANDS, ROOT / "tools" / "consentry_build")
+BESIDE_LAYERS = (BRANDS, ROOT / "tools" / "consentry_build", *sorted((ROOT / "functions").glob("*/templates")))
 """What the layers' makefiles read outside their own folders, where SAM's cache doesn't look."""
 
 BUILT = LOCAL / "sam" / "build"

@@ -56,7 +56,7 @@ def task_from_json(text: str) -> Task:
 
 
 class ArchiveUnavailableError(Exception):
-    """The bucket can't be written now; the step is done again."""
+    """The bucket can't be written or read now; what needed it is done again."""
 
 
 def start(send: Callable[[str], None], month: str, segments: int, now: int) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_BODY: Final = 1024 * 1024
 OPENAPI_PATH: Final = "/v1/openapi.json"
+NOTICES_PATH: Final = "/v1/notices/"
 _TO_POST: Final = {
     "/v1/subscriptions": "write",
     "/v1/events": "write",
@@ -74,7 +75,8 @@ def permit(brands: Brands, key: ApiKey, event: Mapping[str, Any]) -> Brand | Non
     if scope is None:
         return None
     brand = brands.get(key.brand)
-    if brand is None:
+    # Whoever visited the form has read a notice, so it is no brand's secret; it has to outlive its brand.
+    if brand is None and not event["rawPath"].startswith(NOTICES_PATH):
         raise ApiProblemError(problems.FORBIDDEN, "This key's brand is no longer deployed")
     if not key.may(scope):
         raise ApiProblemError(problems.FORBIDDEN, f"This key lacks the scope `{scope}`")

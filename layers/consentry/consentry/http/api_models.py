@@ -350,6 +350,28 @@ class ConsentRecords(BaseModel):
     records: list[dict[str, Any]]
 
 
+class NoticeInOneLanguage(BaseModel):
+    """What people read in one language."""
+
+    brand: Annotated[dict[str, str], Field(description="Its name, postal address, privacy notice and contact.")]
+    topics: Annotated[dict[str, dict[str, Any]], Field(description="By id: name, description, mode, frequencies.")]
+    form: Annotated[str, Field(description="The subscribe form. `[ ]` is a box to tick, `[ … ]` a button.")]
+    mail: Annotated[dict[str, str], Field(description="The confirmation email: `subject` and `text`.")]
+    page: Annotated[str, Field(description="The page that its link opens.")]
+    return_mail: Annotated[dict[str, str], Field(description="The email to somebody who left, and asks again.")]
+    preferences: str
+    unsubscribe: str
+    left: Annotated[str, Field(description="The page after they left.")]
+
+
+class Notice(BaseModel):
+    """The words of a notice. What differs from one person to the next stands there by its name, as `{date}`."""
+
+    version: str
+    brand: Annotated[str, Field(description="The brand's id.")]
+    languages: dict[str, NoticeInOneLanguage]
+
+
 class TopicChange(BaseModel):
     """How a person stood to a topic before and after."""
 

@@ -13,7 +13,7 @@ from consentry_cli.doctor.checking import CHECKS, examine
 from consentry_cli.doctor.deployed import NoStackError
 from consentry_cli.doctor.findings import Verdict
 from consentry_cli.doctor.reach import Visit
-from support.examined_stack import NOW, ExaminedStack, Refused, key_policy
+from support.examined_stack import KEPT, NOW, ExaminedStack, Refused, key_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -397,6 +397,14 @@ ILL: list[tuple[str, Verdict, str, Make]] = [
         answers("ListObjectsV2", {"Contents": [{"Key": "ledger/2026-10/run/part"}]}),
     ),
     ("archive", Verdict.FAULT, "is gone", gone("ListObjectsV2", "NoSuchBucket")),
+    (
+        "notices",
+        Verdict.FAULT,
+        f"{'f' * 32}, and nobody has its words",
+        answers("Scan", {"Items": [{"notice": {"S": each}} for each in ("f" * 32, "1234567890ab", KEPT)]}),
+    ),
+    ("notices", Verdict.FAULT, "No notice is in the archive", answers("ListObjectsV2", {"Contents": []})),
+    ("notices", Verdict.COULD_NOT_LOOK, "Scan isn't allowed", refused("Scan")),
     ("address", Verdict.FAULT, "doesn't answer: the name", silent),
     ("address", Verdict.FAULT, "it is another deployment", lambda stack: setattr(stack, "expired", 404)),
     ("domain", Verdict.WARNING, "No link is made with it yet", several(*MOVING)),
@@ -553,6 +561,7 @@ def test_every_check_is_tried_on_something_ill() -> None:
         ("concurrency", "1,000 functions at once", gone("GetEventSourceMapping")),
         ("alarms", "none rings", alarm(StateValue="INSUFFICIENT_DATA", StateUpdatedTimestamp=NOW - timedelta(hours=2))),
         ("archive", "keeps no archive", output("ArchiveBucketName", None)),
+        ("notices", "the present version alone", output("ArchiveBucketName", None)),
         ("archive", "younger", changed("DescribeStacks", Stacks__0__CreationTime=NOW - timedelta(days=3))),
         ("archive", "2026-09", at(datetime(2026, 11, 2, 12, tzinfo=UTC))),
         ("archive", "2026-12", at(datetime(2027, 1, 20, tzinfo=UTC))),
