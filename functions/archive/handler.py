@@ -44,7 +44,7 @@ def handler(event: dict[str, Any], context: Any) -> Any:
 def keep_words(request: dict[str, Any]) -> None:
     """Keep the words of this version's notices, before calls move to it. Nothing is ever taken out: it is locked."""
     kept = request["RequestType"].lower() == "delete" or any(map(_kept, WAITS_S))
-    refused = "" if kept else "The archive's bucket can't be written: see the log of the archive's function"
+    refused = "" if kept else "The archive's bucket can't be written: the log of the archive's function says why"
     stack_requests.answer(request, "notices", refused)
 
 

@@ -104,7 +104,7 @@ def test_a_deployment_whose_words_cannot_be_kept_fails_and_says_where_to_look(ar
     with calls.failing(archived.deployment.notices._archived._client, "AccessDenied"):  # type: ignore[union-attr]
         ask(archived)
     assert answered[0][2]["Status"] == "FAILED"
-    assert "the log of the archive's function" in answered[0][2]["Reason"]
+    assert "the log of the archive's function says why" in answered[0][2]["Reason"]
 
 
 def test_a_role_that_is_known_late_is_waited_for(archived: World, answered: Any) -> None:

@@ -348,7 +348,7 @@ GAPS: Final = {
     "what becomes of mails": Gap(
         "SES publishes bounces and complaints to event destinations.", bounces_are_not_told, gaps.tell_of_mail
     ),
-    "tls": Gap("All of AWS is spoken to by HTTPS.", https_is_not_spoken, gaps.let_plain_http_pass),
+    "tls": Gap("All of AWS is spoken to by HTTPS.", https_is_not_spoken, inside.over_tls),
     "keys of calls": Gap(
         "IAM knows which keys a call to DynamoDB names.", keys_are_unknown_to_iam, gaps.let_keys_go_unnamed
     ),

@@ -12,7 +12,7 @@ import pytest
 
 from dev.emulator import gaps
 from dev.emulator.deploy import Deployment
-from dev.emulator.inside import options_to_routes, specificity
+from dev.emulator.inside import options_to_routes, over_tls, specificity
 
 
 def integration(function: str) -> dict[str, Any]:
@@ -62,6 +62,12 @@ def test_an_options_request_is_one_that_the_emulator_does_not_know() -> None:
         asyncio.run(executed(api, "$default", "/x", method, {}))
     assert [call[3] == "OPTIONS" for call in seen] == [False, False, True, False]
     assert [json.dumps(call[3]) for call in seen] == ['"OPTIONS"', '"GET"', '"OPTIONS"', '"OPTIONS"']
+
+
+def test_a_policy_that_asks_for_tls_is_content() -> None:
+    resolve = over_tls(lambda key, call: f"{key} of {call}")
+    assert resolve("aws:SecureTransport", "a call") == "true"
+    assert resolve("aws:SourceIp", "a call") == "aws:SourceIp of a call"
 
 
 def test_a_handlers_exception_stays_inside() -> None:

@@ -8,8 +8,7 @@ from email.policy import default
 
 import pytest
 
-from dev.emulator import aws, gaps, incoming
-from dev.emulator.deploy import Deployment
+from dev.emulator import aws, incoming
 from support.quick_moto import mock_aws
 
 AT = datetime(2026, 11, 23, 14, 5, 6, tzinfo=UTC)
@@ -81,22 +80,3 @@ def test_a_posted_mail_lies_in_the_bucket() -> None:
     s3.create_bucket(Bucket="inbound")
     key = incoming.deliver(MAIL, "inbound", AWS, AT)
     assert s3.get_object(Bucket="inbound", Key=key)["Body"].read().endswith(MAIL)
-
-
-@mock_aws
-def test_only_what_asks_for_tls_leaves_a_buckets_policy() -> None:
-    s3 = aws.client("s3", AWS)
-    refuse = '{"Sid":"A","Effect":"Deny","Condition":{"Bool":{"aws:SecureTransport":"false"}}}'
-    allow = '{"Sid":"B","Effect":"Allow"}'
-    resources = {}
-    for name, told in (("one", refuse), ("two", f"{refuse},{allow}")):
-        s3.create_bucket(Bucket=name * 2)
-        s3.put_bucket_policy(Bucket=name * 2, Policy=f'{{"Version":"2012-10-17","Statement":[{told}]}}')
-        resources[f"{name}Policy"] = {"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": {"Ref": name}}}
-    gaps.let_plain_http_pass(
-        Deployment(outputs={}, resources={"one": "oneone", "two": "twotwo"}, template={"Resources": resources}), AWS
-    )
-    with pytest.raises(s3.exceptions.ClientError, match="NoSuchBucketPolicy"):
-        s3.get_bucket_policy(Bucket="oneone")
-    assert '"B"' in s3.get_bucket_policy(Bucket="twotwo")["Policy"]
-    assert '"A"' not in s3.get_bucket_policy(Bucket="twotwo")["Policy"]

@@ -227,19 +227,6 @@ def events_of(request: Mapping[str, Any], message_id: str, at: datetime) -> list
     return events
 
 
-def let_plain_http_pass(deployment: Deployment, endpoint: str) -> None:
-    """Take what asks for TLS out of the buckets' policies, since the emulator is spoken to in plain HTTP."""
-    s3 = client("s3", endpoint)
-    for resource in _resources(deployment, "AWS::S3::BucketPolicy"):
-        bucket = deployment.resources[resource["Bucket"]["Ref"]]
-        document = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
-        kept = [each for each in document["Statement"] if "aws:SecureTransport" not in json.dumps(each)]
-        if kept:
-            s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({**document, "Statement": kept}))
-        else:
-            s3.delete_bucket_policy(Bucket=bucket)
-
-
 def let_keys_go_unnamed(endpoint: str) -> None:
     """Take what asks that a call names its keys out of the functions' policies, since the emulator never says which."""
     iam = client("iam", endpoint)

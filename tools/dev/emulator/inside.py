@@ -105,6 +105,11 @@ def across_lines(extract: Callable[[str, str], dict[str, str] | None]) -> Callab
     return extracted
 
 
+def over_tls(resolve: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    """The emulator's reading of what a policy asks of a call, as of one over TLS: it is spoken to in plain HTTP."""
+    return lambda key, call: "true" if key.lower() == "aws:securetransport" else resolve(key, call)
+
+
 _LINE_BREAK: Final = "\ue000"
 """For private use: no link holds it."""
 
@@ -151,7 +156,7 @@ def know_codedeploy(handlers: dict[str, Any]) -> None:
 def main(*more: Callable[[], None]) -> NoReturn:
     """Run the emulator with all of this, and `more`."""
     from ministack import app  # only the emulator's own Python has it
-    from ministack.core import lambda_runtime
+    from ministack.core import iam_evaluator, lambda_runtime
     from ministack.services import apigateway
     from ministack.services.cloudformation import changesets, engine, handlers, provisioners
 
@@ -165,6 +170,7 @@ def main(*more: Callable[[], None]) -> NoReturn:
     apigateway._handle_execute_in_scope = options_to_routes(apigateway._handle_execute_in_scope, apigateway._apis)
     apigateway._route_specificity = specificity
     apigateway._extract_path_params = across_lines(apigateway._extract_path_params)
+    iam_evaluator._resolve_condition_key = over_tls(iam_evaluator._resolve_condition_key)
     for install in (metrics.install, *more):
         install()
     sys.exit(app.main())

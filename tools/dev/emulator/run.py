@@ -143,7 +143,6 @@ def _run(options: Options, make: Make, ending: ExitStack) -> None:
     gaps.lock_objects(deployment, cloud.endpoint)
     gaps.one_record_a_call(cloud.endpoint)
     gaps.let_mails_pass(cloud.endpoint)
-    gaps.let_plain_http_pass(deployment, cloud.endpoint)
     gaps.let_keys_go_unnamed(cloud.endpoint)
     if other_dynamodb:
         streams.serve(other_dynamodb, cloud.endpoint, deployment.outputs["TableName"])
