@@ -56,6 +56,61 @@ def test_a_file_whose_kind_is_not_certain_is_refused_and_asks_for_status(
     assert deployment.status("ann@example.com") == "unsubscribed"
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("unsubscribed", "true"),
+        ("unsubscribed_at", "2026-01-01"),
+        ("opted out", "yes"),
+        ("Do Not Email", "TRUE"),
+        ("bounced", "1"),
+        ("complained", "yes"),
+        ("Email Marketing Consent", "NEVER_SUBSCRIBED"),
+        ("opt_in", "no"),
+        ("Newsletter", "0"),
+        ("Abgemeldet am", "01.01.2026"),
+        ("List Status", "Unsubscribed"),
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_a_row_that_says_subscribed_and_elsewhere_that_somebody_left_is_no_claim(
+    deployment: Deployment, column: str, value: str, form: str
+) -> None:
+    row = {"email": "ann@example.com", "status": "subscribed", column: value}
+    text = ",".join(row) + "\n" + ",".join(row.values()) if form == "csv" else json.dumps(row)
+    source = deployment.write(f"people.{form}", text + "\n")
+    done = deployment.run(*IMPORT, "--topic", "news", source)
+    assert (done.exit_code, f"{column} may say that somebody left" in done.stderr) == (1, True)
+    assert deployment.items() == []
+    waved = deployment.run(*IMPORT, "--topic", "news", "--ignore-column", column, "--restart", source)
+    assert (waved.exit_code, deployment.status("ann@example.com")) == (0, "subscribed")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("unsubscribed", "false"),
+        ("unsubscribed_at", ""),
+        ("unsubscribed_at", "0000-00-00 00:00:00"),
+        ("Do Not Email", "No"),
+        ("bounces", "0"),
+        ("Email Marketing Consent", "SUBSCRIBED"),
+        ("opt_in", "2024-01-01"),
+        ("optin_ip", "192.0.2.1"),
+        ("Newsletter", "yes"),
+        ("Newsletter", "weekly"),
+        ("List Status", "active"),
+        ("Abgemeldet", "nein"),
+    ],
+)
+def test_a_row_that_says_subscribed_and_nothing_else_is_a_claim(
+    deployment: Deployment, column: str, value: str
+) -> None:
+    source = deployment.write("people.csv", f"email,status,{column}\nann@example.com,subscribed,{value}\n")
+    assert deployment.run(*IMPORT, "--topic", "news", source).exit_code == 0
+    assert deployment.status("ann@example.com") == "subscribed"
+
+
 COLUMNS = (
     "subscribed_to_emails",
     "email_disabled",

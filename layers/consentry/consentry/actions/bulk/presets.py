@@ -286,21 +286,60 @@ def _sounds(column: str) -> bool:
     )
 
 
+_LEAVING: Final = re.compile(
+    r"un(subscri|sub)|opt(ed)?out|bounc|complain|spam|abuse|suppress|bla?(ck|ock)list|block|donot|nomail|noemail|dnc"
+    r"|disabled|inactive|undeliver|invalid|deleted|removed|cleaned|cancel|banned|excluded|exclusion|stopped|rejected"
+    r"|revoked|withdraw|objection|refused|declined|churned|unwanted|quarantine|deactivat|unreachable|paused|archived"
+    r"|abgemeldet|abmeld|abbestell|sperr|widerspruch|desinscri|desabonn|baja|disiscri|afgemeld|uitgeschreven|descadastr"
+    r"|wypisa|停止|解除|退会|拒否|退订|屏蔽|拒收|отпис"
+)
+"""Within a name of a column whose *yes*, or whose date, says that somebody left."""
+_NO: Final = re.compile(
+    r"|[-–0]+|0000-00-00.*|no?|not|false|f|off|never|none|null|nil|n/?a|undefined|nein|non|nee|nie|não|нет|いいえ|否"
+)
+"""What a cell of a column about leaving says of somebody who didn't."""
+_DENIAL: Final = re.compile(
+    r"(0|no?|false|f|off|nein|non|nee|nie|não|нет|いいえ|否)"
+    r"|(never|not|no|un|non|de|dis)[ _-]?"
+    r"(subscri|consent|opt|confirm|active|allow|mail|marketing|accept|given|deliver).*"
+    r"|(opt(ed)?[ _-]?out|declin|den(y|ied)|refus|revok|withdr|reject|disabl|inactiv|invalid|block|suppress|bounc"
+    r"|complain|cancel|delet|remov|spam|abuse|archiv|clean|expir|abgemeldet|widerruf).*"
+)
+"""What a cell of any other column of consent says of somebody who doesn't have it."""
+
+
+@lru_cache(maxsize=1_024)
+def _about_leaving(column: str) -> bool:
+    return bool(_LEAVING.search("".join(_PARTS.findall(_plain_letters(column)))))
+
+
+def _gainsays(column: str, word: str) -> bool:
+    """Whether a column that sounds of consent says that somebody left, whatever their row says elsewhere."""
+    if _about_leaving(column):
+        return _NO.fullmatch(word) is None
+    return _DENIAL.fullmatch(word) is not None
+
+
 def doubts(row: Row, columns: Iterable[str], *, itself: bool) -> list[str]:
     """Those of some unread columns in which a row may say that somebody left.
 
     Args:
         row: of which it isn't said yet that somebody left.
         columns: that nobody reads.
-        itself: the row says how somebody stands; lists within it that say otherwise count, and nothing else does.
+        itself: the row says how somebody stands; what sounds of consent and says otherwise counts, and nothing else.
     """
     found = []
     for column in columns:
         value = row.values.get(column)
         if isinstance(value, dict | list):
-            if any(word in _LEFT or (not itself and _sounds(name)) for name, word in _within(value)):
+            held = list(_within(value))
+            if any(word in _LEFT or (not itself and _sounds(name)) for name, word in held) or (
+                itself and any(_sounds(name) and _gainsays(name, word) for name, word in held if name)
+            ):
                 found.append(column)
-        elif not itself and row.word(column) in _LEFT:
+        elif (not itself and row.word(column) in _LEFT) or (
+            itself and _sounds(column) and _gainsays(column, row.word(column))
+        ):
             found.append(column)
     return found
 
@@ -314,7 +353,7 @@ def _within(value: object) -> Iterator[tuple[str, str]]:
             held.extend((str(key), each) for key, each in value.items())
         elif isinstance(value, list):
             held.extend((name, each) for each in value)
-        yield name, value.strip().casefold() if isinstance(value, str) else ""
+        yield name, str(value).strip().casefold() if isinstance(value, str | int) else ""
 
 
 _OF_MANY: Final = frozenset({"status", "state", "reason", "list status"})
