@@ -135,7 +135,7 @@ def test_ndjson_may_name_topics_as_a_list(deployment: Deployment) -> None:
         ("ann@example.com,unsubscribed,unheard,,", "topics: not of demo: 1 of 1; it has news, "),
         ("ann@example.com,subscribed,news,yesterday,", "occurred_at:"),
         ("ann@example.com,subscribed,news,1901-01-01,", "occurred_at:"),
-        (",subscribed,news,,", "give either email or subscriber_id"),
+        (",subscribed,news,,", "give email or subscriber_id"),
         ("secret.person,unsubscribed,news,,", "email: not a valid"),
         ("ann@example.com,subscribed,news", "3 fields where the header has 5"),
     ],

@@ -57,6 +57,11 @@ def test_a_stranger_has_no_history(deployment: Deployment) -> None:
     assert "The ledger has 0 events and is intact." in done.stdout
 
 
+def test_two_addresses_are_not_one(deployment: Deployment) -> None:
+    done = deployment.run(*PERSON, stdin=f"{ANN}\nbob@example.com\n")
+    assert (done.exit_code, "one address is needed" in done.stderr) == (2, True)
+
+
 def test_a_ledger_that_was_changed_is_said_to_be(deployment: Deployment) -> None:
     deployment.report(ANN, ReportKind.CLAIMED, AT, ("news",))
     (item,) = deployment.events()

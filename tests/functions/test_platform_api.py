@@ -71,7 +71,7 @@ def _claimed(world: Any, topic: str) -> Event:
         (event(kind="subscribed"), "kind"),
         (event(email="ann@"), "email"),
         (event(email=None), "email or subscriber_id"),
-        (event(subscriber_id="x" * 22), "email or subscriber_id"),
+        (event(subscriber_id="x" * 21 + "A"), "email and subscriber_id"),
         (event(email=None, subscriber_id="short"), "subscriber_id"),
         (event(email="ann@example.com, bob@example.com"), "email"),
         (event(topics=["no topic"]), "topics"),
@@ -256,6 +256,15 @@ def test_what_stands_around_an_address_is_taken_off_and_told(api: Any) -> None:
     assert (decided["status"], "taken off" in decided["note"]) == ("unsubscribed", True)
     looked_up = api("POST", "/v1/subscribers/lookup", {"email": "ann@example.com."})[1]
     assert (looked_up["topics"]["news"]["status"], "taken off" in looked_up["note"]) == ("unsubscribed", True)
+
+
+def test_an_event_may_name_somebody_twice_but_not_two_people(api: Any, world: Any) -> None:
+    both = {"email": "ann@example.com", "subscriber_id": world.subscriber_id()}
+    assert results(api("POST", "/v1/events", {"events": [event() | both]})) == ["applied"]
+    assert world.status() == "unsubscribed"
+    other = both | {"email": "bob@example.com"}
+    (told,) = api("POST", "/v1/events", {"events": [event() | other]})[1]["results"]
+    assert (told["result"], "different people" in told["error"]) == ("invalid", True)
 
 
 @pytest.mark.parametrize("kind", ["complained", "bounced"])

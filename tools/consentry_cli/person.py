@@ -161,9 +161,9 @@ def _changes(brand: Brand, event: Event) -> str:
 
 def _named(pepper: bytes) -> str:
     """The subscriber id of the address that standard input names."""
-    line = click.prompt("Address", err=True) if sys.stdin.isatty() else sys.stdin.readline()
+    given = click.prompt("Address", err=True) if sys.stdin.isatty() else sys.stdin.read()
     try:
-        return addresses.subscriber_id(pepper, addresses.identify(line.strip()).address)
+        return addresses.subscriber_id(pepper, addresses.identify(given).address)
     except MalformedAddressError as exc:
         raise CanNotRunError(f"standard input: one address is needed, or --subscriber-id ({exc})") from None
 

@@ -180,6 +180,18 @@ def test_whoever_gets_email_is_somebody(text: str, normalised: str) -> None:
         "\u202aann@example.com\u202c",
         "\u200e Ann <ann@example.com>",
         "\u2068ann@example.com\u2069",
+        *(
+            f"ann@example.com{end}"
+            for end in (";", ":", ",", "/", "!", "#", "|", "\\", "=", "%20", "?subject=x", ">", ")", "...")
+        ),
+        *(f"{start}ann@example.com" for start in ("<", "(", "email:", "E-Mail: ", "smtp:", "SMTP:", "mailto: ", "'")),
+        *("(ann@example.com)", "[ann@example.com]", "{ann@example.com}", "“ann@example.com”", "«ann@example.com»"),
+        *(
+            "&lt;ann@example.com&gt;",
+            "Ann &lt;ann@example.com&gt;",
+            "&quot;ann@example.com&quot;",
+            "<ann@example.com>;",
+        ),
     ],
     ids=ascii,
 )
@@ -212,8 +224,9 @@ def test_both_are_done_for_an_odd_address_with_a_name() -> None:
         "Sekret, bob@example.com, <sekret@example.com>",
         "sekret@example.com; Bob <bob@example.com>",
         "sekret@example.com (Ann)",
-        "<sekret@example.com",
-        "sekret@example.com>",
+        "sekret@exam/ple.com",
+        "sekret@example.com/x",
+        "sekret@exam!ple.com",
         "sekret@example.com\r\nBcc: sekret@evil.example",
         "sek\x00ret@example.com",
         '"sek\tret"@example.com',

@@ -343,18 +343,21 @@ class Reports:
 
     def _identified(self, brand: Brand, email: str, subscriber_id: str = "") -> tuple[str, str]:
         """Whom a report is about, and a note on what was taken off their address."""
-        if bool(email) == bool(subscriber_id):
-            raise NobodyError("give either email or subscriber_id")
-        if subscriber_id:
-            if not addresses.is_subscriber_id(subscriber_id):
-                raise NobodyError("subscriber_id: 22 characters of base64url")
+        if not email and not subscriber_id:
+            raise NobodyError("give email or subscriber_id")
+        if subscriber_id and not addresses.is_subscriber_id(subscriber_id):
+            raise NobodyError("subscriber_id: 22 characters of base64url")
+        if not email:
             return subscriber_id, ""
         try:
             found = addresses.identify(email)
         except addresses.MalformedAddressError as exc:
             raise NobodyError(f"email: {exc}") from None
         note = f"email: {found.note}" if found.note else ""
-        return addresses.subscriber_id(self._pepper(brand.id), found.address), note
+        identified = addresses.subscriber_id(self._pepper(brand.id), found.address)
+        if subscriber_id not in {"", identified}:
+            raise NobodyError("email and subscriber_id are of different people: give one of them")
+        return identified, note
 
 
 def _effect(kind: ReportKind, topics: tuple[str, ...], at: int) -> Consent:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import html
 import re
 import string
 import unicodedata
@@ -50,7 +51,13 @@ _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 """A quoted string (RFC 5322, 3.2.4), as a local part or a name may have it."""
 _NAMED: Final = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
 """A name and its address (RFC 5322, 3.4)."""
-_SCHEME: Final = "mailto:"
+_LABEL: Final = re.compile(r"(?:(mailto)|[a-z][a-z +.-]{0,20}):\s*", re.IGNORECASE)
+"""What stands before an address in a link or a directory: `mailto:`, `email:`, `smtp:` (Exchange's proxyAddresses)."""
+_ENTITY: Final = re.compile(r"&(?:lt|gt|quot|amp|#[0-9]{1,4}|#x[0-9a-f]{1,4});", re.IGNORECASE)
+_AROUND: Final = re.compile(r"(?:[^\w@]|%[0-9a-f]{2})*|\?.*", re.IGNORECASE)
+"""What follows a domain and is none of it: punctuation, or what a `mailto:` link asks for."""
+_DOMAIN: Final = re.compile(r"[\w.-]*")
+_OPENING: Final = "<([“‘„«"
 _LEFT_OVER: Final = "\x00\ufeff"
 """What fields of a fixed length and byte-order marks leave at the ends."""
 _UNSEEN: Final = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
@@ -103,9 +110,10 @@ def parse(text: str) -> Address:
 def identify(text: str) -> Identified:
     """Whose address `text` is, whether or not a parser likes it: nothing is sent to it from here.
 
-    What stands around it is taken off: a name, `mailto:`, quotes, the apostrophe that spreadsheets begin a text with, a
-    final dot. What nobody sees is taken out. What is left is an address if it has a last `@` with something on both
-    sides, at most 254 octets, no control character, and no `<`, `>`, comma or blank outside quotes.
+    What stands around it is taken off: a name, `mailto:` and its like, quotes, brackets, the apostrophe that
+    spreadsheets begin a text with, punctuation at the end. What nobody sees is taken out. What is left is an address if
+    it has a last `@` with something before it and a domain after it (RFC 1123; letters of any script, and `_`), at most
+    254 octets, no control character, and no `<`, `>`, comma or blank outside quotes.
 
     Raises:
         MalformedAddressError: it names nobody, or several.
@@ -116,7 +124,7 @@ def identify(text: str) -> Identified:
     bare = _unwrapped(_UNSEEN.sub("", stripped).strip()) if len(stripped) <= _MAX_WRAPPED else ""
     local, _, domain = bare.rpartition("@")
     unquoted = _QUOTED.sub("", local)
-    if not local or not domain or _NEVER.search(bare) or _SEPARATING.search(f"{unquoted}@{domain}"):
+    if not local or not _is_domain(domain) or _NEVER.search(bare) or _SEPARATING.search(f"{unquoted}@{domain}"):
         raise MalformedAddressError("not a valid email address")
     address = _address(local, domain)
     if len(address.normalised.encode()) > MAX_LENGTH:
@@ -151,16 +159,29 @@ def _judged(stripped: str) -> Address:
 def _unwrapped(text: str) -> str:
     """A mailbox without what stands around it; empty where that is another address."""
     bare = text.strip(_LEFT_OVER).strip().removesuffix(".")
+    if _ENTITY.search(bare):
+        bare = html.unescape(bare)
     shape = _QUOTED.sub(lambda found: "_" * len(found[0]), bare)
     if named := _NAMED.fullmatch(shape):
         name, (start, end) = named["name"], named.span("address")
         if "@" in name and not {",", ";"}.isdisjoint(name):
             return ""
         bare = bare[start:end].strip()
-    if bare[: len(_SCHEME)].lower() == _SCHEME:
-        bare = unquote(bare[len(_SCHEME) :].partition("?")[0])
-    bare = bare.removeprefix("'").rstrip("'\"")  # no domain ends with a quote
-    return (bare[1:] if bare.startswith('"') and bare.count('"') == 1 else bare).removesuffix(".")
+    if label := _LABEL.match(bare):
+        bare = bare[label.end() :]
+        bare = unquote(bare.partition("?")[0]) if label[1] else bare
+    bare = bare.removeprefix("'").lstrip(_OPENING)
+    bare = bare[1:] if (bare[:1], bare[-1:]) == ("{", "}") else bare
+    local, at, domain = bare.rpartition("@")
+    found = _DOMAIN.match(domain)
+    if found and found[0] and _AROUND.fullmatch(domain, found.end()):
+        bare = local + at + found[0].rstrip(".-")
+    return bare[1:] if bare.startswith('"') and bare.count('"') == 1 else bare
+
+
+def _is_domain(domain: str) -> bool:
+    """Whether something can be a domain, or is an address in brackets (RFC 5321, 4.1.3)."""
+    return bool(domain) and (_DOMAIN.fullmatch(domain) is not None or (domain[0], domain[-1]) == ("[", "]"))
 
 
 def _address(local: str, domain: str) -> Address:
