@@ -62,7 +62,8 @@ def save(request: Request) -> Response:
     form = request.form()
     if request.body and not _is_ours(form):
         raise web.ProblemError(400, "bad_choice")
-    everything = _one(form, "scope") == "all"
+    # One click at the wrong link of the two: whoever put it into the header, a person wants no more.
+    everything = _one(form, "scope") == "all" or _ONE_CLICK in form
     try:
         link, brand = _open(request, leaving=everything)
     except SecretUnavailableError:
@@ -238,6 +239,7 @@ def problem(request: Request, status: int, code: str) -> Response:
 
 _FREQUENCY: Final = rules.frequency("")
 _WAS: Final = "was."
-_FIELDS: Final = {"topics", "shown", "was_on", "pause_days", "locale", "scope", "stamp", "email"}
+_ONE_CLICK: Final = "List-Unsubscribe"
+_FIELDS: Final = {_ONE_CLICK, "topics", "shown", "was_on", "pause_days", "locale", "scope", "stamp", "email"}
 handler = web.router({"/p/{token+}": {"GET": show, "POST": save}}, problem, deployment.site)
 deployment.prepare(pages=True)

@@ -472,6 +472,13 @@ def test_everything_a_brand_of_fifty_topics_asks_for_is_saved(world: World) -> N
     assert consent.chosen("frequency.topic-49") == "weekly"
 
 
+@pytest.mark.parametrize("body", ["scope=all&x=\xff", "scope=all" + "&x=" * 300, "List-Unsubscribe=One-Click"])
+def test_whoever_wants_nothing_more_gets_nothing_more(world: World, body: str) -> None:
+    world.subscribed("news")
+    assert world.post(world.choose_url(), body=body.encode("latin-1")).status == 200
+    assert world.status() == "unsubscribed"
+
+
 @pytest.mark.parametrize("body", ['{"topics": ["news"]}', "nonsense", "a=1&b=2", "\u00ff"])
 def test_what_is_no_form_of_ours_is_never_called_saved(world: World, body: str) -> None:
     world.subscribed("news")

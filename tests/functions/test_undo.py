@@ -151,6 +151,22 @@ def test_a_page_that_is_reloaded_says_the_same_end_of_a_pause(world: World) -> N
     assert f"until {until}." in world.post(form.action, said).page.text
 
 
+@pytest.mark.parametrize("register", ["complaint", "bounce"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_undo_does_not_promise_emails_that_stay_stopped(world: World, register: str, when: str) -> None:
+    world.subscribed("news")
+    if when == "before":
+        world.happened({register: world.now + 1})
+        world.now += 2
+    left = send(world, world.leave_url(), scope="topic")
+    if when == "after":
+        world.happened({register: world.now})
+    answer = world.post(undo_url(left))
+    assert (answer.status, answer.page.heading) == (200, "Undone")
+    assert "stay stopped, because one was reported as spam or couldn’t be delivered" in answer.page.text
+    assert "back to how they were" not in answer.page.text
+
+
 @pytest.mark.parametrize("agent", ["Mozilla/5.0 (compatible; BarracudaSentinel/1.0)", "Slackbot-LinkExpanding 1.0"])
 def test_a_scanner_undoes_nothing(world: World, agent: str) -> None:
     world.subscribed("news")

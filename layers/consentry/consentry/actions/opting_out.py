@@ -12,7 +12,7 @@ from consentry.actions.circumstances import event_of, sees
 from consentry.actions.spool import Spooled
 from consentry.links.tokens import Purpose
 from consentry.rules import consent as rules
-from consentry.rules.consent import DAY_MS, EVERY_TOPIC, Choice, Consent, Status
+from consentry.rules.consent import DAY_MS, EVERY_TOPIC, Choice, Consent, Reason, Status
 from consentry.rules.ledger import Channel, Kind, event_id_of
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.store import Address
@@ -43,6 +43,8 @@ class Undone(NamedTuple):
     """Whether what was done is undone, now or before; for opt-outs, at least for one topic."""
     still_out: tuple[str, ...] = ()
     """The brand's topics, of those that it is about, that are left all the same."""
+    stopped: bool = False
+    """Whether emails of the others don't come all the same, after a complaint or a bounce."""
 
 
 class OptOuts:
@@ -193,7 +195,12 @@ class OptOuts:
         now = recorded.known | recorded.effect
         topics = _topics_of(brand, now) if EVERY_TOPIC in link.topics else link.topics
         left = {topic for topic in topics if rules.status(now, topic) is Status.UNSUBSCRIBED}
-        return Undone(not left.issuperset(topics), tuple(topic for topic in brand.topics if topic in left))
+        reasons = {rules.decide(now, topic, brand.mode(topic), how.now).reason for topic in topics if topic not in left}
+        return Undone(
+            not left.issuperset(topics),
+            tuple(topic for topic in brand.topics if topic in left),
+            stopped=not reasons.isdisjoint({Reason.COMPLAINT, Reason.BOUNCE}),
+        )
 
     def _undo_choices(self, link: Link, event: Event, how: Circumstances, names: Sequence[str]) -> Undone:
         history = self._store.history(link.brand, link.subscriber_id)
