@@ -41,7 +41,6 @@ from consentry.http.api_models import (
 )
 from consentry.links.keyring import SecretUnavailableError
 from consentry.rules import addresses, languages
-from consentry.rules import consent as rules
 from consentry.rules.addresses import MalformedAddressError
 from consentry.rules.ledger import Channel
 from consentry.settings import Settings
@@ -143,13 +142,12 @@ def decide(body: Annotated[Question, Body()]) -> Response[str]:
         people: list[tuple[str, dict[str, str]]] = [(each, {}) for each in body.subscriber_ids]
     else:
         people = [_somebody(brand, email) for email in body.emails or []]
-    now, mode = _now(), brand.mode(body.topic)
+    now = _now()
     consents = deployment.store.read_many(brand.id, [who for who, _ in people], body.topic)
     return _answer(
         {
             "decisions": [
-                platforms.decision(who, rules.decide(consents[who], body.topic, mode, now)) | note
-                for who, note in people
+                platforms.decision(who, brand.decide(consents[who], body.topic, now)) | note for who, note in people
             ]
         }
     )
@@ -424,6 +422,7 @@ def _reported(brand: Brand, given: Any, now: int, *, unavailable: bool) -> dict[
         topics=tuple(event.topics or ()),
         reference=event.reference or "",
         event_id=event.event_id,
+        expires_at=int(event.expires_at.timestamp() * 1000) if event.expires_at else 0,
     )
     receipt = deployment.reports.take(brand, said, Channel.API, now, unavailable=unavailable)
     result = {"event_id": event_id, "result": receipt.result.value}

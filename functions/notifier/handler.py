@@ -40,7 +40,7 @@ def announce(record: DynamoDBRecord) -> None:
     change = schema.change_of(record.raw_event["dynamodb"])
     brand = deployment.brands.get(change.brand) if change else None
     if change is not None and brand is not None:
-        due = notifications.of(brand, change)
+        due = notifications.of(brand, change, time.time_ns() // 1_000_000)
         for notification in due:
             deployment.notifications.add(notification)
         if due:

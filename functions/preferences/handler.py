@@ -203,7 +203,7 @@ def _page(
         {
             "topic": topic,
             "on": preferences.accepts(consent, topic.id, brand, request.now),
-            "decision": rules.decide(consent, topic.id, topic.mode, request.now),
+            "decision": brand.decide(consent, topic.id, request.now),
         }
         for topic in brand.topics.values()
     ]

@@ -47,6 +47,9 @@ def test_somebody_whose_address_no_parser_likes_is_decided_on(deployment: Deploy
 
 def test_a_table_that_is_not_there_is_said_in_a_line(deployment: Deployment) -> None:
     done = deployment.run(*DECIDE, "--topic", "news", "--table", "gone", "-", stdin="email\na@example.com\n")
-    assert (done.exit_code, done.stdout) == (2, "email,subscriber_id,allowed,reason,status,frequency,paused_until\n")
+    assert (done.exit_code, done.stdout) == (
+        2,
+        "email,subscriber_id,allowed,reason,status,frequency,paused_until,expires_at\n",
+    )
     assert len(done.stderr.splitlines()) == 1
     assert "ResourceNotFoundException" in done.stderr

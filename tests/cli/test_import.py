@@ -43,6 +43,20 @@ def test_rows_become_claims_opt_outs_complaints_and_bounces(deployment: Deployme
     assert deployment.run("ledger", "verify", "--brand", "demo").exit_code == 0
 
 
+def test_a_claim_may_name_its_end(deployment: Deployment) -> None:
+    rows = "email,status,topics,occurred_at,expires_at\n"
+    rows += "ann@example.com,subscribed,news,2024-01-01,2024-07-01\nbob@example.com,subscribed,news,2024-01-01,\n"
+    rows += "cy@example.com,subscribed,news,2024-01-01,2023-01-01\ndee@example.com,subscribed,news,2024-01-01,soon\n"
+    rows += "eve@example.com,unsubscribed,news,2024-01-01,soon\n"
+    done = deployment.run(*IMPORT, deployment.write("people.csv", rows))
+    assert counts(done.stdout) == {"new claims": 2, "new opt-outs": 1, "malformed lines": 2}
+    assert done.stderr.count("expires_at") == 2
+    assert deployment.consent("ann@example.com").chosen("until.news") == "1719792000000"
+    assert deployment.consent("bob@example.com").choices == {}
+    again = deployment.run(*IMPORT, "--restart", deployment.write("people.csv", rows))
+    assert counts(again.stdout) == {"already known": 3, "malformed lines": 2}
+
+
 def test_a_dry_run_writes_nothing_and_counts_the_same(deployment: Deployment) -> None:
     deployment.report("bob@example.com", ReportKind.UNSUBSCRIBED, 1_704_067_200_999, ("news",))
     deployment.report("ann@example.com", ReportKind.UNSUBSCRIBED, 1_000)

@@ -191,13 +191,14 @@ def test_a_platform_that_does_what_the_guide_says_hears_of_everything_once_and_b
     platform: Platform,
 ) -> None:
     told = [(event["data"]["kind"], event["data"]["subscriber_id"]) for event in platform.work]
-    who = {name: platform.world.subscriber_id(f"{name}@example.com") for name in ("ann", "bob", "cem", "dora")}
+    who = {name: platform.world.subscriber_id(f"{name}@example.com") for name in ("ann", "bob", "cem", "dora", "eve")}
     assert sorted(told) == sorted(
         [
             ("unsubscribed", who["ann"]),
             ("asked", who["dora"]),
             ("unsubscribed", who["cem"]),
             ("bounced", who["bob"]),
+            ("claimed", who["eve"]),
             ("erased", who["dora"]),
         ]
     )

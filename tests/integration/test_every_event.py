@@ -115,12 +115,30 @@ def test_everything_can_be_left_whatever_the_state_holds(real_table: Table, acts
     """All registers and choices of fifty topics, and of fifty that the brand had before."""
     former = tuple(f"former-{name}" for name in NAMES)
     for names in (NAMES, former):
-        registers = {f"{kind}.{name}": NOW - HOUR for kind in ("ask", "in", "claim", "out") for name in names}
+        registers = {f"{kind}.{name}": NOW - HOUR for kind in ("ask", "in", "claim", "kept", "out") for name in names}
         choices = {f"frequency.{name}": (NOW - HOUR, "weekly") for name in names}
+        choices |= {f"until.{name}": (NOW - HOUR, str(NOW + DAY)) for name in names}
         real_table.store.record(event({**registers, "complaint": NOW - DAY}, choices, at=NOW - HOUR))
     acts.opt_outs.unsubscribe(large, Link(Purpose.UNSUBSCRIBE, "demo", ANN), HOW)
     known = real_table.store.read("demo", ANN)
     assert all(rules.status(known, name) is Status.UNSUBSCRIBED for name in (*NAMES, *former))
+    assert intact(real_table.store)
+
+
+def test_a_claim_of_fifty_topics_is_written_with_its_end_and_comes_back_with_it(
+    real_table: Table, acts: Acts, large: Brand
+) -> None:
+    registers = {rules.claim(name): NOW - HOUR for name in NAMES}
+    ends = {rules.until(name): (NOW - HOUR, str(NOW + DAY)) for name in NAMES}
+    said = event(registers, ends, at=NOW - HOUR)
+    assert [real_table.store.record(each).outcome for each in (said, said)] == [Outcome.APPLIED, Outcome.DUPLICATE]
+    undo = acts.opt_outs.unsubscribe(
+        large, Link(Purpose.UNSUBSCRIBE, "demo", ANN, NAMES), HOW._replace(channel=Channel.PAGE, now=NOW + 1)
+    )
+    assert undo
+    assert acts.opt_outs.undo(large, undo, HOW._replace(now=NOW + MINUTE)).done
+    known = real_table.store.read_many("demo", [ANN], NAMES[7])[ANN]
+    assert rules.end(known, NAMES[7], 0) == NOW + DAY
     assert intact(real_table.store)
 
 

@@ -148,9 +148,9 @@ def test_a_reader_finds_every_status_in_the_table_and_in_the_picture() -> None:
 
 def test_a_reader_finds_every_register_and_choice() -> None:
     text = section(page("docs/consent.md"), "Registers")
-    topics = [make("<topic>") for make in (rules.ask, rules.opt_in, rules.claim, rules.opt_out)]
+    topics = [make("<topic>") for make in (rules.ask, rules.opt_in, rules.claim, rules.kept, rules.opt_out)]
     assert first_cells(text) == {*topics, rules.opt_out(rules.EVERY_TOPIC), rules.COMPLAINT, rules.BOUNCE}
-    for name in (rules.PAUSE, rules.LOCALE, rules.frequency("<topic>"), *rules.FREQUENCIES):
+    for name in (rules.PAUSE, rules.LOCALE, rules.frequency("<topic>"), rules.until("<topic>"), *rules.FREQUENCIES):
         assert f"`{name}`" in text
 
 
@@ -159,8 +159,10 @@ def test_a_worked_example_comes_out_as_the_page_says(row: list[str]) -> None:
     held, mode, at, status, allowed, reason = (cell.strip("`") for cell in row)
     known = {name: int(instant) for name, instant in re.findall(r"([a-z*.]+)=(\d+)", held)}
     pause = known.pop("pause", None)
-    consent = Consent(known, {rules.PAUSE: Choice(1, "event", str(pause))} if pause else {})
-    decided = rules.decide(consent, "news", Mode(mode), int(at))
+    until = known.pop("until.news", None)
+    choices = {rules.PAUSE: Choice(1, "event", str(pause))} if pause else {}
+    choices |= {rules.until("news"): Choice(known["claim.news"], "event", str(until))} if until else {}
+    decided = rules.decide(Consent(known, choices), "news", Mode(mode), int(at))
     assert (decided.status, "yes" if decided.allowed else "no", decided.reason) == (status, allowed, reason)
 
 

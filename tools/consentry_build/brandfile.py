@@ -166,8 +166,8 @@ def _remedy(schema: dict[str, Any], field: str) -> str:
 
 def _beyond_the_schema(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Faults that a schema can't see: where, and what. Fields with faults of their own are left out of `data`."""
-    checks = (_language_faults, _retired_faults, _webhook_faults, _endpoint_faults, _theme_faults, _goodbye_faults)
-    for check in checks:
+    topics = (_language_faults, _claims_faults, _retired_faults)
+    for check in (*topics, _webhook_faults, _endpoint_faults, _theme_faults, _goodbye_faults):
         yield from check(data)
 
 
@@ -218,6 +218,12 @@ def _endpoint_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], st
 def _goodbye_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     if data.get("goodbye_mail") and data.get("keeps_address") is not True:
         yield ("goodbye_mail",), "needs keeps_address: without it there is no address left to send that mail to"
+
+
+def _claims_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for topic, each in data.get("topics", {}).items():
+        if each.get("claims_only") and each["mode"] != "opt_out":
+            yield ("topics", topic, "claims_only"), "is for topics of mode opt_out: opt_in needs consent anyway"
 
 
 def _theme_faults(data: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -281,6 +287,7 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
             "names": _texts(each["name"], languages),
             "descriptions": _texts(each.get("description", ""), languages),
             "frequencies": each.get("frequencies", []),
+            **{field: each[field] for field in ("claims_only", "renew_after_days") if field in each},
         }
         for topic, each in data["topics"].items()
     ]

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from consentry.actions import platforms
 from consentry.rules import addresses
 from consentry.rules import consent as rules
 from consentry.rules.addresses import MalformedAddressError
 from consentry.rules.consent import EVERY_TOPIC, Reason
-from consentry.rules.ledger import Actor, Channel, Kind
+from consentry.rules.ledger import Actor, Channel, Evidence, Kind
 from consentry_cli import deployment
 from consentry_cli.errors import FOUND, CanNotRunError, plain_errors
 from consentry_cli.wording import number
@@ -33,6 +34,7 @@ STANDINGS: Final = {
     Reason.SUBSCRIBED: "subscribed since {since}",
     Reason.OPT_OUT_TOPIC: "no choice made; emails on it may be sent until they unsubscribe",
     Reason.UNSUBSCRIBED: "unsubscribed since {since}",
+    Reason.EXPIRED: "expired on {since}",
     Reason.PENDING: "asked for on {since}, and not confirmed yet",
     Reason.NONE: "never asked for",
     Reason.COMPLAINT: "stopped, because an email was reported as spam",
@@ -49,6 +51,7 @@ ACTS: Final = {
     Kind.PREFERENCES: "saved preferences: {changes}",
     Kind.UNDONE: "took back what they had done about {topics}",
     Kind.CLAIMED: "reported a subscription to {topics}",
+    Kind.KEPT: "kept {topics}",
     Kind.COMPLAINED: "reported an email as spam",
     Kind.BOUNCED: "reported that an email bounced for good",
     Kind.ERASED: "had address and evidence erased",
@@ -110,7 +113,7 @@ def person(brand_id: str, table: str, secret_id: str, folder: Path | None, subsc
 
 def standing(brand: Brand, consent: Consent, now: int) -> list[str]:
     """How somebody stands to each topic, and which may be emailed now."""
-    decided = {topic: rules.decide(consent, topic, brand.mode(topic), now) for topic in brand.topics}
+    decided = {topic: brand.decide(consent, topic, now) for topic in brand.topics}
     lines = [f"  {_name(brand, topic)}: {_standing(each)}" for topic, each in decided.items()]
     allowed = [_name(brand, topic) for topic, each in decided.items() if each.allowed]
     may = f"Emails may be sent on {_listed(allowed)}." if allowed else "No emails may be sent."
@@ -124,6 +127,8 @@ def sentence(brand: Brand, event: Event) -> str:
         topics=topics or "everything", source=event.source or "no answer", changes=_changes(brand, event)
     )
     said = [f"{ACTORS[event.actor]} {act}, {WAYS[event.channel]}"]
+    if ends := platforms.event_view(event, Evidence()).get("expires_at"):
+        said.append(f"until {ends[:19].replace('T', ' ')}")
     if event.reference:
         said.append(f"reference {event.reference}")
     if event.arrived_at - event.occurred_at > LATE_MS:
@@ -137,7 +142,8 @@ def sentence(brand: Brand, event: Event) -> str:
 def _standing(decision: Decision) -> str:
     text = STANDINGS[decision.reason].format(since=_moment(decision.since), paused_until=_moment(decision.paused_until))
     often = f", at most {decision.frequency}" if decision.frequency else ""
-    return f"{text}{often}. {'May' if decision.allowed else 'May not'} be emailed."
+    ends = f", until {_moment(decision.expires_at)}" if decision.allowed and decision.expires_at else ""
+    return f"{text}{often}{ends}. {'May' if decision.allowed else 'May not'} be emailed."
 
 
 def _changes(brand: Brand, event: Event) -> str:

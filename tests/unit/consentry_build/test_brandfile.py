@@ -485,6 +485,21 @@ def test_a_good_file_with_anything_in_place_of_something_is_told_of_or_can_be_us
     holds()
 
 
+def test_only_a_topic_that_needs_no_opt_in_can_be_for_claims_only(file: Path) -> None:
+    text = GOOD.replace("    mode: opt_in\n", "    mode: opt_in\n    claims_only: true\n    renew_after_days: 0\n")
+    file.write_text(text, encoding="utf-8")
+    assert [fault.where for fault in faults_of(file)] == ["topics.news.renew_after_days"]
+    file.write_text(text.replace("    renew_after_days: 0\n", ""), encoding="utf-8")
+    assert [fault.where for fault in faults_of(file)] == ["topics.news.claims_only"]
+
+
+def test_what_a_topic_says_of_its_end_arrives_in_the_functions(tmp_path: Path) -> None:
+    fields = "    mode: opt_out\n    claims_only: true\n    renew_after_days: 730\n"
+    (tmp_path / "meadow.yaml").write_text(GOOD.replace("    mode: opt_out\n", fields), encoding="utf-8")
+    product = brands.from_json(compile_folder(tmp_path)[0]).topics["product"]
+    assert (product.claims_only, product.renew_after_days) == (True, 730)
+
+
 def test_a_goodbye_needs_an_address_that_is_kept(file: Path) -> None:
     assert faults(file, GOOD + "goodbye_mail: true\n") == []
     (fault,) = faults(file, GOOD.replace("keeps_address: true\n", "") + "goodbye_mail: true\n")

@@ -77,6 +77,18 @@ def test_an_opt_out_without_topics_is_from_everything(desk: Any) -> None:
     assert desk.read("standard", said).reports[0].topics == ()
 
 
+def test_a_claim_may_name_its_end_and_counts_for_nothing_with_one_that_cannot_be_read(desk: Any) -> None:
+    said = hooks.saying("standard", "claimed")
+    said["data"]["expires_at"] = "2027-07-15T08:00:00Z"
+    assert desk.read("standard", said).reports[0].expires_at == 1_815_638_400_000
+    said["data"]["expires_at"] = "soon"
+    read = desk.read("standard", said)
+    assert (read.reports, read.unclear) == ([], 1)
+    left = hooks.saying("standard", "unsubscribed")
+    left["data"]["expires_at"] = "soon"
+    assert desk.read("standard", left).reports[0].expires_at == 0
+
+
 def test_a_person_may_be_named_by_id(desk: Any) -> None:
     said = {"type": "consent.bounced", "data": {"subscriber_id": "K9Xdq1X4AVefMXC3P9olGg"}}
     (report,) = desk.read("standard", said).reports

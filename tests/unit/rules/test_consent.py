@@ -20,7 +20,11 @@ CLOCKS = (0, 1, 6, 12, 13, 10**13)
 
 REGISTERS = st.sampled_from(
     [
-        *(make(topic) for make in (rules.ask, rules.opt_in, rules.claim, rules.opt_out) for topic in TOPICS),
+        *(
+            make(topic)
+            for make in (rules.ask, rules.opt_in, rules.claim, rules.kept, rules.opt_out)
+            for topic in TOPICS
+        ),
         rules.opt_out(rules.EVERY_TOPIC),
         rules.COMPLAINT,
         rules.BOUNCE,
@@ -34,7 +38,10 @@ CHOICES = {
     rules.PAUSE: st.sampled_from(["0", "4", "9"]),
     rules.LOCALE: st.sampled_from(["en", "de"]),
     rules.frequency("news"): st.sampled_from(rules.FREQUENCIES),
+    rules.until("news"): st.sampled_from(["3", "6", "11"]),
 }
+LASTS = (0, 4)
+"""How long an opt-in lasts."""
 
 
 @st.composite
@@ -57,12 +64,17 @@ def split(change: Consent) -> list[Consent]:
 
 def everything_said(consent: Consent) -> list[object]:
     """Every answer that the rules can give about a consent."""
-    return [
-        (rules.status(consent, topic), rules.decide(consent, topic, mode, now), rules.pause_end(consent, now))
-        for topic in (*TOPICS, "deleted")
-        for mode in Mode
-        for now in CLOCKS
-    ] + [rules.suppressed(consent), consent.chosen(rules.LOCALE)]
+    return (
+        [
+            (rules.status(consent, topic, now, lasts), rules.decide(consent, topic, mode, now, lasts))
+            for topic in (*TOPICS, "deleted")
+            for mode in Mode
+            for now in CLOCKS
+            for lasts in LASTS
+        ]
+        + [rules.pause_end(consent, now) for now in CLOCKS]
+        + [rules.suppressed(consent), consent.chosen(rules.LOCALE)]
+    )
 
 
 def decide(registers: dict[str, int], mode: Mode = Mode.OPT_IN, now: int = 1_000, **choices: Choice) -> rules.Decision:
@@ -111,7 +123,8 @@ def test_what_is_said_to_decide_on_a_topic_does(change: Consent, undos: Consent,
         read = Consent(
             *({name: held for name, held in each.items() if name.partition("@")[0] in names} for each in consent)
         )
-        assert rules.decide(read, topic, mode, 50) == rules.decide(consent, topic, mode, 50)
+        for now in CLOCKS:
+            assert rules.decide(read, topic, mode, now, 4) == rules.decide(consent, topic, mode, now, 4)
 
 
 def test_joining_leaves_what_it_joins_alone() -> None:
@@ -179,7 +192,7 @@ def test_an_opt_in_that_an_opt_out_has_beaten_is_no_news() -> None:
 
 
 def test_a_claim_yields_to_any_opt_out_and_an_opt_in_to_a_later_one() -> None:
-    assert rules.rivals("in.news") == rules.rivals("claim.news") == ("out.news", "out.*")
+    assert rules.rivals("in.news") == rules.rivals("claim.news") == rules.rivals("kept.news") == ("out.news", "out.*")
     assert rules.rivals("ask.news") == rules.rivals("out.news") == rules.rivals(rules.COMPLAINT) == ()
     assert rules.yields_to_any_opt_out("claim.news")
     assert not rules.yields_to_any_opt_out("in.news")
@@ -223,7 +236,8 @@ def test_an_opt_out_that_is_taken_back_counts_as_if_it_had_never_been(
     acts.happens(Consent({rules.opt_out(left): 13}))
     acts.undoes(left, 13)
     for topic in (*TOPICS, "to come"):
-        assert rules.decide(acts.known, topic, mode, 50) == rules.decide(was, topic, mode, 50)
+        for now in CLOCKS:
+            assert rules.decide(acts.known, topic, mode, now, 4) == rules.decide(was, topic, mode, now, 4)
 
 
 @given(st.lists(st.tuples(LEFT, INSTANTS), min_size=1, max_size=5), st.data())
@@ -268,6 +282,123 @@ def test_taking_it_back_opts_nobody_in() -> None:
     acts.undoes("news", 5)
     assert acts.known.registers == {"out.news": 5, "undo.news@5": 0}
     assert rules.decide(acts.known, "news", Mode.OPT_IN, 50)[:3] == (False, Reason.NONE, Status.NONE)
+
+
+# --- consent can end -----------------------------------------------------------------------------------------------
+
+
+def ending(at: int, ends: int, by: str = "a") -> Consent:
+    """A claim that names its end."""
+    return Consent({rules.claim("news"): at}, {rules.until("news"): Choice(at, by, str(ends))})
+
+
+def test_a_claim_that_ended_lets_nobody_be_mailed() -> None:
+    claimed = ending(100, 500)
+    before, after = (rules.decide(claimed, "news", Mode.OPT_IN, now) for now in (499, 500))
+    assert (before.allowed, before.status, before.since, before.expires_at) == (True, Status.SUBSCRIBED, 100, 500)
+    assert after[:4] == (False, Reason.EXPIRED, Status.EXPIRED, 500)
+    assert after.expires_at == 500
+
+
+def test_an_opt_out_topic_may_be_mailed_after_a_claim_ended_as_before() -> None:
+    assert rules.decide(ending(100, 500), "news", Mode.OPT_OUT, 900)[:3] == (True, Reason.OPT_OUT_TOPIC, Status.EXPIRED)
+
+
+def test_a_later_claim_without_an_end_has_none_in_whatever_order_they_come() -> None:
+    for order in permutations([ending(100, 500), Consent({rules.claim("news"): 200})]):
+        known = Consent()
+        for each in order:
+            known |= rules.news(known, each)
+        assert rules.decide(known, "news", Mode.OPT_IN, 900).allowed
+        assert rules.end(known, "news", 0) is None
+
+
+def test_of_two_claims_the_later_ones_end_counts_though_it_is_sooner() -> None:
+    for order in permutations([ending(100, 900), ending(200, 500)]):
+        assert rules.end(rules.join(order), "news", 0) == 500
+
+
+def test_an_end_that_is_reported_after_its_claim_counts() -> None:
+    known = Consent({rules.claim("news"): 100})
+    assert rules.news(known, ending(100, 500)) == Consent({}, ending(100, 500).choices)
+
+
+@pytest.mark.parametrize(
+    ("registers", "ends"),
+    [
+        ({"in.news": 100}, 150),
+        ({"in.news": 100, "kept.news": 130}, 180),
+        ({"claim.news": 100}, 150),
+        ({"claim.news": 100, "kept.news": 130}, 180),
+        ({"in.news": 100, "out.news": 110, "kept.news": 130}, None),
+        ({"in.news": 120, "out.news": 110, "kept.news": 105}, 170),
+        ({"kept.news": 130}, None),
+        ({"claim.news": 100, "out.*": 1, "kept.news": 130}, None),
+    ],
+)
+def test_a_topic_that_asks_for_renewal_ends_so_long_after_the_latest(registers: dict[str, int], ends: int) -> None:
+    assert rules.end(Consent(registers), "news", 50) == ends
+
+
+def test_the_latest_end_counts() -> None:
+    assert rules.end(ending(100, 900) | Consent({"in.news": 300}), "news", 50) == 900
+    assert rules.end(ending(100, 310) | Consent({"in.news": 300}), "news", 50) == 350
+    assert rules.end(ending(100, 310) | Consent({"in.news": 300}), "news", 0) is None
+    assert rules.end(ending(100, 310) | Consent({"kept.news": 300}), "news", 50) == 350
+    assert rules.end(ending(100, 310) | Consent({"kept.news": 300}), "news", 0) is None
+
+
+def test_whoever_keeps_what_expired_gets_it_again_and_whoever_left_it_does_not() -> None:
+    kept = Consent({rules.kept("news"): 700})
+    assert rules.decide(ending(100, 500) | kept, "news", Mode.OPT_IN, 720, 50)[:2] == (True, Reason.SUBSCRIBED)
+    left = ending(100, 500) | Consent({rules.opt_out("news"): 600})
+    assert rules.decide(left | kept, "news", Mode.OPT_IN, 720, 50)[:2] == (False, Reason.UNSUBSCRIBED)
+
+
+def test_keeping_lifts_no_complaint() -> None:
+    known = Consent({"in.news": 5, "kept.news": 9, rules.COMPLAINT: 7})
+    assert rules.decide(known, "news", Mode.OPT_IN, 10).reason is Reason.COMPLAINT
+
+
+def test_an_opt_out_comes_after_what_was_kept_by_a_clock_that_was_ahead() -> None:
+    known = Consent({"in.news": 5, "kept.news": 90})
+    assert rules.after(known, Consent({rules.opt_out("news"): 10})).registers == {rules.opt_out("news"): 90}
+    assert rules.in_force(Consent({"in.news": 5, "kept.news": 90, "out.news": 10}), "news") == 0
+
+
+def test_a_claim_comes_back_with_its_end_when_an_opt_out_is_taken_back() -> None:
+    acts = Acts()
+    acts.happens(ending(100, 500))
+    acts.happens(Consent({rules.opt_out("news"): 200}))
+    acts.undoes("news", 200)
+    assert [rules.decide(acts.known, "news", Mode.OPT_IN, now).status for now in (300, 500)] == [
+        Status.SUBSCRIBED,
+        Status.EXPIRED,
+    ]
+
+
+def test_whoever_asks_after_the_end_is_pending_and_whoever_asked_before_it_has_expired() -> None:
+    assert rules.status(ending(100, 500) | Consent({"ask.news": 600}), "news", 700) is Status.PENDING
+    assert rules.status(ending(100, 500) | Consent({"ask.news": 400}), "news", 700) is Status.EXPIRED
+
+
+@given(
+    st.lists(st.tuples(INSTANTS, st.sampled_from([0, 3, 6, 20])), min_size=1, max_size=4),
+    st.lists(st.one_of(changes(), UNDOS), max_size=3),
+    st.randoms(use_true_random=False),
+)
+def test_claims_with_and_without_ends_decide_alike_in_any_order(
+    claims: list[tuple[int, int]], others: list[Consent], random: object
+) -> None:
+    """As the store writes them: what is no news is left out."""
+    said = [ending(at, ends, f"{at} {ends}") if ends else Consent({rules.claim("news"): at}) for at, ends in claims]
+    joined = rules.join([*others, *said])
+    events = [*said, *said]
+    random.shuffle(events)  # type: ignore[attr-defined]
+    known = rules.join(others)
+    for event in events:
+        known |= rules.news(known, event)
+    assert everything_said(known) == everything_said(joined)
 
 
 # --- an opt-out of a person who acts now ---------------------------------------------------------------------------
@@ -368,7 +499,7 @@ def test_a_claim_before_the_opt_out_doesnt_count_after_it() -> None:
 
 
 def test_of_somebody_unknown_nothing_is_assumed() -> None:
-    assert decide({}) == (False, Reason.NONE, Status.NONE, None, None, None)
+    assert decide({}) == (False, Reason.NONE, Status.NONE, None, None, None, None)
 
 
 def test_a_request_waits_for_its_confirmation() -> None:
@@ -494,8 +625,9 @@ def test_every_reason_can_be_reached() -> None:
             {rules.opt_out("news"): 5},
             {rules.opt_in("news"): 5, rules.COMPLAINT: 5},
             {rules.opt_in("news"): 5, rules.BOUNCE: 5},
+            {rules.claim("news"): 5},
         )
-        for choices in ({}, {"pause": Choice(6, "a", "100")})
+        for choices in ({}, {"pause": Choice(6, "a", "100")}, {"until.news": Choice(5, "a", "7")})
     }
     assert reached == set(Reason)
 

@@ -96,7 +96,7 @@ def due_mail(brand: Brand, due: MailDue, contact: Contact, consent: Consent, now
 def _gets(consent: Consent, topic: str, brand: Brand, now: int) -> bool:
     """Whether the person gets the topic by their own act; what a platform claims still wants to be confirmed."""
     agreed = consent.registers.get(rules.opt_in(topic), 0) > rules.opted_out_at(consent, topic)
-    return agreed and rules.decide(consent, topic, brand.mode(topic), now).reason in {Reason.SUBSCRIBED, Reason.PAUSED}
+    return agreed and brand.decide(consent, topic, now).reason in {Reason.SUBSCRIBED, Reason.PAUSED}
 
 
 class Courier:

@@ -94,12 +94,13 @@ def from_json(text: str) -> Notification:
     return Notification(**json.loads(text))
 
 
-def of(brand: Brand, change: Change) -> list[Notification]:
-    """What the brand's endpoints are sent about a change; nothing, if it means nothing to a platform."""
+def of(brand: Brand, change: Change, now: int) -> list[Notification]:
+    """What the brand's endpoints are sent about a change; nothing, if it means nothing to a platform. `now`: ms."""
     topics = _topics(brand, change)
     before, after = change.before, change.after
-    statuses = {topic: (rules.status(before, topic), rules.status(after, topic)) for topic in topics}
-    moved = {topic: both for topic, both in statuses.items() if both[0] is not both[1]}
+    statuses = {topic: tuple(brand.status(each, topic, now) for each in (before, after)) for topic in topics}
+    ends = {topic: tuple(rules.end(each, topic, brand.lasts(topic)) for each in (before, after)) for topic in topics}
+    moved = {topic: both for topic, both in statuses.items() if len({*both}) > 1 or len({*ends[topic]}) > 1}
     if not moved and not _matters(before, after):
         return []
     last = change.event
@@ -107,7 +108,14 @@ def of(brand: Brand, change: Change) -> list[Notification]:
         "event_id": last["event_id"],
         "brand": brand.id,
         "subscriber_id": change.subscriber_id,
-        "topics": {topic: {"status": now.value, "previous": was.value} for topic, (was, now) in moved.items()},
+        "topics": {
+            topic: {
+                "status": status.value,
+                "previous": was.value,
+                **({"expires_at": platforms.rfc3339(ends[topic][1])} if ends[topic][1] else {}),
+            }
+            for topic, (was, status) in moved.items()
+        },
         "kind": last["kind"],
         "channel": last["channel"],
         "occurred_at": platforms.rfc3339(last["occurred_at"]),

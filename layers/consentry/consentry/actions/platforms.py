@@ -31,6 +31,7 @@ _EVENT_STATES: Final = {
     "undone": "withdrawal taken back",
     "moved": "identifier changed",
     "claimed": "consent stated by controller",
+    "kept": "consent renewed",
     "complained": "objection raised",
     "bounced": "recipient unreachable",
     "erased": "consent withdrawn",
@@ -78,6 +79,8 @@ def decision(subscriber_id: str, decided: Decision) -> dict[str, Any]:
         view["frequency"] = decided.frequency
     if decided.paused_until:
         view["paused_until"] = rfc3339(decided.paused_until)
+    if decided.expires_at:
+        view["expires_at"] = rfc3339(decided.expires_at)
     return view
 
 
@@ -85,13 +88,14 @@ def view(brand: Brand, subscriber_id: str, consent: Consent, now: int) -> dict[s
     """How a person stands to every topic of the brand."""
     topics = {}
     for topic in brand.topics.values():
-        decided = rules.decide(consent, topic.id, topic.mode, now)
+        decided = brand.decide(consent, topic.id, now)
         topics[topic.id] = {
             "status": decided.status.value,
             "allowed": decided.allowed,
             "reason": decided.reason.value,
             "since": rfc3339(decided.since),
             "frequency": decided.frequency,
+            **({"expires_at": rfc3339(decided.expires_at)} if decided.expires_at else {}),
         }
     return {
         "subscriber_id": subscriber_id,
@@ -120,7 +124,7 @@ def record(brand: Brand, subscriber_id: str, consent: Consent, page: LedgerPage,
         concerned = [each for each in page.events if {topic.id, rules.EVERY_TOPIC} & set(each[0].topics)]
         if not concerned:
             continue
-        decided = rules.decide(consent, topic.id, topic.mode, now)
+        decided = brand.decide(consent, topic.id, now)
         records.append(
             {
                 "record_id": f"{subscriber_id}/{topic.id}",
@@ -171,6 +175,9 @@ def event_view(event: Event, evidence: Evidence) -> dict[str, Any]:
         "reference": event.reference,
         "source": event.source,
     }
+    ends = {int(each.value) for name, each in event.effect.choices.items() if name.startswith(rules.until(""))}
+    if ends:  # a claim has one end, whatever its topics
+        view["expires_at"] = rfc3339(max(ends))
     return view | {"evidence": {name: text for name, text in evidence._asdict().items() if text}}
 
 

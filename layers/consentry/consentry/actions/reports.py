@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from consentry.actions.spool import Spooled
 from consentry.rules import addresses
 from consentry.rules import consent as rules
-from consentry.rules.consent import EVERY_TOPIC, Consent
+from consentry.rules.consent import EVERY_TOPIC, Choice, Consent
 from consentry.rules.instants import SECOND_MS
 from consentry.rules.ledger import Actor, Channel, Event, Kind, event_id_of, new_event_id
 from consentry.table import writing
@@ -62,6 +62,8 @@ class Report(NamedTuple):
     event_id: str = ""
     """The reporter's own. It distinguishes complaints and bounces of which nobody says when; else what a report says
     does."""
+    expires_at: int = 0
+    """Of a claim, when it ends, epoch ms; 0: it says of no end."""
 
 
 class Result(StrEnum):
@@ -277,7 +279,8 @@ class Reports:
         # One that is given in seconds may not be over yet. Reported again a moment later, it is the same event all the
         # same.
         occurred_at = now if undated or report.occurred_at >= now + SECOND_MS else report.occurred_at
-        event_id = event_id_of(brand.id, subscriber_id, report.kind, topics, occurred_at)
+        ends = (report.expires_at,) if report.kind is ReportKind.CLAIMED and report.expires_at > 0 else ()
+        event_id = event_id_of(brand.id, subscriber_id, report.kind, topics, occurred_at, *ends)
         if undated and about_mail and report.event_id:
             event_id = event_id_of(brand.id, subscriber_id, report.kind, "named", report.event_id)
             occurred_at = now if unavailable else self._first_told(brand.id, subscriber_id, event_id, now)
@@ -291,7 +294,7 @@ class Reports:
             arrived_at=max(now, occurred_at),
             actor=Actor.PROVIDER if provider else Actor.PLATFORM,
             channel=channel,
-            effect=_effect(report.kind, topics, occurred_at),
+            effect=_effect(report.kind, topics, occurred_at, event_id, *ends),
             topics=topics,
             reference="" if addresses.may_stand_in(report.reference) else report.reference[:64],
             source=source,
@@ -360,7 +363,7 @@ class Reports:
         return identified, note
 
 
-def _effect(kind: ReportKind, topics: tuple[str, ...], at: int) -> Consent:
+def _effect(kind: ReportKind, topics: tuple[str, ...], at: int, event_id: str, *ends: int) -> Consent:
     match kind:
         case ReportKind.COMPLAINED:
             return Consent({rules.COMPLAINT: at})
@@ -369,7 +372,8 @@ def _effect(kind: ReportKind, topics: tuple[str, ...], at: int) -> Consent:
         case ReportKind.UNSUBSCRIBED:
             return Consent({rules.opt_out(topic): at for topic in topics})
         case ReportKind.CLAIMED:
-            return Consent({rules.claim(topic): at for topic in topics})
+            until = {rules.until(topic): Choice(at, event_id, str(end)) for topic in topics for end in ends}
+            return Consent({rules.claim(topic): at for topic in topics}, until)
 
 
 def _repeated(first: Receipt) -> Receipt:

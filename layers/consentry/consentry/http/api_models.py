@@ -195,11 +195,19 @@ class ReportedEvent(Model):
         ),
     ] = None
     reference: ReportedReference | None = None
+    expires_at: Annotated[
+        AwareDatetime | None,
+        Field(
+            description="Of a claim: when it ends, RFC 3339, after `occurred_at`. Then the person is `expired`, "
+            "until they keep it, or it is claimed anew. A later claim without an end has none. It is passed over in "
+            "anything else."
+        ),
+    ] = None
 
-    @field_validator("occurred_at", "reference", mode="wrap")
+    @field_validator("occurred_at", "reference", "expires_at", mode="wrap")
     @classmethod
     def spoils_no_opt_out(cls, given: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-        """What ends email counts without an instant or reference that can be read; a claim doesn't."""
+        """What ends email counts without instants or a reference that can be read; a claim doesn't."""
         claimed = info.data.get("kind") is ReportKind.CLAIMED
         try:
             found = validate(given)
@@ -209,6 +217,9 @@ class ReportedEvent(Model):
             return None
         if claimed and info.field_name == "occurred_at" and (found is None or found.timestamp() <= 0):
             raise ValueError("a claim needs the instant at which it was made, after 1970")
+        begun = info.data.get("occurred_at")
+        if claimed and info.field_name == "expires_at" and found and begun and found <= begun:
+            raise ValueError("a claim ends after it was made (occurred_at)")
         return found
 
 
@@ -281,6 +292,12 @@ class Links(BaseModel):
     links: list[Link]
 
 
+ExpiresAt = Annotated[
+    str | None,
+    Field(description="RFC 3339, UTC: when the opt-in or claim ends, or ended. Left out where it has no end."),
+]
+
+
 class Decision(BaseModel):
     """May this person be mailed on the topic now?"""
 
@@ -290,6 +307,7 @@ class Decision(BaseModel):
     status: rules.Status
     frequency: Annotated[str | None, Field(description="How often the person wants the topic.")] = None
     paused_until: Annotated[str | None, Field(description="RFC 3339, UTC.")] = None
+    expires_at: ExpiresAt = None
     note: Note = None
 
 
@@ -307,6 +325,7 @@ class Standing(BaseModel):
     reason: rules.Reason
     since: str | None
     frequency: str | None
+    expires_at: ExpiresAt = None
 
 
 class Subscriber(BaseModel):
@@ -332,6 +351,7 @@ class LedgerEvent(BaseModel):
     channel: str
     suspected_automation: bool
     evidence: dict[str, str]
+    expires_at: Annotated[str | None, Field(description="Of a claim that names its end: that.")] = None
 
 
 class Ledger(BaseModel):
@@ -377,6 +397,7 @@ class TopicChange(BaseModel):
 
     status: rules.Status
     previous: rules.Status
+    expires_at: ExpiresAt = None
 
 
 class Change(BaseModel):
@@ -391,7 +412,10 @@ class Change(BaseModel):
     reference: Annotated[str | None, Field(description="Yours, from the link or call that it follows from.")] = None
     topics: Annotated[
         dict[str, TopicChange],
-        Field(description="By topic; empty where only a pause, a frequency or a suppression changed."),
+        Field(
+            description="By topic, where the status or the end changed; empty where only a pause, a frequency or a "
+            "suppression did."
+        ),
     ]
     kind: str
     channel: str

@@ -143,6 +143,18 @@ def from_iso(value: object) -> int:
         return ON_ARRIVAL
 
 
+def end(kind: ReportKind, value: object) -> int:
+    """When a claim ends, epoch ms, from ISO 8601 or RFC 3339; 0: it has none, or it is no claim.
+
+    Raises:
+        UnclearError: it says something else; without its end it would count for ever.
+    """
+    ends = int(from_iso(value))
+    if kind is ReportKind.CLAIMED and not ends and value is not None:
+        raise UnclearError([])
+    return ends if kind is ReportKind.CLAIMED else 0
+
+
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return math.nan

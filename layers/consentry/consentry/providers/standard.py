@@ -2,7 +2,7 @@
 
     {"type": "consent.unsubscribed" | "consent.claimed" | "consent.complained" | "consent.bounced",
      "timestamp": "2027-01-15T08:00:00Z",
-     "data": {"event_id", "email" or "subscriber_id", "topics"?, "occurred_at"?, "reference"?}}
+     "data": {"event_id", "email" or "subscriber_id", "topics"?, "occurred_at"?, "reference"?, "expires_at"?}}
 
 Topics are the brand's own, or names that its file maps.
 Signature: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, which has the
@@ -86,5 +86,6 @@ def _reports(body: Any, call: Call, setup: Webhook) -> list[Report]:
         topics=tuple(topics),
         reference=reference if _REFERENCE.fullmatch(reference) else "",
         event_id=payload.text(data, "event_id") or call.headers.get("webhook-id", ""),
+        expires_at=payload.end(kind, payload.at(data, "expires_at")),
     )
     return [report]

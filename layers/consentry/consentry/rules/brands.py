@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from consentry.rules.consent import Mode
+from consentry.rules import consent as rules
+from consentry.rules.consent import DAY_MS, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from consentry.rules.consent import Consent, Decision, Status
 
 FALLBACK_LANGUAGE: Final = "en"
 _MADE: Final = frozenset(
@@ -32,6 +35,10 @@ class Topic(NamedTuple):
     descriptions: Mapping[str, str]
     frequencies: tuple[str, ...]
     """How often the subscriber may choose to have it; empty where there is no choice."""
+    claims_only: bool = False
+    """`opt_out` only: it may be mailed while a claim or opt-in is in force, and not just until the person says no."""
+    renew_after_days: int = 0
+    """How long an opt-in, a renewal, or a claim without an end lasts; 0: for ever."""
 
 
 class Theme(NamedTuple):
@@ -161,6 +168,21 @@ class Brand(NamedTuple):
         found = self.topics.get(topic)
         return found.mode if found else Mode.OPT_IN
 
+    def lasts(self, topic: str) -> int:
+        """How many milliseconds an opt-in to a topic lasts; 0: for ever."""
+        found = self.topics.get(topic)
+        return found.renew_after_days * DAY_MS if found else 0
+
+    def decide(self, consent: Consent, topic: str, now: int) -> Decision:
+        """Whether an email on one of its topics may be sent at `now`, epoch ms; see `consent.decide`."""
+        found = self.topics.get(topic)
+        mode = Mode.OPT_IN if found and found.claims_only else self.mode(topic)
+        return rules.decide(consent, topic, mode, now, self.lasts(topic))
+
+    def status(self, consent: Consent, topic: str, now: int) -> Status:
+        """How a subscriber stands to a topic at `now`, epoch ms."""
+        return rules.status(consent, topic, now, self.lasts(topic))
+
 
 class Brands:
     """All brands of a deployment."""
@@ -217,6 +239,8 @@ def from_json(data: dict[str, Any]) -> Brand:
             each["names"],
             each["descriptions"],
             tuple(each["frequencies"]),
+            each.get("claims_only", False),
+            each.get("renew_after_days", 0),
         )
         for each in data["topics"]
     }

@@ -13,6 +13,7 @@ package may change consent in any other way.
     ask.<topic>         a subscribe request: a confirmation email is due
     in.<topic>          the recipient's own opt-in
     claim.<topic>       a platform that says so, or the recipient by a platform's link
+    kept.<topic>        the recipient renews: prolongs the opt-in or claim in force, and is nothing without one
     out.<topic>         an opt-out from one topic; out.* from every topic
     undo.<topic>@<at>   the recipient takes the opt-out of that very instant back; the value is the opt-out that
                         stands without it, 0 for none
@@ -20,6 +21,9 @@ package may change consent in any other way.
     bounce              a permanent bounce
 
 Taking an opt-out back opts nobody in: what was there before counts again, as what it was.
+
+Consent can end: `until.<topic>` is a choice with the instant of the claim whose end it names, so that a later claim
+without an end has none; and a topic may want opt-ins, claims and renewals anew after some time.
 
 This module has no clock, no I/O and no settings.
 """
@@ -57,6 +61,7 @@ class Status(StrEnum):
     SUBSCRIBED = "subscribed"
     PENDING = "pending"
     UNSUBSCRIBED = "unsubscribed"
+    EXPIRED = "expired"
     NONE = "none"
 
 
@@ -66,6 +71,7 @@ class Reason(StrEnum):
     SUBSCRIBED = "subscribed"  # allowed: opted in, or claimed and never opted out
     OPT_OUT_TOPIC = "opt_out_topic"  # allowed: the topic may be mailed until the person says no
     UNSUBSCRIBED = "unsubscribed"
+    EXPIRED = "expired"  # opted in or claimed, never opted out since, and its end has passed
     PENDING = "pending"  # asked, not confirmed
     NONE = "none"  # an opt_in topic that nobody asked for
     COMPLAINT = "complaint"
@@ -81,7 +87,7 @@ class Choice(NamedTuple):
     by: str
     """The event that chose it."""
     value: str
-    """What was chosen: for `pause` the instant at which it ends in epoch ms ("0": not paused); for a frequency one of
+    """What was chosen: for `pause` and `until` an instant in epoch ms ("0": not paused); for a frequency one of
     `FREQUENCIES` ("": none any more)."""
 
 
@@ -119,6 +125,8 @@ class Decision(NamedTuple):
     """How often the subscriber wants the topic; None if never chosen."""
     paused_until: int | None
     """When a running pause ends, epoch ms; None if none runs."""
+    expires_at: int | None = None
+    """When the opt-in or claim ends or ended, epoch ms; None if it has no end, or there is none."""
 
 
 def ask(topic: str) -> str:
@@ -134,6 +142,16 @@ def opt_in(topic: str) -> str:
 def claim(topic: str) -> str:
     """The register of a platform's word that the person subscribed to a topic."""
     return f"claim.{topic}"
+
+
+def kept(topic: str) -> str:
+    """The register of the recipient's renewals of a topic."""
+    return f"kept.{topic}"
+
+
+def until(topic: str) -> str:
+    """The choice of when the claim of a topic ends."""
+    return f"{_UNTIL}{topic}"
 
 
 def opt_out(topic: str) -> str:
@@ -161,21 +179,34 @@ def deciding(topic: str) -> tuple[str, ...]:
 
     Of `undone`, what all of a topic's begin with.
     """
-    of_topic = (ask(topic), opt_in(topic), claim(topic), opt_out(topic), f"{_UNDONE}{topic}", frequency(topic))
-    return (*of_topic, opt_out(EVERY_TOPIC), f"{_UNDONE}{EVERY_TOPIC}", COMPLAINT, BOUNCE, PAUSE)
+    of_topic = (*(register(topic) for register in (ask, opt_in, claim, kept, opt_out)), f"{_UNDONE}{topic}")
+    return (
+        *of_topic,
+        until(topic),
+        frequency(topic),
+        opt_out(EVERY_TOPIC),
+        f"{_UNDONE}{EVERY_TOPIC}",
+        COMPLAINT,
+        BOUNCE,
+        PAUSE,
+    )
 
 
-def status(consent: Consent, topic: str) -> Status:
-    """How the subscriber stands to a topic. A tie between an opt-in and an opt-out goes to the opt-out."""
-    return _standing(consent, topic)[0]
+def status(consent: Consent, topic: str, now: int = 0, lasts: int = 0) -> Status:
+    """How the subscriber stands to a topic. A tie between an opt-in and an opt-out goes to the opt-out.
+
+    `lasts`: see `decide`. Without `now`, as if nothing ever ended.
+    """
+    return _standing(consent, topic, now, lasts)[0]
 
 
-def decide(consent: Consent, topic: str, mode: Mode, now: int) -> Decision:
+def decide(consent: Consent, topic: str, mode: Mode, now: int, lasts: int = 0) -> Decision:
     """Whether an email on `topic` may be sent at `now` (epoch ms), and the rule that says so.
 
     Consent is asked first, then suppression (unless a later opt-in to this very topic lifted it), then pause.
+    `lasts`: how many milliseconds an opt-in, a renewal, or a claim without an end lasts; 0: for ever.
     """
-    standing, since = _standing(consent, topic)
+    standing, since = _standing(consent, topic, now, lasts)
     if standing is Status.SUBSCRIBED:
         allowed, reason = True, Reason.SUBSCRIBED
     elif mode is Mode.OPT_OUT and standing is not Status.UNSUBSCRIBED and not opted_out_at(consent, topic):
@@ -186,14 +217,28 @@ def decide(consent: Consent, topic: str, mode: Mode, now: int) -> Decision:
     paused_until = pause_end(consent, now)
     if allowed:
         opted_in = consent.registers.get(opt_in(topic), 0)
-        for suppression, why in ((COMPLAINT, Reason.COMPLAINT), (BOUNCE, Reason.BOUNCE)):
-            if suppressed_at := consent.registers.get(suppression, 0):
-                allowed, reason = (False, why) if suppressed_at >= opted_in else (allowed, reason)
-            if not allowed:
-                break
+        stopped = (each for each in (COMPLAINT, BOUNCE) if consent.registers.get(each, 0) >= max(opted_in, 1))
+        if why := next(stopped, None):
+            allowed, reason = False, Reason(why)
     if allowed and paused_until is not None:
         allowed, reason = False, Reason.PAUSED
-    return Decision(allowed, reason, standing, since, consent.chosen(frequency(topic)) or None, paused_until)
+    often = consent.chosen(frequency(topic)) or None
+    return Decision(allowed, reason, standing, since, often, paused_until, end(consent, topic, lasts))
+
+
+def end(consent: Consent, topic: str, lasts: int) -> int | None:
+    """When the opt-in or claim that is in force ends or ended, epoch ms; None if there is none, or it has no end.
+
+    The latest that anything in force says counts. `lasts`: see `decide`.
+    """
+    registers, out = consent.registers, opted_out_at(consent, topic)
+    opted_in, claimed = registers.get(opt_in(topic), 0), 0 if out else registers.get(claim(topic), 0)
+    if not claimed and opted_in <= out:
+        return None
+    said = consent.choices.get(until(topic))
+    ends = [int(said.value)] if claimed and said and said.at >= claimed else []
+    lasting = [at for at in (opted_in, 0 if ends else claimed, registers.get(kept(topic), 0)) if at > out]
+    return None if lasting and not lasts else max([*ends, *(at + lasts for at in lasting)])
 
 
 def opted_out_at(consent: Consent, topic: str) -> int:
@@ -212,28 +257,29 @@ def left_at(consent: Consent, topic: str) -> int:
 def in_force(consent: Consent, topic: str) -> int:
     """The opt-out, epoch ms, that stands against all that could bring the topic's mail back; 0 if none does.
 
-    It is as late as every opt-in and request of the topic; from `EVERY_TOPIC`, of any topic.
+    It is as late as every opt-in, renewal and request of the topic; from `EVERY_TOPIC`, of any topic.
     """
     out = left_at(consent, EVERY_TOPIC) if topic == EVERY_TOPIC else opted_out_at(consent, topic)
     return out if out >= _brought_back_at(consent, topic) else 0
 
 
 def _brought_back_at(consent: Consent, topic: str) -> int:
-    """The latest opt-in to a topic, or request for it; of `EVERY_TOPIC`, to any."""
+    """The latest opt-in to a topic, renewal of it, or request for it; of `EVERY_TOPIC`, to any."""
     if topic != EVERY_TOPIC:
-        return max(consent.registers.get(opt_in(topic), 0), consent.registers.get(ask(topic), 0))
-    return max((at for name, at in consent.registers.items() if name.startswith((_ASKED, _IN))), default=0)
+        return max(consent.registers.get(register(topic), 0) for register in (opt_in, kept, ask))
+    return max((at for name, at in consent.registers.items() if name.startswith((_ASKED, _IN, _KEPT))), default=0)
 
 
 def after(consent: Consent, change: Consent) -> Consent:
     """A person's own change, made after all that it can see: no clock that was ahead makes it count for nothing.
 
-    Its opt-outs are as late as every opt-in and request that is there for their topics (a tie goes to the opt-out), and
-    later than what was taken back; a complaint is as late as every opt-in; choices are later than those they replace.
+    Its opt-outs are as late as every opt-in, renewal and request that is there for their topics (a tie goes to the
+    opt-out), and later than what was taken back; a complaint is as late as every opt-in; choices are later than those
+    they replace, but for the end of a claim, which has the claim's own instant.
     """
     outs = [name for name in change.registers if name.startswith(_OUT)]
-    reported = {name: at for name, at in change.registers.items() if name in {COMPLAINT, BOUNCE}}
     newest = max((at for name, at in consent.registers.items() if name.startswith(_IN)), default=0)
+    ends = {name: max(newest, at) for name, at in change.registers.items() if name in {COMPLAINT, BOUNCE}}
     late = [_brought_back_at(consent, topic_of(name)) for name in outs]
     late += [
         int(name.rpartition("@")[2]) + 1
@@ -242,11 +288,11 @@ def after(consent: Consent, change: Consent) -> Consent:
     ]
     at = max([*late, *(change.registers[name] for name in outs)], default=0)
     choices = {
-        name: choice._replace(at=max(choice.at, consent.choices[name].at + 1)) if name in consent.choices else choice
+        name: choice._replace(at=max(choice.at, consent.choices[name].at + 1))
         for name, choice in change.choices.items()
+        if name in consent.choices and not name.startswith(_UNTIL)
     }
-    ends = {name: max(newest, until) for name, until in reported.items()}
-    return Consent({**change.registers, **ends, **dict.fromkeys(outs, at)}, choices)
+    return Consent({**change.registers, **ends, **dict.fromkeys(outs, at)}, {**change.choices, **choices})
 
 
 def undo(held: Consent, history: Collection[Consent], others: Consent, topics: Iterable[str], at: int) -> Consent:
@@ -284,17 +330,21 @@ def suppressed(consent: Consent) -> bool:
 def news(consent: Consent, change: Consent) -> Consent:
     """What of `change` could still alter a status or decision, were it joined to `consent`.
 
-    Left out is what is not greater than what is there, and what an opt-out has beaten: an opt-in that is not after the
-    opt-out, and any claim once there is an opt-out. An empty answer means that the change is already known, or
-    superseded.
+    Left out is what is not greater than what is there, and what an opt-out has beaten: an opt-in or renewal that is not
+    after the opt-out, and any claim, with its end, once there is an opt-out; and the end of a claim before the one that
+    is there. An empty answer means that the change is already known, or superseded.
 
     An opt-out that is older than one that was taken back is what stands without that one: it is found in the answer
     under `undone`, since the register of the topic is further on.
     """
+
+    def is_past(register: str, at: int) -> bool:
+        return at < consent.registers.get(register, 0) or _beaten(consent, register, at)
+
     registers = {
         name: at
         for name, at in change.registers.items()
-        if at > consent.registers.get(name, -1) and not _beaten(consent, name, at)
+        if at != consent.registers.get(name, -1) and not is_past(name, at)
     }
     for name, at in change.registers.items():
         if name.startswith(_OUT):
@@ -302,15 +352,16 @@ def news(consent: Consent, change: Consent) -> Consent:
     choices = {
         name: choice
         for name, choice in change.choices.items()
-        if name not in consent.choices or choice > consent.choices[name]
+        if (name not in consent.choices or choice > consent.choices[name])
+        and not (name.startswith(_UNTIL) and is_past(claim(topic_of(name)), choice.at))
     }
     return Consent(registers, choices)
 
 
 def rivals(register: str) -> tuple[str, ...]:
-    """The opt-out registers that can beat a register: those of its topic for `in` and `claim`, none for others."""
+    """The opt-out registers that can beat a register: those of its topic for what brings mail, none for others."""
     topic = topic_of(register)
-    return (opt_out(topic), opt_out(EVERY_TOPIC)) if register.startswith((_IN, _CLAIMED)) else ()
+    return (opt_out(topic), opt_out(EVERY_TOPIC)) if register.startswith((_IN, _CLAIMED, _KEPT)) else ()
 
 
 def yields_to_any_opt_out(register: str) -> bool:
@@ -326,16 +377,17 @@ def join(consents: Iterable[Consent]) -> Consent:
     return result
 
 
-def _standing(consent: Consent, topic: str) -> tuple[Status, int | None]:
+def _standing(consent: Consent, topic: str, now: int, lasts: int) -> tuple[Status, int | None]:
     registers = consent.registers
     out = opted_out_at(consent, topic)
     opted_in = registers.get(opt_in(topic), 0)
-    claimed = registers.get(claim(topic), 0)
     asked = registers.get(ask(topic), 0)
-    if opted_in > out:
-        return Status.SUBSCRIBED, opted_in
-    if claimed and not out:
-        return Status.SUBSCRIBED, claimed
+    if since := opted_in if opted_in > out else 0 if out else registers.get(claim(topic), 0):
+        ended = end(consent, topic, lasts)
+        if ended is None or now < ended:
+            return Status.SUBSCRIBED, since
+        if asked < ended:  # one that came later waits for its confirmation
+            return Status.EXPIRED, ended
     if asked > out:
         return Status.PENDING, asked
     if out:
@@ -361,5 +413,7 @@ def _standing_without(consent: Consent, topic: str, at: int) -> dict[str, int]:
 _ASKED: Final = ask("")
 _IN: Final = opt_in("")
 _CLAIMED: Final = claim("")
+_KEPT: Final = kept("")
+_UNTIL: Final = "until."
 _OUT: Final = opt_out("")
 _UNDONE: Final = "undo."

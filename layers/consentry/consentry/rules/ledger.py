@@ -46,6 +46,8 @@ class Kind(StrEnum):
     PREFERENCES = "preferences_saved"
     UNDONE = "undone"
     CLAIMED = "claimed"
+    KEPT = "kept"
+    """The person renewed what they get, by a link for just that."""
     COMPLAINED = "complained"
     BOUNCED = "bounced"
     ERASED = "erased"

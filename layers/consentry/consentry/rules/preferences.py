@@ -46,7 +46,7 @@ def slower(brand: Brand, topics: Collection[str], consent: Consent) -> tuple[str
 
 def accepts(consent: Consent, topic: str, brand: Brand, now: int) -> bool:
     """Whether the person wants the topic: mail may flow, or would if no pause ran."""
-    return rules.decide(consent, topic, brand.mode(topic), now).reason in {
+    return brand.decide(consent, topic, now).reason in {
         Reason.SUBSCRIBED,
         Reason.OPT_OUT_TOPIC,
         Reason.PAUSED,

@@ -284,9 +284,9 @@ def consent(item: Mapping[str, Any]) -> Consent:
     registers: dict[str, int] = {}
     choices: dict[str, Choice] = {}
     for name, value in item.items():
-        if name.startswith(("in.", "out.", "ask.", "claim.")) or name in {rules.COMPLAINT, rules.BOUNCE}:
+        if name.startswith(("in.", "out.", "ask.", "claim.", "kept.")) or name in {rules.COMPLAINT, rules.BOUNCE}:
             registers[name] = int(value["N"])
-        elif name.startswith("frequency.") or name in {rules.PAUSE, rules.LOCALE}:
+        elif name.startswith(("frequency.", "until.")) or name in {rules.PAUSE, rules.LOCALE}:
             choices[name] = choice(value)
         elif name.startswith(_UNDO):
             registers |= {f"{name}@{at}": int(before["N"]) for at, before in value["M"].items()}

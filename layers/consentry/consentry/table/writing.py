@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry.rules import consent as rules
-from consentry.rules.consent import DAY_MS, EVERY_TOPIC, Consent
+from consentry.rules.consent import DAY_MS, EVERY_TOPIC, Consent, Status
 from consentry.rules.ledger import Actor, Channel, Event, Kind, hash_event, hash_evidence
 from consentry.table import schema
 from consentry.table.schema import AGAIN, STATE, SUSPECTED
@@ -31,7 +31,9 @@ _SMALL: Final = 8
 _SEES: Final = 20
 """Topics that an opt-out from everything can be compared with in an expression."""
 _OUT: Final = rules.opt_out("")
-_BRINGS_BACK: Final = (rules.opt_in(""), rules.claim(""))
+_BACK: Final = (rules.opt_in, rules.kept, rules.ask)
+"""The registers of a topic that an opt-out has to be as late as, to be in force."""
+_BRINGS_BACK: Final = (rules.opt_in(""), rules.claim(""), rules.kept(""))
 
 
 class Writing(NamedTuple):
@@ -66,8 +68,8 @@ class Writing(NamedTuple):
 
     @property
     def opts_in_by_form(self) -> bool:
-        """Whether it opts in as of the showing of a form: what was left since then is to be looked for."""
-        return self.event.kind is Kind.PREFERENCES and any(
+        """Whether it opts in, or renews, as of the showing of a form: what was left since then is to be looked for."""
+        return self.event.kind in {Kind.PREFERENCES, Kind.KEPT} and any(
             name.startswith(_BRINGS_BACK) for name in self.event.effect.registers
         )
 
@@ -119,6 +121,8 @@ def plan(writing: Writing, state: Item, again: Item) -> Plan:
         effect = rules.after(known, Consent({everything: latest}))
     standing = {} if writing.erasing else _standing(writing, event, effect, state)
     beaten = {name for name, at in effect.registers.items() if _beaten(others, name, at)}
+    if event.kind is Kind.KEPT:  # nothing to prolong
+        beaten |= {rules.kept(each) for each in event.topics if rules.status(known, each) is not Status.SUBSCRIBED}
     counts = {name: at for name, at in effect.registers.items() if name not in standing and name not in beaten}
     left = rules.news(known, effect._replace(registers=counts))
     again_too = _later(standing, known, others)
@@ -386,17 +390,17 @@ def _not_in_force(words: _Words, topic: str) -> list[str]:
     everything = words.name(rules.opt_out(EVERY_TOPIC))
     if topic == EVERY_TOPIC:
         return [f"attribute_not_exists({everything})"]
-    back = words.name(rules.opt_in(topic)), words.name(rules.ask(topic))
+    back = [words.name(register(topic)) for register in _BACK]
     return [
-        f"(attribute_not_exists({out}) OR {out} < {back[0]} OR {out} < {back[1]})"
+        f"(attribute_not_exists({out}) OR {' OR '.join(f'{out} < {each}' for each in back)})"
         for out in (words.name(rules.opt_out(topic)), everything)
     ]
 
 
 def _seen(words: _Words, register: str, value: str, sees: Collection[str]) -> list[str]:
-    """That no opt-in or request is there which is later than the opt-out of a person who acts now."""
+    """That no opt-in, renewal or request is there which is later than the opt-out of a person who acts now."""
     topics = sees if register == rules.opt_out(EVERY_TOPIC) else (rules.topic_of(register),)
-    return [f"NOT {words.name(of(topic))} > {value}" for topic in topics for of in (rules.opt_in, rules.ask)]
+    return [f"NOT {words.name(of(topic))} > {value}" for topic in topics for of in _BACK]
 
 
 def _replaced(writing: Writing, event: Event, share: int, last: dict[str, Any], state: Item) -> dict[str, Operation]:

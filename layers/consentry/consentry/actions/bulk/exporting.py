@@ -25,11 +25,11 @@ LEDGER: Final = "ledger"
 WHAT: Final = (CONSENTS, LEDGER)
 _WAITING: Final = 1_000
 """Rows read ahead of what is written."""
-_PER_TOPIC: Final = ("status", "allowed", "reason", "since", "frequency")
+_PER_TOPIC: Final = ("status", "allowed", "reason", "since", "frequency", "expires_at")
 _PER_PERSON: Final = ("paused_until", "suppressed", "locale")
 _PER_EVENT: Final = (
     *("brand", "subscriber_id", "event_id", "kind", "topics", "occurred_at", "arrived_at", "actor", "channel"),
-    *("suspected_automation", "link", "notice", "locale", "reference", "source", "registers", "evidence"),
+    *("suspected_automation", "link", "notice", "locale", "reference", "source", "expires_at", "registers", "evidence"),
 )
 
 

@@ -193,6 +193,7 @@ class Interpreter:
         if meaning.kind is ReportKind.CLAIMED and not topics:
             raise UnusableRowError("topics: a claim names the topics that it is about: say --topic, or add the column")
         occurred_at, note = self._instant(row, meaning.kind)
+        expires_at = _end(row, occurred_at) if meaning.kind is ReportKind.CLAIMED else 0
         reference = row.text(self._preset.reference) if self._preset.reference else ""
         if not is_reference(reference) or addresses.may_stand_in(reference):
             why = "the reference can't be kept: at most 64 characters, printable ASCII, and no address"
@@ -205,6 +206,7 @@ class Interpreter:
             subscriber_id=subscriber_id,
             topics=topics,
             reference=reference,
+            expires_at=expires_at,
         )
         event, passed_over = _patiently(
             lambda: self._reports.event(self._brand, report, Channel.IMPORT, self._started_at), threading.Event()
@@ -249,6 +251,26 @@ class Interpreter:
             # Whatever its date, an opt-out counts.
             return self._started_at, "the instant can't be read: taken as of the import's beginning"
         return (at if claimed else at.last), ""
+
+
+def _end(row: Row, begun: int) -> int:
+    """When a claim ends, epoch ms, at the first that it can mean; 0 where the row doesn't say.
+
+    Raises:
+        UnusableRowError: it can't be read, or isn't after the claim.
+    """
+    text = row.text("expires_at")
+    if not text or text.startswith(_UNSET):
+        return 0
+    try:
+        ends = int(presets.instant(text))
+    except (ValueError, OverflowError):
+        raise UnusableRowError(
+            "expires_at: must be a date-time such as 2026-11-30T09:00:00Z, or Unix seconds"
+        ) from None
+    if ends <= begun:
+        raise UnusableRowError("expires_at: must be after the claim was made (occurred_at)")
+    return ends
 
 
 _UNSET: Final = ("0001-01-01", "0000-00-00")

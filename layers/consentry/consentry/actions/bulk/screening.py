@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consentry.actions import platforms
 from consentry.actions.bulk.rows import UnusableRowError
-from consentry.rules import consent as rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from consentry.rules.brands import Brand
     from consentry.table.store import Store
 
-ADDED: Final = ("subscriber_id", "allowed", "reason", "status", "frequency", "paused_until")
+ADDED: Final = ("subscriber_id", "allowed", "reason", "status", "frequency", "paused_until", "expires_at")
 """The columns that a decision adds to a row."""
 _BATCH: Final = 1_000
 
@@ -61,7 +60,7 @@ def screen(
         yield [
             {
                 **row.values,
-                **platforms.decision(who, rules.decide(consents[who], topic, brand.mode(topic), now)),
+                **platforms.decision(who, brand.decide(consents[who], topic, now)),
             }
             for row, who in known
         ]
