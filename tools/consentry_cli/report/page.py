@@ -34,6 +34,7 @@ _KINDS: Final[Mapping[str, str]] = {
     Kind.PREFERENCES: "saved their preferences",
     Kind.UNDONE: "undid an opt-out or a pause",
     Kind.CLAIMED: "subscribed, says a platform",
+    Kind.KEPT: "kept",
     Kind.COMPLAINED: "complained of spam",
     Kind.BOUNCED: "bounced for good",
     Kind.ERASED: "were erased",
