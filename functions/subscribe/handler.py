@@ -81,7 +81,9 @@ def ask(request: Request) -> Response:
     if not any(form.get(HONEYPOT, [])):
         how = Circumstances(request.now, Channel.PAGE, request.evidence, lang)
         subscriber_id = addresses.subscriber_id(deployment.keyring.pepper(brand.id), address)
-        deployment.opt_ins.subscribe(brand, subscriber_id, address, topics, how)
+        origin = request.headers.get("origin", "")
+        site = origin if origin in brand.origins else ""  # what anybody may write is no evidence
+        deployment.opt_ins.subscribe(brand, subscriber_id, address, topics, how, source=site)
     if _is_script(request):
         return _readable(request, brand, web.Response(200, '{"status":"accepted"}', "application/json"))
     if "asked" in brand.pages:

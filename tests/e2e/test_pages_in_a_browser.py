@@ -20,8 +20,9 @@ import urllib3
 from consentry.links.tokens import SPELLING
 from support import browser as browsers
 
-LANGUAGES: Final = {"demo": ("en", "de", "ar"), "other": ("en",)}
-"""By brand: one, one with long words, and one from right to left; and the brand that is as small as can be."""
+LANGUAGES: Final = {"demo": ("en", "de", "ar"), "other": ("en",), "juniper": ("de",)}
+"""By brand: one, one with long words, and one from right to left; the brand that is as small as can be; and one with
+sentences of its own."""
 SCHEMES: Final = ("light", "dark")
 NARROW, WIDE, ZOOMED = 320, 1280, 640
 """Widths in CSS pixels: a small phone, or 1280 at 400 % (WCAG 1.4.10); a desktop; the same at 200 % (1.4.4)."""

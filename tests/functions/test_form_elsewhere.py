@@ -203,6 +203,14 @@ def test_a_visitor_of_the_site_has_the_pages_budget(world: World, demo: Brand, m
     assert len(world.events()) == 4
 
 
+@pytest.mark.usefixtures("demo")
+@pytest.mark.parametrize(("origin", "source"), [(SITE, SITE), ("https://evil.example", None), ("", None)])
+def test_the_ledger_says_on_which_listed_site_somebody_asked(world: World, origin: str, source: str | None) -> None:
+    post(world, {"email": ANN, "topics": ["news"]}, origin)
+    world.post("/s/demo", {"email": "bob@example.com", "topics": "news"}, headers={"origin": origin})
+    assert [event.get("source", {}).get("S") for event in world.events()] == [source, source]
+
+
 # --- other origins ----------------------------------------------------------------------------------------------------
 
 STRANGERS = [

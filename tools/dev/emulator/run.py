@@ -33,6 +33,7 @@ from dev.emulator import (
     relay,
     seed,
     shell,
+    site,
     streams,
 )
 from dev.emulator.console import HEADERS, Console
@@ -115,12 +116,14 @@ def _run(options: Options, make: Make, ending: ExitStack) -> None:
     ending.callback(door.close)
     recorder = ports.listen(0)
     ending.callback(recorder.close)
+    shop = ports.listen(0)
+    ending.callback(shop.close)
     stack_file = options.state_dir / STACK_FILE
     _remove_if_orphaned(stack_file)
     folder = _own_folder(options.state_dir)
     ending.callback(_remove, folder / "tmp")
 
-    base_url, mail_url = (f"http://{ports.LOOPBACK}:{ports.port_of(each)}" for each in (door, recorder))
+    base_url, mail_url, site_url = (f"http://{ports.LOOPBACK}:{ports.port_of(each)}" for each in (door, recorder, shop))
     other_dynamodb = options.dynamodb_endpoint_url
     if other_dynamodb:
         say("note: IAM isn't enforced while the functions' DynamoDB is elsewhere")
@@ -136,7 +139,7 @@ def _run(options: Options, make: Make, ending: ExitStack) -> None:
         },
     )
     ending.callback(cloud.stop)
-    deployment = _build_and_deploy(cloud.endpoint, base_url, folder)
+    deployment = _build_and_deploy(cloud.endpoint, base_url, site_url, folder)
     routes = gaps.routes_of(deployment)
     gaps.create_routes(deployment.outputs["ApiId"], routes, cloud.endpoint)
     gaps.enable_expiry(deployment, cloud.endpoint)
@@ -155,6 +158,7 @@ def _run(options: Options, make: Make, ending: ExitStack) -> None:
         "notifications_url": base_url + receiver.PATH,
         "inbound_url": base_url + incoming.PATH,
         "mail_url": mail_url,
+        "site_url": site_url,
         "aws_endpoint_url": cloud.endpoint,
         "region": aws.REGION,
         **{name: deployment.outputs[output] for name, output in OUTPUTS.items()},
@@ -170,9 +174,10 @@ def _run(options: Options, make: Make, ending: ExitStack) -> None:
     )
     outbox = Outbox(after=partial(gaps.tell_of_mail, endpoint=cloud.endpoint))
     console = Console(about=about, outbox=outbox, dynamodb_endpoint=other_dynamodb or cloud.endpoint)
+    brands = {brand.id: brand for brand in load_brands(build.CONSENTRY_LAYER / brandfiles.COMPILED / "brands.json")}
     preview = Preview(
         base_url=base_url,
-        brands={brand.id: brand for brand in load_brands(build.CONSENTRY_LAYER / brandfiles.COMPILED / "brands.json")},
+        brands=brands,
         keys=seed.keyring(cloud.endpoint, keyring_arn),
         api_keys=about["api_keys"],
         copies=Copies(cloud.endpoint, routes),
@@ -182,6 +187,7 @@ def _run(options: Options, make: Make, ending: ExitStack) -> None:
     serving = _Serving(
         applications={
             door: application(gateway, console.application(), preview.application()),
+            shop: site.application(brands, about["brand"], base_url, ports.port_of(shop)),
             recorder: outbox.application(cloud.endpoint, ports.port_of(recorder)),
         },
         routes=routes,
@@ -212,7 +218,7 @@ def _remove(folder: Path) -> None:
     subprocess.run(["/bin/rm", "-rf", str(folder)], check=False)  # noqa: S603 - our own folder
 
 
-def _build_and_deploy(endpoint: str, base_url: str, folder: Path) -> deploy.Deployment:
+def _build_and_deploy(endpoint: str, base_url: str, site_url: str, folder: Path) -> deploy.Deployment:
     """Build and deploy the template; one run of this clone at a time, since they share the build folder."""
     config = folder / "samconfig.toml"
     config.write_text("version = 0.1\n")  # an empty one, so that the person's own settings for AWS stay out of this
@@ -221,7 +227,8 @@ def _build_and_deploy(endpoint: str, base_url: str, folder: Path) -> deploy.Depl
     with only_one(BUILD_LOCK, "building"):
         say("building template.yaml")
         template = build.build(env=env, config=config, log=folder / "build.log")
-        brandfiles.install(build.BRANDS, folder / "brands", build.CONSENTRY_LAYER, base_url + receiver.PATH)
+        receiver_url = base_url + receiver.PATH
+        brandfiles.install(build.BRANDS, folder / "brands", build.CONSENTRY_LAYER, receiver_url, site_url)
         say("deploying it to the embedded AWS")
         log = folder / "deploy.log"
         deploy.deploy(template, endpoint=endpoint, parameters=parameters, env=env, config=config, log=log)
@@ -298,6 +305,7 @@ class _Serving:
         for brand in self.about["api_keys"]:
             say(f"  form of {brand:<16}  {self.about['base_url']}/s/{brand}")
             say(f"  pages and emails of it    {self.about['console_url']}preview/#{brand}")
+        say(f"  a site with its form      {self.about['site_url']}")
         say(f"  emails                    {self.about['console_url']}mails")
         say(f"  console                   {self.about['console_url']}")
         say(f"  AWS                       {self.about['aws_endpoint_url']}  (functions' logs: {self.about['log']})")

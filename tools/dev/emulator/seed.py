@@ -11,20 +11,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from consentry.aws.keyring_document import add_notification_secret, issue_api_key, set_webhook_secrets
 from consentry.links.keyring import SCOPES, Keyring
-from dev.emulator import brandfiles
+from dev.emulator import brandfiles, site
 from dev.emulator.aws import client
 from dev.emulator.build import BRANDS as BRAND_FILES
 
 
 def brands() -> list[str]:
-    """Every brand that is deployed locally, `demo` before others; the first one is the console's."""
-    return sorted((file.stem for file in BRAND_FILES.glob("*.yaml")), key=lambda brand: (brand != "demo", brand))
+    """Every brand that is deployed locally, as `brandfiles.ids` has them."""
+    return brandfiles.ids(BRAND_FILES)
 
 
 def senders() -> list[str]:
     """The sender address of every brand, from the brand files."""
-    files = sorted(BRAND_FILES.glob("*.yaml"))
-    return [str(yaml.safe_load(file.read_text("utf-8"))["sender"]) for file in files]
+    return [str(yaml.safe_load(file.read_text("utf-8"))["sender"]) for file in site.files(BRAND_FILES)]
 
 
 def verify_senders(endpoint: str) -> None:
