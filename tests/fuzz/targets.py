@@ -112,6 +112,9 @@ class Pages:
     def examples(self) -> Iterator[bytes]:
         form = b"content-type: application/x-www-form-urlencoded\n"
         yield b"POST /s/demo\n" + form + b"\nemail=ann@example.com&topics=news&topics=offers&lang=de&website="
+        yield b'POST /s/demo\naccept: application/json\n\n{"email": "ann@example.com", "topics": ["news"]}'
+        yield b"OPTIONS /s/demo/\norigin: https://www.example.com\n\n"
+        yield b"GET /s/demo/embed.js?v=1\n\n"
         yield b"GET /s/demo?lang=fr-CH\naccept-language: de-AT;q=0.8, ar, *;q=0\nuser-agent: x\n\n"
         yield b"POST /c/{confirm}\n" + form + b"\nstamp={stamp}&lang=es&answer=yes"
         yield b"POST /c/{expired}\n\naction=resend&answer=no"

@@ -74,12 +74,12 @@ def application(brands: Mapping[str, Brand], first: str, base_url: str, port: in
 
     async def with_script(request: web.Request) -> web.Response:
         return show(
-            brands[first], "Get our emails", "The page stays where it is.", _form(request, brands[first], base_url)
+            brands[first], "Get our emails", "Sign up, and stay on this page.", _form(request, brands[first], base_url)
         )
 
     async def without_script(request: web.Request) -> web.Response:
         snippet = _SCRIPT.sub("", _form(request, brands[BRAND.stem], base_url))
-        return show(brands[BRAND.stem], "Get our letters", "Pages of this site follow.", snippet)
+        return show(brands[BRAND.stem], "Get our letters", "Sign up, and see where this site takes you.", snippet)
 
     async def afterwards(request: web.Request) -> web.Response:
         return show(brands[BRAND.stem], *PAGES[request.match_info["page"]])
