@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from pydantic import BaseModel, ValidationError
 
 from consentry import telemetry
-from consentry.actions import platforms
+from consentry.actions import platforms, proof
 from consentry.actions.archiving import ArchiveUnavailableError
 from consentry.actions.circumstances import Circumstances
 from consentry.actions.reports import Report, Result
@@ -33,6 +33,7 @@ from consentry.http.api_models import (
     Mailing,
     Notice,
     Person,
+    Proof,
     Question,
     ReportedEvent,
     Results,
@@ -44,6 +45,7 @@ from consentry.rules import addresses, languages
 from consentry.rules.addresses import MalformedAddressError
 from consentry.rules.ledger import Channel
 from consentry.settings import Settings
+from consentry.table import sent_mails
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.store import UnknownPageError
 
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
 deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
 
 LEDGER_PAGE: Final = 200
+WHOLE_LEDGER: Final = 1_000_000
+"""Events; nobody has so many."""
 CLOCKS_DIFFER_MS: Final = 60_000
 """By which a platform's clock may be ahead of ours without a word."""
 
@@ -241,6 +245,24 @@ def show_record(subscriber_id: Annotated[str, Path()]) -> Response[str]:
     store = deployment.store
     consent, page = store.read(brand.id, subscriber_id), store.ledger(brand.id, subscriber_id)
     return _answer(platforms.record(brand, subscriber_id, consent, page, _now()))
+
+
+@app.get(
+    "/v1/subscribers/<subscriber_id>/proof",
+    operation_id="getProof",
+    tags=["Subscribers"],
+    summary="Proof of a person's consent",
+    responses=_says(Proof),
+)
+def show_proof(subscriber_id: Annotated[str, Path()]) -> Response[str]:
+    """What happened, in sentences, the words that the person read, the emails, what checks say, and consent records."""
+    brand = _brand()
+    _well_spelt(subscriber_id, "subscriber_id")
+    store = deployment.store
+    consent, page = store.read(brand.id, subscriber_id), store.ledger(brand.id, subscriber_id, limit=WHOLE_LEDGER)
+    mails = sent_mails.of_person(deployment.gateway, brand.id, subscriber_id)
+    find = deployment.notices.find
+    return _answer(proof.document(brand, subscriber_id, consent, page, mails, find, _now()))
 
 
 @app.delete(

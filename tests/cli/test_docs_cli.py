@@ -102,6 +102,7 @@ def test_every_command_is_on_the_page(deployment: Deployment) -> None:
         "export",
         "report",
         "erase",
+        "proof",
         "ledger verify",
         "ledger archive",
     ):

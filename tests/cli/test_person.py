@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from consentry.actions import story
 from consentry.actions.reports import ReportKind
 from consentry.rules.consent import Choice, Consent, Reason
 from consentry.rules.ledger import Actor, Channel, Event, Kind
-from consentry_cli import person
 from support.deployments import Deployment, demo
 
 ANN = "ann@example.com"
@@ -80,18 +80,18 @@ def test_without_one_address_nothing_is_told_and_nothing_is_repeated(deployment:
 
 
 def test_every_kind_actor_way_and_reason_has_its_words() -> None:
-    assert set(person.ACTS) == set(Kind)
-    assert set(person.ACTORS) == set(Actor)
-    assert set(person.WAYS) == set(Channel)
-    assert set(person.STANDINGS) == set(Reason)
+    assert set(story.ACTS) == set(Kind)
+    assert set(story.ACTORS) == set(Actor)
+    assert set(story.WAYS) == set(Channel)
+    assert set(story.STANDINGS) == set(Reason)
     for kind in Kind:
-        assert "{" not in person.sentence(demo(), event(kind))
+        assert "{" not in story.sentence(demo(), event(kind))
 
 
 def test_saved_preferences_say_what_was_changed() -> None:
     choices = {"pause": Choice(AT, "e-1", str(AT)), "frequency.news": Choice(AT, "e-1", "weekly")}
     saved = event(Kind.PREFERENCES, effect=Consent({"in.news": AT, "out.offers": AT}, choices))
-    assert person.sentence(demo(), saved) == (
+    assert story.sentence(demo(), saved) == (
         "The recipient saved preferences: “Newsletter” on, “Offers” off, paused until 2024-01-01 00:00:00, "
         "“Newsletter” weekly, on a page"
     )
@@ -99,7 +99,7 @@ def test_saved_preferences_say_what_was_changed() -> None:
 
 def test_what_came_late_or_from_a_machine_says_so() -> None:
     odd = event(Kind.UNSUBSCRIBED, reference="spring", arrived_at=AT + 3_600_000, suspected_automation=True)
-    assert person.sentence(demo(), odd) == (
+    assert story.sentence(demo(), odd) == (
         "The recipient unsubscribed from “Newsletter”, on a page; reference spring; recorded 2024-01-01 01:00:00; "
         "this looked like a machine"
     )

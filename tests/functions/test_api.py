@@ -30,8 +30,9 @@ CALLS: Final[dict[str, tuple[str, str, Any, str]]] = {
     "show": ("GET", f"/v1/subscribers/{UNKNOWN}", None, "read"),
     "ledger": ("GET", f"/v1/subscribers/{UNKNOWN}/ledger", None, "read"),
     "record": ("GET", f"/v1/subscribers/{UNKNOWN}/record", None, "read"),
+    "proof": ("GET", f"/v1/subscribers/{UNKNOWN}/proof", None, "read"),
 }
-"""Every call: method, path, a good body, the scope that it needs."""
+"""Every call on people: method, path, a good body, the scope that it needs."""
 NEEDS_TABLE: Final = [name for name in CALLS if name != "links"]
 POSTS: Final = [name for name, (method, *_) in CALLS.items() if method == "POST"]
 SECRET: Final = "zz-secret-zz"

@@ -15,6 +15,7 @@ from consentry.rules.addresses import parse, subscriber_id
 from consentry.rules.brands import Brand
 from consentry.rules.consent import Consent, Status
 from consentry.rules.ledger import Channel
+from consentry.table import sent_mails
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.outbox import Claim
 from consentry.table.store import COOLDOWN_MS, THREE_MAILS_MS, Address, Outcome, Recorded
@@ -26,6 +27,7 @@ from support.store_events import (
     DAY,
     DUE,
     HOUR,
+    LETTER,
     NOW,
     VARIANT,
     asked,
@@ -50,7 +52,7 @@ def test_a_second_request_within_ten_minutes_writes_nothing(table: Table) -> Non
 def test_a_request_ten_minutes_later_makes_a_mail_due_again(table: Table) -> None:
     table.store.request(*asked(NOW))
     table.outbox.claim(DUE, "me", NOW)
-    table.outbox.sent(DUE, "me")
+    table.outbox.sent(DUE, "me", LETTER)
     assert table.store.request(*asked(NOW + COOLDOWN_MS)).outcome is Outcome.APPLIED
     assert table.item("CONTACT")["mail"] == {"S": "due"}
     contact = table.store.contact("demo", ANN)
@@ -144,7 +146,7 @@ def test_forgetting_an_address_that_we_never_held_does_no_harm(table: Table) -> 
 def test_there_is_no_mail_to_claim_for_somebody_who_never_asked(table: Table) -> None:
     assert table.outbox.claim(DUE, "me", NOW) is Claim.NOT_NEEDED
     table.outbox.release(DUE, "me")
-    table.outbox.sent(DUE, "me")
+    table.outbox.sent(DUE, "me", LETTER)
     assert table.items() == []
 
 
@@ -177,14 +179,14 @@ def test_only_who_holds_a_mail_can_release_it_or_say_that_it_was_sent(table: Tab
     table.outbox.claim(DUE, "first", NOW)
     before = table.items()
     table.outbox.release(DUE, "second")
-    table.outbox.sent(DUE, "second")
+    table.outbox.sent(DUE, "second", LETTER)
     assert table.items() == before
 
 
 def test_a_sent_mail_is_never_taken_again(table: Table) -> None:
     table.store.request(*asked())
     table.outbox.claim(DUE, "first", NOW)
-    table.outbox.sent(DUE, "first")
+    table.outbox.sent(DUE, "first", LETTER)
     for who in ("first", "second"):
         assert table.outbox.claim(DUE, who, NOW + DAY) is Claim.NOT_NEEDED
 
@@ -195,7 +197,7 @@ def test_the_mail_of_an_older_request_is_not_needed(table: Table) -> None:
     table.store.request(*asked(NOW + HOUR))
     before = table.items()
     assert table.outbox.claim(DUE, "first", NOW + HOUR) is Claim.NOT_NEEDED
-    table.outbox.sent(DUE, "first")
+    table.outbox.sent(DUE, "first", LETTER)
     assert table.items() == before
 
 
@@ -426,3 +428,11 @@ def test_many_who_ask_at_once_for_one_domain_get_what_it_has_and_no_more(real_ta
     (budget,) = [each for each in real_table.items() if "#domain#" in each["pk"]["S"]]
     assert outcomes.count(Outcome.APPLIED) == int(budget["spent"]["N"]) <= 5
     assert real_table.kinds().count("CONTACT") == outcomes.count(Outcome.APPLIED)
+
+
+def test_what_went_out_is_noted_once_without_an_address_and_found_again(table: Table) -> None:
+    later = LETTER._replace(sent_at=NOW, message_id="ses-2", locale="de", notice="f" * 32, topics=("news", "offers"))
+    for letter in (later, LETTER, LETTER):
+        table.outbox.sent(DUE, "me", letter)
+    assert sent_mails.of_person(table.store.gateway, DUE.brand, DUE.subscriber_id) == [LETTER, later]
+    assert sent_mails.of_person(table.store.gateway, DUE.brand, "x" * 22) == []

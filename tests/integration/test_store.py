@@ -30,6 +30,7 @@ from support.store_events import (
     DAY,
     DUE,
     HOUR,
+    LETTER,
     NOW,
     SOMEWHERE,
     VARIANT,
@@ -451,7 +452,7 @@ CALLS: Final = [
     ("Query", lambda table: table.store.history("demo", ANN)),
     ("UpdateItem", lambda table: table.outbox.claim(DUE, "me", NOW)),
     ("UpdateItem", lambda table: table.outbox.release(DUE, "me")),
-    ("UpdateItem", lambda table: table.outbox.sent(DUE, "me")),
+    ("UpdateItem", lambda table: table.outbox.sent(DUE, "me", LETTER)),
 ]
 
 

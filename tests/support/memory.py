@@ -12,6 +12,7 @@ from consentry.table import schema, writing
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.outbox import Claim
 from consentry.table.schema import CONTACT, Change, Contact
+from consentry.table.sent_mails import SentMail
 from consentry.table.store import Address, LedgerPage, Outcome, Recorded
 from consentry.table.writing import Writing
 
@@ -140,6 +141,7 @@ class MemoryOutbox:
     def __init__(self, store: MemoryStore) -> None:
         self.claims: dict[tuple[str, int], str] = {}
         self.gone_out: set[tuple[str, int]] = set()
+        self.letters: list[SentMail] = []
         self._store = store
 
     def say_goodbye(self, change: Change, topics: Iterable[str]) -> None:
@@ -157,8 +159,9 @@ class MemoryOutbox:
         self._store.reach()
         assert self.claims.pop(due[1:3]) == claimant
 
-    def sent(self, due: MailDue, claimant: str, *, forget: int | None = None) -> None:
+    def sent(self, due: MailDue, claimant: str, mail: SentMail, *, forget: int | None = None) -> None:
         self._store.reach()
+        self.letters.append(mail)
         if forget is not None:
             del self._store.contacts[due.subscriber_id]
         assert self.claims[due[1:3]] == claimant

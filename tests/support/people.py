@@ -22,7 +22,7 @@ def brand(**otherwise: Any) -> Brand:
         "topics": [
             topic("news", names={"en": "Newsletter", "de": "Rundbrief"}, frequencies=["every", "weekly"]),
             topic("offers"),
-            topic("product", mode="opt_out"),
+            topic("product", mode="opt_out", basis="legitimate_interest"),
         ],
         "theme": {"accent": "#2f6b3c", "accent_dark": "#8fd6a0", "logo": ""},
         "sender": "hello@meadow.example",

@@ -11,6 +11,7 @@ from consentry.rules.consent import Choice, Consent, Status
 from consentry.rules.ledger import Actor, Channel, Event, Evidence, Kind
 from consentry.table.outbox import MailDue
 from consentry.table.schema import Contact
+from consentry.table.sent_mails import SentMail
 from consentry.table.store import Store
 from support.tables import ANN
 
@@ -18,6 +19,8 @@ NOW: Final = 1_800_000_000_000
 HOUR: Final = 3_600_000
 DAY: Final = 24 * HOUR
 DUE: Final = MailDue("demo", ANN, NOW)
+LETTER = SentMail(1, "confirmation", "ses-1", "en", "", ("news",), 1)
+"""What went out, as it is noted."""
 SOMEWHERE: Final = Evidence("203.0.113.7", "Mozilla/5.0")
 VARIANT: Final = Mailbox("bob+1@gmail.com", "bob+1@gmail.com")
 _numbers: Final = itertools.count(1)

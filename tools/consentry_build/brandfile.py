@@ -30,6 +30,8 @@ _LEFT_OUT: Final[dict[str, Any]] = {
 """What fields are that a file leaves out."""
 _UNQUOTED: Final = re.compile(r":\s+(#[0-9a-fA-F]{6})\b")
 """A colour that YAML takes for a comment."""
+_BASES: Final = {"opt_in": "consent", "opt_out": "legitimate_interest"}
+"""The legal basis of a topic that names none, by its mode."""
 _UNREADABLE: Final = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
 """What PyYAML raises: of a date such as 2001-99-99, an empty `!!int`, or a `!!bool` of anything it is no YAMLError."""
 _LIGHT, _DARK = "#ffffff", "#1b1d20"
@@ -284,6 +286,7 @@ def _compiled(brand_id: str, data: dict[str, Any]) -> dict[str, Any]:
         {
             "id": topic,
             "mode": each["mode"],
+            "basis": each.get("basis") or _BASES[each["mode"]],
             "names": _texts(each["name"], languages),
             "descriptions": _texts(each.get("description", ""), languages),
             "frequencies": each.get("frequencies", []),

@@ -80,6 +80,7 @@ def _in(language: str, brand: Brand, out: Path) -> dict[str, Any]:
                 "name": brand.topic_name(topic.id, language),
                 "description": brand.topic_description(topic.id, language),
                 "mode": topic.mode.value,
+                "basis": topic.basis,
                 "frequencies": list(topic.frequencies),
             }
             for topic in brand.topics.values()

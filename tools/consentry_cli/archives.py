@@ -24,7 +24,7 @@ from consentry_cli import deployment
 from consentry_cli.errors import CanNotRunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from consentry.table.checkpoints import Part
 
@@ -97,10 +97,7 @@ class Archive:
 
     def notice(self, version: str) -> dict[str, Any] | None:
         """The words of a notice; None if the archive hasn't them, or what it has by that name are others."""
-        for text in self._place.candidates(notices.key(version)):
-            if notices.version_of(text) == version:
-                return dict(json.loads(text))
-        return None
+        return _notice(self._place, version)
 
     def _genuine(self, part: Part) -> bytes | None:
         for body in self._place.candidates(part.key):
@@ -109,20 +106,37 @@ class Archive:
         return None
 
 
+def words_in(where: str) -> Callable[[str], dict[str, Any] | None]:
+    """Finds the words of a notice in the archive at a place, by the notice's version."""
+    place = _place(where)
+    return lambda version: _notice(place, version)
+
+
+def _notice(place: _Place, version: str) -> dict[str, Any] | None:
+    """None if the archive hasn't them, or what it has by that name are others."""
+    for text in place.candidates(notices.key(version)):
+        if notices.version_of(text) == version:
+            return dict(json.loads(text))
+    return None
+
+
 def open_archive(where: str, key: bytes, now: int) -> Archive:
     """The archive at `s3://BUCKET[/PREFIX]`, or in a folder; `now` in epoch ms.
 
     Raises:
         CanNotRunError: there is none.
     """
+    return Archive(_place(where), key, now)
+
+
+def _place(where: str) -> _Place:
     if where.startswith(_S3):
         bucket, _, prefix = where.removeprefix(_S3).partition("/")
-        client = deployment.client("s3")
-        return Archive(_Bucket(client, bucket, f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""), key, now)
+        return _Bucket(deployment.client("s3"), bucket, f"{prefix.rstrip('/')}/" if prefix.strip("/") else "")
     folder = Path(where)
     if not folder.is_dir():
         raise CanNotRunError(f"--archive: {where} is no folder; a bucket is s3://BUCKET")
-    return Archive(_Folder(folder), key, now)
+    return _Folder(folder)
 
 
 class _Bucket:

@@ -168,6 +168,24 @@ def _secret(secret_id: str) -> dict[str, Any]:
         raise SecretUnavailableError("the keyring can't be read") from exc
 
 
+def archive_of(table: str) -> str:
+    """Where the archive of the stack is that made this table: CloudFormation names a table after its stack.
+
+    Empty where that isn't known, as with a name that somebody gave.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as boto3
+
+    stack, made, _ = table.rpartition("-Table-")
+    if not made:
+        return ""
+    try:
+        (found,) = client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    except (BotoCoreError, ClientError):
+        return ""
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
+    return f"s3://{outputs['ArchiveBucketName']}" if "ArchiveBucketName" in outputs else ""
+
+
 def brand(folder: Path | None, brand_id: str) -> Brand:
     """A brand from its file.
 

@@ -28,6 +28,7 @@ COMMANDS: Final = {
         "person:person",
         "Say how somebody stands to each topic and why, what happened, and what may still be emailed.",
     ),
+    "proof": ("proof.command:proof", "Make a page, to print, that proves what somebody agreed to."),
     "report": ("report.command:report", "Make a page with plots of who opted in and out, when and which way."),
     "restore": ("restoring:group", "Bring back what was lost."),
     "spool": ("spools:group", "Opt-outs and reports that wait to be recorded."),

@@ -40,12 +40,13 @@ class Post:
         self.faults: list[Exception] = []
         self.before_answering: Any = lambda: None
 
-    def send(self, brand: Brand, mail: Mail, recipient: str, raw: bytes) -> None:
+    def send(self, brand: Brand, mail: Mail, recipient: str, raw: bytes) -> str:
         if self.faults:
             raise self.faults.pop()
         self.kinds.append(mail)
         self.sent.append((brand, recipient, raw))
         self.before_answering()
+        return f"ses-{len(self.sent)}"
 
 
 class Office:

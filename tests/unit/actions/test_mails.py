@@ -293,10 +293,11 @@ class Ses:
         self.calls: list[dict[str, Any]] = []
         self.meta = SimpleNamespace(events=HierarchicalEmitter())
 
-    def send_email(self, **call: Any) -> None:
+    def send_email(self, **call: Any) -> dict[str, str]:
         self.calls.append(call)
         if self.fault:
             raise self.fault
+        return {"MessageId": f"ses-{len(self.calls)}"}
 
 
 def refusal(code: str) -> ClientError:
@@ -334,7 +335,7 @@ def test_a_fault_of_our_own_is_not_taken_for_one_of_ses() -> None:
 
 def test_a_mail_is_handed_over_as_it_was_composed_and_tagged_for_what_ses_tells_of_it() -> None:
     ses = Ses()
-    Mailer(ses, "set").send(people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw")
+    assert Mailer(ses, "set").send(people.brand(), Mail.CONFIRMATION, "ann@example.com", b"raw") == "ses-1"
     assert ses.calls == [
         {
             "FromEmailAddress": "hello@meadow.example",

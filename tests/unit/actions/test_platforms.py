@@ -206,7 +206,7 @@ def test_leaving_everything_is_in_the_record_of_every_topic() -> None:
     assert told["intact"] is False
     assert [each["purposes"][0]["purpose_id"] for each in told["records"]] == ["news", "offers", "product"]
     assert {each["status"] for each in told["records"]} == {"unsubscribed"}
-    assert told["records"][2]["purposes"][0]["lawful_basis"] == "legitimate interest"
+    assert told["records"][2]["purposes"][0]["lawful_basis"] == "legitimate_interest"
     assert {each["events"][0]["event_type"] for each in told["records"]} == {"implicit"}
     assert {each["events"][0]["notice_language"] for each in told["records"]} == {"en"}
 

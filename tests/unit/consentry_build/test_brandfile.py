@@ -434,6 +434,14 @@ def test_limits_that_a_brand_sets_replace_the_defaults_one_by_one(tmp_path: Path
     assert brands.from_json(compiled(tmp_path)).limits == brands.Bounds(30, 2_000, 120)
 
 
+def test_a_topic_has_the_legal_basis_that_its_file_names_or_the_usual_one_of_its_mode(tmp_path: Path) -> None:
+    plain = brands.from_json(compiled(tmp_path)).topics
+    assert (plain["news"].basis, plain["product"].basis) == ("consent", "legitimate_interest")
+    for basis in ("consent", "contract", "legitimate_interest"):
+        named = GOOD.replace("mode: opt_out", f"mode: opt_out\n    basis: {basis}")
+        assert brands.from_json(compiled(tmp_path, named)).topics["product"].basis == basis
+
+
 def test_a_brand_remembers_the_topics_that_it_had(tmp_path: Path) -> None:
     brand = brands.from_json(compiled(tmp_path, changed(10, "retired_topics: [letters, tips]")))
     assert brand.retired_topics == ("letters", "tips")

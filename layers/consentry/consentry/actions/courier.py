@@ -14,6 +14,7 @@ from consentry.rules.ledger import Channel, Kind
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.outbox import Claim
 from consentry.table.schema import GOODBYE, RETURN
+from consentry.table.sent_mails import SentMail
 from consentry.table.store import COOLDOWN_MS
 from consentry.table.writing import SUPPRESSED_COOLDOWN_MS
 
@@ -60,8 +61,8 @@ class Letters(Protocol):
 class Mailer(Protocol):
     """What hands emails to SES: `consentry.aws.email` has it."""
 
-    def send(self, brand: Brand, mail: Mail, recipient: str, raw: bytes) -> None:
-        """Hand over an email; raises `NotSentError` or `UnknownFateError`."""
+    def send(self, brand: Brand, mail: Mail, recipient: str, raw: bytes) -> str:
+        """Hand over an email; its message id. Raises `NotSentError` or `UnknownFateError`."""
 
 
 def left(change: Change) -> tuple[str, ...] | None:
@@ -152,7 +153,7 @@ class Courier:
         if claim is Claim.HELD:
             raise LaterError(_AFTER_COOLDOWN_S)
         try:
-            self._mailer.send(brand, mail, contact.address, raw)
+            message_id = self._mailer.send(brand, mail, contact.address, raw)
         except NotSentError as exc:
             self._outbox.release(due, claimant)
             raise LaterError(_SOON_S) from exc
@@ -160,7 +161,8 @@ class Courier:
             raise LaterError(_AFTER_COOLDOWN_S) from exc
         try:
             forget = now if mail is Mail.ALREADY and not brand.keeps_address else None
-            self._outbox.sent(due, claimant, forget=forget)
+            letter = SentMail(now, mail, message_id, contact.locale, brand.notice, (*contact.topics,), due.asked_at)
+            self._outbox.sent(due, claimant, letter, forget=forget)
         except StoreUnavailableError:
             # It went out, and the claim keeps others from sending it again within the cooldown.
             return Delivery.SENT

@@ -12,6 +12,7 @@ from consentry.actions import mails
 from consentry.links.tokens import Link, Purpose
 from consentry.rules import addresses
 from consentry.rules import consent as rules
+from consentry.rules.ledger import Kind
 
 if TYPE_CHECKING:
     from consentry.links.tokens import LinkSigner
@@ -121,9 +122,9 @@ def record(brand: Brand, subscriber_id: str, consent: Consent, page: LedgerPage,
     """Consent records in the terms of ISO/IEC TS 27560: one for each topic that anything was ever decided on."""
     records = []
     for topic in brand.topics.values():
-        concerned = [each for each in page.events if {topic.id, rules.EVERY_TOPIC} & set(each[0].topics)]
-        if not concerned:
+        if not any({topic.id, rules.EVERY_TOPIC} & set(event.topics) for event, _ in page.events):
             continue
+        concerned = [each for each in page.events if concerns(each[0], topic.id)]
         decided = brand.decide(consent, topic.id, now)
         records.append(
             {
@@ -136,7 +137,7 @@ def record(brand: Brand, subscriber_id: str, consent: Consent, page: LedgerPage,
                         "purpose": brand.topic_name(topic.id, "en"),
                         "purpose_id": topic.id,
                         "purpose_description": brand.topic_description(topic.id, "en"),
-                        "lawful_basis": "consent" if topic.mode is rules.Mode.OPT_IN else "legitimate interest",
+                        "lawful_basis": topic.basis,
                         "pii_information": [{"pii_type": "e-mail address", "required": True}],
                         "collection_method": "subscriber",
                         "storage_conditions": {"evidence_days": brand.evidence_days},
@@ -144,10 +145,18 @@ def record(brand: Brand, subscriber_id: str, consent: Consent, page: LedgerPage,
                 ],
                 "privacy_notice": brand.privacy_url("en"),
                 "status": decided.status.value,
+                "may_be_emailed": decided.allowed,
+                "reason": decided.reason.value,
                 "events": [_record_event(brand, *each) for each in concerned],
             }
         )
     return {"schema_version": TERMS, "intact": page.intact, "records": records}
+
+
+def concerns(event: Event, topic: str) -> bool:
+    """Whether an event is about a topic: a complaint, a bounce and an erasure are about each."""
+    about_all = event.kind in {Kind.COMPLAINED, Kind.BOUNCED, Kind.ERASED}
+    return about_all or bool({topic, rules.EVERY_TOPIC} & set(event.topics))
 
 
 def rfc3339(instant: int | None) -> str | None:

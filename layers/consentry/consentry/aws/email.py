@@ -43,8 +43,8 @@ class Mailer:
         self._configuration_set = configuration_set
         client.meta.events.register("needs-retry.sesv2.SendEmail", _when_to_offer_again)
 
-    def send(self, brand: Brand, mail: Mail, recipient: str, raw: bytes) -> None:
-        """Hand an email to SES, and not again when it may have been taken.
+    def send(self, brand: Brand, mail: Mail, recipient: str, raw: bytes) -> str:
+        """Hand an email to SES, and not again when it may have been taken; SES's message id.
 
         SES reports what becomes of it as the configuration set says, and repeats the tags when it does.
 
@@ -54,7 +54,7 @@ class Mailer:
         """
         outcome, code = "unknown", ""
         try:
-            self._offer(brand, mail, recipient, raw)
+            message_id = self._offer(brand, mail, recipient, raw)
             outcome = "sent"
         except (NotSentError, UnknownFateError) as exc:
             outcome = "not_sent" if isinstance(exc, NotSentError) else outcome
@@ -62,10 +62,11 @@ class Mailer:
             raise
         finally:
             telemetry.emit("mail", {"Mails": 1}, mail=mail, outcome=outcome, brand=brand.id, aws=code)
+        return message_id
 
-    def _offer(self, brand: Brand, mail: Mail, recipient: str, raw: bytes) -> None:
+    def _offer(self, brand: Brand, mail: Mail, recipient: str, raw: bytes) -> str:
         try:
-            self._client.send_email(
+            answer = self._client.send_email(
                 FromEmailAddress=brand.sender,
                 Destination={"ToAddresses": [recipient]},
                 Content={"Raw": {"Data": raw}},
@@ -78,6 +79,7 @@ class Mailer:
             raise UnknownFateError from exc
         except (BotoCoreError, ValueError) as exc:  # a garbled answer reads as ValueError
             raise UnknownFateError from exc
+        return str(answer.get("MessageId", ""))
 
 
 def _when_to_offer_again(response: tuple[object, dict[str, Any]] | None, attempts: int, **_: object) -> float | None:

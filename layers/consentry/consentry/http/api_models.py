@@ -392,6 +392,28 @@ class Notice(BaseModel):
     languages: dict[str, NoticeInOneLanguage]
 
 
+class Proof(BaseModel):
+    """What proves a person's consent. Nothing in it is an address."""
+
+    brand: dict[str, str]
+    subscriber_id: str
+    made_at: str
+    verified: Annotated[bool, Field(description="The ledger is intact, and the words of every notice are held.")]
+    checks: Annotated[dict[str, Any], Field(description="`ledger`, `notices`, and `archive`: null here.")]
+    stands: Annotated[Subscriber, Field(description="How the person stands to each topic.")]
+    story: Annotated[list[str], Field(description="The same in sentences.")]
+    acts: Annotated[
+        list[dict[str, Any]], Field(description="The events, each with a sentence, and the parts that were read.")
+    ]
+    mails: Annotated[list[dict[str, Any]], Field(description="Emails that went out, with SES's `message_id`.")]
+    notices: Annotated[
+        dict[str, dict[str, dict[str, Any]]],
+        Field(description="The words that acts and emails name: by version, language and part."),
+    ]
+    records: Annotated[list[dict[str, Any]], Field(description="In the terms of ISO/IEC TS 27560.")]
+    dpv: Annotated[dict[str, Any], Field(description="The same as JSON-LD, in the Data Privacy Vocabulary 2.3.")]
+
+
 class TopicChange(BaseModel):
     """How a person stood to a topic before and after."""
 

@@ -39,6 +39,8 @@ class Topic(NamedTuple):
     """`opt_out` only: it may be mailed while a claim or opt-in is in force, and not just until the person says no."""
     renew_after_days: int = 0
     """How long an opt-in, a renewal, or a claim without an end lasts; 0: for ever."""
+    basis: str = "consent"
+    """The legal basis that the brand names for it: `consent`, `contract` or `legitimate_interest`."""
 
 
 class Theme(NamedTuple):
@@ -241,6 +243,7 @@ def from_json(data: dict[str, Any]) -> Brand:
             tuple(each["frequencies"]),
             each.get("claims_only", False),
             each.get("renew_after_days", 0),
+            each.get("basis", "consent"),
         )
         for each in data["topics"]
     }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry.rules.consent import DAY_MS
 from consentry.rules.ledger import partition_key
-from consentry.table import schema
+from consentry.table import schema, sent_mails
 from consentry.table.schema import CONTACT, DAY_S, GOODBYE, RETURN, Change
 from consentry.table.store import COOLDOWN_MS
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from consentry.table.gateway import Gateway, Item, Operation
+    from consentry.table.sent_mails import SentMail
 
 _MINE: Final = "asked_at = :asked AND claimed_by = :me"
 
@@ -120,17 +121,19 @@ class Outbox:
         never = {":never": schema.number(0)}
         self._update(due, claimant, "SET claim_ends = :never REMOVE claimed_by", _MINE, never)
 
-    def sent(self, due: MailDue, claimant: str, *, forget: int | None = None) -> None:
-        """Note that an email went out.
+    def sent(self, due: MailDue, claimant: str, mail: SentMail, *, forget: int | None = None) -> None:
+        """Note that an email went out, and that none is due any more.
 
         Args:
             due: which email.
             claimant: who sent it.
+            mail: what was sent.
             forget: now, epoch ms, if nothing needs the address any more.
 
         Raises:
             StoreUnavailableError: the table can't be written.
         """
+        self._gateway.update(sent_mails.update_of(partition_key(due.brand, due.subscriber_id), mail))
         update = "SET mail = :sent REMOVE claimed_by, claim_ends"
         values = {":sent": schema.string("sent")}
         if forget is not None:

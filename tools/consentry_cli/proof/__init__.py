@@ -1,0 +1,1 @@
+"""`consentry proof`: what proves somebody's consent, as a page to print."""
