@@ -122,7 +122,7 @@ class Outbox:
         self._update(due, claimant, "SET claim_ends = :never REMOVE claimed_by", _MINE, never)
 
     def sent(self, due: MailDue, claimant: str, mail: SentMail, *, forget: int | None = None) -> None:
-        """Note that an email went out, and that none is due any more.
+        """Note that an email went out, by whoever holds it, and that none is due any more.
 
         Args:
             due: which email.
@@ -133,13 +133,13 @@ class Outbox:
         Raises:
             StoreUnavailableError: the table can't be written.
         """
-        self._gateway.update(sent_mails.update_of(partition_key(due.brand, due.subscriber_id), mail))
         update = "SET mail = :sent REMOVE claimed_by, claim_ends"
         values = {":sent": schema.string("sent")}
         if forget is not None:
             update = "SET mail = :sent, expires_at = :soon REMOVE claimed_by, claim_ends, address, kept_until"
             values[":soon"] = schema.number(forget // 1000 + DAY_S)
-        self._update(due, claimant, update, _MINE, values)
+        if self._update(due, claimant, update, _MINE, values) is None:
+            self._gateway.update(sent_mails.update_of(partition_key(due.brand, due.subscriber_id), mail))
 
     def _update(self, due: MailDue, claimant: str, update: str, condition: str, values: dict[str, Any]) -> Item | None:
         claimant_values = {":asked": schema.number(due.asked_at), ":me": schema.string(claimant)}
