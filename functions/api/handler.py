@@ -126,8 +126,10 @@ def mint_links(body: Annotated[Mailing, Body()]) -> Response[str]:
     for recipient in body.recipients:
         subscriber_id, note = _somebody(brand, recipient.email)
         reference = recipient.reference or ""
-        minted = platforms.mint(deployment.tokens, brand, subscriber_id, body.topic, base_url, reference)
-        links.append(minted._asdict() | note)
+        minted = platforms.mint(
+            deployment.tokens, brand, subscriber_id, body.topic, base_url, reference, keep=body.keep
+        )
+        links.append({name: each for name, each in minted._asdict().items() if each} | note)
     return _answer({"links": links})
 
 

@@ -1,4 +1,4 @@
-"""`/p/{token}`: which emails, how often, from when on, in which language; or none at all."""
+"""`/p/{token}`: which emails, how often, from when on, in which language; or none at all. `/k/{token}`: keep them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from consentry.links.tokens import NotOursError, Purpose
 from consentry.rules import addresses, preferences, scanners
 from consentry.rules import consent as rules
 from consentry.rules.addresses import MalformedAddressError
+from consentry.rules.consent import Consent, Reason
 from consentry.rules.ledger import Channel, Evidence
 from consentry.rules.preferences import Wishes
 from consentry.settings import Settings
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from consentry.http.web import Request, Response
     from consentry.links.tokens import Link
     from consentry.rules.brands import Brand
-    from consentry.rules.consent import Consent
 
 deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
 
@@ -223,6 +223,82 @@ def _page(
     )
 
 
+def ask_to_keep(request: Request) -> Response:
+    """The page that asks whether the person goes on getting what the link is of."""
+    link, brand = _open_to_keep(request)
+    return _keeping(request, link, brand, deployment.forms.glance(link))
+
+
+def keep(request: Request) -> Response:
+    """Renew it, if a person says so: a form that nobody can have read, or that a scanner posts, is shown again."""
+    link, brand = _open_to_keep(request)
+    form = request.form()
+    shown = _one(form, "lang")
+    how = Circumstances(
+        request.now, Channel.PAGE, request.evidence, deployment.pages.language(request, brand, shown=shown)
+    )
+    shown_at = deployment.forms.shown_at(Form.KEEP, link, _one(form, "stamp"), request.now)
+    person = 0 < shown_at <= request.now - forms.FASTEST_PERSON_MS
+    machine = scanners.recognised(how.evidence.user_agent)
+    if machine or not person or not deployment.opt_ins.alone(brand, link, how):
+        return _keeping(request, link, brand, deployment.forms.glance(link), shown=shown, again=True)
+    consent = deployment.choices.renew(brand, link, shown_at, how)
+    return _keeping(request, link, brand, consent, shown=shown, pressed=True)
+
+
+def _open_to_keep(request: Request) -> tuple[Link, Brand]:
+    link = deployment.tokens.read(Purpose.KEEP, request.parameters["token"], request.now)
+    brand = deployment.brands.get(link.brand)
+    if brand is None:
+        raise NotOursError
+    return link, brand
+
+
+def _keeping(
+    request: Request,
+    link: Link,
+    brand: Brand,
+    consent: Consent,
+    *,
+    shown: str = "",
+    again: bool = False,
+    pressed: bool = False,
+) -> Response:
+    """The question, or what came of it; `again` where nobody can have read it yet."""
+    renewed = consent | Consent({rules.kept(topic): request.now for topic in link.topics})
+    reasons = {brand.decide(renewed, topic, request.now).reason for topic in link.topics}
+    ends = [rules.end(consent, topic, brand.lasts(topic)) for topic in link.topics]
+    end = min(filter(None, ends), default=0)
+    state = "ask"
+    if reasons & {Reason.COMPLAINT, Reason.BOUNCE}:
+        state = "stopped"
+    elif reasons == {Reason.UNSUBSCRIBED}:
+        state = "left"
+    elif pressed and not reasons <= {Reason.SUBSCRIBED, Reason.PAUSED, Reason.OPT_OUT_TOPIC}:
+        state = "nothing"
+    elif pressed and not 0 < end <= request.now:
+        state = "kept"
+    sign, stamp = deployment.tokens.sign, deployment.forms.stamp
+    return deployment.pages.render(
+        TEMPLATES,
+        "keep.html",
+        brand,
+        deployment.pages.language(request, brand, consent, shown=shown),
+        status=409 if pressed and state in {"left", "stopped", "nothing"} else 200,
+        leads_to="left",
+        state=state,
+        topics=link.topics,
+        end=end,
+        ended=0 < end <= request.now,
+        again=again,
+        since=max(rules.opted_out_at(consent, topic) for topic in link.topics),
+        stamp=stamp(Form.KEEP, link, request.now),
+        leave=sign(link._replace(purpose=Purpose.UNSUBSCRIBE)),
+        leave_stamp=stamp(Form.UNSUBSCRIBE, link, request.now),
+        preferences=sign(link._replace(purpose=Purpose.PREFERENCES, topics=())),
+    )
+
+
 def _open(request: Request, *, leaving: bool = False) -> tuple[Link, Brand]:
     """The link, and its brand; to leave everything, also under a key that was retired, or of a brand that is gone."""
     link = deployment.tokens.read(Purpose.PREFERENCES, request.parameters["token"], request.now, leaving=leaving)
@@ -234,12 +310,17 @@ def _open(request: Request, *, leaving: bool = False) -> tuple[Link, Brand]:
 
 def problem(request: Request, status: int, code: str) -> Response:
     """The page of an error."""
-    return deployment.pages.problem_of_link(Purpose.PREFERENCES, request, status, code)
+    purpose = Purpose.KEEP if "/k/" in request.route else Purpose.PREFERENCES
+    return deployment.pages.problem_of_link(purpose, request, status, code)
 
 
 _FREQUENCY: Final = rules.frequency("")
 _WAS: Final = "was."
 _ONE_CLICK: Final = "List-Unsubscribe"
 _FIELDS: Final = {_ONE_CLICK, "topics", "shown", "was_on", "pause_days", "locale", "scope", "stamp", "email"}
-handler = web.router({"/p/{token+}": {"GET": show, "POST": save}}, problem, deployment.site)
+handler = web.router(
+    {"/p/{token+}": {"GET": show, "POST": save}, "/k/{token+}": {"GET": ask_to_keep, "POST": keep}},
+    problem,
+    deployment.site,
+)
 deployment.prepare(pages=True)

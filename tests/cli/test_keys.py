@@ -136,7 +136,7 @@ def test_a_key_file_changes_over_when_the_containers_do(terminal: Terminal, tmp_
         assert local_part(loaded, leave) == local_part(Tokens(terminal.keyring()), leave)
         addresses.add(local_part(loaded, leave))
         terminal.now += 2 * HOUR
-    assert (len(signed), len(addresses)) == (4, 2)
+    assert (len(signed), len(addresses)) == (6, 2)
     terminal.run("retire", "1", "--brand", "demo", "--yes")
     terminal.run("export", "--brand", "demo", "-o", "demo.keys")
     assert len(json.loads((tmp_path / "demo.keys").read_text())["minting"]) == 1

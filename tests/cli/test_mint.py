@@ -50,6 +50,26 @@ def test_each_row_gets_links_that_the_deployment_accepts(deployment: Deployment)
     assert row["list_unsubscribe_post"] == "List-Unsubscribe=One-Click"
 
 
+def test_a_row_gets_a_link_to_keep_where_that_is_asked_for(deployment: Deployment) -> None:
+    done = deployment.run(*MINT, "--keep", "-", stdin="email,reference\nann@example.com,c-1\n")
+    (row,) = rows_of(done.stdout)
+    kept = Tokens(deployment.keyring).read(Purpose.KEEP, row["keep_url"].removeprefix(f"{BASE}/k/"), 0)
+    assert kept == Link(Purpose.KEEP, "demo", deployment.id_of("ann@example.com"), ("news",), "c-1")
+
+
+def test_a_key_file_of_before_there_were_links_to_keep_mints_all_others(deployment: Deployment) -> None:
+    deployment.run("keys", "export", "--brand", "demo", "-o", "demo.keys")
+    document = json.loads(Path("demo.keys").read_text())
+    for each in document["minting"]:
+        del each["keys"]["k"]
+    Path("demo.keys").write_text(json.dumps(document))
+    text = "email\nann@example.com\n"
+    assert deployment.run(*MINT, "--keys", "demo.keys", "-", stdin=text).exit_code == 0
+    refused = deployment.run(*MINT, "--keep", "--keys", "demo.keys", "-", stdin=text)
+    assert refused.exit_code == 2
+    assert "consentry keys export" in refused.stderr
+
+
 def test_ndjson_comes_back_as_ndjson(deployment: Deployment) -> None:
     given: dict[str, Any] = {"subscriber_id": ID, "nested": {"a": [1, None]}, "name": "Ä\ud800"}
     source = deployment.write(
@@ -167,7 +187,7 @@ def test_exported_keys_mint_the_same_links_without_aws(deployment: Deployment) -
     assert stat.S_IMODE(Path("demo.keys").stat().st_mode) == 0o600
     document = json.loads(Path("demo.keys").read_text())
     assert set(document) == {"brand", "pepper", "minting"}
-    assert [set(each["keys"]) for each in document["minting"]] == [{"u", "p"}]
+    assert [set(each["keys"]) for each in document["minting"]] == [{"u", "p", "k"}]
     deployment.environment = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
     offline = deployment.run(*MINT, "--keys", "demo.keys", "-", stdin=text)
     assert (offline.exit_code, offline.stdout) == (0, online.stdout)

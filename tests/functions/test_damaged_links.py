@@ -50,6 +50,10 @@ def _is(status: str) -> Callable[[World, str], bool]:
     return lambda world, email: world.status(email) == status
 
 
+def _kept(world: World, email: str) -> bool:
+    return "kept.news" in world.consent(email).registers
+
+
 def _reason_given(world: World, email: str) -> bool:
     mine = f"#{world.subscriber_id(email)}"
     return any(item["kind"]["S"] == "reason_given" and item["pk"]["S"].endswith(mine) for item in world.events())
@@ -78,6 +82,7 @@ LINKS: Final = {
     "/u/reason/": Link(
         Purpose.REASON, _left, lambda world, url: world.post(url, {"reason": "too_many"}), _reason_given, 405
     ),
+    "/k/": Link(Purpose.KEEP, _subscribed, _confirm, _kept),
     "/p/": Link(
         Purpose.PREFERENCES,
         _subscribed,

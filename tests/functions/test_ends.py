@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from consentry.actions import notifications
-from consentry.rules.brands import Brand, Brands, Endpoint
+from consentry.rules.brands import Endpoint
 from consentry.rules.consent import Consent
 from consentry.table import schema
+from support.ending import decided, with_topic
 from support.leaving import send, undo_url
 from support.world import DAY, World
 
@@ -28,21 +29,6 @@ def reported(world: World, *events: dict[str, Any]) -> list[dict[str, Any]]:
     assert answer.status == 200, answer.body
     results: list[dict[str, Any]] = answer.json["results"]
     return results
-
-
-def decided(world: World, topic: str = "news") -> dict[str, Any]:
-    question = {"topic": topic, "emails": ["ann@example.com"]}
-    decision: dict[str, Any] = world.api("POST", "/v1/decisions", question, key=world.api_key()).json["decisions"][0]
-    return {name: decision.get(name) for name in ("allowed", "reason", "status", "expires_at")}
-
-
-def with_topic(world: World, topic: str = "news", **fields: Any) -> Brand:
-    """The brand, with a topic changed."""
-    demo = world.deployment.brands.get("demo")
-    assert demo
-    changed = demo._replace(topics={**demo.topics, topic: demo.topics[topic]._replace(**fields)})
-    world.deployment.brands = Brands([changed])
-    return changed
 
 
 def test_a_claim_counts_until_its_end_and_no_longer(world: World) -> None:

@@ -51,6 +51,7 @@ PAGES: Final[dict[str, Callable[[World], str]]] = {
     "unsubscribe, left already": lambda world: left(world, "news"),
     "unsubscribe, left everything already": lambda world: left(world, "*", "cat@example.com"),
     "preferences": lambda world: world.choose_url(),
+    "keep": lambda world: f"/k/{world.token(Purpose.KEEP)}",
 }
 """Every page that a GET answers."""
 TO_LEAVE: Final = tuple(name for name in PAGES if name.startswith("unsubscribe"))
@@ -60,6 +61,7 @@ PROBLEMS: Final[dict[str, tuple[int, Callable[[World], str]]]] = {
     "confirm, not ours": (404, lambda world: "/c/nonsense"),
     "unsubscribe, not ours": (404, lambda world: "/u/nonsense"),
     "preferences, not ours": (404, lambda world: "/p/nonsense"),
+    "keep, not ours": (404, lambda world: "/k/nonsense"),
     "confirm, expired": (410, lambda world: world.confirm_url(at=world.now - 7 * DAY)),
 }
 
@@ -83,6 +85,7 @@ POSTS: Final[dict[str, Callable[[World], tuple[int, str, dict[str, str]]]]] = {
     "undone": lambda world: (200, f"/u/undo/{world.token(Purpose.UNDO)}", {}),
     "undone, but left before": lambda world: (left(world, "news") and 200, f"/u/undo/{world.token(Purpose.UNDO)}", {}),
     "undone too late": lambda world: (410, f"/u/undo/{world.token(Purpose.UNDO, at=world.now - HOUR)}", {}),
+    "keep, blindly": lambda world: (200, f"/k/{world.token(Purpose.KEEP)}", {}),
     "saved": lambda world: (200, world.choose_url(), {"topics": "news"}),
     "saved, the form again": lambda world: repeated(world, world.choose_url(), pause_days="30"),
     "saved, of a topic that is gone": lambda world: (200, world.choose_url(), {"topics": "nonsense"}),
@@ -204,7 +207,7 @@ def test_a_post_from_another_site_does_nothing_without_the_link(world: World) ->
     world.subscribed("news")
     before = world.items()
     foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site", "cookie": "session=1; token=1"}
-    for path in ("/c/", "/u/", "/u/undo/", "/u/reason/", "/p/"):
+    for path in ("/c/", "/u/", "/u/undo/", "/u/reason/", "/p/", "/k/"):
         for guess in (world.subscriber_id(), "demo", "session", ANN):
             answer = world.post(path + guess, {"scope": "all", "answer": "yes", "email": ANN}, headers=foreign)
             assert answer.status == 404
@@ -217,7 +220,7 @@ def test_a_post_from_another_site_does_nothing_without_the_link(world: World) ->
     "token", ["%00", "..", "a.b", "x" * 9_000, "é", "%F0%9F%92%A9", "' OR 1=1", "a|b", "{token}", "+", "."]
 )
 def test_nonsense_in_a_link_is_not_ours(world: World, token: str) -> None:
-    for function in ("s", "c", "p", "u"):
+    for function in ("s", "c", "p", "u", "k"):
         for method in ("GET", "POST"):
             answer = world.send(method, f"/{function}/{token}")
             assert answer.status == 404
@@ -302,9 +305,10 @@ def test_every_page_is_safe_to_open(world: World, name: str) -> None:
     assert_safe(answer)
     assert_self_contained(answer)
     assert answer.page.forms or "everything already" in name
-    for form in answer.page.forms:
+    for at, form in enumerate(answer.page.forms):
         assert form.method == "post"
-        assert form.action.startswith("/u/page/") if name in TO_LEAVE else form.action == ""
+        leaves = name in TO_LEAVE or (name == "keep" and at > 0)
+        assert form.action.startswith("/u/page/") if leaves else form.action == ""
 
 
 @pytest.mark.parametrize("name", POSTS)
@@ -376,7 +380,12 @@ def test_a_storm_of_heads_changes_nothing(world: World) -> None:
 
 # --- law 6: a token does one thing, for one brand ---------------------------------------------------------------------
 
-_DOORS: Final = {Purpose.CONFIRM: "/c/{}", Purpose.UNSUBSCRIBE: "/u/{}", Purpose.PREFERENCES: "/p/{}"}
+_DOORS: Final = {
+    Purpose.CONFIRM: "/c/{}",
+    Purpose.UNSUBSCRIBE: "/u/{}",
+    Purpose.PREFERENCES: "/p/{}",
+    Purpose.KEEP: "/k/{}",
+}
 _DOORS_TO_POST: Final = {**_DOORS, Purpose.UNDO: "/u/undo/{}", Purpose.REASON: "/u/reason/{}"}
 
 

@@ -51,6 +51,22 @@ def row(brand: Brand, topic: str, reason: Reason, *, on: bool = False, frequency
     return {"topic": brand.topics[topic], "on": on, "decision": decision}
 
 
+def keeping(topics: tuple[str, ...]) -> dict[str, Page]:
+    """The page to keep what ends."""
+    found = {}
+    token = dict.fromkeys(("stamp", "leave", "leave_stamp", "preferences"), LONGEST_TOKEN)
+    asked = [
+        ("ask", end, ended, again) for end, ended in ((0, False), (NOW, False), (NOW, True)) for again in (False, True)
+    ]
+    done = [("kept", NOW, False, False), *((each, 0, False, False) for each in ("kept", "left", "stopped", "nothing"))]
+    for state, end, ended, again in (*asked, *done):
+        values = {"topics": topics, "state": state, "end": end, "ended": ended, "again": again, "since": NOW, **token}
+        found[f"{state} {end} {ended} {again}"] = Page(
+            "preferences", "keep.html", values, state != "kept" and not again
+        )
+    return found
+
+
 def states(brand: Brand) -> dict[str, Page]:
     """Every page, by a name for its state."""
     mixed = [
@@ -112,6 +128,7 @@ def states(brand: Brand) -> dict[str, Page]:
         if topics:
             come_back = {"topics": topics, "stamp": LONGEST_TOKEN}
             found[f"come back{many}"] = Page("preferences", "come_back.html", come_back)
+            found |= {f"keep{many}, {name}": page for name, page in keeping(topics).items()}
             found[f"confirm{many}"] = Page("confirm", "confirm.html", values, True)
             found[f"confirm again{many}"] = Page("confirm", "confirm_again.html", values)
             found[f"confirmed{many}"] = Page("confirm", "confirmed.html", {"topics": topics, **token})

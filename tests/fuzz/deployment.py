@@ -230,10 +230,12 @@ class Deployment:
             "{expired}": self.token(Purpose.CONFIRM, at=NOW - 8 * 24 * 60 * minute),
             "{unsubscribe}": self.token(Purpose.UNSUBSCRIBE, reference="spring-2027"),
             "{preferences}": self.token(Purpose.PREFERENCES, topics=()),
+            "{keep}": self.token(Purpose.KEEP),
             "{undo}": self.token(Purpose.UNDO, at=NOW - minute),
             "{reason}": self.token(Purpose.REASON, at=NOW - minute),
             "{stamp}": self.token(Purpose.STAMP, (Form.CONFIRM,), at=NOW - minute),
             "{left}": self.token(Purpose.STAMP, (Form.UNSUBSCRIBE,), at=NOW - minute),
+            "{kept}": self.token(Purpose.STAMP, (Form.KEEP,), at=NOW - minute),
             "{id}": self.subscriber_id,
         }
 

@@ -131,6 +131,7 @@ class Pages:
         yield b"POST /u/reason/{reason}\n" + form + b"\nlang=ar&reason=too_many"
         yield b"POST /u/{unsubscribe}\n" + form + b"\nscope=frequency&frequency=weekly&stamp={left}&lang=de"
         yield b"POST /p/{preferences}\n\ntopics=news&frequency.news=weekly&pause_days=90&locale=fr&shown=news"
+        yield b"POST /k/{keep}\n" + form + b"\nstamp={kept}&lang=ja"
         yield b"PUT /healthz\n\n"
 
     def __call__(self, data: bytes) -> None:

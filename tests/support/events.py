@@ -22,6 +22,7 @@ ROUTES = (
     ("unsubscribe", "ANY /u/{token+}", r"/u/(?P<token>.+)"),
     ("confirm", "ANY /c/{token+}", r"/c/(?P<token>.+)"),
     ("preferences", "ANY /p/{token+}", r"/p/(?P<token>.+)"),
+    ("preferences", "ANY /k/{token+}", r"/k/(?P<token>.+)"),
     ("unsubscribe", "ANY /healthz", r"/healthz"),
     ("api", "ANY /v1/{proxy+}", r"/v1/(?P<proxy>.+)"),
     ("webhook", "ANY /hooks/{brand}/{provider}", r"/hooks/(?P<brand>[^/]+)/(?P<provider>[^/]+)"),

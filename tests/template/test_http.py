@@ -113,6 +113,7 @@ def test_whatever_the_method_a_function_answers_and_one_click_is_post_alone() ->
         ("PUT", "/u/abc.def-g", "UnsubscribeFunction"),
         ("POST", "/c/abc/", "ConfirmFunction"),
         ("GET", "/p/abc/", "PreferencesFunction"),
+        ("POST", "/k/abc/", "PreferencesFunction"),
     ],
 )
 def test_a_request_gets_to_the_function_that_knows_it(method: str, path: str, function: str) -> None:

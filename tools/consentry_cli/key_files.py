@@ -7,7 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from consentry.links.tokens import MINTED, Minter
+from consentry.links.tokens import MINTED, Minter, Purpose
 from consentry_cli.errors import CanNotRunError
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ class KeyFile(NamedTuple):
         """What the keyring would vouch with now. See `Minter.mac`."""
         return self._minter().mac(link, said)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether each key of it signs links to keep: one that was exported before there were any doesn't."""
+        return all(minter.signs(Purpose.KEEP) for _, minter in self.minters)
+
     def _minter(self) -> Minter:
         now = time.time() * 1_000
         begun = [minter for since, minter in self.minters if since <= now]
@@ -46,10 +51,7 @@ def load(path: Path, brand: str) -> KeyFile:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        minters = tuple(
-            (int(each["signs_from"]), Minter({purpose.value: _key(each["keys"][purpose.value]) for purpose in MINTED}))
-            for each in document["minting"]
-        )
+        minters = tuple((int(each["signs_from"]), Minter(_keys(each["keys"]))) for each in document["minting"])
         found, keys = str(document["brand"]), KeyFile(_key(document["pepper"]), minters)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise CanNotRunError(f"{path} is no file of `consentry keys export`") from exc
@@ -58,6 +60,12 @@ def load(path: Path, brand: str) -> KeyFile:
     if found != brand:
         raise CanNotRunError(f"the key file is of {found}, not of {brand}")
     return keys
+
+
+def _keys(given: dict[str, str]) -> dict[str, bytes]:
+    """By purpose. A file of before there were links to keep has none for them."""
+    purposes = [each for each in MINTED if each is not Purpose.KEEP or each.value in given]
+    return {each.value: _key(given[each.value]) for each in purposes}
 
 
 def _key(text: str) -> bytes:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from consentry.links.tokens import LinkSigner
     from consentry.rules.brands import Brand
 
+KEEP_URL: Final = "keep_url"
 ADDED: Final = ("subscriber_id", "unsubscribe_url", "preferences_url", "list_unsubscribe", "list_unsubscribe_post")
 _BASE_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
 
@@ -48,6 +49,7 @@ def group() -> None:
 @click.option(
     "--reference-column", default="reference", show_default=True, help="Your own mark for the mail, kept in its links."
 )
+@click.option("--keep", is_flag=True, help="Also a link to renew what ends, in the column keep_url.")
 @deployment.brands_option
 @encoding_option
 @spreadsheets_option
@@ -61,6 +63,7 @@ def mint(
     secret_id: str | None,
     key_file: Path | None,
     reference_column: str,
+    keep: bool,
     folder: Path | None,
     encoding: str,
     for_spreadsheets: bool,
@@ -77,7 +80,7 @@ def mint(
         if not _BASE_URL.fullmatch(url):
             raise CanNotRunError("--base-url: scheme and host, as in https://links.example.com")
         brand = _brand(folder, brand_id, topic)
-        signer, pepper = _signer(key_file, secret_id, brand_id)
+        signer, pepper = _signer(key_file, secret_id, brand_id, keep=keep)
         form = form_of(source, form)
         complaints = Complaints()
         with reading(source, encoding) as stream, progress("links") as show:
@@ -85,18 +88,20 @@ def mint(
             recipients = Recipients(reader, pepper)
             reference = reader.named(reference_column)
             with writing(output) as out:
-                writer = Writer(out, form, reader.columns, ADDED, for_spreadsheets=for_spreadsheets)
+                columns = (*ADDED, KEEP_URL) if keep else ADDED
+                writer = Writer(out, form, reader.columns, columns, for_spreadsheets=for_spreadsheets)
                 for count, row in enumerate(complaints.sift(reader), 1):
                     show(count)
                     try:
-                        minted = platforms.mint(signer, brand, recipients.of(row), topic, url, row.text(reference))
+                        who, mark = recipients.of(row), row.text(reference)
+                        minted = platforms.mint(signer, brand, who, topic, url, mark, keep=keep)
                     except UnusableRowError as exc:
                         complaints.add(row.malformed(str(exc)))
                     except ValueError as exc:
                         complaints.add(row.malformed(f"{reference_column}: {exc}"))
                     else:
-                        added = zip(ADDED, (*minted[:3], *minted.headers.values()), strict=True)
-                        writer.row({**row.values, **dict(added)})
+                        values = (*minted[:3], *minted.headers.values(), *([minted.keep_url] if keep else []))
+                        writer.row({**row.values, **dict(zip(columns, values, strict=True))})
         complaints.finish()
 
 
@@ -109,10 +114,14 @@ def _brand(folder: Path | None, brand_id: str, topic: str) -> Brand:
     return known
 
 
-def _signer(key_file: Path | None, secret_id: str | None, brand_id: str) -> tuple[LinkSigner, Callable[[], bytes]]:
+def _signer(
+    key_file: Path | None, secret_id: str | None, brand_id: str, *, keep: bool
+) -> tuple[LinkSigner, Callable[[], bytes]]:
     """What signs the brand's links, and its pepper. What is wrong with the keys is said before anything is written."""
     if key_file:
         held = key_files.load(key_file, brand_id)
+        if keep and not held.keeps:
+            raise CanNotRunError(f"{key_file} has no key for links to keep: make it anew with `consentry keys export`")
         return held, lambda: held.pepper
     if secret_id:
         keyring = deployment.keyring(secret_id)

@@ -8,6 +8,7 @@ needs time is reached with links from earlier, and what needs an outage with a f
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import NamedTuple
 
 from multidict import CIMultiDict
@@ -15,7 +16,7 @@ from multidict import CIMultiDict
 from consentry.http.web import MAX_BODY
 from consentry.links.tokens import Purpose
 from consentry.rules.brands import Brand
-from consentry.rules.consent import DAY_MS
+from consentry.rules.consent import DAY_MS, Mode
 from consentry.table.limits import OPT_INS
 from dev.emulator.relay import Answer
 from dev.preview.unavailable import Without
@@ -192,6 +193,16 @@ def choices_path(visitor: Visitor) -> str:
     return f"/p/{visitor.link(Purpose.PREFERENCES)}"
 
 
+def keeping_path(visitor: Visitor) -> str:
+    """A link to keep the first topic."""
+    return f"/k/{visitor.link(Purpose.KEEP, FIRST(visitor))}"
+
+
+def has_emails_until(**ends_in: int) -> Step:
+    """Gets all of the brand's topics, by a claim that ends so long from now."""
+    return happens(lambda visitor: visitor.has_mails(timedelta(**ends_in)))
+
+
 def several_asked_for(brand: Brand) -> bool:
     """Whether the form has a choice."""
     return len(brand.asked_for()) > 1
@@ -205,6 +216,11 @@ def asks(brand: Brand) -> bool:
 def several(brand: Brand) -> bool:
     """Whether there is more than one topic."""
     return len(brand.topics) > 1
+
+
+def needs_opt_in(brand: Brand) -> bool:
+    """Whether the first topic goes to nobody who didn't ask for it."""
+    return next(iter(brand.topics.values())).mode is Mode.OPT_IN
 
 
 def fewer(brand: Brand) -> bool:
@@ -238,6 +254,8 @@ CHOICES = opens(choices_path)
 CHOOSING = (HAS_EMAILS, CHOICES)
 CLICKS = one_click(leaving_path())
 COMING_BACK = (HAS_EMAILS, CLICKS, CHOICES, sends(topics=topics()))
+KEEP = opens(keeping_path)
+KEEPING = (has_emails_until(days=30), KEEP)
 CONFIRMING = opens(confirming_path())
 LEAVES, LEAVES_ALL = sends(scope="topic"), sends(scope="all")
 PAUSES = sends(topics=FIRST, pause_days="60")
@@ -312,6 +330,19 @@ PAGES: dict[str, tuple[State, ...]] = {
               (*LEAVING, sends(scope="all", without=Without.TABLE_AND_SPOOL)), 503),
         State("unsubscribe-brand-gone", "A brand whose file is gone", (opens(leaving_path(brand="gone")),)),
         State("unsubscribe-not-ours", "A link that isn't ours", (opens(lambda _: "/u/cut-in-two"),), 404),
+    ),
+    "Keep": (
+        State("keep", "Somebody whose emails end next month", KEEPING),
+        State("keep-ended", "Somebody whose emails ended", (has_emails_until(days=-30), KEEP)),
+        State("keep-no-end", "Somebody whose emails have no end", (HAS_EMAILS, KEEP)),
+        State("keep-again", "A button pressed faster than people do", (*KEEPING, sends(hasty=True))),
+        State("kept", "Kept", (*KEEPING, sends())),
+        State("keep-unsubscribed", "Somebody who left before", (HAS_EMAILS, CLICKS, KEEP)),
+        State("keep-left-since", "Left since the page was opened", (*KEEPING, meanwhile(CLICKS), sends()), 409),
+        State("keep-stopped", "Somebody who reported spam", (*KEEPING[:1], reported("complained"), KEEP)),
+        State("keep-nothing", "Somebody who gets nothing", (KEEP, sends()), 409, needs_opt_in),
+        State("keep-come-back", "The table is unavailable", (*KEEPING, sends(without=Without.TABLE)), 503),
+        State("keep-not-ours", "A link that isn't ours", (opens(lambda _: "/k/cut-in-two"),), 404),
     ),
     "Preferences": (
         State("preferences", "Somebody who gets everything", CHOOSING),

@@ -11,7 +11,7 @@ import json
 import time
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
@@ -120,17 +120,19 @@ class Visitor:
         if answer.status >= 400:  # noqa: PLR2004 - whatever isn't a success
             raise RuntimeError(f"POST {path} answered {answer.status}")
 
-    async def reported(self, kind: str, topics: Sequence[str] = ()) -> None:
-        """The platform reports an event about this person."""
-        now = datetime.now(UTC).isoformat()
-        event = {"event_id": uuid.uuid4().hex, "kind": kind, "email": self.address, "occurred_at": now}
+    async def reported(self, kind: str, topics: Sequence[str] = (), *, ends_in: timedelta | None = None) -> None:
+        """The platform reports an event about this person; one with an end is of two months ago."""
+        now = datetime.now(UTC)
+        at = now if ends_in is None else now - timedelta(days=60)
+        event = {"event_id": uuid.uuid4().hex, "kind": kind, "email": self.address, "occurred_at": at.isoformat()}
+        event |= {"expires_at": (now + ends_in).isoformat()} if ends_in is not None else {}
         await self.told_by_the_platform(
             "/v1/events", {"events": [event | ({"topics": list(topics)} if topics else {})]}
         )
 
-    async def has_mails(self) -> None:
-        """From a time before: the platform says that this person gets all of the brand's topics."""
-        await self.reported("claimed", list(self.brand.topics))
+    async def has_mails(self, ends_in: timedelta | None = None) -> None:
+        """From a time before: the platform says that this person gets all of the brand's topics, or did until then."""
+        await self.reported("claimed", list(self.brand.topics), ends_in=ends_in)
         # An opt-out of the same millisecond would have nothing to opt out of.
         await asyncio.sleep(0.002)
 

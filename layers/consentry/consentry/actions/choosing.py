@@ -87,6 +87,22 @@ class Choices:
         now = known | recorded.known | recorded.effect
         return Saved(now, lifting, refused, recorded.outcome is Outcome.REPEATED)
 
+    def renew(self, brand: Brand, link: Link, shown_at: int, how: Circumstances) -> Consent:
+        """Renew what the link is of, as of the showing of its page (epoch ms), so that an opt-out since then beats it.
+
+        It prolongs an opt-in or claim that nobody left, ended or not, and is nothing without one. Answers what is known
+        of the person then. It takes from the budget of opt-ins; whoever has spent that renewed it today.
+
+        Raises:
+            StoreUnavailableError: it isn't renewed.
+        """
+        if not self._limits.opt_ins(brand, link.subscriber_id, how.now):
+            return self._store.read(brand.id, link.subscriber_id)
+        effect = Consent({rules.kept(topic): shown_at for topic in link.topics})
+        event = event_of(Kind.KEPT, brand, link.subscriber_id, how, effect, link.topics, link=link)
+        recorded = self._store.record(event, evidence=how.evidence, evidence_days=brand.evidence_days)
+        return recorded.known | recorded.effect
+
     def _may_opt_in(self, brand: Brand, link: Link, how: Circumstances) -> bool:
         """Whether the day's budget of opt-ins allows one more; no, while the table is unavailable: the rest counts."""
         try:

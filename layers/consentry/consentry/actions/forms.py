@@ -26,6 +26,7 @@ class Form(StrEnum):
     CONFIRM_AGAIN = "confirm-again"
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
+    KEEP = "keep"
 
 
 class Forms:

@@ -48,12 +48,21 @@ class MintedLinks(NamedTuple):
     unsubscribe_url: str
     preferences_url: str
     headers: dict[str, str]
+    keep_url: str = ""
+    """Empty where none was asked for."""
 
 
 def mint(
-    signer: LinkSigner, brand: Brand, subscriber_id: str, topic: str, base_url: str, reference: str = ""
+    signer: LinkSigner,
+    brand: Brand,
+    subscriber_id: str,
+    topic: str,
+    base_url: str,
+    reference: str = "",
+    *,
+    keep: bool = False,
 ) -> MintedLinks:
-    """The links for an email on `topic`.
+    """The links for an email on `topic`; `keep`: also the one to renew it.
 
     Raises:
         ValueError: the reference can't travel in a token, or may hold an address.
@@ -64,7 +73,11 @@ def mint(
     choose = signer.sign(Link(Purpose.PREFERENCES, brand.id, subscriber_id, (), reference))
     unsubscribe_url, mailto_url = mails.unsubscribe_links(signer, brand, leave, base_url)
     return MintedLinks(
-        subscriber_id, unsubscribe_url, f"{base_url}/p/{choose}", mails.list_headers(unsubscribe_url, mailto_url)
+        subscriber_id,
+        unsubscribe_url,
+        f"{base_url}/p/{choose}",
+        mails.list_headers(unsubscribe_url, mailto_url),
+        f"{base_url}/k/{signer.sign(leave._replace(purpose=Purpose.KEEP))}" if keep else "",
     )
 
 

@@ -152,6 +152,9 @@ class Mailing(Model):
 
     topic: TopicId
     recipients: Annotated[list[Recipient], Field(min_length=1, max_length=MAX_BATCH)]
+    keep: Annotated[
+        bool, Field(description="Whether each gets a link to renew what ends, too: for a campaign that asks them to.")
+    ] = False
 
 
 class Question(Model):
@@ -279,6 +282,10 @@ class Link(BaseModel):
     subscriber_id: str
     unsubscribe_url: str
     preferences_url: str
+    keep_url: Annotated[
+        str | None,
+        Field(description="With `keep`: a page that asks whether they go on getting the topic. It lifts no opt-out."),
+    ] = None
     headers: Annotated[
         dict[str, str],
         Field(description="Add them to the mail as they are, and have DKIM cover both (RFC 8058)."),

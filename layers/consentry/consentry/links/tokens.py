@@ -8,10 +8,10 @@ A token is `<payload>.<signature>`, both base64url without padding. The payload 
 `purpose|brand|subscriber_id|topics|detail`: no address, and nothing that its holder may not see. Each token has
 exactly one spelling: what decodes to the same bytes but is written otherwise is not ours.
 
-Who delivered a link is part of what it may do. Platforms mint links to leave and to choose, also away from AWS, with
-keys that are derived for those alone (`minting_keys`). What we mailed ourselves says so, under a purpose of its own
-that no minter's key can sign: only by such a link can its holder lift what they once left. What was signed before
-there was a difference counts as a platform's.
+Who delivered a link is part of what it may do. Platforms mint links to leave, to choose and to keep, also away from
+AWS, with keys that are derived for those alone (`minting_keys`). What we mailed ourselves says so, under a purpose of
+its own that no minter's key can sign: only by such a link can its holder lift what they once left. What was signed
+before there was a difference counts as a platform's.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ class Purpose(StrEnum):
     CONFIRM = "c"
     UNSUBSCRIBE = "u"
     PREFERENCES = "p"
+    KEEP = "k"
+    """Renews what its holder gets, before it ends or after; lifts nothing."""
     UNDO = "x"
     STAMP = "s"
     """When a page was shown: proves that its form was not posted blindly. Not a link."""
@@ -60,7 +62,7 @@ class Purpose(StrEnum):
     """Says why somebody left, and nothing else."""
 
 
-MINTED: Final = (Purpose.UNSUBSCRIBE, Purpose.PREFERENCES)
+MINTED: Final = (Purpose.UNSUBSCRIBE, Purpose.PREFERENCES, Purpose.KEEP)
 """What platforms mint."""
 
 LIFETIME: Final = {Purpose.CONFIRM: 7 * 24 * _HOUR, Purpose.UNDO: _HOUR, Purpose.REASON: 24 * _HOUR}
@@ -75,8 +77,9 @@ class Link(NamedTuple):
     brand: str
     subscriber_id: str
     topics: tuple[str, ...] = ()
-    """`unsubscribe`: what to opt out of; `confirm`: what was asked for; `undo`: what was opted out of, or the names of
-    the frequencies that were chosen, or empty for a pause; `reason`: what was opted out of; `stamp`: which form."""
+    """`unsubscribe`: what to opt out of; `keep`: what to renew; `confirm`: what was asked for; `undo`: what was opted
+    out of, or the names of the frequencies that were chosen, or empty for a pause; `reason`: what was opted out of;
+    `stamp`: which form."""
     reference: str = ""
     """The platform's own, opaque; in what platforms mint only."""
     at: int = 0
@@ -266,15 +269,21 @@ class Minter:
         signer = self._signer(link)
         return _mac(signer, signer.secret_key, link, said)
 
+    def signs(self, purpose: Purpose) -> bool:
+        """Whether it has a key for a platform's links of this purpose."""
+        return purpose.value in self._signers
+
     def _signer(self, link: Link) -> _Minting:
         signer = self._signers.get(_code(link))
         if signer is None:
-            raise ValueError(f"no key for {link.purpose.name.lower()}: platforms mint links to leave and to choose")
+            raise ValueError(
+                f"no key for {link.purpose.name.lower()}: platforms mint links to leave, to choose and to keep"
+            )
         return signer
 
 
 def minting_keys(keys: Keys, brand: str) -> dict[str, bytes]:
-    """By purpose (`u`, `p`), a key that signs a brand's links of that purpose; from none of them another follows.
+    """By purpose (`u`, `p`, `k`), a key that signs a brand's links of that purpose; from none of them another follows.
 
     Each is the one that `Tokens` derives from the brand's signing key: HMAC-SHA256 over purpose and brand.
     """
