@@ -55,7 +55,8 @@ CUT_OFF: Final = """() => {
   return told;
 }"""
 SMALL: Final = """() => [...document.querySelectorAll('a, button, select, input:not([type=hidden]), summary')]
-  .filter(element => !element.closest('.away')).map(element => element.closest('label') || element)
+  .filter(element => element.checkVisibility() && !element.closest('.away'))
+  .map(element => element.closest('label') || element)
   .map(element => [element.outerHTML.slice(0, 80), element.getBoundingClientRect()])
   .filter(([_, box]) => Math.min(box.width, box.height) < 24)
   .map(([html, box]) => `${box.width}x${box.height} ${html}`)"""

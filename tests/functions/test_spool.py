@@ -570,6 +570,19 @@ def test_an_opt_out_is_kept_when_every_answer_of_the_table_is_garbled(world: Wor
     assert world.status() == "unsubscribed"
 
 
+def test_an_opt_out_is_kept_when_a_proxy_answers_for_the_table(world: World, queue: Queue) -> None:
+    """Such as a sign-in page, with 200: botocore takes it for success."""
+    page = {
+        "message": "<html>",
+        "ResponseMetadata": {"HTTPStatusCode": 200, "HTTPHeaders": {"content-type": "text/html"}},
+    }
+    with calls.answering(world.table_client, "TransactWriteItems", page, page, page):
+        assert world.post(world.leave_url()).status == 200
+    assert world.status() == "none"
+    queue.drain()
+    assert world.status() == "unsubscribed"
+
+
 def test_a_confirmation_is_not_spooled(world: World, queue: Queue) -> None:
     """An opt-in can wait for its person; only what ends mail must not."""
     url = world.confirm_url()

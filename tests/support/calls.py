@@ -46,6 +46,7 @@ def answering(client: Any, operation: str, *answers: Any) -> Iterator[list[Any]]
             raise given
         if isinstance(given, str):
             given = error(given)
+        given["ResponseMetadata"].setdefault("HTTPHeaders", {"content-type": "application/x-amz-json-1.0"})
         return SimpleNamespace(status_code=given["ResponseMetadata"]["HTTPStatusCode"]), given
 
     with _registered(client, "before-call", operation, answer):

@@ -37,13 +37,15 @@ class Queue:
 
         Raises:
             botocore's errors: it isn't queued.
+            ValueError: what answered isn't SQS, and who knows whether it is queued.
         """
         how: dict[str, Any] = message_attributes(attributes or {})
         if group:
             how["MessageGroupId"] = group
         if seconds is not None:
             how["DelaySeconds"] = seconds
-        self._client.send_message(QueueUrl=self._url, MessageBody=text, **how)
+        if "MessageId" not in self._client.send_message(QueueUrl=self._url, MessageBody=text, **how):
+            raise ValueError("not SQS's answer")
 
     def send_again(self, text: str, *, seconds: int, since: int, **how: Any) -> None:
         """Queue what has waited `since` (epoch ms) once more, as a new message, for after so many seconds.

@@ -104,7 +104,7 @@ class Gateway:
         found: list[Item] = []
         for attempt in range(_ATTEMPTS):
             try:
-                answer = self.client.batch_get_item(RequestItems=request)
+                answer = _from_dynamodb(self.client.batch_get_item(RequestItems=request))
             except _FAULTS as exc:
                 raise _understood(exc, "read") from exc
             found += answer["Responses"].get(self.table, ())
@@ -137,10 +137,9 @@ class Gateway:
 
     def _read(self, operation: str, **request: Any) -> dict[str, Any]:
         try:
-            answer: dict[str, Any] = getattr(self.client, operation)(TableName=self.table, **request)
+            return _from_dynamodb(getattr(self.client, operation)(TableName=self.table, **request))
         except _FAULTS as exc:
             raise _understood(exc, "read") from exc
-        return answer
 
     # --- writing -----------------------------------------------------------------------------------------------
 
@@ -177,7 +176,7 @@ class Gateway:
         for attempt in attempts(until):
             now = operations[: len(operations) - optional] if attempt >= _ATTEMPTS_WITH_OPTIONAL else operations
             try:
-                self.client.transact_write_items(TransactItems=now)
+                _from_dynamodb(self.client.transact_write_items(TransactItems=now))
             except self.client.exceptions.TransactionCanceledException as exc:
                 reasons: list[dict[str, Any]] = exc.response.get("CancellationReasons", [])
                 codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
@@ -197,7 +196,7 @@ class Gateway:
 
     def _write(self, operation: str, **request: Any) -> Item | None:
         try:
-            getattr(self.client, operation)(TableName=self.table, **request)
+            _from_dynamodb(getattr(self.client, operation)(TableName=self.table, **request))
         except self.client.exceptions.ConditionalCheckFailedException as exc:
             found: Item = exc.response.get("Item", {})
             return found
@@ -217,6 +216,17 @@ def attempts(until: float) -> Iterator[int]:
 def batches(keys: list[Any]) -> list[list[Any]]:
     """Keys, or what stands for them, in as many parts as `Gateway.get_many` needs calls."""
     return [keys[at : at + _KEYS_A_BATCH] for at in range(0, len(keys), _KEYS_A_BATCH)]
+
+
+def _from_dynamodb(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer, once it is sure that DynamoDB gave it: botocore takes any 200 for one, also a proxy's web page.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not answer["ResponseMetadata"]["HTTPHeaders"].get("content-type", "").startswith("application/x-amz-json"):
+        raise ValueError("not DynamoDB's answer")
+    return answer
 
 
 _ATTEMPTS_WITH_OPTIONAL: Final = 2
