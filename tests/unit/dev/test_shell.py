@@ -43,4 +43,6 @@ def test_every_brand_file_is_a_brand_of_the_stack_and_demo_is_the_first(
     for name in ("allium.yaml", "demo.yaml", "nordlicht.yaml", "notes.txt"):
         (tmp_path / name).touch()
     monkeypatch.setattr(seed, "BRAND_FILES", tmp_path)
-    assert seed.brands() == ["demo", "allium", "nordlicht"]
+    assert seed.brands() == ["demo", "allium", "juniper", "nordlicht"]  # one is the made-up site's, beside demo alone
+    (tmp_path / "demo.yaml").unlink()
+    assert seed.brands() == ["allium", "nordlicht"]
