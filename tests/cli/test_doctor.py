@@ -49,7 +49,7 @@ def given_up(stack: ExaminedStack) -> None:
 def test_a_stack_without_a_fault_lets_a_script_go_on(ask: Ask) -> None:
     done = ask()
     assert done.exit_code == 0, done.output
-    assert done.output.startswith("shop in eu-west-1: 0 faults, 0 warnings, 0 not looked at, 25 ok\n\nok: stack: ")
+    assert done.output.startswith("shop in eu-west-1: 0 faults, 0 warnings, 0 not looked at, 26 ok\n\nok: stack: ")
 
 
 def test_a_warning_alone_lets_a_script_go_on(ask: Ask, stack: ExaminedStack) -> None:
