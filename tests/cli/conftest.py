@@ -25,6 +25,12 @@ def session() -> boto3.Session:
     return boto3.Session()
 
 
+@pytest.fixture(autouse=True)
+def _brands_of_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose tests these are: brand files are looked for where the command is run."""
+    monkeypatch.delenv("CONSENTRY_BRANDS", raising=False)
+
+
 @pytest.fixture
 def deployment(session: boto3.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     """Empty, in this process."""

@@ -70,8 +70,9 @@ keyring_option_if_any = click.option(
 brands_option = click.option(
     "--brands",
     "folder",
+    envvar="CONSENTRY_BRANDS",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The folder of brand files.  [default: brands]",
+    help="The folder of brand files.  [env: CONSENTRY_BRANDS; default: brands]",
 )
 
 

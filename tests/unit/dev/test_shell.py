@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.emulator import seed, shell
+from dev.emulator import build, seed, shell
 
 ABOUT = {
     "base_url": "http://127.0.0.1:9",
@@ -23,7 +23,8 @@ ABOUT = {
 def test_whoever_sources_them_reaches_the_stack_and_never_an_account_of_their_own(tmp_path: Path) -> None:
     file = tmp_path / "env"
     file.write_text(shell.settings(ABOUT), "utf-8")
-    asked = 'echo "$BASE $KEY $TABLE_NAME $AWS_ENDPOINT_URL ${AWS_PROFILE-none} ${AWS_SESSION_TOKEN-none} ${PATH%%:*}"'
+    names = "$CONSENTRY_BRANDS $BASE $KEY $TABLE_NAME $AWS_ENDPOINT_URL ${AWS_PROFILE-none} ${AWS_SESSION_TOKEN-none}"
+    asked = f'echo "{names} ${{PATH%%:*}}"'
     done = subprocess.run(  # noqa: S603 - our own file
         ["/bin/sh", "-euc", f". {file}; {asked}"],
         env={"AWS_PROFILE": "production", "AWS_SESSION_TOKEN": "theirs", "PATH": "/usr/bin"},
@@ -32,7 +33,7 @@ def test_whoever_sources_them_reaches_the_stack_and_never_an_account_of_their_ow
         check=True,
     )
     assert done.stdout.split() == [
-        "http://127.0.0.1:9", "ck_it's", "consentry-Table-1", "http://127.0.0.1:10", "none", "none",
+        str(build.BRANDS), "http://127.0.0.1:9", "ck_it's", "consentry-Table-1", "http://127.0.0.1:10", "none", "none",
         str(Path(seed.__file__).parents[3] / ".venv/bin"),
     ]  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
-from dev.emulator import aws, deploy
+from dev.emulator import aws, build, deploy
 from dev.places import VENV_PYTHON
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def settings(about: Mapping[str, Any]) -> str:
         "TABLE_NAME": about["table_name"],
         "KEYRING_SECRET_ARN": about["keyring_secret_arn"],
         "CONSENTRY_STACK": deploy.STACK,
+        "CONSENTRY_BRANDS": build.BRANDS,
         "AWS_ENDPOINT_URL": about["aws_endpoint_url"],
         "AWS_REGION": about["region"],
         "AWS_DEFAULT_REGION": about["region"],
