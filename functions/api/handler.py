@@ -50,7 +50,7 @@ from consentry.table.gateway import StoreUnavailableError
 from consentry.table.store import UnknownPageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from consentry.http.problems import Kind
     from consentry.links.keyring import ApiKey
@@ -326,10 +326,7 @@ def no_such_call(_: Exception) -> Response[str]:
 def bad_request(exc: RequestValidationError) -> Response[str]:
     """The body or a parameter doesn't fit: names each field, and repeats no value."""
     faults = exc.errors()
-    errors = [
-        {"field": _field(each["loc"]), "detail": str(each["msg"]).removeprefix("Value error, ")}
-        for each in faults[:MAX_FAULTS]
-    ]
+    errors = [{"field": _field(each["loc"]), "detail": _detail(each)} for each in faults[:MAX_FAULTS]]
     named = "" if len(faults) <= MAX_FAULTS else f"; the first {MAX_FAULTS} of {len(faults)} faults are named"
     return _problem(problems.INVALID, f"The request is invalid{named}", errors)
 
@@ -436,7 +433,7 @@ def _reported(brand: Brand, given: Any, now: int, *, unavailable: bool) -> dict[
     try:
         event = ReportedEvent.model_validate(given)
     except ValidationError as exc:
-        faults = "; ".join(f"{_field(each['loc'])}: {each['msg']}" for each in exc.errors(include_input=False))
+        faults = "; ".join(f"{_field(each['loc'])}: {_detail(each)}" for each in exc.errors(include_input=False))
         return {"event_id": event_id, "result": Result.INVALID.value, "error": faults}
     said = Report(
         kind=event.kind,
@@ -461,6 +458,13 @@ def _reported(brand: Brand, given: Any, now: int, *, unavailable: bool) -> dict[
 
 def _may_be_kept(reference: str) -> bool:
     return bool(reference) and not addresses.may_stand_in(reference)
+
+
+def _detail(fault: Mapping[str, Any]) -> str:
+    """What pydantic has against a value, without its own words for how it is made."""
+    if fault["type"] in {"model_type", "model_attributes_type", "dict_type"}:
+        return "must be an object"
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _field(where: Iterable[int | str]) -> str:

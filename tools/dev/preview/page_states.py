@@ -73,6 +73,15 @@ def unless(page: str, *states: State) -> tuple[State, ...]:
     return tuple(state._replace(fits=ours(state.fits)) for state in states)
 
 
+def where_asked(*states: State) -> tuple[State, ...]:
+    """States that a brand has of which one can ask for something."""
+
+    def ours(fits: Fits) -> Fits:
+        return lambda brand: bool(brand.asked_for()) and fits(brand)
+
+    return tuple(state._replace(fits=ours(state.fits)) for state in states)
+
+
 # --- Steps ------------------------------------------------------------------------------------------------------------
 
 
@@ -267,16 +276,18 @@ ASKS = happens(_asks)
 PAGES: dict[str, tuple[State, ...]] = {
     "Subscribe": (
         State("subscribe", "The form", (FORM,)),
-        State("subscribe-bad-address", "An address that is none", (FORM, fills_in(email="ada.example.com")), 400),
+        *where_asked(
+            State("subscribe-bad-address", "An address that is none", (FORM, fills_in(email="ada.example.com")), 400),
+        ),
         State("subscribe-no-topic", "No topic chosen", (FORM, fills_in(topics=[])), 400, several_asked_for),
-        *unless("asked", State("check-inbox", "Check your inbox", (FORM, fills_in()))),
+        *unless("asked", *where_asked(State("check-inbox", "Check your inbox", (FORM, fills_in())))),
         State("subscribe-no-form", "A brand that there isn't", (opens(lambda _: "/s/nobody"),), 404),
         State("subscribe-not-allowed", "A method that no page has", (requests("PUT"),), 405),
         State("subscribe-too-large", "A form that is too large", (requests("POST", b"x" * (MAX_BODY + 1)),), 413),
         State("subscribe-failed", "A fault of ours", (opens(form_path, Without.TEMPLATES),), 500),
-        State("subscribe-come-back", "The table is unavailable", (FORM, fills_in(Without.TABLE)), 503),
+        *where_asked(State("subscribe-come-back", "The table is unavailable", (FORM, fills_in(Without.TABLE)), 503)),
     ),
-    "Confirm": (
+    "Confirm": where_asked(
         State("confirm", "The question", (CONFIRMING,)),
         State("confirm-again", "A button pressed faster than people do", (CONFIRMING, sends(hasty=True))),
         *unless("confirmed", State("confirmed", "Confirmed", (CONFIRMING, confirms()))),
@@ -346,7 +357,7 @@ PAGES: dict[str, tuple[State, ...]] = {
     ),
     "Preferences": (
         State("preferences", "Somebody who gets everything", CHOOSING),
-        State("preferences-waiting", "Somebody who has yet to confirm", (ASKS, CHOICES)),
+        *where_asked(State("preferences-waiting", "Somebody who has yet to confirm", (ASKS, CHOICES))),
         State("preferences-complained", "Somebody who reported spam", (HAS_EMAILS, reported("complained"), CHOICES)),
         State("preferences-bounced", "Somebody whose mailbox refused", (HAS_EMAILS, reported("bounced"), CHOICES)),
         State("preferences-paused", "Somebody who paused", (*CHOOSING, sends(topics=FIRST, pause_days="30"), CHOICES)),
@@ -367,9 +378,9 @@ PAGES: dict[str, tuple[State, ...]] = {
         State("preferences-not-ours", "A link that isn't ours", (opens(lambda _: "/p/cut-in-two"),), 404),
     ),
     "Emails": (
-        State("confirmation", "Confirm that you want our emails", (ASKS,), kind="mail"),
+        *where_asked(State("confirmation", "Confirm that you want our emails", (ASKS,), kind="mail")),
         State("return", "Confirm that you want our emails again", (*COMING_BACK, sends(email=address)), kind="mail"),
-        State("already", "You already get these emails", (CONFIRMING, confirms(), ASKS), kind="mail"),
+        *where_asked(State("already", "You already get these emails", (CONFIRMING, confirms(), ASKS), kind="mail")),
         State("goodbye", "You’ve been unsubscribed", (ASKS, CONFIRMING, confirms(), one_click(leaving_path(asked_for))),
               fits=says_goodbye, kind="mail", emails=2),
     ),
