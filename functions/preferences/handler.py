@@ -18,7 +18,7 @@ from consentry.links.tokens import NotOursError, Purpose
 from consentry.rules import addresses, preferences, scanners
 from consentry.rules import consent as rules
 from consentry.rules.addresses import MalformedAddressError
-from consentry.rules.consent import Consent, Reason
+from consentry.rules.consent import Reason
 from consentry.rules.ledger import Channel, Evidence
 from consentry.rules.preferences import Wishes
 from consentry.settings import Settings
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from consentry.http.web import Request, Response
     from consentry.links.tokens import Link
     from consentry.rules.brands import Brand
+    from consentry.rules.consent import Consent
 
 deployment = Deployment(Settings.read("SPOOL_QUEUE_URL"))
 
@@ -265,8 +266,7 @@ def _keeping(
     pressed: bool = False,
 ) -> Response:
     """The question, or what came of it; `again` where nobody can have read it yet."""
-    renewed = consent | Consent({rules.kept(topic): request.now for topic in link.topics})
-    reasons = {brand.decide(renewed, topic, request.now).reason for topic in link.topics}
+    reasons = {preferences.if_kept(consent, topic, brand, request.now) for topic in link.topics}
     ends = [rules.end(consent, topic, brand.lasts(topic)) for topic in link.topics]
     end = min(filter(None, ends), default=0)
     state = "ask"
@@ -274,7 +274,7 @@ def _keeping(
         state = "stopped"
     elif reasons == {Reason.UNSUBSCRIBED}:
         state = "left"
-    elif pressed and not reasons <= {Reason.SUBSCRIBED, Reason.PAUSED, Reason.OPT_OUT_TOPIC}:
+    elif pressed and not reasons <= preferences.ACCEPTING:
         state = "nothing"
     elif pressed and not 0 < end <= request.now:
         state = "kept"

@@ -23,6 +23,22 @@ def test_each_row_gets_its_decision(deployment: Deployment) -> None:
     ]
 
 
+def test_only_those_whose_consent_ends_before_a_day_and_who_can_keep_it(deployment: Deployment) -> None:
+    """A campaign that asks people to keep their emails."""
+    rows = "email,status,topics,occurred_at,expires_at\n"
+    ends = {"soon": "2099-02-01", "ended": "2024-02-01", "later": "2100-01-01", "never": "", "left": "2099-02-01"}
+    ends |= {"spam": "2099-02-01", "spam-ended": "2024-02-01"}
+    rows += "".join(f"{who}@example.com,subscribed,news,2024-01-01,{end}\n" for who, end in ends.items())
+    rows += "".join(f"{who}@example.com,complained,,2024-01-02,\n" for who in ("spam", "spam-ended"))
+    rows += "left@example.com,unsubscribed,news,2024-01-02,\n"
+    assert deployment.run("import", "--brand", "demo", deployment.write("people.csv", rows)).exit_code == 0
+    asked = "email\n" + "".join(f"{who}@example.com\n" for who in (*ends, "unknown"))
+    done = deployment.run(*DECIDE, "--topic", "news", "--ending-before", "2099-03-01", "-", stdin=asked)
+    assert done.exit_code == 0
+    found = {row["email"].partition("@")[0]: row["expires_at"] for row in rows_of(done.stdout)}
+    assert found == {"soon": "2099-02-01T00:00:00.000Z", "ended": "2024-02-01T00:00:00.000Z"}
+
+
 def test_an_opt_out_topic_may_be_mailed_until_somebody_says_no(deployment: Deployment) -> None:
     deployment.report("bob@example.com", ReportKind.UNSUBSCRIBED, 1_000)
     lines = [json.dumps({"subscriber_id": deployment.id_of(email)}) for email in ("bob@example.com", "cy@example.com")]

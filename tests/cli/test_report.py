@@ -60,3 +60,23 @@ def test_what_cant_be_reported_is_said(deployment: Deployment, wrong: tuple[str,
     done = deployment.run("report", *wrong)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr
+
+
+def test_how_many_peoples_consent_ends_when_is_a_table(deployment: Deployment) -> None:
+    ends = {"a": "2024-02-01", "b": "2024-02-20", "c": "2099-02-05", "d": "2100-01-01", "left": "2024-02-01"}
+    rows = "email,status,topics,occurred_at,expires_at\n"
+    rows += "".join(f"{who}@example.com,subscribed,news,2024-01-01,{end}\n" for who, end in ends.items())
+    rows += "left@example.com,unsubscribed,news,2024-01-02,\n"
+    deployment.run("import", "--brand", "demo", deployment.write("people.csv", rows))
+    report = ("report", "--expiring", "--brand", "demo")
+    assert deployment.run(*report, "--to", "2099-12-31").stdout.splitlines() == [
+        "topic,from,ending,ended",
+        "news,2024-02-01,0,2",
+        "news,2099-02-01,1,0",
+    ]
+    daily = deployment.run(*report, "--by", "day", "--from", "2024-02-02", "--format", "ndjson").stdout
+    assert '"from":"2024-02-20","ending":0,"ended":1' in daily
+    assert daily.count("\n") == 3
+    refused = deployment.run(*report, "people.csv")
+    assert refused.exit_code == 2
+    assert "--expiring" in refused.stderr

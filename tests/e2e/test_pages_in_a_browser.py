@@ -227,7 +227,7 @@ def test_a_thumb_hits_every_target(tour: Tour) -> None:
 
 def test_the_title_says_what_happened_and_screen_readers_are_told(tour: Tour) -> None:
     """The result comes first: in the title, and in the heading or in what is announced."""
-    starts = {"subscribe", "confirm", "confirm-again", "confirm-expired"}
+    starts = {"subscribe", "confirm", "confirm-again", "confirm-expired", "keep", "keep-ended", "keep-no-end"}
     for each in tour.seen:
         if not each.html:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 @click.command()
 @deployment.brand_option
 @deployment.topic_option
+@click.option(
+    "--ending-before",
+    type=click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"]),
+    metavar="YYYY-MM-DD",
+    help="Only people whose opt-in or claim ends before that (UTC), or has ended, and who can be asked to keep it.",
+)
 @deployment.table_option
 @deployment.keyring_option
 @deployment.brands_option
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
 def decide(
     brand_id: str,
     topic: str,
+    ending_before: datetime | None,
     table: str,
     secret_id: str,
     folder: Path | None,
@@ -61,7 +69,8 @@ def decide(
                 writer, done = Writer(out, form, reader.columns, ADDED, for_spreadsheets=for_spreadsheets), 0
                 rows = complaints.sift(reader)
                 clock = partial(deployment.now, secret_id)
-                for screened in screen(rows, recipients, store, brand, topic, clock, complaints.add):
+                before = int(ending_before.replace(tzinfo=UTC).timestamp() * 1000) if ending_before else 0
+                for screened in screen(rows, recipients, store, brand, topic, clock, complaints.add, before):
                     for row in screened:
                         writer.row(row)
                     done += len(screened)

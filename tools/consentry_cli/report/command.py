@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import click
 
 from consentry.actions.bulk.exporting import every_event
-from consentry.actions.bulk.rows import CSV, Reader, form_of
+from consentry.actions.bulk.rows import CSV, Reader, Writer, form_of
 from consentry_cli import deployment
 from consentry_cli.errors import CanNotRunError, plain_errors
 from consentry_cli.options import format_option, output_option
 from consentry_cli.progress import progress
 from consentry_cli.records import Complaints, reading, writing
+from consentry_cli.report import expiring as ending
 from consentry_cli.report.counting import Counts, NotAnEventError
 from consentry_cli.report.periods import By, TooManyError
 
@@ -52,6 +53,7 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
 @click.option(
     "--timezone", "zone", default="UTC", show_default=True, callback=_zone, help="Whose days, such as Europe/Berlin."
 )
+@click.option("--expiring", is_flag=True, help="Instead: how many people's consent ends when, as CSV or NDJSON.")
 @deployment.table_option_if_any
 @deployment.keyring_option_if_any
 @deployment.brands_option
@@ -64,6 +66,7 @@ def report(
     last: date | None,
     by: str | None,
     zone: tuple[str, tzinfo],
+    expiring: bool,
     table: str | None,
     secret_id: str | None,
     folder: Path | None,
@@ -77,6 +80,18 @@ def report(
     """
     if first and last and first > last:
         raise click.UsageError("--from is after --to")
+    if expiring:
+        if sources or not (brand_id and table and secret_id):
+            raise click.UsageError("--expiring reads the deployment: give --brand, --table and --keyring, and no input")
+        with plain_errors():
+            brand = deployment.brand(folder, brand_id)
+            store, now = deployment.store(table, deployment.keyring(secret_id)), deployment.now(secret_id)
+            period = By(by) if by else By.MONTH
+            with writing(output) as out:
+                writer = Writer(out, form_of(output, form), (), ending.COLUMNS)
+                for row in ending.rows(store, brand, now, period, zone[1], first=first, last=last):
+                    writer.row(row)
+        return
     counts = Counts(zone[1], first=first, last=last, brand=brand_id)
     complaints = Complaints()
     with plain_errors():

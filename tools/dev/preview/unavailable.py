@@ -41,7 +41,7 @@ _SERVICES = {
     Without.KEYRING: ("SECRETS_MANAGER",),
     Without.TEMPLATES: (),
 }
-_FOLDERS = {"s": "subscribe", "c": "confirm", "u": "unsubscribe", "p": "preferences"}
+_FOLDERS = {"s": "subscribe", "c": "confirm", "u": "unsubscribe", "p": "preferences", "k": "preferences"}
 """The folder of the function that answers, by the first segment of the path."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consentry.rules import consent as rules
 from consentry.rules.consent import DAY_MS, Consent, Reason
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from consentry.rules.brands import Brand
+
+
+ACCEPTING: Final = frozenset({Reason.SUBSCRIBED, Reason.OPT_OUT_TOPIC, Reason.PAUSED})
+"""Of decisions on what a person wants: mail may flow, or would if no pause ran."""
 
 
 class Wishes(NamedTuple):
@@ -46,11 +50,18 @@ def slower(brand: Brand, topics: Collection[str], consent: Consent) -> tuple[str
 
 def accepts(consent: Consent, topic: str, brand: Brand, now: int) -> bool:
     """Whether the person wants the topic: mail may flow, or would if no pause ran."""
-    return brand.decide(consent, topic, now).reason in {
-        Reason.SUBSCRIBED,
-        Reason.OPT_OUT_TOPIC,
-        Reason.PAUSED,
-    }
+    return brand.decide(consent, topic, now).reason in ACCEPTING
+
+
+def if_kept(consent: Consent, topic: str, brand: Brand, now: int) -> Reason:
+    """The rule that would decide on the topic, had the person renewed it at `now`, epoch ms."""
+    return brand.decide(consent | Consent({rules.kept(topic): now}), topic, now).reason
+
+
+def can_be_kept_after(consent: Consent, topic: str, brand: Brand, now: int) -> int:
+    """When the person's opt-in or claim ends or ended, epoch ms, if they can keep it; 0: they can't, or it has none."""
+    end = rules.end(consent, topic, brand.lasts(topic))
+    return end if end and if_kept(consent, topic, brand, now) in ACCEPTING else 0
 
 
 def _rank(frequency: str | None) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consentry.actions import platforms
 from consentry.actions.bulk.rows import UnusableRowError
+from consentry.rules.preferences import can_be_kept_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,7 @@ def screen(
     topic: str,
     clock: Callable[[], int],
     complain: Callable[[Malformed], None],
+    ending_before: int = 0,
 ) -> Iterator[list[dict[str, Any]]]:
     """Each row with its decision, some at a time; rows that name nobody are left out and reported.
 
@@ -43,6 +45,7 @@ def screen(
         topic: what the email is about.
         clock: the time, epoch ms; read once a batch.
         complain: called with each row that is left out.
+        ending_before: epoch ms; only people whose opt-in or claim ends before, or ended, and who can keep it; 0: all.
 
     Raises:
         StoreUnavailableError: the table can't be read.
@@ -63,4 +66,5 @@ def screen(
                 **platforms.decision(who, brand.decide(consents[who], topic, now)),
             }
             for row, who in known
+            if not ending_before or 0 < can_be_kept_after(consents[who], topic, brand, now) < ending_before
         ]
