@@ -6,6 +6,7 @@ import json
 import os
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -113,3 +114,18 @@ def test_the_words_of_a_notice_are_locked_before_anybody_reads_them_and_a_platfo
     assert answer.status == 200
     assert answer.json() == {"version": event["notice"], **json.loads(text)}
     assert stack.api("GET", f"/v1/notices/{'0' * 32}").status == 404
+
+
+def test_a_proof_has_the_words_out_of_the_stacks_own_archive(stack: Stack) -> None:
+    person = leaves(stack)
+    found = stack.api("GET", f"/v1/subscribers/{person}/proof").json()
+    assert (found["verified"], found["checks"]["notices"]["missing"]) == (True, [])
+    assert found["acts"][0]["says"] == (
+        "The recipient unsubscribed from “Newsletter”, by the button of a mail program (one click)"
+    )
+    brands = str(Path(__file__).parents[2] / "brands")
+    done = consentry(stack, "proof", "--brand", "demo", "--brands", brands, "--subscriber-id", person, "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["checks"]["notices"] == {"missing": [], "before": [], "asked": True}
+    assert told["acts"] == found["acts"]

@@ -210,12 +210,8 @@ def test_a_mail_with_a_large_picture_counts(world: World, post: Post) -> None:
     )
     in_text = message(head, f"--b\n\n{world.leave_url()}\n{picture}")
     in_subject = message(head, picture, subject=token(world, topics=("offers",)))
-    fetched: list[str] = []
-    mails = world.deployment.mailbox._client
-    mails.meta.events.register(
-        "before-call.s3.GetObject", lambda params, **_: fetched.append(params["headers"]["Range"])
-    )
-    assert post.deliver(post.store(in_text, key="1"), post.store(in_subject, key="2")) == []
+    with calls.asked(world.deployment.mailbox._client, "GetObject", "Range") as fetched:
+        assert post.deliver(post.store(in_text, key="1"), post.store(in_subject, key="2")) == []
     assert (world.status(), world.status(topic="offers")) == ("unsubscribed", "unsubscribed")
     assert fetched == [f"bytes=0-{reading.MOST - 1}"] * 2, "no more of it than is looked at"
 

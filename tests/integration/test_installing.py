@@ -19,7 +19,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 IMPORT_ALL: Final = """
 import pkgutil, consentry_cli
 for each in pkgutil.walk_packages(consentry_cli.__path__, "consentry_cli."):
-    if each.name not in {"consentry_cli.report.page", "consentry_cli.report.plots"}:
+    if each.name not in {"consentry_cli.proof.page", "consentry_cli.report.page", "consentry_cli.report.plots"}:
         __import__(each.name)
         print(each.name)
 """

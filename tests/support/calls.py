@@ -126,6 +126,14 @@ def just_before(client: Any, operation: str, act: Callable[[], None]) -> Iterato
 
 
 @contextmanager
+def asked(client: Any, operation: str, header: str) -> Iterator[list[str]]:
+    """What a header says in each call of an operation within the block, in order."""
+    said: list[str] = []
+    with _registered(client, "before-call", operation, lambda params, **_: said.append(params["headers"][header])):
+        yield said
+
+
+@contextmanager
 def _registered(client: Any, event: str, operation: str, handler: Callable[..., Any]) -> Iterator[None]:
     service = client.meta.service_model.service_id.hyphenize()
     name = f"{event}.{service}.{operation}"
