@@ -78,8 +78,8 @@ def by_code() -> frozenset[Combination]:
 
 
 def by_name() -> Counter[str]:
-    """How many metrics each name can become."""
-    return Counter(each.name for each in possible())
+    """How many metrics each name can become; of as many, in the order of the names."""
+    return Counter(sorted(each.name for each in possible()))
 
 
 def filtered() -> int:
