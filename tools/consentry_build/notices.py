@@ -30,7 +30,10 @@ _PAGES: Final = {
     "preferences": _ROOT / "functions/preferences/templates/preferences.html",
     "unsubscribe": _SHARED / "leaving/unsubscribe.html",
     "left": _SHARED / "leaving/left.html",
+    "keep": _ROOT / "functions/preferences/templates/keep.html",
 }
+_SHOWN: Final = {"keep": {"state": "ask", "end": "{date}"}}
+"""What else a page is told, where it comes in several kinds."""
 _MAILS: Final = {"mail": "confirmation", "return_mail": "return"}
 """Those that can opt in, by their place in a notice and their templates' name."""
 _INLINE: Final = frozenset({"a", "b", "bdi", "small", "span", "strong", "svg", "path"})
@@ -85,7 +88,10 @@ def _in(language: str, brand: Brand, out: Path) -> dict[str, Any]:
             }
             for topic in brand.topics.values()
         },
-        **{name: visible(_rendered(path, language, out, values)) for name, path in _PAGES.items()},
+        **{
+            name: visible(_rendered(path, language, out, values | _SHOWN.get(name, {})))
+            for name, path in _PAGES.items()
+        },
         **{
             name: {
                 part: _tidy(_rendered(out / "mails" / f"{template}.{suffix}", language, out, values))

@@ -64,6 +64,8 @@ def test_a_notice_has_what_people_read_in_each_language_of_the_brand(tmp_path: P
     assert "[ Ja, ich möchte diese E-Mails ]" in german["page"]
     assert "Wiese" in german["return_mail"]["text"]
     assert "[ Unsubscribe from everything ]" in made["languages"]["en"]["unsubscribe"]
+    assert "läuft am {date} ab" in german["keep"]
+    assert "[ Weiterhin erhalten ]" in german["keep"]
     assert "For 30 days" in made["languages"]["en"]["preferences"]
 
 

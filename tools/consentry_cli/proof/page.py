@@ -19,6 +19,7 @@ _PARTS: Final = {
     "preferences": "The preferences page",
     "unsubscribe": "The unsubscribe page",
     "left": "The page after unsubscribing",
+    "keep": "The page that asks whether to go on",
 }
 
 

@@ -37,6 +37,8 @@ _PARTS: Final = {
     (Kind.PREFERENCES, Channel.PAGE): ("unsubscribe",),
     (Kind.UNDONE, Channel.PAGE): ("left",),
     (Kind.REASON, Channel.PAGE): ("left",),
+    (Kind.KEPT, Channel.PAGE): ("keep",),
+    (Kind.KEPT, Channel.PREFERENCES): ("keep",),
 }
 """Which parts of a notice somebody had before them, by what they did and where; elsewhere none of ours, such as at the
 button of a mail program."""

@@ -389,6 +389,7 @@ class NoticeInOneLanguage(BaseModel):
     preferences: str
     unsubscribe: str
     left: Annotated[str, Field(description="The page after they left.")]
+    keep: Annotated[str | None, Field(description="The page that asks whether to go on, before a consent ends.")] = None
 
 
 class Notice(BaseModel):
