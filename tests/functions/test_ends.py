@@ -127,3 +127,15 @@ def test_a_notification_says_when_it_ends_and_follows_when_that_changes(world: W
     assert said(ended, kept) == {"news": {**end, "previous": "expired"}}
     assert said(kept, again)["news"]["previous"] == "subscribed"
     assert json.dumps(said(kept, again))
+
+
+def test_the_preferences_page_says_until_when_and_offers_what_ended_again(world: World) -> None:
+    reported(world, claim())
+    assert "Subscribed until 16 January 2027" in world.get(world.choose_url()).page.text
+    world.now += 2 * DAY
+    ended = world.get(world.choose_url()).page
+    assert "Ended on 16 January 2027" in ended.text
+    form = dict(ended.forms[0].fields)
+    world.now += 5_000
+    world.post(world.choose_url(), {**form, "topics": "news"})
+    assert decided(world) == {"allowed": True, "reason": "subscribed", "status": "subscribed", "expires_at": None}
