@@ -178,6 +178,17 @@ def test_the_stacks_own_archive_is_found_by_the_tables_name(
         assert "Möchten Sie Post?" in text_of(done.stdout)
 
 
+def test_the_archive_of_a_stack_in_its_first_month_has_nothing_yet_and_that_is_no_fault(
+    filled: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(filled.folder / "archive/ledger")
+    monkeypatch.setattr("consentry_cli.deployment.archive_of", lambda _: str(filled.folder / "archive"))
+    done = filled.run(*PROOF, "--email", ANN, "--archive")
+    assert done.exit_code == 0, done.output
+    assert "The locked archive has nothing of this person yet. Months: none that is over." in text_of(done.stdout)
+    assert filled.run(*PROOF, "--email", ANN, "--archive", "archive").exit_code == 2, "a copy should have a month"
+
+
 @pytest.mark.parametrize(
     ("options", "status"), [(("--email", "nobody"), 2), (("--email", ANN, "--subscriber-id", "x" * 22), 2)]
 )

@@ -50,8 +50,8 @@ class _Place(Protocol):
 class Archive:
     """What the archive has."""
 
-    def __init__(self, place: _Place, key: bytes, now: int) -> None:
-        """`key` is what manifests are signed with; `now` in epoch ms."""
+    def __init__(self, place: _Place, key: bytes, now: int, *, young: bool = False) -> None:
+        """`key` is what manifests are signed with; `now` in epoch ms; `young`: there may be no manifest yet."""
         self._place = place
         self.faults: list[str] = []
         """What is wrong with the archive itself; complete once `ledgers` has come to its end."""
@@ -64,7 +64,7 @@ class Archive:
                 unproven += 1
             else:
                 self._runs[month, run] = parts
-        if not self._runs and not unproven:
+        if not self._runs and not unproven and not young:
             raise CanNotRunError("there is no manifest: not an archive, or no run has come to its end")
         self.months = sorted({month for month, run in self._runs if archive.is_whole(month, run)})
         """Those that were archived once they were over."""
@@ -120,13 +120,13 @@ def _notice(place: _Place, version: str) -> dict[str, Any] | None:
     return None
 
 
-def open_archive(where: str, key: bytes, now: int) -> Archive:
-    """The archive at `s3://BUCKET[/PREFIX]`, or in a folder; `now` in epoch ms.
+def open_archive(where: str, key: bytes, now: int, *, young: bool = False) -> Archive:
+    """The archive at `s3://BUCKET[/PREFIX]`, or in a folder; `now` in epoch ms; `young`: it may have no month yet.
 
     Raises:
         CanNotRunError: there is none.
     """
-    return Archive(_place(where), key, now)
+    return Archive(_place(where), key, now, young=young)
 
 
 def _place(where: str) -> _Place:
