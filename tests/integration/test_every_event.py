@@ -142,6 +142,19 @@ def test_a_claim_of_fifty_topics_is_written_with_its_end_and_comes_back_with_it(
     assert intact(real_table.store)
 
 
+@pytest.mark.parametrize(("topics", "left"), [(20, 0), (8, 8)])
+def test_the_largest_act_that_is_one_call_fits_an_expression(
+    real_table: Table, acts: Acts, large: Brand, topics: int, left: int
+) -> None:
+    """Each topic is looked at for an opt-in, a renewal and a request that the opt-out has to be later than."""
+    brand = large._replace(topics={name: large.topics[name] for name in NAMES[:topics]})
+    with counted(real_table.client) as calls:
+        link = Link(Purpose.UNSUBSCRIBE, "demo", ANN, NAMES[:left])
+        acts.opt_outs.unsubscribe(brand, link, HOW._replace(channel=Channel.ONE_CLICK))
+    assert calls == ["TransactWriteItems"]
+    assert rules.in_force(real_table.store.read("demo", ANN), NAMES[0])
+
+
 def test_a_small_act_is_one_call_for_a_brand_of_any_size(real_table: Table, acts: Acts, large: Brand) -> None:
     real_table.store.record(opted_in(NAMES[0], at=NOW - HOUR))
     with counted(real_table.client) as calls:
