@@ -84,10 +84,49 @@ def test_a_person_who_answers_the_second_question_is_opted_in(world: World) -> N
     assert world.status() == "subscribed"
 
 
-def test_a_person_who_says_no_is_not_opted_in(world: World) -> None:
+@pytest.mark.parametrize("form", ["first", "second", "none"])
+def test_a_person_who_says_no_has_left_what_was_asked_for(world: World, form: str) -> None:
+    url = world.confirm_url(("news", "offers"))
+    if form == "none":
+        answer = world.post(url, {"answer": "no"})
+    else:
+        answer = submit(world, url, world.get(url) if form == "first" else world.post(url), answer="no")
+    assert (answer.status, answer.page.heading) == (200, "OK, we won’t email you")
+    assert {name.partition(".")[2] for name in world.consent().registers} == {"news", "offers"}
+    assert world.status() == "unsubscribed"
+    (event,) = world.events()
+    assert (event["kind"]["S"], event["actor"]["S"], event["channel"]["S"]) == ("unsubscribed", "recipient", "page")
+    again = world.post(url, {"answer": "no"})
+    assert (again.status, len(world.events())) == (200, 1)
+    assert press(world, url, SECOND).status == 409
+
+
+@pytest.mark.parametrize("later", [7 * DAY, 400 * DAY])
+def test_a_refusal_counts_however_old_its_link_is(world: World, later: int) -> None:
     url = world.confirm_url()
-    answer = submit(world, url, world.post(url), answer="no")
-    assert answer.page.heading == "OK, we won’t email you"
+    world.now += later
+    assert world.post(url, {"answer": "no"}).status == 200
+    assert world.status() == "unsubscribed"
+
+
+def test_a_refusal_is_kept_while_the_table_or_the_keys_are_away(world: World) -> None:
+    queue = world.sqs.create_queue(QueueName="spool")["QueueUrl"]
+    world.deploy(spool_queue_url=queue)
+    url = world.confirm_url()
+    with world.table_unavailable():
+        assert world.post(url, {"answer": "no"}).page.heading == "OK, we won’t email you"
+    waiting = world.sqs.receive_message(QueueUrl=queue)["Messages"]
+    assert len(waiting) == 1
+    assert '"unsubscribed"' in waiting[0]["Body"]
+
+
+def test_a_refusal_of_a_link_that_is_not_ours_is_none(world: World) -> None:
+    assert world.post("/c/nonsense", {"answer": "no"}).status == 404
+    assert world.items() == []
+
+
+def test_what_opens_a_refusing_page_changes_nothing(world: World) -> None:
+    assert world.get(f"{world.confirm_url()}?answer=no").status == 200
     assert world.items() == []
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from consentry.actions.circumstances import Circumstances
 from consentry.actions.forms import Form
+from consentry.actions.opting_out import Undone
 from consentry.actions.spool import Recorder
 from consentry.links import tokens
 from consentry.links.keyring import Keyring
@@ -288,7 +289,7 @@ def test_a_click_on_one_topic_stands_when_everything_is_taken_back(table: Table,
     known = table.store.read("demo", ANN)
     assert rules.status(known, "news") is Status.UNSUBSCRIBED
     assert rules.status(known, "offers") is Status.SUBSCRIBED
-    assert undone == (True, ("news",))
+    assert undone == Undone(done=True, still_out=("news",))
     assert intact(table.store)
 
 

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
@@ -31,6 +31,10 @@ KEYRING_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:keyring"
 SETTINGS = Settings("consentry-test", KEYRING_ARN, "https://links.example.com")
 
 
+_OF_DYNAMODB: Final = {"ResponseMetadata": {"HTTPHeaders": {"content-type": "application/x-amz-json-1.0"}}}
+_ANSWERS: Final[dict[str, Any]] = {"send_message": {"MessageId": "m-1"}}
+
+
 class Aws:
     """Clients that note their calls; each call answers, or raises, what was set for it."""
 
@@ -47,7 +51,7 @@ class Aws:
     def __getattr__(self, operation: str) -> Any:
         def call(**arguments: Any) -> Any:
             self.calls.append((operation, arguments))
-            answer = self.answers.get(operation, {})
+            answer = self.answers.get(operation, _ANSWERS.get(operation, _OF_DYNAMODB))
             if isinstance(answer, list):
                 answer = answer.pop(0)
             if isinstance(answer, Exception):
@@ -166,7 +170,7 @@ def test_a_person_waits_no_longer_than_three_seconds_for_a_table_that_hangs(aws:
     assert with_a_slow_queue < 6, "well before the function's own end"
 
 
-@pytest.mark.parametrize(("answers", "kept"), [(["slow", {}], True), (["slow", "slow"], False)])
+@pytest.mark.parametrize(("answers", "kept"), [(["slow", {"MessageId": "m-1"}], True), (["slow", "slow"], False)])
 def test_a_slow_queue_is_asked_again_before_an_opt_out_is_refused(aws: Aws, answers: list[Any], kept: bool) -> None:
     deployment = deployed(aws, spool_queue_url="https://sqs/spool")
     slow = ReadTimeoutError(endpoint_url="x")
@@ -340,7 +344,7 @@ def test_an_open_breaker_is_logged_with_its_brand_and_nothing_else(
     told: list[tuple[str, dict[str, str]]] = []
     logger = type("Log", (), {"error": lambda _, text, **more: told.append((text, more))})
     monkeypatch.setattr(telemetry, "logger", logger)
-    aws.answers["query"] = {"Items": []}
+    aws.answers["query"] = {"Items": [], **_OF_DYNAMODB}
     monkeypatch.setattr(deployment.breaker, "_count", lambda *_: False)
     assert deployment.breaker.holds(people.brand(), 1) > 0
     assert told == [("breaker open", {"brand": "demo"})]

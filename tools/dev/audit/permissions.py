@@ -39,14 +39,12 @@ _FROM_QUEUES: Final = (
 )
 _NO_CONDITION: Final = "only opt-outs, undo and forms of the preferences need that something else stays as it was read"
 NEVER: Final = {
-    ("confirm", _SPOOL): "only opt-outs and reports are spooled, and it takes neither",
     ("subscribe", _SPOOL): "only opt-outs and reports are spooled, and it takes neither",
     ("courier", _SPOOL): _FROM_QUEUES,
     ("drain", _SPOOL): _FROM_QUEUES,
     ("feedback", _SPOOL): _FROM_QUEUES,
     ("mailbox", _SPOOL): _FROM_QUEUES,
     ("notifier", _SPOOL): _FROM_QUEUES,
-    ("confirm", _STILL): _NO_CONDITION,
     ("subscribe", _STILL): _NO_CONDITION,
     ("subscribe", _FORM): "only a form of the preferences can be taken twice",
     ("feedback", _FORM): "only a form of the preferences can be taken twice",

@@ -12,7 +12,7 @@ from consentry.actions.circumstances import Circumstances
 from consentry.actions.forms import Form
 from consentry.actions.spool import Unverified
 from consentry.actions.waiting import doubling
-from consentry.links.tokens import ExpiredError, NotOursError
+from consentry.links.tokens import ExpiredError, NotOursError, Purpose
 from consentry.rules.ledger import Channel, event_id_of
 from consentry.table.store import Outcome
 
@@ -60,11 +60,14 @@ class Replay:
     def _leave(self, waiting: Unverified) -> str:
         try:
             link = self._tokens.read(waiting.purpose, waiting.token, waiting.at, leaving=True)
-        except (NotOursError, ExpiredError):
+        except ExpiredError as exc:
+            link = exc.link  # an opt-out is never refused, however old its link
+        except NotOursError:
             return NOT_OURS
         brand = self._brands.even_if_gone(link.brand)
         by_form = waiting.channel is Channel.PAGE
-        person = not by_form or self._forms.stamped(Form.UNSUBSCRIBE, link, waiting.stamp, waiting.at)
+        refused = waiting.purpose is Purpose.CONFIRM
+        person = not by_form or refused or self._forms.stamped(Form.UNSUBSCRIBE, link, waiting.stamp, waiting.at)
         how = Circumstances(
             waiting.at,
             waiting.channel,

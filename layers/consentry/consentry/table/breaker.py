@@ -8,7 +8,8 @@ Complaints lower what a minute may have, by their share of the emails that went 
 before: each that there is in a thousand halves it, down to a tenth. SES puts an account under review at one in a
 thousand, and may pause it at five (https://docs.aws.amazon.com/ses/latest/dg/faqs-enforcement.html, complaint FAQ). A
 minute so lowered that is spent opens the breaker until the next minute, no longer: a tenth of the emails goes out,
-however many complain.
+however many complain. Who refuses what a confirmation email asks for counts as a tenth of a complaint: somebody else
+typed their address.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ _MINUTE_MS: Final = 60 * 1000
 _HOUR_MS: Final = 60 * _MINUTE_MS
 _OPEN: Final = "OPEN"
 _HOUR: Final = "HOUR#"
+_REFUSALS: Final = 10
+"""So many are as bad as a complaint."""
 _FLOOR: Final = 10
 """What complaints leave of a minute's emails: one in so many."""
 
@@ -67,10 +70,21 @@ class Breaker:
         Raises:
             StoreUnavailableError: the table can't be written.
         """
+        self._add(brand_id, "complaints", now)
+
+    def refused(self, brand_id: str, now: int) -> None:
+        """Somebody refused what a confirmation email asked for.
+
+        Raises:
+            StoreUnavailableError: the table can't be written.
+        """
+        self._add(brand_id, "refusals", now)
+
+    def _add(self, brand_id: str, what: str, now: int) -> None:
         self._gateway.update(
             {
                 "Key": _hour(brand_id, now),
-                "UpdateExpression": "ADD complaints :one SET expires_at = :end",
+                "UpdateExpression": f"ADD {what} :one SET expires_at = :end",
                 "ExpressionAttributeValues": {":one": schema.number(1), ":end": _end(now)},
             }
         )
@@ -106,7 +120,8 @@ class Breaker:
         return (
             max((schema.integer(item, "open_until") for item in found), default=0),
             sum(schema.integer(item, "sent") for item in found),
-            sum(schema.integer(item, "complaints") for item in found),
+            sum(schema.integer(item, "complaints") for item in found)
+            + sum(schema.integer(item, "refusals") for item in found) // _REFUSALS,
         )
 
     def _open(self, brand_id: str, now: int, until: int) -> None:
