@@ -19,7 +19,7 @@ from consentry.rules.ledger import new_event_id
 from consentry.settings import Settings
 from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from consentry.table.outbox import MailDue
-from consentry.table.schema import CONTACT, GOODBYE, RETURN, STATE, change_of
+from consentry.table.schema import CONTACT, GOODBYE, LINK, RETURN, STATE, change_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -97,7 +97,7 @@ def _deliver(due: MailDue) -> None:
         telemetry.emit("mail accepted", {"MailDelay": max(0, _now() - due.asked_at)}, brand=due.brand)
 
 
-_WAITING: Final = {CONTACT: "of a request", GOODBYE: "goodbye", RETURN: "return"}
+_WAITING: Final = {CONTACT: "of a request", GOODBYE: "goodbye", RETURN: "return", LINK: "link"}
 """What an email is called that turned out not to be needed, before it was known which of two it would be."""
 
 

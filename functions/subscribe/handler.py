@@ -62,6 +62,7 @@ def ask(request: Request) -> Response:
     shown = form.get("lang", [""])[0]
     lang = deployment.pages.language(request, brand, shown=shown)
     email = form.get("email", [""])[0]
+    managing = form.get("action", [""])[0] == "manage"
     topics = list(dict.fromkeys(form.get("topics", [])))
     if not topics and len(brand.asked_for()) == 1:
         topics = [brand.asked_for()[0].id]
@@ -69,7 +70,7 @@ def ask(request: Request) -> Response:
         address = addresses.parse(email)
     except MalformedAddressError:
         address = None
-    known = bool(topics) and set(topics) <= set(brand.topics)
+    known = managing or (bool(topics) and set(topics) <= set(brand.topics))
     if address is None or not known:
         checks = {"email": address is not None, "topics": known}
         wrong = {field: _say_wrong(brand, lang, field) for field, right in checks.items() if not right}
@@ -83,9 +84,14 @@ def ask(request: Request) -> Response:
         subscriber_id = addresses.subscriber_id(deployment.keyring.pepper(brand.id), address)
         origin = request.headers.get("origin", "")
         site = origin if origin in brand.origins else ""  # what anybody may write is no evidence
-        deployment.opt_ins.subscribe(brand, subscriber_id, address, topics, how, source=site)
+        if managing:
+            deployment.own_links.request(brand, subscriber_id, address, how)
+        else:
+            deployment.opt_ins.subscribe(brand, subscriber_id, address, topics, how, source=site)
     if _is_script(request):
         return _readable(request, brand, web.Response(200, '{"status":"accepted"}', "application/json"))
+    if managing:
+        return deployment.pages.render(TEMPLATES, "link_sent.html", brand, lang, email=email.strip())
     if "asked" in brand.pages:
         return web.see_other(brand.pages["asked"])
     return deployment.pages.render(TEMPLATES, "check_inbox.html", brand, lang, email=email.strip())

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from consentry.actions.notices import Notices
     from consentry.actions.notifier import Notifier
     from consentry.actions.opting_in import OptIns
+    from consentry.actions.own_links import OwnLinks
     from consentry.actions.replay import Replay
     from consentry.actions.reports import Reports
     from consentry.aws.archive import ArchiveBucket
@@ -229,6 +230,13 @@ class Deployment:
         from consentry.actions.replay import Replay  # noqa: PLC0415 - a click replays nothing
 
         return Replay(self.store, self.tokens, self.brands, self.queued_opt_outs, self.forms)
+
+    @cached_property
+    def own_links(self) -> OwnLinks:
+        """Requests of whoever lost their emails."""
+        from consentry.actions.own_links import OwnLinks  # noqa: PLC0415 - few ask for it
+
+        return OwnLinks(self.outbox, self.limits)
 
     @cached_property
     def outbox(self) -> Outbox:

@@ -54,5 +54,5 @@ def test_parts_keep_their_classes_and_expressions_and_no_font_is_loaded(source: 
 def test_every_mail_is_made_with_its_text_and_subject(tmp_path: Path) -> None:
     mails.compile_to(tmp_path)
     made = {path.name for path in (tmp_path / "mails").iterdir() if path.is_file()}
-    names = {"confirmation", "already", "return", "goodbye"}
+    names = {"confirmation", "already", "return", "link", "goodbye"}
     assert made == {f"{name}{part}" for name in names for part in (".html", ".txt", ".subject.txt")}

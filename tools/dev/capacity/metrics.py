@@ -35,7 +35,7 @@ REFUSED: Final = {
 }
 WEBHOOKS: Final = ("applied", "duplicate", "ignored", "spooled")
 MAILED: Final = ("not_sent", "sent", "unknown")
-NOT_NEEDED: Final = ("goodbye", "of a request", "return")
+NOT_NEEDED: Final = ("goodbye", "link", "of a request", "return")
 PUT_OFF: Final = ("held_back", "not_now")
 NOTIFIED: Final = ("failed", "queued", "taken")
 """Values of dimensions that no enumeration has."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_CLOSED = frozenset({"hidden", "radio", "checkbox"})
+_CLOSED = frozenset({"hidden", "radio", "submit", "checkbox"})
 """Inputs that can only have the values that the page gives them."""
 
 
@@ -63,12 +63,12 @@ class _Reader(HTMLParser):
         if "form" not in self._inside:
             return
         form, name, value = self.forms[-1], given.get("name", ""), given.get("value", "")
-        if tag == "input" and name:
-            kind = given.get("type", "text")
+        if tag in {"input", "button"} and name:
+            kind = given.get("type", "text") if tag == "input" else "submit"
             choices = form.offered.setdefault(name, set() if kind in _CLOSED else None)
             if choices is not None:
                 choices.add(value)
-            if kind not in {"radio", "checkbox"} or "checked" in given:
+            if kind not in {"radio", "checkbox", "submit"} or "checked" in given:
                 form.fields.append((name, value))
         elif tag == "select":
             self._select, form.offered[name] = name, set()

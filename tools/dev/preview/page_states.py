@@ -269,6 +269,7 @@ CONFIRMING = opens(confirming_path())
 LEAVES, LEAVES_ALL = sends(scope="topic"), sends(scope="all")
 PAUSES = sends(topics=FIRST, pause_days="60")
 ASKS = happens(_asks)
+MANAGES = (FORM, sends(email=address, action="manage"))
 
 # --- States -----------------------------------------------------------------------------------------------------------
 
@@ -281,6 +282,7 @@ PAGES: dict[str, tuple[State, ...]] = {
         ),
         State("subscribe-no-topic", "No topic chosen", (FORM, fills_in(topics=[])), 400, several_asked_for),
         *unless("asked", *where_asked(State("check-inbox", "Check your inbox", (FORM, fills_in())))),
+        *where_asked(State("link-sent", "The way to one's own link", MANAGES)),
         State("subscribe-no-form", "A brand that there isn't", (opens(lambda _: "/s/nobody"),), 404),
         State("subscribe-not-allowed", "A method that no page has", (requests("PUT"),), 405),
         State("subscribe-too-large", "A form that is too large", (requests("POST", b"x" * (MAX_BODY + 1)),), 413),
@@ -380,6 +382,7 @@ PAGES: dict[str, tuple[State, ...]] = {
     "Emails": (
         *where_asked(State("confirmation", "Confirm that you want our emails", (ASKS,), kind="mail")),
         State("return", "Confirm that you want our emails again", (*COMING_BACK, sends(email=address)), kind="mail"),
+        *where_asked(State("link", "Your link, asked for on the form", (HAS_EMAILS, *MANAGES), kind="mail")),
         *where_asked(State("already", "You already get these emails", (CONFIRMING, confirms(), ASKS), kind="mail")),
         State("goodbye", "You’ve been unsubscribed", (ASKS, CONFIRMING, confirms(), one_click(leaving_path(asked_for))),
               fits=says_goodbye, kind="mail", emails=2),

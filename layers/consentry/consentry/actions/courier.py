@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Final, Protocol
 from consentry.actions.mails import Mail, NotSentError, UnknownFateError
 from consentry.actions.waiting import LaterError
 from consentry.rules import consent as rules
-from consentry.rules.consent import EVERY_TOPIC, Reason, Status
+from consentry.rules.consent import EVERY_TOPIC, Consent, Reason, Status
 from consentry.rules.ledger import Channel, Kind
 from consentry.table.gateway import StoreUnavailableError
 from consentry.table.outbox import Claim
-from consentry.table.schema import GOODBYE, RETURN
+from consentry.table.schema import GOODBYE, LINK, RETURN
 from consentry.table.sent_mails import SentMail
 from consentry.table.store import COOLDOWN_MS
 from consentry.table.writing import SUPPRESSED_COOLDOWN_MS
 
 if TYPE_CHECKING:
     from consentry.rules.brands import Brand, Brands
-    from consentry.rules.consent import Consent
     from consentry.table.breaker import Breaker
     from consentry.table.outbox import MailDue, Outbox
     from consentry.table.schema import Change, Contact
@@ -83,6 +82,8 @@ def due_mail(brand: Brand, due: MailDue, contact: Contact, consent: Consent, now
     if due.item == GOODBYE:
         back = any(rules.status(consent, topic) is Status.SUBSCRIBED for topic in contact.topics or brand.topics)
         return Mail.GOODBYE if brand.goodbye_mail and not back else None
+    if due.item == LINK:  # anybody may have asked for it: of whom nothing is known gets nothing
+        return Mail.LINK if consent != Consent() else None
     if all(rules.opted_out_at(consent, topic) >= contact.asked_at for topic in contact.topics):
         return None
     if due.item == RETURN:
@@ -160,7 +161,8 @@ class Courier:
         except UnknownFateError as exc:
             raise LaterError(_AFTER_COOLDOWN_S) from exc
         try:
-            forget = now if mail is Mail.ALREADY and not brand.keeps_address else None
+            over = mail is Mail.LINK or (mail is Mail.ALREADY and not brand.keeps_address)
+            forget = now if over else None
             letter = SentMail(now, mail, message_id, contact.locale, brand.notice, (*contact.topics,), due.asked_at)
             self._outbox.sent(due, claimant, letter, forget=forget)
         except StoreUnavailableError:

@@ -47,6 +47,8 @@ class Mail(StrEnum):
     """To somebody who asked for what they get already."""
     RETURN = "return"
     """To somebody who wants back what they left, or what was stopped."""
+    LINK = "link"
+    """To somebody who asked for their link."""
     GOODBYE = "goodbye"
     """To somebody who left, where the brand wants it."""
 

@@ -10,13 +10,15 @@ Each is one write. When its condition fails, DynamoDB answers the old item in th
 from __future__ import annotations
 
 import json
+import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consentry.rules.consent import DAY_MS
 from consentry.rules.ledger import partition_key
 from consentry.table import schema, sent_mails
-from consentry.table.schema import CONTACT, DAY_S, GOODBYE, RETURN, Change
+from consentry.table.gateway import PATIENCE_S
+from consentry.table.schema import CONTACT, DAY_S, GOODBYE, LINK, RETURN, Change, Contact
 from consentry.table.store import COOLDOWN_MS
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ class MailDue(NamedTuple):
     asked_at: int
     """When it was asked for, or what it reports happened, epoch ms."""
     item: str = CONTACT
-    """What it is due by: `CONTACT`, a request; `RETURN`, one to come back; or `GOODBYE`, an opt-out."""
+    """What it is due by: `CONTACT`, a request; `RETURN`, one to come back; `LINK`, one for a link; or
+    `GOODBYE`, an opt-out."""
 
     @classmethod
     def from_json(cls, text: str) -> MailDue:
@@ -46,7 +49,7 @@ class MailDue(NamedTuple):
             ValueError: it says something else.
         """
         match json.loads(text):
-            case [str(), str(), int(), *rest] as fields if rest in ([], [CONTACT], [GOODBYE], [RETURN]):
+            case [str(), str(), int(), *rest] as fields if rest in ([], [CONTACT], [GOODBYE], [RETURN], [LINK]):
                 return cls(*fields)
         raise ValueError("no reference to an email")
 
@@ -78,6 +81,22 @@ class Outbox:
         update = schema.goodbye_update(change, topics)
         update["ExpressionAttributeValues"][":a_day_ago"] = schema.number(change.event["occurred_at"] - DAY_MS)
         self._write(update, "attribute_not_exists(asked_at) OR asked_at <= :a_day_ago")
+
+    def request_link(
+        self, brand: str, subscriber_id: str, contact: Contact, budgets: Iterable[Operation], correlation_id: str
+    ) -> None:
+        """Make an email due with somebody's own link, whether or not they are known; that is seen when it is due.
+
+        It isn't, where the last of its kind is younger than the cooldown or a budget is spent; whichever it is isn't
+        answered.
+
+        Raises:
+            StoreUnavailableError: the table can't be written.
+        """
+        update = schema.link_update(brand, subscriber_id, contact, correlation_id)
+        update["ConditionExpression"] = "attribute_not_exists(asked_at) OR asked_at <= :cooled"
+        update["ExpressionAttributeValues"][":cooled"] = schema.number(contact.asked_at - COOLDOWN_MS)
+        self._gateway.transact([{"Update": each} for each in (update, *budgets)], time.monotonic() + PATIENCE_S)
 
     def claim(self, due: MailDue, claimant: str, now: int) -> Claim:
         """Take the duty of sending an email, until the cooldown is over.

@@ -7,6 +7,7 @@
     evidence   V#<occurred>#<event_id>  IP address and user agent of that event; expires
     contact    CONTACT                  the address, while an email is due or may be asked for again; expires
     return     RETURN                   that an email is due to somebody who wants back what they left; expires
+    link       LINK                     that an email is due to whoever asked for their link, with its address; expires
     goodbye    GOODBYE                  that an email is due to somebody who left, without the address; expires
     again      AGAIN                    opt-outs that came while another stood, and so changed nothing: `out.<topic>`
     form       F#<name>                 that a form was taken, and what came of it; expires
@@ -33,9 +34,10 @@ STATE: Final = "STATE"
 CONTACT: Final = "CONTACT"
 GOODBYE: Final = "GOODBYE"
 RETURN: Final = "RETURN"
+LINK: Final = "LINK"
 AGAIN: Final = "AGAIN"
 FORM: Final = "F#"
-IDENTIFYING: Final = frozenset({CONTACT, GOODBYE, RETURN})
+IDENTIFYING: Final = frozenset({CONTACT, GOODBYE, RETURN, LINK})
 """Items about who somebody is, or where an email to them goes; evidence beside them."""
 DAY_S: Final = 24 * 3600
 EVER_S: Final = 253_402_300_799
@@ -171,6 +173,27 @@ def _held(contact: Contact) -> dict[str, Any]:
         "address": string(contact.address),
         "locale": string(contact.locale),
         "held_for": number(contact.asked_at),
+    }
+
+
+def link_update(brand: str, subscriber_id: str, contact: Contact, correlation_id: str) -> dict[str, Any]:
+    """An update that makes an email due with somebody's own link; it expires, address and all, after a day."""
+    fields = {
+        "mail": string("due"),
+        "topics": string(""),
+        "asked_at": number(contact.asked_at),
+        "event_id": string(contact.event_id),
+        "reference": string(""),
+        "address": string(contact.address),
+        "locale": string(contact.locale),
+        "correlation_id": string(correlation_id),
+        "expires_at": number(contact.asked_at // 1000 + DAY_S),
+    }
+    return {
+        "Key": key(partition_key(brand, subscriber_id), LINK),
+        "UpdateExpression": f"SET {', '.join(f'#{name} = :{name}' for name in fields)} REMOVE claimed_by, claim_ends",
+        "ExpressionAttributeNames": {f"#{name}": name for name in fields},
+        "ExpressionAttributeValues": {f":{name}": value for name, value in fields.items()},
     }
 
 

@@ -383,7 +383,8 @@ class Store:
             item["sk"]["S"]: item for item in self.gateway.get_many(schema.key(pk, sk) for sk in {STATE, CONTACT, due})
         }
         held = found.get(CONTACT, {})
-        contact = schema.contact(held | found.get(due, {})) if "address" in held else None
+        said = held | found.get(due, {})
+        contact = schema.contact(said) if "address" in said else None
         return schema.consent(found.get(STATE, {})), contact
 
     def spend(self, name: str, said: str, now: int, seconds: int) -> bool:
