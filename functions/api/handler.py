@@ -464,6 +464,8 @@ def _detail(fault: Mapping[str, Any]) -> str:
     """What pydantic has against a value, without its own words for how it is made."""
     if fault["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         return "must be an object"
+    if fault["type"].startswith(("datetime_", "timezone_")):
+        return "must be a date-time such as 2026-11-30T09:00:00Z, or Unix seconds"
     return str(fault["msg"]).removeprefix("Value error, ")
 
 

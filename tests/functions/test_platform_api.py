@@ -118,6 +118,12 @@ def test_none_or_too_many_events_are_refused(api: Any, events: Any) -> None:
     assert body["errors"][0]["field"] == "events"
 
 
+@pytest.mark.parametrize("at", ["yesterday", "2027-01-15T07:59:00", True])
+def test_an_instant_that_cannot_be_read_is_answered_with_one_that_can(api: Any, at: object) -> None:
+    (told,) = api("POST", "/v1/events", {"events": [event("claimed", topics=["news"], occurred_at=at)]})[1]["results"]
+    assert told["error"] == "occurred_at: must be a date-time such as 2026-11-30T09:00:00Z, or Unix seconds"
+
+
 def test_a_claim_never_lifts_an_opt_out(api: Any, world: Any) -> None:
     world.call("oneclick", "POST", f"/u/{world.token(Purpose.UNSUBSCRIBE)}")
     world.now += 3_600_000
