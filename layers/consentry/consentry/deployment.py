@@ -236,7 +236,7 @@ class Deployment:
         """Requests of whoever lost their emails."""
         from consentry.actions.own_links import OwnLinks  # noqa: PLC0415 - few ask for it
 
-        return OwnLinks(self.outbox, self.limits)
+        return OwnLinks(self.outbox, self.limits, telemetry.correlation_id)
 
     @cached_property
     def outbox(self) -> Outbox:
