@@ -25,7 +25,7 @@ PROTECTED: Final = {
     "keyring": ("links that were ever mailed can't be verified", {"Keyring"}),
     "archive": (
         "the ledger is archived elsewhere, or no more",
-        {"ArchiveBucket", "ArchiveQueue", "ArchiveDeadLetters"},
+        {"ArchiveBucket", "ArchiveQueue", "ArchiveDeadLetters", "Notices"},
     ),
     "spool": ("opt-outs that wait in it are lost", {"SpoolQueue", "SpoolDeadLetters"}),
     "feedback": ("complaints and opt-outs that wait in it are lost", {"FeedbackQueue", "FeedbackDeadLetters"}),
