@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from consentry import deployment, telemetry
 from consentry.actions import notifications
 from consentry.actions.forms import Form
+from consentry.actions.own_links import OwnLinks
 from consentry.actions.replay import Replay
 from consentry.actions.reports import Reports
 from consentry.actions.spool import Recorder
@@ -36,7 +37,7 @@ from consentry.table.store import Recorded
 from consentry_build.__main__ import build
 from support import hooks
 from support.acts import Acts
-from support.memory import MemoryBreaker, MemoryLimits, MemoryStore, contact_image
+from support.memory import MemoryBreaker, MemoryLimits, MemoryOutbox, MemoryStore, contact_image
 
 if TYPE_CHECKING:
     from consentry.actions.mails import Mail
@@ -191,6 +192,8 @@ class Deployment:
         self.parts.store = store
         self.parts.opt_ins, self.parts.opt_outs, self.parts.choices, self.parts.forms = acts
         self.parts.queued_opt_outs = acts.opt_outs
+        outbox: Any = MemoryOutbox(store)
+        self.parts.own_links = OwnLinks(outbox, limits, lambda: "")
         self.parts.reports = self.parts.queued_reports = reports
         self.parts.replay = Replay(store, self.tokens, self.parts.brands, acts.opt_outs, acts.forms)
         self.parts.unsubscribe_pages = UnsubscribePages(

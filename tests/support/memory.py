@@ -144,6 +144,9 @@ class MemoryOutbox:
         self.letters: list[SentMail] = []
         self._store = store
 
+    def request_link(self, *_: object) -> None:
+        self._store.reach()
+
     def say_goodbye(self, change: Change, topics: Iterable[str]) -> None:
         self._store.reach()
         self._store.goodbyes[change.subscriber_id] = (tuple(topics), change.event["occurred_at"])
@@ -211,12 +214,16 @@ class MemoryBreaker:
     def __init__(self) -> None:
         self.held = 0
         self.complaints: list[str] = []
+        self.refusals: list[str] = []
 
     def holds(self, brand: Any, now: int) -> int:
         return self.held
 
     def complained(self, brand: str, now: int) -> None:
         self.complaints.append(brand)
+
+    def refused(self, brand: str, now: int) -> None:
+        self.refusals.append(brand)
 
 
 def contact_image(event: Event, contact: Contact) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def main(
         local = None if name else _local(record)
         if local:
             name, region, brand_id = STACK, local["region"], brand_id or local["brand"]
-            folder = folder or Path(local["log"]).parent / "brands"
+            folder = Path(local["log"]).parent / "brands"  # as they were deployed
         boto3.setup_default_session(region_name=region)
         brand = _brand(folder, brand_id)
         try:
