@@ -16,7 +16,7 @@ from consentry.links.tokens import ExpiredError, NotOursError, Purpose
 from consentry.rules import scanners
 from consentry.rules.ledger import Channel, Evidence
 from consentry.settings import Settings
-from consentry.table.gateway import StoreUnavailableError
+from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from consentry.http.web import Request, Response
@@ -104,7 +104,7 @@ def _count_refusal(brand: Brand, now: int) -> None:
     """Tell the breaker that somebody doesn't want what an email of ours asked; it can do without, the person can't."""
     try:
         deployment.breaker.refused(brand.id, now)
-    except StoreUnavailableError as exc:
+    except (StoreUnavailableError, PermanentFaultError) as exc:
         telemetry.report(exc, "breaker")
 
 

@@ -7,6 +7,8 @@ import pytest
 from consentry.links.tokens import Purpose
 from consentry.rules.brands import Bounds
 from consentry.rules.ledger import Kind
+from consentry.table.breaker import Breaker
+from consentry.table.gateway import PermanentFaultError, StoreUnavailableError
 from support.world import DAY, HOUR, SECOND, Answer, World
 
 ANN = "ann@example.com"
@@ -118,6 +120,18 @@ def test_a_refusal_is_kept_while_the_table_or_the_keys_are_away(world: World) ->
     waiting = world.sqs.receive_message(QueueUrl=queue)["Messages"]
     assert len(waiting) == 1
     assert '"unsubscribed"' in waiting[0]["Body"]
+
+
+@pytest.mark.parametrize("fault", [StoreUnavailableError, PermanentFaultError])
+def test_a_refusal_that_the_breaker_can_not_count_counts_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    def refused(*_: object) -> None:
+        raise fault("the table took the opt-out, and no more")
+
+    monkeypatch.setattr(Breaker, "refused", refused)
+    assert world.post(world.confirm_url(), {"answer": "no"}).status == 200
+    assert world.status() == "unsubscribed"
 
 
 def test_a_refusal_of_a_link_that_is_not_ours_is_none(world: World) -> None:
